@@ -1,0 +1,2 @@
+//! The Lambda binary of close-order.
+fn main() {}

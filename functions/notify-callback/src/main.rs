@@ -1,0 +1,2 @@
+//! The Lambda binary of notify-callback.
+fn main() {}

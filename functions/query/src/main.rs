@@ -1,0 +1,2 @@
+//! The Lambda binary of query.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Lambda binary of refund.
+fn main() {}

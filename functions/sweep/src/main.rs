@@ -1,0 +1,2 @@
+//! The Lambda binary of sweep.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The simulator on its own.
+fn main() {}
