@@ -1,0 +1,196 @@
+"""What each role may do is exactly what docs/operations.md, "What each function may do", says.
+
+A permission is a triple (role, action, resource). The table in the manual and the statements of the
+expanded template are both turned into sets of triples, and the sets must be equal: taking any one
+permission out of the template, or adding one, turns a rule red. The last two rules prove that by
+doing it. That the functions use what they are given is shown by the Rust tests, which record every
+action at run time.
+"""
+
+import copy
+import re
+
+import pytest
+
+TABLE_HEADING = "### What each function may do"
+SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
+SIGNERS = {"CreateOrderFunction", "QueryFunction", "CloseOrderFunction", "RefundFunction", "SweepFunction"}
+FUNCTIONS = SIGNERS | {"LoginFunction", "NotifyCallbackFunction"}
+
+# Written by SAM and AWS, not by us: logs and traces, the schedule's own role, CodeDeploy's.
+LOGS_AND_TRACES = {
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
+}
+OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "CodeDeployServiceRole"}
+
+
+def _list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def _resource(value):
+    """The logical name of a resource, with what follows it: `Table`, `Table/index/due`."""
+    if value == "*" or isinstance(value, str):
+        return value
+    if "Ref" in value:
+        return value["Ref"]
+    if "Fn::GetAtt" in value:
+        name, attribute = value["Fn::GetAtt"]
+        assert attribute == "Arn", value
+        return name
+    return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", value["Fn::Sub"])
+
+
+def _granted(expanded, role):
+    """The triples that the inline statements of `role` allow."""
+    properties = expanded["Resources"][role]["Properties"]
+    triples = set()
+    for policy in properties.get("Policies", []):
+        for statement in _list(policy["PolicyDocument"]["Statement"]):
+            assert statement["Effect"] == "Allow" and set(statement) == {"Effect", "Action", "Resource"}, statement
+            for action in _list(statement["Action"]):
+                for resource in _list(statement["Resource"]):
+                    triples.add((role, action, _resource(resource)))
+    return triples
+
+
+def _documented(manual):
+    """The triples of the table in the manual."""
+    assert TABLE_HEADING in manual
+    lines = manual.split(TABLE_HEADING, 1)[1].split("\n#", 1)[0].splitlines()
+    rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
+    triples = set()
+    for row in rows:
+        function, table, indexes, secrets, keys, queues = [re.findall(r"`([^`]+)`", cell) for cell in row]
+        role = f"{function[0]}Role"
+        triples |= {(role, f"dynamodb:{action}", "Table") for action in table}
+        triples |= {(role, "dynamodb:Query", f"Table/index/{index}") for index in indexes}
+        triples |= {(role, "secretsmanager:GetSecretValue", secret) for secret in secrets}
+        triples |= {(role, "kms:Decrypt", key) for key in keys}
+        triples |= {(role, "sqs:SendMessage", queue) for queue in queues}
+    return triples
+
+
+def _all_granted(expanded):
+    return set().union(*(_granted(expanded, f"{function}Role") for function in FUNCTIONS))
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def a_function_may_do_exactly_what_the_manual_says(function, expanded, manual):
+    role = f"{function}Role"
+    documented = {triple for triple in _documented(manual) if triple[0] == role}
+    granted = _granted(expanded, role)
+    assert documented, f"the manual has no row for {function}"
+    assert granted - documented == set(), "granted, but not in the manual"
+    assert documented - granted == set(), "in the manual, but not granted"
+
+
+def every_function_has_a_role_of_its_own(expanded):
+    functions = {
+        name: resource["Properties"]["Role"]["Fn::GetAtt"][0]
+        for name, resource in expanded["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Function"
+    }
+    assert functions == {function: f"{function}Role" for function in FUNCTIONS}
+
+
+def there_are_no_other_roles_and_nobody_else_may_take_one(expanded):
+    roles = {
+        name: resource["Properties"]
+        for name, resource in expanded["Resources"].items()
+        if resource["Type"].startswith("AWS::IAM::")
+    }
+    assert set(roles) == {f"{function}Role" for function in FUNCTIONS} | OTHER_ROLES
+    for function in FUNCTIONS:
+        role = roles[f"{function}Role"]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": ["lambda.amazonaws.com"]}
+        assert set(role["ManagedPolicyArns"]) == LOGS_AND_TRACES
+
+
+def the_schedule_may_start_the_sweep_and_report_its_failures_only(expanded):
+    role = "SweepFunctionEveryMinuteRole"
+    assert _granted(expanded, role) == {
+        (role, "lambda:InvokeFunction", "SweepFunctionAliaslive"),
+        (role, "sqs:SendMessage", "SweepFailures"),
+    }
+
+
+def no_statement_has_a_wildcard(expanded):
+    for triple in _all_granted(expanded):
+        assert not any("*" in part for part in triple), triple
+
+
+def nothing_is_deleted_scanned_or_administered(expanded):
+    allowed = {
+        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        "kms:Decrypt", "secretsmanager:GetSecretValue", "sqs:SendMessage",
+    }
+    assert {action for _, action, _ in _all_granted(expanded)} <= allowed
+
+
+def only_signers_read_the_signing_secret(expanded):
+    readers = {role for role, _, resource in _all_granted(expanded) if resource == "SigningSecret"}
+    assert readers == {f"{function}Role" for function in SIGNERS}
+
+
+def the_function_that_faces_the_internet_cannot_sign_and_alone_can_open(expanded):
+    role = "NotifyCallbackFunctionRole"
+    read = {resource for _, action, resource in _granted(expanded, role) if action == "secretsmanager:GetSecretValue"}
+    assert read == {"WechatpaySecret", "Apiv3Secret"}
+    assert {r for r, _, resource in _all_granted(expanded) if resource == "Apiv3Secret"} == {role}
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def the_environment_names_what_may_be_used_and_nothing_else(function, expanded):
+    variables = expanded["Resources"][function]["Properties"]["Environment"]["Variables"]
+    named = {value["Ref"] for key, value in variables.items() if isinstance(value, dict) and "Ref" in value}
+    granted = {resource for _, _, resource in _granted(expanded, f"{function}Role")}
+    assert named & SECRETS == granted & SECRETS
+    assert ("Table" in named) == ("Table" in granted) == ("TableKey" in granted)
+
+
+def _with(expanded, role, change):
+    """A copy of the template in which `change` was applied to the statements of `role`."""
+    changed = copy.deepcopy(expanded)
+    for policy in changed["Resources"][role]["Properties"]["Policies"]:
+        statements = _list(policy["PolicyDocument"]["Statement"])
+        policy["PolicyDocument"]["Statement"] = [kept for s in statements if (kept := change(s))]
+    return changed
+
+
+def taking_out_any_one_permission_is_noticed(expanded, manual):
+    documented = _documented(manual)
+    assert len(documented) > 40
+    for role, action, resource in documented:
+        def without(statement):
+            actions = [a for a in _list(statement["Action"]) if a != action]
+            hit = [r for r in _list(statement["Resource"]) if _resource(r) == resource]
+            if not hit or len(actions) == len(_list(statement["Action"])):
+                return statement
+            others = [r for r in _list(statement["Resource"]) if _resource(r) != resource]
+            if len(_list(statement["Action"])) > 1:
+                return {**statement, "Action": actions}
+            return {**statement, "Resource": others} if others else None
+
+        lost = documented - _all_granted(_with(expanded, role, without))
+        assert lost == {(role, action, resource)}
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def adding_any_one_permission_is_noticed(function, expanded, manual):
+    role = f"{function}Role"
+    documented = _documented(manual)
+    candidates = [("dynamodb:DeleteItem", "Table"), ("dynamodb:Scan", "Table"), ("dynamodb:*", "Table")]
+    candidates += [("secretsmanager:GetSecretValue", secret) for secret in sorted(SECRETS)]
+    candidates += [("dynamodb:PutItem", "Table"), ("secretsmanager:PutSecretValue", "SigningSecret")]
+    for action, resource in candidates:
+        extra = (role, action, resource)
+        if extra in documented:
+            continue
+        added = copy.deepcopy(expanded)
+        added["Resources"][role]["Properties"]["Policies"][-1]["PolicyDocument"]["Statement"].append(
+            {"Effect": "Allow", "Action": action, "Resource": {"Ref": resource}}
+        )
+        assert _all_granted(added) - documented == {extra}
