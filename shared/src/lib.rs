@@ -1,1 +1,17 @@
-//! What the functions share.
+//! What every function of the bundle shares.
+//!
+//! The layers and who may import whom: `api`, `config` → `settlement` → `store`, `wechatpay` →
+//! `domain` → nothing outside std. `desk` joins them for the functions that may sign; `clock`,
+//! `platform` and `telemetry` stand beside them.
+//! `tests/it/tree.rs` keeps the arrows.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod desk;
+pub mod domain;
+pub mod platform;
+pub mod settlement;
+pub mod store;
+pub mod telemetry;
+pub mod wechatpay;

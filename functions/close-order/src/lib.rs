@@ -1,1 +1,143 @@
-//! close-order.
+//! `POST /orders/{out_trade_no}/close`: an order that is not to be paid any more.
+//!
+//! The intention is stored (CLOSING), WeChat Pay is asked to close, and only its signed 204 makes the
+//! order CLOSED. A payer may have paid in the meantime: then the order is SUCCESS and the answer says
+//! so. What stays unknown is finished by the sweep.
+
+use serde_json::Value;
+use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::config::{ConfigError, Reader, Vars};
+use shared::desk::{Desk, DeskError};
+use shared::domain::{Order, OrderId, OrderState};
+use shared::platform::Platform;
+use shared::settlement::Settlement;
+use shared::store::{Orders, Refunds};
+use shared::telemetry::{Metric, Record};
+use shared::wechatpay::CallError;
+
+/// Closes orders.
+#[derive(Debug)]
+pub struct CloseOrder {
+    callers: Callers,
+    orders: Orders,
+    desk: Desk,
+    platform: Platform,
+}
+
+impl HttpFunction for CloseOrder {
+    const NAME: &'static str = "close-order";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let orders = Orders::new(table.clone());
+        let settlement = Settlement::new(orders.clone(), Refunds::new(table));
+        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
+        let callers = Callers::from_reader(&mut reader);
+        reader.finish()?;
+        let desk = desk.ok_or_else(ConfigError::untold)?;
+        Ok(Self { callers, orders, desk, platform: platform.clone() })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.desk.warm_up(), self.callers.keys());
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let caller = self.callers.authenticate(incoming).await?;
+        record.field("caller", caller.kind());
+        incoming.query([])?;
+        let segments = incoming.segments();
+        let ("POST", ["orders", order_id, "close"]) = (incoming.method.as_str(), segments.as_slice()) else {
+            return Err(Problem::not_found());
+        };
+        let order_id = OrderId::parse(*order_id)
+            .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+        record.field("order.out_trade_no", order_id.as_str());
+        nothing_in(incoming)?;
+        let stored = self.orders.load(&order_id).await?;
+        let stored =
+            stored.filter(|stored| caller.may_see(&stored.order)).ok_or_else(Problem::not_found)?;
+        match stored.order.state {
+            OrderState::Success(_) | OrderState::Closed { .. } => return answered(&stored.order),
+            OrderState::NotPay | OrderState::Closing { .. } => {}
+        }
+        self.close(&order_id, incoming, record).await
+    }
+}
+
+impl CloseOrder {
+    async fn close(
+        &self,
+        order_id: &OrderId,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        let now = self.platform.clock.business();
+        let begun = self.desk.settlement().begin_close(order_id, now).await?;
+        let begun = begun.record().ok_or_else(Problem::not_found)?;
+        if begun.order.payment_on_record().is_some() {
+            return answered(&begun.order);
+        }
+        let closed = match self.desk.close_order(order_id, &incoming.deadline).await {
+            Ok(settled) => settled,
+            Err(DeskError::Call(CallError::Refused(refusal))) => {
+                // Paid, or closed already, or something else: WeChat Pay's record tells, not its
+                // refusal.
+                record.field("wechatpay.code", refusal.code);
+                match self.desk.ask_order(order_id, &incoming.deadline, record).await {
+                    Ok(settled) => settled,
+                    Err(DeskError::Call(error)) => {
+                        record.field("wechatpay.error", error.to_string());
+                        record.count(Metric::WechatpayErrors);
+                        return answered(&begun.order);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(DeskError::Call(error)) => {
+                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                return answered(&begun.order);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let stored = closed.record().ok_or_else(Problem::not_found)?;
+        answered(&stored.order)
+    }
+}
+
+/// 200 for a closed order, 202 while that is unknown, 409 for a paid one.
+fn answered(order: &Order) -> Result<Answer, Problem> {
+    let body = answer::order(order);
+    match order.state {
+        OrderState::Closed { .. } => Ok(Answer::json(200, Value::Object(body))),
+        OrderState::NotPay | OrderState::Closing { .. } => Ok(Answer::json(202, Value::Object(body))),
+        OrderState::Success(_) => {
+            let mut problem = Problem::new(
+                Code::OrderPaid,
+                "the order was paid before it could be closed; refund it to give the money back",
+            );
+            for (name, value) in body {
+                problem = problem.with(&name, value);
+            }
+            Err(problem)
+        }
+    }
+}
+
+/// A close has no body, or an empty object.
+fn nothing_in(incoming: &Incoming) -> Result<(), Problem> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    if incoming.body.is_empty() {
+        return Ok(());
+    }
+    shared::api::body::read::<Nothing>(&incoming.body).map(|_| ())
+}

@@ -1,1 +1,249 @@
-//! create-order.
+//! `POST /orders`: an intention becomes an order that can be paid.
+//!
+//! Put if absent → prepay → answer. The order item is the idempotency record: the same number with
+//! the same terms is the same order, and WeChat Pay is sent the same bytes again, which it answers
+//! with something payable. No refusal and no doubt moves the state here; what WeChat Pay says of a
+//! paid or closed order is asked for and settled. See `terms` for what may be asked, `native` for
+//! why one caller at a time gets a QR code.
+
+mod native;
+mod terms;
+
+use serde_json::{Map, Value, json};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers};
+use shared::config::{ConfigError, Merchant, Reader, Vars};
+use shared::desk::{Desk, DeskError};
+use shared::domain::order::Party;
+use shared::domain::{Order, TradeType};
+use shared::platform::{Platform, random_token};
+use shared::settlement::Settlement;
+use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
+use shared::telemetry::Record;
+use shared::wechatpay::{self, CallError, Keys, Prepaid};
+
+/// Places orders.
+#[derive(Debug)]
+pub struct CreateOrder {
+    callers: Callers,
+    catalogue: Catalogue,
+    orders: Orders,
+    desk: Desk,
+    merchant: Merchant,
+    number_prefix: String,
+    public_base_url: Option<String>,
+    platform: Platform,
+}
+
+/// What a caller is given to pay with.
+enum Pay {
+    Ready(Value),
+    /// The order can no longer be paid; the answer tells its state.
+    Not,
+}
+
+impl HttpFunction for CreateOrder {
+    const NAME: &'static str = "create-order";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let orders = Orders::new(table.clone());
+        let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
+        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
+        let callers = Callers::from_reader(&mut reader);
+        let number_prefix = reader.number_prefix();
+        let public_base_url = reader.optional("PUBLIC_BASE_URL");
+        reader.finish()?;
+        Ok(Self {
+            callers,
+            catalogue: Catalogue::new(table),
+            orders,
+            desk: desk.ok_or_else(ConfigError::untold)?,
+            merchant,
+            number_prefix,
+            public_base_url,
+            platform: platform.clone(),
+        })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.desk.warm_up(), self.callers.keys());
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let caller = self.callers.authenticate(incoming).await?;
+        record.field("caller", caller.kind());
+        incoming.query([])?;
+        let asked = terms::Asked::read(&caller, incoming)?;
+        let order_id = match (&caller, asked.named()) {
+            (Caller::Merchant, Some(order_id)) => order_id.clone(),
+            (Caller::Merchant | Caller::Payer { .. }, _) => self.derived_number(&caller, incoming).await?,
+        };
+        record.field("order.out_trade_no", order_id.as_str());
+        let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
+            Ok(terms) => Order::placed(terms),
+            // What is no longer on sale, or was never, may have been ordered before.
+            Err(problem) => match self.orders.load(&order_id).await? {
+                Some(stored) => return self.repeat(&caller, &asked, stored, incoming, record).await,
+                None => return Err(problem),
+            },
+        };
+        let attempt = random_token();
+        let claim = native::claim(&order, &attempt, &self.platform.clock);
+        let due = order
+            .due_at(order.terms.created_at, 0)
+            .map(|at| Due { at, attempts: 0 });
+        match self.orders.place(&order, &attempt, claim.as_ref(), due).await? {
+            Placed::New => {
+                record.field("placed", "new");
+                let stored = StoredOrder { order, due, code: None, code_claim: claim };
+                self.pay(stored, Some(&attempt), 201, incoming, record).await
+            }
+            Placed::Existing(stored) => self.repeat(&caller, &asked, *stored, incoming, record).await,
+        }
+    }
+}
+
+impl CreateOrder {
+    async fn derived_number(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming,
+    ) -> Result<shared::domain::OrderId, Problem> {
+        let key = numbers::idempotency_key(incoming)?.ok_or_else(|| match caller {
+            Caller::Payer { .. } => Problem::new(Code::MalformedRequest, "Idempotency-Key is missing")
+                .field("Idempotency-Key"),
+            Caller::Merchant => Problem::new(
+                Code::InvalidValue,
+                "out_trade_no is missing: a merchant names the order",
+            )
+            .field("out_trade_no"),
+        })?;
+        if *caller == Caller::Merchant {
+            return Err(Problem::new(Code::InvalidValue, "out_trade_no is missing: a merchant names the order")
+                .field("out_trade_no"));
+        }
+        let keys = self.callers.keys().await?;
+        Ok(numbers::order_id(&keys, &self.number_prefix, caller, key)?)
+    }
+
+    /// The same number again: the same order if the terms are the same.
+    async fn repeat(
+        &self,
+        caller: &Caller,
+        asked: &terms::Asked,
+        stored: StoredOrder,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        record.field("placed", "repeat");
+        if *caller == Caller::Merchant && stored.order.terms.placed_by == Party::Payer {
+            return Err(terms::differ("out_trade_no"));
+        }
+        if let Some(field) = asked.differing_field(caller, &stored.order.terms) {
+            return Err(terms::differ(field));
+        }
+        self.pay(stored, None, 200, incoming, record).await
+    }
+
+    /// Gives the caller what to pay with, while the order can be paid.
+    async fn pay(
+        &self,
+        stored: StoredOrder,
+        attempt: Option<&str>,
+        status: u16,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        if !stored.order.is_payable(self.platform.clock.business()) {
+            return Ok(answered(status, &stored.order, None));
+        }
+        let got = match stored.order.terms.trade_type {
+            TradeType::Native => self.native_code(&stored, attempt, incoming, record).await,
+            TradeType::Jsapi | TradeType::H5 | TradeType::App => {
+                self.prepaid(&stored.order, incoming).await
+            }
+        };
+        match got {
+            Ok(Pay::Ready(pay)) => Ok(answered(status, &stored.order, Some(pay))),
+            Ok(Pay::Not) => self.as_it_stands(&stored.order, status).await,
+            Err(DeskError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
+                // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
+                record.field("wechatpay.code", refusal.code.clone());
+                let order_id = &stored.order.terms.order_id;
+                let settled = self.desk.ask_order(order_id, &incoming.deadline, record).await?;
+                match settled.record() {
+                    Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
+                        Ok(answered(200, &now.order, None))
+                    }
+                    _ => Err(CallError::Refused(refusal).into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, DeskError> {
+        let terms = &order.terms;
+        let bytes = terms::wire(terms).body();
+        let (prepaid, keys) = self.desk.prepay(terms.trade_type, &bytes, &incoming.deadline).await?;
+        Ok(Pay::Ready(self.pay_parameters(terms.trade_type, prepaid.get(), &keys, order)))
+    }
+
+    /// What the client is handed; fresh timestamp, nonce and signature each time.
+    fn pay_parameters(&self, trade_type: TradeType, prepaid: &Prepaid, keys: &Keys, order: &Order) -> Value {
+        let now = self.platform.clock.wall();
+        let nonce = wechatpay::sign::nonce();
+        match prepaid {
+            Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
+                let terms = &order.terms;
+                let parameters = wechatpay::sign::app_parameters(
+                    &keys.merchant, &terms.appid, &terms.mchid, prepay_id, now, &nonce,
+                );
+                json!({
+                    "appid": parameters.appid,
+                    "partnerid": parameters.partner_id,
+                    "prepayid": parameters.prepay_id,
+                    "package": parameters.package_value,
+                    "noncestr": parameters.nonce_str,
+                    "timestamp": parameters.time_stamp,
+                    "sign": parameters.sign,
+                })
+            }
+            Prepaid::PrepayId(prepay_id) => {
+                let parameters = wechatpay::sign::pay_parameters(
+                    &keys.merchant, &order.terms.appid, prepay_id, now, &nonce,
+                );
+                json!({
+                    "timeStamp": parameters.time_stamp,
+                    "nonceStr": parameters.nonce_str,
+                    "package": parameters.package,
+                    "signType": parameters.sign_type,
+                    "paySign": parameters.pay_sign,
+                })
+            }
+            Prepaid::CodeUrl(code_url) => native::shown(code_url),
+            Prepaid::H5Url(h5_url) => json!({"h5_url": h5_url}),
+        }
+    }
+
+    async fn as_it_stands(&self, order: &Order, status: u16) -> Result<Answer, Problem> {
+        let now = self.orders.load(&order.terms.order_id).await?;
+        let now = now.ok_or_else(|| Problem::plain(Code::InternalError))?;
+        Ok(answered(status, &now.order, None))
+    }
+}
+
+fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {
+    let mut body: Map<String, Value> = answer::order(order);
+    if let Some(pay) = pay {
+        body.insert("pay".to_owned(), pay);
+    }
+    Answer::json(status, Value::Object(body))
+}

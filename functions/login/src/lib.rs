@@ -1,1 +1,170 @@
-//! login.
+//! `POST /sessions`: a fresh `wx.login` code becomes a token.
+//!
+//! WeChat turns the code into the payer's openid (`jscode2session`); the session key that comes with
+//! it is dropped at once. This function reads no order and holds no table.
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::json;
+use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
+use shared::config::secrets::{App, Secret};
+use shared::config::{ConfigError, Reader, Vars};
+use shared::platform::Platform;
+use shared::telemetry::{Metric, Record};
+use shared::wechatpay::wire;
+
+/// WeChat's own host of `jscode2session`.
+const WECHAT_API: &str = "https://api.weixin.qq.com";
+
+/// How long WeChat may take, in milliseconds.
+const CALL_MAX_MS: u64 = 3_000;
+
+/// How long a code may be, in characters; WeChat's have 32.
+const CODE_MAX: usize = 128;
+
+/// How large WeChat's answer may be, in bytes.
+const ANSWER_MAX: usize = 16 * 1024;
+
+/// Logs payers in.
+#[derive(Debug)]
+pub struct Login {
+    app: Secret<App>,
+    callers: Callers,
+    appid: String,
+    jscode2session: Url,
+    platform: Platform,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionRequest {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct SessionAnswer {
+    openid: Option<String>,
+    errcode: Option<i64>,
+}
+
+impl HttpFunction for Login {
+    const NAME: &'static str = "login";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let app = Secret::from_reader(&mut reader, "APP_SECRET_ARN");
+        let callers = Callers::from_reader(&mut reader);
+        let appid = reader.appid();
+        let base = reader.optional("WECHAT_API_BASE_URL").unwrap_or_else(|| WECHAT_API.to_owned());
+        let url = jscode2session(&base, &reader.trusted_hosts());
+        let url = reader.check("WECHAT_API_BASE_URL", url);
+        reader.finish()?;
+        let jscode2session = url.ok_or_else(|| ConfigError { problems: Vec::new() })?;
+        Ok(Self { app, callers, appid, jscode2session, platform: platform.clone() })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.app.get(), self.callers.keys());
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let request: SessionRequest = body::read(&incoming.body)?;
+        let code = request.code;
+        if code.is_empty() || code.len() > CODE_MAX || !code.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"));
+        }
+        let openid = self.openid(&code, incoming, record).await?;
+        let (token, expires_at) = self.callers.issue(&openid).await?;
+        let body = json!({"token": token, "expires_at": wire::rfc3339(expires_at)});
+        Ok(Answer::json(200, body))
+    }
+}
+
+impl Login {
+    /// Asks WeChat whose code it is. A code is good once and for five minutes; a second use is
+    /// refused by WeChat (wechatpay docs, code2session: 40029, 40163).
+    async fn openid(
+        &self,
+        code: &str,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<String, Problem> {
+        let app = self.app.get().await?;
+        if app.appid != self.appid {
+            return Err(Problem::new(Code::NotConfigured, "the service is set up for another app")
+                .because("the app secret belongs to another appid than APPID")
+                .counting(Metric::NotConfigured));
+        }
+        let answer = self.ask(&app, code, incoming).await.map_err(|cause| unavailable().because(cause))?;
+        match (answer.errcode.unwrap_or(0), answer.openid) {
+            (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
+            (0, _) => Err(unavailable().because("an answer without an openid")),
+            (errcode, _) => {
+                record.field("wechat.errcode", errcode);
+                Err(refusal(errcode))
+            }
+        }
+    }
+
+    async fn ask(&self, app: &App, code: &str, incoming: &Incoming) -> Result<SessionAnswer, String> {
+        let mut url = self.jscode2session.clone();
+        url.query_pairs_mut()
+            .append_pair("appid", &app.appid)
+            .append_pair("secret", app.secret())
+            .append_pair("js_code", code)
+            .append_pair("grant_type", "authorization_code");
+        let most = std::time::Duration::from_millis(CALL_MAX_MS);
+        let timeout = incoming.deadline.left(&self.platform.clock, most);
+        // The URL holds the app secret: no error may carry it into a log.
+        let told = |error: reqwest::Error| error.without_url().to_string();
+        let mut answer =
+            self.platform.http.get(url).timeout(timeout).send().await.map_err(told)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(told)? {
+            if bytes.len() + chunk.len() > ANSWER_MAX {
+                return Err("an answer that is too large".to_owned());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        // HTTP 200 and text/plain also for refusals: the body alone tells.
+        serde_json::from_slice(&bytes).map_err(|_| format!("HTTP {} without JSON", answer.status()))
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem::new(Code::WechatpayUnavailable, "WeChat gave no usable answer; log in again")
+        .retry_after(2)
+        .counting(Metric::WechatpayErrors)
+}
+
+/// What WeChat's errcode means for the caller (docs/wechatpay.md, "Login").
+fn refusal(errcode: i64) -> Problem {
+    match errcode {
+        40029 | 40163 | 40226 => {
+            Problem::new(Code::LoginRefused, "WeChat did not accept the code; get a fresh one by wx.login")
+        }
+        -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
+        _ => Problem::new(Code::NotConfigured, "WeChat did not accept the app's credentials")
+            .because(format!("jscode2session answered errcode {errcode}"))
+            .counting(Metric::NotConfigured),
+    }
+}
+
+fn jscode2session(base: &str, trusted_hosts: &[String]) -> Result<Url, String> {
+    let mut url = Url::parse(base).map_err(|_| "is not a URL".to_owned())?;
+    let host = url.host_str().unwrap_or_default();
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    if url.as_str().trim_end_matches('/') != WECHAT_API && !trusted_hosts.contains(&authority) {
+        return Err(format!("{authority} is neither WeChat's host nor in WECHATPAY_TRUSTED_HOSTS"));
+    }
+    url.set_path("/sns/jscode2session");
+    Ok(url)
+}

@@ -1,1 +1,332 @@
-//! notify-callback.
+//! `POST /wechatpay/notify`: WeChat Pay's word arrives.
+//!
+//! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
+//! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the
+//! signature holds nothing is written, asked or looked up. A 2xx is answered only when the effect, or
+//! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own
+//! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
+
+use serde_json::json;
+use shared::api::{Answer, HttpFunction, Incoming, Problem};
+use shared::config::secrets::{Secret, Wechatpay};
+use shared::config::{ConfigError, Merchant, Reader, Vars};
+use shared::desk::note_settled;
+use shared::domain::{OrderReport, RefundReport};
+use shared::platform::Platform;
+use shared::settlement::{Settled, Settlement};
+use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
+use shared::telemetry::{Level, Metric, Record};
+use shared::wechatpay::notification::{self, Notice, NoticeError};
+use shared::wechatpay::{Apiv3Keys, Signed, SignatureHeaders, VerifyError, verify, wire};
+
+/// How much of an event's type is kept, in characters.
+const EVENT_TYPE_MAX: usize = 64;
+
+/// Receives notices.
+#[derive(Debug)]
+pub struct NotifyCallback {
+    platform_keys: Secret<Wechatpay>,
+    apiv3_keys: Secret<Apiv3Keys>,
+    settlement: Settlement,
+    evidence: Evidence,
+    merchant: Merchant,
+    platform: Platform,
+}
+
+/// What is answered, in WeChat Pay's own dialect (docs/wechatpay.md, "Notices"): constant texts, so
+/// that nothing is learnt by trying.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Done,
+    Malformed,
+    TooLarge,
+    Unauthorized,
+    UnknownOrder,
+    Contradiction,
+    Unreadable,
+    Later,
+}
+
+impl Outcome {
+    fn answer(self) -> Answer {
+        let (status, message) = match self {
+            Self::Done => return Answer::nothing(),
+            Self::Malformed => (400, "bad request"),
+            Self::TooLarge => (413, "bad request"),
+            Self::Unauthorized => (401, "unauthorized"),
+            Self::UnknownOrder => (404, "rejected"),
+            Self::Contradiction => (409, "rejected"),
+            Self::Unreadable => (500, "rejected"),
+            Self::Later => (503, "try again"),
+        };
+        Answer::json(status, json!({"code": "FAIL", "message": message}))
+    }
+}
+
+impl HttpFunction for NotifyCallback {
+    const NAME: &'static str = "notify-callback";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
+        let platform_keys = Secret::from_reader(&mut reader, "WECHATPAY_SECRET_ARN");
+        let apiv3_keys = Secret::from_reader(&mut reader, "APIV3_SECRET_ARN");
+        reader.finish()?;
+        Ok(Self {
+            platform_keys,
+            apiv3_keys,
+            settlement,
+            evidence: Evidence::new(table),
+            merchant,
+            platform: platform.clone(),
+        })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
+    }
+
+    fn refused_unread(&self, _problem: Problem, record: &mut Record) -> Answer {
+        record.field("notice", "too large");
+        Outcome::TooLarge.answer()
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        Ok(self.receive(incoming, record).await.answer())
+    }
+}
+
+impl NotifyCallback {
+    async fn receive(&self, incoming: &Incoming, record: &mut Record) -> Outcome {
+        let headers = match SignatureHeaders::parse(|name| incoming.header(name)) {
+            Ok(headers) if !incoming.body.is_empty() => headers,
+            Ok(_) | Err(_) => {
+                record.field("notice", "malformed");
+                return Outcome::Malformed;
+            }
+        };
+        // Both were read at start and are read again by time, never because of what a request says.
+        let (platform_keys, apiv3_keys) = tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
+        let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
+            (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
+            (Err(error), _) | (_, Err(error)) => {
+                record.field("error", error.to_string()).count(Metric::NotConfigured).raise(Level::Error);
+                return Outcome::Later;
+            }
+        };
+        let now = self.platform.clock.wall();
+        let verified = match verify(&platform_keys, &headers, &incoming.body, now) {
+            Ok(verified) => verified,
+            Err(error) => {
+                let reason = match error {
+                    VerifyError::StaleTimestamp { .. } => "timestamp",
+                    VerifyError::UnknownSerial => "serial",
+                    VerifyError::BadSignature => "signature",
+                };
+                record.field("notice", "unauthorized").field("reason", reason);
+                record.count(Metric::NotifyUnauthorized).raise(Level::Warn);
+                return Outcome::Unauthorized;
+            }
+        };
+        let envelope = String::from_utf8_lossy(&incoming.body).into_owned();
+        match notification::read(verified, &apiv3_keys) {
+            Ok(read) => {
+                record.field("notice.id", read.id.clone());
+                self.settle(&read.id, read.notice, &envelope, record).await
+            }
+            Err(error) => self.unread(&error, &envelope, record).await,
+        }
+    }
+
+    async fn settle(&self, id: &str, notice: Notice, envelope: &str, record: &mut Record) -> Outcome {
+        match notice {
+            Notice::Payment(report) => self.payment(id, &report, envelope, record).await,
+            Notice::Refund(report) => self.refund(id, &report, envelope, record).await,
+            Notice::Unhandled { event_type } => {
+                record.field("notice", "unhandled").field("notice.event_type", event_type.clone());
+                let kept = Kept { id, event_type: &event_type, outcome: "not handled", order: None };
+                match self.keep(&kept, envelope, record).await {
+                    true => Outcome::Done,
+                    false => Outcome::Later,
+                }
+            }
+        }
+    }
+
+    async fn payment(
+        &self,
+        id: &str,
+        report: &Signed<OrderReport>,
+        envelope: &str,
+        record: &mut Record,
+    ) -> Outcome {
+        let order_id = report.get().order_id.clone();
+        record.field("order.out_trade_no", order_id.as_str());
+        // The order's own merchant and app are compared below; a notice for another merchant may
+        // name no order of ours at all.
+        if report.get().mchid.as_ref().is_some_and(|mchid| *mchid != self.merchant.mchid) {
+            record.count(Metric::MoneyMismatch).raise(Level::Error);
+            let outcome = "for another merchant";
+            let kept =
+                Kept { id, event_type: "TRANSACTION", outcome, order: Some(order_id.as_str()) };
+            return self.refuse(&kept, envelope, record, Outcome::Contradiction).await;
+        }
+        let settled = self.settlement.order(report, self.platform.clock.business()).await;
+        match settled {
+            Ok(settled) => {
+                note_settled(&settled, record);
+                if matches!(&settled, Settled::Changed(_)) {
+                    record.count(Metric::OrderPaid);
+                }
+                let kept = Kept {
+                    id,
+                    event_type: "TRANSACTION",
+                    outcome: outcome_of(&settled),
+                    order: Some(order_id.as_str()),
+                };
+                self.outcome(&settled, &kept, envelope, record).await
+            }
+            Err(error) => later(&error, record),
+        }
+    }
+
+    async fn refund(
+        &self,
+        id: &str,
+        report: &Signed<RefundReport>,
+        envelope: &str,
+        record: &mut Record,
+    ) -> Outcome {
+        let order_id = report.get().order_id.clone();
+        record.field("order.out_trade_no", order_id.as_str());
+        record.field("refund.out_refund_no", report.get().refund_id.as_str());
+        match self.settlement.refund(report, self.platform.clock.business()).await {
+            Ok(settled) => {
+                note_settled(&settled, record);
+                let kept = Kept {
+                    id,
+                    event_type: "REFUND",
+                    outcome: outcome_of(&settled),
+                    order: Some(order_id.as_str()),
+                };
+                self.outcome(&settled, &kept, envelope, record).await
+            }
+            Err(error) => later(&error, record),
+        }
+    }
+
+    async fn outcome<T: Sync>(
+        &self,
+        settled: &Settled<T>,
+        kept: &Kept<'_>,
+        envelope: &str,
+        record: &mut Record,
+    ) -> Outcome {
+        match settled {
+            Settled::Changed(_) | Settled::Unchanged(_) => Outcome::Done,
+            Settled::Unknown => self.refuse(kept, envelope, record, Outcome::UnknownOrder).await,
+            Settled::Contradiction(..) => {
+                self.refuse(kept, envelope, record, Outcome::Contradiction).await
+            }
+        }
+    }
+
+    /// A signed notice that could not be read or believed.
+    async fn unread(&self, error: &NoticeError, envelope: &str, record: &mut Record) -> Outcome {
+        record.field("notice", "unreadable").field("error", error.to_string()).raise(Level::Error);
+        let (id, outcome) = match error {
+            NoticeError::Undecryptable { .. } => {
+                record.count(Metric::Apiv3KeyMismatch);
+                // Read at once where the floor allows: WeChat Pay's next try may then succeed.
+                let _ = self.apiv3_keys.refreshed().await;
+                (error.notice_id(), Outcome::Unreadable)
+            }
+            NoticeError::Contradiction { .. } => {
+                record.count(Metric::MoneyMismatch);
+                (error.notice_id(), Outcome::Contradiction)
+            }
+            _ => (error.notice_id(), Outcome::Unreadable),
+        };
+        let digest = digest(envelope);
+        let kept = Kept {
+            id: id.unwrap_or(&digest),
+            event_type: "-",
+            outcome: "unreadable",
+            order: None,
+        };
+        self.refuse(&kept, envelope, record, outcome).await
+    }
+
+    /// Keeps the evidence and refuses; without the evidence WeChat Pay is asked to come back.
+    async fn refuse(
+        &self,
+        kept: &Kept<'_>,
+        envelope: &str,
+        record: &mut Record,
+        outcome: Outcome,
+    ) -> Outcome {
+        if self.keep(kept, envelope, record).await { outcome } else { Outcome::Later }
+    }
+
+    async fn keep(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> bool {
+        let now = self.platform.clock.wall();
+        let event_type: String = kept.event_type.chars().take(EVENT_TYPE_MAX).collect();
+        let evidence = EvidenceOf {
+            notice_id: kept.id,
+            day: &wire::beijing_day(now),
+            event_type: &event_type,
+            outcome: kept.outcome,
+            out_trade_no: kept.order,
+            envelope,
+        };
+        match self.evidence.keep(&evidence, now).await {
+            Ok(()) => true,
+            Err(error) => {
+                record.field("error", error.to_string()).raise(Level::Warn);
+                false
+            }
+        }
+    }
+}
+
+/// What evidence is kept of.
+struct Kept<'a> {
+    id: &'a str,
+    event_type: &'a str,
+    outcome: &'static str,
+    order: Option<&'a str>,
+}
+
+const fn outcome_of<T>(settled: &Settled<T>) -> &'static str {
+    match settled {
+        Settled::Changed(_) => "applied",
+        Settled::Unchanged(_) => "repeated",
+        Settled::Unknown => "no such record here",
+        Settled::Contradiction(..) => "contradicts the record",
+    }
+}
+
+fn later(error: &shared::store::StoreError, record: &mut Record) -> Outcome {
+    record.field("error", error.to_string()).raise(Level::Warn);
+    match error {
+        shared::store::StoreError::Unavailable { .. } => Outcome::Later,
+        shared::store::StoreError::Unreadable { .. } => {
+            record.raise(Level::Error);
+            Outcome::Unreadable
+        }
+    }
+}
+
+/// A name for a notice whose own id could not be read: the same body, the same name.
+fn digest(envelope: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(envelope.as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,1 +1,253 @@
-//! query.
+//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: the truth, corrected
+//! on the way.
+//!
+//! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
+//! per order in [`ASK_FLOOR_SECONDS`], and the answer settled by the same door as a notice; whoever
+//! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
+
+use serde_json::{Value, json};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::config::{ConfigError, Merchant, Reader, Vars};
+use shared::desk::{Desk, DeskError};
+use shared::domain::order::ClosedBy;
+use shared::domain::{Order, OrderId, OrderState, Refund, Timestamp, TransactionId};
+use shared::platform::Platform;
+use shared::settlement::Settlement;
+use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
+use shared::telemetry::{Metric, Record};
+use shared::wechatpay::CallError;
+
+/// At most one question to WeChat Pay per order in this time, in seconds, however many ask.
+const ASK_FLOOR_SECONDS: i64 = 2;
+
+/// How many refunds of an order one request asks about; the sweep asks about the others.
+const REFUNDS_ASKED_MAX: usize = 3;
+
+/// How many orders a page has.
+const PAGE: i32 = 20;
+
+/// Answers what became of orders.
+#[derive(Debug)]
+pub struct Query {
+    callers: Callers,
+    orders: Orders,
+    refunds: Refunds,
+    payer_index: PayerIndex,
+    desk: Desk,
+    merchant: Merchant,
+    platform: Platform,
+}
+
+impl HttpFunction for Query {
+    const NAME: &'static str = "query";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
+        let settlement = Settlement::new(orders.clone(), refunds.clone());
+        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
+        let callers = Callers::from_reader(&mut reader);
+        reader.finish()?;
+        Ok(Self {
+            callers,
+            orders,
+            refunds,
+            payer_index: PayerIndex::new(table),
+            desk: desk.ok_or_else(ConfigError::untold)?,
+            merchant,
+            platform: platform.clone(),
+        })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.desk.warm_up(), self.callers.keys());
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let caller = self.callers.authenticate(incoming).await?;
+        record.field("caller", caller.kind());
+        match (incoming.method.as_str(), incoming.segments().as_slice()) {
+            ("GET", ["orders"]) => match &caller {
+                Caller::Payer { openid } => self.own(openid, incoming).await,
+                Caller::Merchant => self.by_transaction(incoming, record).await,
+            },
+            ("GET", ["orders", order_id]) => {
+                incoming.query([])?;
+                let order_id = path_number(order_id)?;
+                record.field("order.out_trade_no", order_id.as_str());
+                self.by_number(&caller, &order_id, incoming, record).await
+            }
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl Query {
+    async fn by_number(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        let stored = self.orders.load(order_id).await?;
+        let stored = stored
+            .filter(|stored| caller.may_see(&stored.order))
+            .ok_or_else(Problem::not_found)?;
+        let (order, fresh) = self.asked(stored, incoming, record).await?;
+        self.answered(order, fresh, incoming, record).await
+    }
+
+    /// The order, after WeChat Pay was asked where that could tell something; and whether what it
+    /// says is as fresh as it can be.
+    async fn asked(
+        &self,
+        stored: StoredOrder,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<(Order, bool), Problem> {
+        let settled_for_good = match &stored.order.state {
+            OrderState::Success(_) | OrderState::Closed { by: ClosedBy::Wechatpay, .. } => true,
+            OrderState::NotPay
+            | OrderState::Closing { .. }
+            | OrderState::Closed { by: ClosedBy::Absence { .. }, .. } => false,
+        };
+        if settled_for_good {
+            return Ok((stored.order, true));
+        }
+        let order_id = stored.order.terms.order_id.clone();
+        let now = self.platform.clock.wall();
+        if self.orders.claim_asking(&order_id, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+            return Ok((stored.order, false));
+        }
+        match self.desk.ask_order(&order_id, &incoming.deadline, record).await {
+            Ok(settled) => match settled.record() {
+                Some(stored) => Ok((stored.order, true)),
+                None => Ok((stored.order, true)),
+            },
+            Err(DeskError::Call(error)) => {
+                note_unasked(&error, record);
+                Ok((stored.order, false))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Adds the refunds; those under way are asked about, which keeps the sweep's minute out of the
+    /// caller's sight.
+    async fn answered(
+        &self,
+        order: Order,
+        mut fresh: bool,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        if order.payment_on_record().is_none() {
+            return Ok(Answer::json(200, answer::queried_order(&order, &[], fresh)));
+        }
+        let order_id = order.terms.order_id.clone();
+        let refunds = self.refunds.of_order(&order_id).await?;
+        let mut changed = false;
+        let under_way: Vec<&Refund> = refunds
+            .iter()
+            .filter(|refund| refund.state.is_under_way() && refund.wechatpay_refund_id.is_some())
+            .collect();
+        for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+            let now = self.platform.clock.wall();
+            if self.refunds.claim_asking(refund, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+                fresh = false;
+                continue;
+            }
+            match self.desk.ask_refund(refund, &incoming.deadline, record).await {
+                Ok(_) => changed = true,
+                Err(DeskError::Call(error)) => {
+                    note_unasked(&error, record);
+                    fresh = false;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !changed {
+            return Ok(Answer::json(200, answer::queried_order(&order, &refunds, fresh)));
+        }
+        // A refund that closed gave its amount back, so both are read again.
+        let refunds = self.refunds.of_order(&order_id).await?;
+        let order = self.orders.load(&order_id).await?.map_or(order, |stored| stored.order);
+        Ok(Answer::json(200, answer::queried_order(&order, &refunds, fresh)))
+    }
+
+    /// By WeChat Pay's number of a payment: WeChat Pay is asked, and the number in its answer read.
+    async fn by_transaction(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let [transaction_id] = incoming.query(["transaction_id"])?;
+        let transaction_id = transaction_id.ok_or_else(|| {
+            Problem::new(Code::MalformedRequest, "transaction_id is missing: a merchant asks for one order")
+                .field("transaction_id")
+        })?;
+        let transaction_id = TransactionId::parse(transaction_id)
+            .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+        match self.desk.ask_transaction(&transaction_id, &incoming.deadline, record).await {
+            Ok(settled) => {
+                let stored = settled.record().ok_or_else(Problem::not_found)?;
+                if stored.order.terms.mchid != self.merchant.mchid {
+                    return Err(Problem::not_found());
+                }
+                record.field("order.out_trade_no", stored.order.terms.order_id.as_str());
+                self.answered(stored.order, true, incoming, record).await
+            }
+            // 404, and 400 for a number that was never one of its own.
+            Err(DeskError::Call(CallError::Refused(refusal))) if matches!(refusal.status, 400 | 404) => {
+                Err(Problem::not_found())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The payer's own orders, newest first, as the table has them.
+    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+        let [next_token] = incoming.query(["next_token"])?;
+        let after = next_token.map(read_token).transpose()?;
+        let page = self.payer_index.page(openid, after, PAGE).await?;
+        let orders = self.orders.load_many(&page.order_ids).await?;
+        let items: Vec<Value> = orders
+            .iter()
+            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .map(|order| Value::Object(answer::order(order)))
+            .collect();
+        let mut body = json!({"items": items});
+        if let Some((order_id, created_at)) = page.next {
+            body["next_token"] = Value::from(format!("{}.{order_id}", created_at.unix_seconds()));
+        }
+        Ok(Answer::json(200, body))
+    }
+}
+
+/// A number in the path.
+fn path_number(text: &str) -> Result<OrderId, Problem> {
+    OrderId::parse(text)
+        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
+}
+
+/// Where a page starts: the moment and the number of the order before it. It grants nothing: the
+/// index is asked for the caller's own openid whatever it says.
+fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
+    let refused = || {
+        Problem::new(Code::MalformedRequest, "next_token is not one of this API's").field("next_token")
+    };
+    let (created_at, order_id) = token.split_once('.').ok_or_else(refused)?;
+    let created_at = created_at.parse().map_err(|_| refused())?;
+    let order_id = OrderId::parse(order_id).map_err(|_| refused())?;
+    Ok((order_id, Timestamp::from_unix_seconds(created_at)))
+}
+
+fn note_unasked(error: &CallError, record: &mut Record) {
+    let metric =
+        if error.is_unverified() { Metric::WechatpayUnverified } else { Metric::WechatpayErrors };
+    record.field("wechatpay.error", error.to_string()).count(metric);
+}

@@ -1,2 +1,6 @@
 //! The Lambda binary of query.
-fn main() {}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    shared::api::run_http::<query::Query>().await
+}

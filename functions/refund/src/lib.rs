@@ -1,1 +1,414 @@
-//! refund.
+//! `…/refunds`: money goes back, never more than was paid.
+//!
+//! Policy → reserve → call → observe. A payer's request waits for the merchant unless policy approves
+//! it; a reservation takes the amount from the order in one transaction with the bound in the write;
+//! whatever WeChat Pay then answers or fails to answer, the same number with the same bytes goes out
+//! again until its end is known. Only a signed CLOSED gives the amount back. See `send` for what
+//! becomes of a refusal.
+
+mod ask;
+
+use shared::api::{
+    Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
+};
+use shared::config::{ConfigError, Reader, Vars};
+use shared::desk::{Desk, DeskError};
+use shared::domain::order::Party;
+use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
+use shared::platform::Platform;
+use shared::refunding::{Sender, Sent};
+use shared::settlement::Settlement;
+use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
+use shared::telemetry::{Metric, Record};
+
+/// At most one question to WeChat Pay per refund in this time, in seconds, however many ask.
+const ASK_FLOOR_SECONDS: i64 = 2;
+
+/// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
+const FOLLOW_UP_SECONDS: i64 = 30;
+
+/// Gives money back.
+#[derive(Debug)]
+pub struct Refund {
+    callers: Callers,
+    orders: Orders,
+    refunds: Refunds,
+    sender: Sender,
+    number_prefix: String,
+    public_base_url: Option<String>,
+    auto_approve_seconds: i64,
+    interval_seconds: i64,
+    platform: Platform,
+}
+
+impl HttpFunction for Refund {
+    const NAME: &'static str = "refund";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table));
+        let settlement = Settlement::new(orders.clone(), refunds.clone());
+        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
+        let callers = Callers::from_reader(&mut reader);
+        let number_prefix = reader.number_prefix();
+        let public_base_url = reader.optional("PUBLIC_BASE_URL");
+        let auto_approve_hours = reader.number("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
+        let interval_seconds = reader.refund_interval_seconds();
+        reader.finish()?;
+        let desk = desk.ok_or_else(ConfigError::untold)?;
+        Ok(Self {
+            callers,
+            orders,
+            sender: Sender::new(desk, refunds.clone(), platform.clock.clone(), interval_seconds),
+            refunds,
+            number_prefix,
+            public_base_url,
+            auto_approve_seconds: auto_approve_hours * 60 * 60,
+            interval_seconds,
+            platform: platform.clone(),
+        })
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    async fn warm_up(&self) {
+        // What fails here is told by the first request.
+        let _ = tokio::join!(self.sender.desk().warm_up(), self.callers.keys());
+    }
+
+    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+        let caller = self.callers.authenticate(incoming).await?;
+        record.field("caller", caller.kind());
+        incoming.query([])?;
+        let segments = incoming.segments();
+        match (incoming.method.as_str(), segments.as_slice()) {
+            ("POST", ["orders", order_id, "refunds"]) => {
+                let order_id = order_number(order_id, record)?;
+                self.ask(&caller, &order_id, incoming, record).await
+            }
+            ("GET", ["orders", order_id, "refunds", refund_id]) => {
+                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
+                self.show(&caller, &order_id, &refund_id, &incoming.deadline, record).await
+            }
+            ("POST", ["orders", order_id, "refunds", refund_id, decision @ ("approve" | "reject")]) => {
+                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
+                // A payer learns nothing of the merchant's door, not even that it is there.
+                if caller != Caller::Merchant {
+                    return Err(Problem::not_found());
+                }
+                ask::nothing_in(incoming)?;
+                let order = self.visible(&caller, &order_id).await?.order;
+                if *decision == "approve" {
+                    self.approve(&order, &refund_id, &incoming.deadline, record).await
+                } else {
+                    self.reject(&order, &refund_id).await
+                }
+            }
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl Refund {
+    async fn ask(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        let asked = ask::Asked::read(incoming)?;
+        let refund_id = self.refund_number(caller, order_id, &asked, incoming).await?;
+        record.field("refund.out_refund_no", refund_id.as_str());
+        let stored = self.visible(caller, order_id).await?;
+        if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
+            return self.repeat(&asked, known.refund, &incoming.deadline, record).await;
+        }
+        let order = self.paid(stored, incoming, record).await?;
+        let payment = order
+            .payment_on_record()
+            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))?;
+        let now = self.platform.clock.business();
+        let mut refund = domain::Refund {
+            refund_id,
+            order_id: order_id.clone(),
+            transaction_id: payment.transaction_id.clone(),
+            amount: asked.amount,
+            total: order.terms.total,
+            reason: asked.reason.clone(),
+            notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
+            asked_by: ask::party(caller),
+            created_at: now,
+            state: RefundState::Reserved,
+            version: 1,
+            wechatpay_refund_id: None,
+            refusals: 0,
+            next_attempt_at: None,
+            needs_human: None,
+        };
+        let since_payment = now.seconds_since(payment.success_time);
+        if *caller != Caller::Merchant && since_payment >= self.auto_approve_seconds {
+            refund.state = RefundState::Requested;
+            // What cannot be given is refused now; what can is bounded again when it is approved.
+            if asked.amount.get() > payment.refundable {
+                return Err(ask::exceeds(payment.refundable));
+            }
+            return match self.refunds.request(&refund).await? {
+                Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
+                other => self.not_reserved(other, &asked, &incoming.deadline, record).await,
+            };
+        }
+        self.reserve_and_send(refund, &asked, incoming, record).await
+    }
+
+    /// Takes the amount and sends the refund, now if the order's minute allows it.
+    async fn reserve_and_send(
+        &self,
+        mut refund: domain::Refund,
+        asked: &ask::Asked,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        let now = self.platform.clock.business();
+        let soon = Due { at: now.plus_seconds(FOLLOW_UP_SECONDS), attempts: 0 };
+        refund.next_attempt_at = Some(soon.at);
+        match self.refunds.reserve(&refund, now, self.interval_seconds, soon).await? {
+            Reserve::Done => {
+                record.field("reserved", "now");
+                let sent = self.sender.send_claimed(refund, 0, &incoming.deadline, record).await?;
+                Ok(sent_answer(202, sent))
+            }
+            Reserve::MomentTaken { next_refund_at } => {
+                record.field("reserved", "later");
+                let due = Due { at: next_refund_at, attempts: 0 };
+                refund.next_attempt_at = Some(due.at);
+                match self.refunds.reserve_for_later(&refund, now, due).await? {
+                    Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
+                    other => self.not_reserved(other, asked, &incoming.deadline, record).await,
+                }
+            }
+            other => self.not_reserved(other, asked, &incoming.deadline, record).await,
+        }
+    }
+
+    async fn not_reserved(
+        &self,
+        reserve: Reserve,
+        asked: &ask::Asked,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        match reserve {
+            // Somebody with the same number was faster.
+            Reserve::Exists(refund) => self.repeat(asked, *refund, deadline, record).await,
+            other => Err(ask::refused(other)),
+        }
+    }
+
+    /// The same number again: the same refund if its terms are the same.
+    async fn repeat(
+        &self,
+        asked: &ask::Asked,
+        refund: domain::Refund,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        if let Some(field) = asked.differing_field(&refund) {
+            return Err(Problem::new(
+                Code::TermsDiffer,
+                format!("the refund of this number has another {field}"),
+            )
+            .field(field));
+        }
+        record.field("placed", "repeat");
+        let refund = self.followed(refund, deadline, record).await?;
+        Ok(Answer::json(200, answer::refund(&refund)))
+    }
+
+    async fn show(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        self.visible(caller, order_id).await?;
+        let stored = self.refunds.load(order_id, refund_id).await?;
+        let stored = stored.ok_or_else(Problem::not_found)?;
+        let refund = self.followed(stored.refund, deadline, record).await?;
+        Ok(Answer::json(200, answer::refund(&refund)))
+    }
+
+    async fn approve(
+        &self,
+        order: &Order,
+        refund_id: &RefundId,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
+        let refund = self.undecided(order, refund_id).await?;
+        match refund.state {
+            RefundState::Requested => {}
+            RefundState::Rejected => return Err(ask::decided(&refund)),
+            // Approved before: the repeat is told how far it came.
+            RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. } => return Ok(Answer::json(200, answer::refund(&refund))),
+        }
+        let now = self.platform.clock.business();
+        let soon = Due { at: now.plus_seconds(FOLLOW_UP_SECONDS), attempts: 0 };
+        let mut approved = self.refunds.approve(&refund, now, Some(self.interval_seconds), soon).await?;
+        let mut due = soon;
+        let mut claimed = true;
+        if let Approved::Reserve(Reserve::MomentTaken { next_refund_at }) = approved {
+            due = Due { at: next_refund_at, attempts: 0 };
+            claimed = false;
+            approved = self.refunds.approve(&refund, now, None, due).await?;
+        }
+        match approved {
+            Approved::Reserve(Reserve::Done) => {}
+            Approved::Reserve(refused) => return Err(ask::refused(refused)),
+            Approved::Decided => {
+                let now = self.undecided(order, refund_id).await?;
+                return Ok(Answer::json(200, answer::refund(&now)));
+            }
+        }
+        let mut reserved = refund;
+        reserved.state = RefundState::Reserved;
+        reserved.version += 1;
+        reserved.next_attempt_at = Some(due.at);
+        if !claimed {
+            return Ok(Answer::json(202, answer::refund(&reserved)));
+        }
+        let sent = self.sender.send_claimed(reserved, 0, deadline, record).await?;
+        Ok(sent_answer(202, sent))
+    }
+
+    async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
+        let refund = self.undecided(order, refund_id).await?;
+        if refund.state == RefundState::Requested {
+            // Whoever decided first decided; what stands is read again.
+            let (Commit::Done | Commit::Conflict) = self.refunds.reject(&refund).await?;
+        }
+        let refund = self.undecided(order, refund_id).await?;
+        match refund.state {
+            RefundState::Rejected => Ok(Answer::json(200, answer::refund(&refund))),
+            RefundState::Requested
+            | RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. } => Err(ask::decided(&refund)),
+        }
+    }
+
+    async fn undecided(&self, order: &Order, refund_id: &RefundId) -> Result<domain::Refund, Problem> {
+        let stored = self.refunds.load(&order.terms.order_id, refund_id).await?;
+        Ok(stored.ok_or_else(Problem::not_found)?.refund)
+    }
+
+    async fn visible(&self, caller: &Caller, order_id: &OrderId) -> Result<StoredOrder, Problem> {
+        let stored = self.orders.load(order_id).await?;
+        stored.filter(|stored| caller.may_see(&stored.order)).ok_or_else(Problem::not_found)
+    }
+
+    /// The order, paid on record: where the record says otherwise WeChat Pay is asked first.
+    async fn paid(
+        &self,
+        stored: StoredOrder,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Order, Problem> {
+        if stored.order.payment_on_record().is_some() {
+            return Ok(stored.order);
+        }
+        let order_id = &stored.order.terms.order_id;
+        let settled = self.sender.desk().ask_order(order_id, &incoming.deadline, record).await?;
+        settled
+            .record()
+            .map(|stored| stored.order)
+            .filter(|order| order.payment_on_record().is_some())
+            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))
+    }
+
+    /// The refund, after WeChat Pay was asked where it knows it and may have news.
+    async fn followed(
+        &self,
+        refund: domain::Refund,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<domain::Refund, Problem> {
+        if !refund.state.is_under_way() || refund.wechatpay_refund_id.is_none() {
+            return Ok(refund);
+        }
+        let now: Timestamp = self.platform.clock.wall();
+        if self.refunds.claim_asking(&refund, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+            return Ok(refund);
+        }
+        match self.sender.desk().ask_refund(&refund, deadline, record).await {
+            Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
+            Err(DeskError::Call(error)) => {
+                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                Ok(refund)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn refund_number(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        asked: &ask::Asked,
+        incoming: &Incoming,
+    ) -> Result<RefundId, Problem> {
+        let key = shared::api::numbers::idempotency_key(incoming)?;
+        if let Some(named) = &asked.refund_id {
+            return Ok(named.clone());
+        }
+        let key = key.ok_or_else(|| {
+            Problem::new(Code::MalformedRequest, "send an Idempotency-Key, or name the out_refund_no")
+                .field("Idempotency-Key")
+        })?;
+        let keys = self.callers.keys().await?;
+        Ok(shared::api::numbers::refund_id(&keys, &self.number_prefix, caller, order_id, key)?)
+    }
+}
+
+fn sent_answer(status: u16, sent: Sent) -> Answer {
+    Answer::json(status, answer::refund(&sent.refund))
+}
+
+fn order_number(text: &str, record: &mut Record) -> Result<OrderId, Problem> {
+    let order_id = OrderId::parse(text)
+        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+    record.field("order.out_trade_no", order_id.as_str());
+    Ok(order_id)
+}
+
+fn numbers(
+    order_id: &str,
+    refund_id: &str,
+    record: &mut Record,
+) -> Result<(OrderId, RefundId), Problem> {
+    let order_id = order_number(order_id, record)?;
+    let refund_id = RefundId::parse(refund_id)
+        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+    record.field("refund.out_refund_no", refund_id.as_str());
+    Ok((order_id, refund_id))
+}
+
+/// Who asks, as the record keeps it.
+pub(crate) const fn party_of(caller: &Caller) -> Party {
+    match caller {
+        Caller::Payer { .. } => Party::Payer,
+        Caller::Merchant => Party::Merchant,
+    }
+}

@@ -1,0 +1,149 @@
+//! Native: one QR code at a time.
+//!
+//! WeChat Pay answers a repeated Native order with a new `code_url`, and the old one, which may be
+//! on a screen already, stops working (docs/wechatpay.md, "Repeats"). So the code is stored, repeated
+//! while it is good, and only one caller at a time may ask for one; the others wait for it at the
+//! table.
+
+use std::time::Duration;
+
+use fast_qr::convert::Builder;
+use fast_qr::convert::svg::SvgBuilder;
+use fast_qr::qr::QRBuilder;
+use serde_json::{Value, json};
+use shared::api::Incoming;
+use shared::clock::Clock;
+use shared::desk::DeskError;
+use shared::domain::{Order, TradeType};
+use shared::platform::{jitter, random_token};
+use shared::store::{CodeClaim, Commit, NativeCode, StoreError, StoredOrder};
+use shared::telemetry::Record;
+use shared::wechatpay::{CallError, Prepaid};
+
+use crate::{CreateOrder, Pay, terms};
+
+/// How long a code is repeated, in seconds: WeChat Pay's are good for two hours, and whoever is shown
+/// one still needs minutes to pay.
+const CODE_GOOD_SECONDS: i64 = 110 * 60;
+
+/// How long a claim holds, in seconds: longer than this function may run, so that it ends only when
+/// its holder is gone.
+const CLAIM_SECONDS: i64 = 12;
+
+/// How long to wait for another caller's code, at most.
+const WAIT_MAX: Duration = Duration::from_millis(5_000);
+
+/// How often the table is looked at while waiting, in milliseconds.
+const LOOK_EVERY_MS: u64 = 150;
+
+/// The claim that goes into the table with a new Native order.
+pub(crate) fn claim(order: &Order, attempt: &str, clock: &Clock) -> Option<CodeClaim> {
+    match order.terms.trade_type {
+        TradeType::Native => Some(CodeClaim {
+            token: attempt.to_owned(),
+            until: clock.wall().plus_seconds(CLAIM_SECONDS),
+        }),
+        TradeType::Jsapi | TradeType::H5 | TradeType::App => None,
+    }
+}
+
+/// The code as it is handed out: its text, and as a picture.
+pub(crate) fn shown(code_url: &str) -> Value {
+    // A code_url has at most 512 characters (checked when read), far below what a QR code holds.
+    let svg = QRBuilder::new(code_url).build().map(|code| SvgBuilder::default().to_str(&code));
+    json!({"code_url": code_url, "qr_svg": svg.unwrap_or_default()})
+}
+
+impl CreateOrder {
+    /// The order's code: the stored one while it is good, else a new one, asked for by one caller at
+    /// a time.
+    pub(crate) async fn native_code(
+        &self,
+        stored: &StoredOrder,
+        attempt: Option<&str>,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Pay, DeskError> {
+        let clock = &self.platform.clock;
+        let order_id = &stored.order.terms.order_id;
+        if let (Some(attempt), Some(claim)) = (attempt, &stored.code_claim)
+            && claim.token == attempt
+        {
+            return self.ask_for_code(&stored.order, claim, incoming).await;
+        }
+        let mut seen = stored.clone();
+        let until_left = incoming.deadline.left(clock, WAIT_MAX);
+        let mut waited = Duration::ZERO;
+        loop {
+            if !seen.order.is_payable(clock.business()) {
+                return Ok(Pay::Not);
+            }
+            if let Some(code) = &seen.code
+                && clock.business().seconds_since(code.at) < CODE_GOOD_SECONDS
+            {
+                record.field("code", "stored");
+                return Ok(Pay::Ready(shown(&code.code_url)));
+            }
+            let claim = CodeClaim {
+                token: random_token(),
+                until: clock.wall().plus_seconds(CLAIM_SECONDS),
+            };
+            let stale = clock.business().minus_seconds(CODE_GOOD_SECONDS);
+            if self.orders.claim_code(order_id, &claim, stale, clock.wall()).await? == Commit::Done {
+                return self.ask_for_code(&seen.order, &claim, incoming).await;
+            }
+            if waited >= until_left {
+                return Err(StoreError::Unavailable {
+                    action: "wait for a code",
+                    cause: "another caller is still asking for it".to_owned(),
+                }
+                .into());
+            }
+            let pause = jitter(LOOK_EVERY_MS);
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            match self.orders.load(order_id).await? {
+                Some(now) => seen = now,
+                None => return Ok(Pay::Not),
+            }
+        }
+    }
+
+    async fn ask_for_code(
+        &self,
+        order: &Order,
+        claim: &CodeClaim,
+        incoming: &Incoming,
+    ) -> Result<Pay, DeskError> {
+        let order_id = &order.terms.order_id;
+        let bytes = terms::wire(&order.terms).body();
+        let asked_at = self.platform.clock.business();
+        let prepaid = match self.desk.prepay(TradeType::Native, &bytes, &incoming.deadline).await {
+            Ok((prepaid, _)) => prepaid.into_inner(),
+            Err(error) => {
+                // A definite refusal gave no code. After anything else a code may still come to be,
+                // and the claim runs out by itself when that can no longer disturb a new one.
+                if matches!(error, DeskError::Call(CallError::Refused(_))) {
+                    self.orders.release_code(order_id, claim).await?;
+                }
+                return Err(error);
+            }
+        };
+        let Prepaid::CodeUrl(code_url) = prepaid else {
+            return Err(DeskError::Call(CallError::unexpected("a Native order without a code_url")));
+        };
+        let code = NativeCode { code_url, at: asked_at };
+        match self.orders.keep_code(order_id, claim, &code).await? {
+            Commit::Done => Ok(Pay::Ready(shown(&code.code_url))),
+            // The claim ran out and somebody else's code stands: ours is the dead one.
+            Commit::Conflict => match self.orders.load(order_id).await? {
+                Some(StoredOrder { code: Some(newer), .. }) => Ok(Pay::Ready(shown(&newer.code_url))),
+                Some(_) | None => Err(StoreError::Unavailable {
+                    action: "keep a code",
+                    cause: "another caller is asking for a newer one".to_owned(),
+                }
+                .into()),
+            },
+        }
+    }
+}

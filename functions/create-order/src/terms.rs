@@ -1,0 +1,399 @@
+//! What may be asked for, by whom, and what it comes to.
+//!
+//! A payer sends articles and is told the price; the merchant's back office sends the price. A repeat
+//! is compared request with request: prices may have changed since, and the order keeps its own.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shared::api::body::{self, Object};
+use shared::api::{Caller, Code, Incoming, Problem};
+use shared::domain::order::{Item, Party};
+use shared::domain::{Fen, OrderId, Terms, Timestamp, TradeType};
+use shared::wechatpay::wire::{self, PrepayRequest};
+
+use crate::CreateOrder;
+
+/// How long a payer's order can be paid, in seconds.
+const PAYER_ORDER_SECONDS: i64 = 30 * 60;
+
+/// How long a merchant's order can be paid at most, in seconds: WeChat Pay cuts longer ones silently
+/// (docs/wechatpay.md, "time_expire").
+const MERCHANT_ORDER_SECONDS_MAX: i64 = 7 * 24 * 60 * 60;
+
+/// How long an order must be payable at least, in seconds: WeChat Pay raises shorter ones to a minute.
+const ORDER_SECONDS_MIN: i64 = 60;
+
+/// How many different articles one order may have.
+const ITEMS_MAX: usize = 50;
+
+/// How many of one article one order may have.
+const QUANTITY_MAX: u32 = 9_999;
+
+/// How long a description may be; WeChat Pay's limit is 127 and does not say of what, so bytes.
+const DESCRIPTION_MAX: usize = 127;
+
+/// How long the merchant's note may be, in bytes.
+const ATTACH_MAX: usize = 128;
+
+/// How long an openid may be, in characters.
+const OPENID_MAX: usize = 128;
+
+/// How long an article's name may be, in characters.
+const SKU_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    trade_type: String,
+    items: Option<Vec<Object<ItemBody>>>,
+    attach: Option<String>,
+    out_trade_no: Option<String>,
+    description: Option<String>,
+    amount: Option<Object<AmountBody>>,
+    payer: Option<Object<PayerBody>>,
+    time_expire: Option<String>,
+    scene_info: Option<Object<SceneBody>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemBody {
+    sku: String,
+    quantity: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmountBody {
+    total: i64,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PayerBody {
+    openid: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneBody {
+    payer_client_ip: String,
+}
+
+/// A request that is well-formed and allowed.
+pub(crate) enum Asked {
+    Payer { trade_type: TradeType, items: Vec<Item>, attach: Option<String> },
+    Merchant(Box<MerchantOrder>),
+}
+
+pub(crate) struct MerchantOrder {
+    trade_type: TradeType,
+    order_id: Option<OrderId>,
+    description: String,
+    total: Fen,
+    openid: Option<String>,
+    time_expire: Option<Timestamp>,
+    attach: Option<String>,
+    payer_client_ip: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Self, Problem> {
+        let body: Body = body::read(&incoming.body)?;
+        let trade_type = TradeType::parse(&body.trade_type).ok_or_else(|| {
+            invalid("trade_type", "trade_type must be jsapi, native, h5 or app")
+        })?;
+        text("attach", body.attach.as_deref(), ATTACH_MAX)?;
+        match caller {
+            Caller::Payer { .. } => body.payers(trade_type),
+            Caller::Merchant => body.merchants(trade_type, incoming),
+        }
+    }
+
+    /// The number that the merchant gave the order.
+    pub(crate) fn named(&self) -> Option<&OrderId> {
+        match self {
+            Self::Payer { .. } => None,
+            Self::Merchant(order) => order.order_id.as_ref(),
+        }
+    }
+
+    /// The first field in which a repeat differs from the order's terms.
+    pub(crate) fn differing_field(&self, caller: &Caller, terms: &Terms) -> Option<&'static str> {
+        let differs = |differs: bool, field| differs.then_some(field);
+        match self {
+            Self::Payer { trade_type, items, attach } => {
+                let Caller::Payer { openid } = caller else { return Some("payer.openid") };
+                differs(*trade_type != terms.trade_type, "trade_type")
+                    .or(differs(terms.openid.as_ref() != Some(openid), "payer.openid"))
+                    .or(differs(*items != terms.items, "items"))
+                    .or(differs(*attach != terms.attach, "attach"))
+            }
+            Self::Merchant(order) => {
+                let expires = order.time_expire;
+                differs(order.trade_type != terms.trade_type, "trade_type")
+                    .or(differs(order.total != terms.total, "amount.total"))
+                    .or(differs(order.description != terms.description, "description"))
+                    .or(differs(order.openid != terms.openid, "payer.openid"))
+                    .or(differs(order.attach != terms.attach, "attach"))
+                    .or(differs(
+                        expires.is_some_and(|expires| expires != terms.time_expire),
+                        "time_expire",
+                    ))
+                    .or(differs(
+                        order.payer_client_ip != terms.payer_client_ip,
+                        "scene_info.payer_client_ip",
+                    ))
+            }
+        }
+    }
+}
+
+impl Body {
+    fn payers(self, trade_type: TradeType) -> Result<Asked, Problem> {
+        let merchants = [
+            ("out_trade_no", self.out_trade_no.is_some()),
+            ("description", self.description.is_some()),
+            ("amount", self.amount.is_some()),
+            ("payer", self.payer.is_some()),
+            ("time_expire", self.time_expire.is_some()),
+            ("scene_info", self.scene_info.is_some()),
+        ];
+        if let Some((field, _)) = merchants.into_iter().find(|(_, given)| *given) {
+            return Err(Problem::new(
+                Code::FieldNotAllowed,
+                format!("{field} is decided by the server, not by the payer"),
+            )
+            .field(field));
+        }
+        let items = self.items.ok_or_else(|| invalid("items", "items is missing"))?;
+        if items.is_empty() || items.len() > ITEMS_MAX {
+            return Err(invalid("items", format!("items must be 1 to {ITEMS_MAX} articles")));
+        }
+        let mut lines: Vec<Item> = Vec::new();
+        for Object(item) in items {
+            if !(1..=QUANTITY_MAX).contains(&item.quantity) {
+                return Err(invalid("items", format!("a quantity must be 1 to {QUANTITY_MAX}")));
+            }
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            if item.sku.is_empty() || item.sku.len() > SKU_MAX || !item.sku.bytes().all(legal) {
+                return Err(invalid("items", "a sku must be 1 to 64 characters of A-Z, a-z, 0-9, _, - and ."));
+            }
+            if lines.iter().any(|line| line.sku == item.sku) {
+                return Err(invalid("items", format!("{} is listed twice", item.sku)));
+            }
+            lines.push(Item { sku: item.sku, quantity: item.quantity });
+        }
+        Ok(Asked::Payer { trade_type, items: lines, attach: self.attach })
+    }
+
+    fn merchants(self, trade_type: TradeType, incoming: &Incoming) -> Result<Asked, Problem> {
+        if self.items.is_some() {
+            return Err(Problem::new(
+                Code::FieldNotAllowed,
+                "items is for payers; a merchant sends description and amount.total",
+            )
+            .field("items"));
+        }
+        let order_id = self.out_trade_no.map(OrderId::parse).transpose()?;
+        let description =
+            self.description.ok_or_else(|| invalid("description", "description is missing"))?;
+        text("description", Some(&description), DESCRIPTION_MAX)?;
+        let Object(amount) =
+            self.amount.ok_or_else(|| invalid("amount.total", "amount.total is missing"))?;
+        if amount.currency.is_some_and(|currency| currency != "CNY") {
+            return Err(invalid("amount.currency", "amount.currency must be CNY"));
+        }
+        let total = Fen::new(amount.total).map_err(|error| invalid("amount.total", error.to_string()))?;
+        let openid = self.payer.map(|Object(payer)| payer.openid);
+        match (trade_type, &openid) {
+            (TradeType::Jsapi, None) => {
+                return Err(invalid("payer.openid", "payer.openid is missing: a jsapi order has a payer"));
+            }
+            (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => {
+                return Err(invalid("payer.openid", "payer.openid is for jsapi orders only"));
+            }
+            (TradeType::Jsapi, Some(openid)) => openid_shape(openid)?,
+            (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
+        }
+        let time_expire = self
+            .time_expire
+            .map(|text| {
+                wire::parse_rfc3339(&text).ok_or_else(|| {
+                    invalid("time_expire", "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00")
+                })
+            })
+            .transpose()?;
+        let address = self.scene_info.map(|Object(scene)| scene.payer_client_ip);
+        let payer_client_ip = match (trade_type, address) {
+            (TradeType::H5, Some(address)) => {
+                if address.parse::<std::net::IpAddr>().is_err() {
+                    return Err(invalid("scene_info.payer_client_ip", "payer_client_ip must be an IP address"));
+                }
+                Some(address)
+            }
+            (TradeType::H5, None) => incoming.source_ip.clone(),
+            (TradeType::Jsapi | TradeType::Native | TradeType::App, Some(_)) => {
+                return Err(invalid("scene_info", "scene_info is for h5 orders only"));
+            }
+            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) => None,
+        };
+        Ok(Asked::Merchant(Box::new(MerchantOrder {
+            trade_type,
+            order_id,
+            description,
+            total,
+            openid,
+            time_expire,
+            attach: self.attach,
+            payer_client_ip,
+        })))
+    }
+}
+
+impl CreateOrder {
+    /// The terms of a new order: priced, dated, and complete for the wire.
+    pub(crate) async fn agreed(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        order_id: &OrderId,
+        incoming: &Incoming,
+    ) -> Result<Terms, Problem> {
+        let now = self.platform.clock.business();
+        let mut terms = Terms {
+            order_id: order_id.clone(),
+            trade_type: TradeType::Jsapi,
+            wire_version: wire::WIRE_VERSION,
+            appid: self.merchant.appid.clone(),
+            mchid: self.merchant.mchid.clone(),
+            description: String::new(),
+            total: Fen::new(1)?,
+            time_expire: now.plus_seconds(PAYER_ORDER_SECONDS),
+            attach: None,
+            notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
+            openid: None,
+            payer_client_ip: None,
+            items: Vec::new(),
+            placed_by: Party::Merchant,
+            created_at: now,
+        };
+        match asked {
+            Asked::Payer { trade_type, items, attach } => {
+                let (description, total) = self.priced(items).await?;
+                if let Caller::Payer { openid } = caller {
+                    terms.openid = Some(openid.clone());
+                }
+                terms.placed_by = Party::Payer;
+                terms.trade_type = *trade_type;
+                terms.description = description;
+                terms.total = total;
+                terms.attach.clone_from(attach);
+                terms.items.clone_from(items);
+                if *trade_type == TradeType::H5 {
+                    terms.payer_client_ip.clone_from(&incoming.source_ip);
+                }
+            }
+            Asked::Merchant(order) => {
+                terms.trade_type = order.trade_type;
+                terms.description.clone_from(&order.description);
+                terms.total = order.total;
+                terms.openid.clone_from(&order.openid);
+                terms.attach.clone_from(&order.attach);
+                terms.payer_client_ip.clone_from(&order.payer_client_ip);
+                if let Some(expires) = order.time_expire {
+                    let seconds = expires.seconds_since(now);
+                    if !(ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX).contains(&seconds) {
+                        return Err(invalid("time_expire", "time_expire must be 1 minute to 7 days ahead"));
+                    }
+                    terms.time_expire = expires;
+                }
+            }
+        }
+        if terms.trade_type == TradeType::H5 && terms.payer_client_ip.is_none() {
+            return Err(invalid("scene_info.payer_client_ip", "an h5 order needs the payer's address"));
+        }
+        Ok(terms)
+    }
+
+    async fn priced(&self, items: &[Item]) -> Result<(String, Fen), Problem> {
+        let skus: Vec<&str> = items.iter().map(|item| item.sku.as_str()).collect();
+        let articles: BTreeMap<String, _> = self.catalogue.articles(&skus).await?;
+        let mut total: Option<Fen> = None;
+        let mut description = String::new();
+        for item in items {
+            let article = articles.get(&item.sku).ok_or_else(|| {
+                Problem::new(Code::UnknownSku, format!("{} is not on sale", item.sku)).field("items")
+            })?;
+            let price = article.price.times(item.quantity)?;
+            total = Some(total.map_or(Ok(price), |sum| sum.plus(price))?);
+            if description.is_empty() {
+                description.clone_from(&article.description);
+            }
+        }
+        let total = total.ok_or_else(|| invalid("items", "items is empty"))?;
+        if items.len() > 1 {
+            description.push_str(" 等");
+        }
+        Ok((cut(description, DESCRIPTION_MAX), total))
+    }
+}
+
+/// The order's fields as they go to WeChat Pay, the same bytes each time.
+pub(crate) fn wire(terms: &Terms) -> PrepayRequest<'_> {
+    PrepayRequest {
+        wire_version: terms.wire_version,
+        appid: &terms.appid,
+        mchid: &terms.mchid,
+        description: &terms.description,
+        out_trade_no: &terms.order_id,
+        time_expire: terms.time_expire,
+        attach: terms.attach.as_deref(),
+        notify_url: &terms.notify_url,
+        total: terms.total,
+        openid: match terms.trade_type {
+            TradeType::Jsapi => terms.openid.as_deref(),
+            TradeType::Native | TradeType::H5 | TradeType::App => None,
+        },
+        payer_client_ip: terms.payer_client_ip.as_deref(),
+    }
+}
+
+pub(crate) fn differ(field: &'static str) -> Problem {
+    Problem::new(Code::TermsDiffer, format!("the order of this number has another {field}")).field(field)
+}
+
+fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidValue, detail).field(field)
+}
+
+/// A text for WeChat Pay: not empty, bounded, no control characters.
+fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Problem> {
+    let Some(value) = value else { return Ok(()) };
+    if value.is_empty() || value.len() > most {
+        return Err(invalid(field, format!("{field} must be 1 to {most} bytes of UTF-8")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid(field, format!("{field} has a control character")));
+    }
+    Ok(())
+}
+
+fn openid_shape(openid: &str) -> Result<(), Problem> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if openid.is_empty() || openid.len() > OPENID_MAX || !openid.bytes().all(legal) {
+        return Err(invalid("payer.openid", "payer.openid is not of an openid's shape"));
+    }
+    Ok(())
+}
+
+/// The text, cut at a character's end to at most `most` bytes.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! What may be asked, and what is said when it cannot be.
+
+use serde::Deserialize;
+use shared::api::body::{self, Object};
+use shared::api::{Caller, Code, Incoming, Problem};
+use shared::domain::order::Party;
+use shared::domain::{Fen, Refund, RefundId};
+use shared::store::Reserve;
+
+/// How long a reason may be, in bytes (docs/wechatpay.md, "Refunds").
+const REASON_MAX: usize = 80;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    amount: Object<AmountBody>,
+    reason: Option<String>,
+    out_refund_no: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmountBody {
+    refund: i64,
+    currency: Option<String>,
+}
+
+/// A request that is well-formed and allowed.
+pub(crate) struct Asked {
+    pub(crate) amount: Fen,
+    pub(crate) reason: Option<String>,
+    pub(crate) refund_id: Option<RefundId>,
+}
+
+impl Asked {
+    pub(crate) fn read(incoming: &Incoming) -> Result<Self, Problem> {
+        let body: Body = body::read(&incoming.body)?;
+        let Object(amount) = body.amount;
+        if amount.currency.is_some_and(|currency| currency != "CNY") {
+            return Err(invalid("amount.currency", "amount.currency must be CNY"));
+        }
+        let amount =
+            Fen::new(amount.refund).map_err(|error| invalid("amount.refund", error.to_string()))?;
+        if let Some(reason) = &body.reason
+            && (reason.is_empty() || reason.len() > REASON_MAX || reason.chars().any(char::is_control))
+        {
+            return Err(invalid("reason", format!("reason must be 1 to {REASON_MAX} bytes of plain text")));
+        }
+        let refund_id = body.out_refund_no.map(RefundId::parse).transpose()?;
+        Ok(Self { amount, reason: body.reason, refund_id })
+    }
+
+    /// The first field in which a repeat differs from the refund.
+    pub(crate) fn differing_field(&self, refund: &Refund) -> Option<&'static str> {
+        if self.amount != refund.amount {
+            return Some("amount.refund");
+        }
+        (self.reason != refund.reason).then_some("reason")
+    }
+}
+
+pub(crate) const fn party(caller: &Caller) -> Party {
+    crate::party_of(caller)
+}
+
+pub(crate) fn exceeds(refundable: i64) -> Problem {
+    Problem::new(
+        Code::RefundExceeds,
+        format!("{refundable} fen are left to give back, refunds under way taken off"),
+    )
+    .with("refundable", refundable)
+}
+
+pub(crate) fn decided(refund: &Refund) -> Problem {
+    Problem::new(Code::RefundDecided, format!("the refund is {} already", refund.state.as_str()))
+        .with("refund_status", refund.state.as_str())
+}
+
+/// Why nothing was reserved.
+pub(crate) fn refused(reserve: Reserve) -> Problem {
+    match reserve {
+        Reserve::NumberTaken => {
+            Problem::new(Code::RefundNumberTaken, "another order's refund has this out_refund_no")
+                .field("out_refund_no")
+        }
+        Reserve::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
+        Reserve::Exceeds { refundable } => exceeds(refundable),
+        Reserve::TooMany => Problem::plain(Code::TooManyRefunds),
+        Reserve::TooOld => Problem::plain(Code::RefundTooLate),
+        // These are dealt with by whoever reserves; a new one between two tries is tried again.
+        Reserve::Done | Reserve::Exists(_) | Reserve::MomentTaken { .. } => {
+            Problem::new(Code::StoreUnavailable, "the order's refunds changed meanwhile; send this again")
+                .retry_after(1)
+        }
+    }
+}
+
+/// A decision has no body, or an empty object.
+pub(crate) fn nothing_in(incoming: &Incoming) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    if incoming.body.is_empty() {
+        return Ok(());
+    }
+    body::read::<Nothing>(&incoming.body).map(|_| ())
+}
+
+fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidValue, detail).field(field)
+}

@@ -1,0 +1,155 @@
+//! Requests and answers: from an API Gateway event to a function's decision and back.
+//!
+//! A function implements [`HttpFunction::serve`]; everything around it (bounds, the deadline, the
+//! log line, problem documents) is here, once.
+
+pub mod answer;
+pub mod body;
+pub mod caller;
+pub mod incoming;
+pub mod numbers;
+pub mod problem;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use lambda_http::{Body, Request, Response};
+
+pub use answer::Answer;
+pub use caller::{Caller, Callers};
+pub use incoming::{Deadline, Incoming};
+pub use problem::{Code, Problem};
+
+use crate::config::{ConfigError, Vars};
+use crate::platform::Platform;
+use crate::telemetry::{Level, Metric, Record};
+
+/// A function behind the HTTP API.
+pub trait HttpFunction: Send + Sync + Sized + 'static {
+    /// The function's name in logs and metrics; also its crate's and binary's.
+    const NAME: &'static str;
+
+    /// Builds the function from its environment.
+    ///
+    /// # Errors
+    /// Names every missing or malformed variable at once.
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError>;
+
+    /// The platform it runs on.
+    fn platform(&self) -> &Platform;
+
+    /// Decides a request.
+    fn serve(
+        &self,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> impl Future<Output = Result<Answer, Problem>> + Send;
+
+    /// Reads what every request needs, before the first one; what fails is read again then.
+    fn warm_up(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Answers a request that was refused before it was read; the webhook has its own dialect.
+    fn refused_unread(&self, problem: Problem, record: &mut Record) -> Answer {
+        problem.into_answer(record)
+    }
+
+    /// Answers a request; never fails, and writes one log line.
+    fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
+        async move {
+            let platform = self.platform();
+            let mut record = Record::start(Self::NAME, &platform.clock);
+            let answer = match Incoming::read(request, &platform.clock) {
+                Ok(incoming) => {
+                    record.field("request_id", incoming.request_id.clone());
+                    record.field("route", incoming.route());
+                    let decided = self.serve(&incoming, &mut record).await;
+                    decided.unwrap_or_else(|problem| problem.into_answer(&mut record))
+                }
+                Err(problem) => self.refused_unread(problem, &mut record),
+            };
+            record.field("status", answer.status);
+            record.write(&platform.log, &platform.clock, "request");
+            answer.into_response()
+        }
+    }
+}
+
+/// A function run by a schedule.
+pub trait ScheduledFunction: Send + Sync + Sized + 'static {
+    /// The function's name in logs and metrics; also its crate's and binary's.
+    const NAME: &'static str;
+
+    /// Builds the function from its environment.
+    ///
+    /// # Errors
+    /// Names every missing or malformed variable at once.
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError>;
+
+    /// Does what is due.
+    fn handle(
+        &self,
+        event: lambda_runtime::LambdaEvent<serde_json::Value>,
+    ) -> impl Future<Output = Result<serde_json::Value, lambda_runtime::Error>> + Send;
+}
+
+/// Runs an HTTP function as this Lambda process.
+///
+/// # Errors
+/// The environment is incomplete, or the runtime's API went away.
+pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
+    let platform = Platform::system()?;
+    let function = Arc::new(built(F::NAME, &platform, F::from_vars(&Vars::from_env(), &platform))?);
+    function.warm_up().await;
+    lambda_http::run(lambda_http::service_fn(move |request| {
+        let function = Arc::clone(&function);
+        async move { Ok::<_, lambda_http::Error>(function.handle(request).await) }
+    }))
+    .await
+}
+
+/// Runs a scheduled function as this Lambda process.
+///
+/// # Errors
+/// The environment is incomplete, or the runtime's API went away.
+pub async fn run_scheduled<F: ScheduledFunction>() -> Result<(), lambda_runtime::Error> {
+    let platform = Platform::system()?;
+    let function = Arc::new(built(F::NAME, &platform, F::from_vars(&Vars::from_env(), &platform))?);
+    lambda_runtime::run(lambda_runtime::service_fn(move |event| {
+        let function = Arc::clone(&function);
+        async move { function.handle(event).await }
+    }))
+    .await
+}
+
+/// Where WeChat Pay sends its notices: below `PUBLIC_BASE_URL`, or below the name the gateway was
+/// called by, which is the gateway's own and not the caller's to choose.
+///
+/// # Errors
+/// Neither is known.
+pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<String, Problem> {
+    let base = match (public_base_url, &incoming.domain_name) {
+        (Some(base), _) => base.trim_end_matches('/').to_owned(),
+        (None, Some(domain_name)) => format!("https://{domain_name}"),
+        (None, None) => {
+            return Err(Problem::plain(Code::NotConfigured)
+                .because("neither PUBLIC_BASE_URL nor the request tells the API's name")
+                .counting(Metric::NotConfigured));
+        }
+    };
+    Ok(format!("{base}/wechatpay/notify"))
+}
+
+fn built<F>(
+    name: &'static str,
+    platform: &Platform,
+    built: Result<F, ConfigError>,
+) -> Result<F, ConfigError> {
+    if let Err(error) = &built {
+        let mut record = Record::start(name, &platform.clock);
+        record.field("error", error.to_string()).count(Metric::NotConfigured).raise(Level::Error);
+        record.write(&platform.log, &platform.clock, "not configured");
+    }
+    built
+}

@@ -1,0 +1,55 @@
+//! The one file that asks the system for the time.
+//!
+//! There are two readings. [`Clock::wall`] is real time: signatures, the ±300 s window, tokens,
+//! deadlines. [`Clock::business`] decides expiry, due times and refund intervals; it differs from
+//! the wall only where someone moved the business clock (the local stack does, to watch a day pass).
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::domain::Timestamp;
+
+/// How far the business clock stands before the wall, in seconds; asked at every reading.
+pub type Offset = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The two readings of time.
+#[derive(Clone)]
+pub struct Clock {
+    offset: Option<Offset>,
+}
+
+impl Clock {
+    /// A clock whose two readings agree.
+    pub const fn system() -> Self {
+        Self { offset: None }
+    }
+
+    /// A clock whose business reading stands `offset` seconds before the wall.
+    pub fn offset_by(offset: Offset) -> Self {
+        Self { offset: Some(offset) }
+    }
+
+    /// Real time.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.wall_millis() / 1000)
+    }
+
+    /// Real time in Unix milliseconds; Lambda gives its deadline so.
+    #[expect(clippy::disallowed_methods, reason = "this is the file that asks the system")]
+    pub fn wall_millis(&self) -> i64 {
+        // A clock before 1970 reads as 1970: every signature is then stale and nothing moves.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The time that business schedules follow.
+    pub fn business(&self) -> Timestamp {
+        self.wall().plus_seconds(self.offset.as_ref().map_or(0, |offset| offset()))
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Clock").finish_non_exhaustive()
+    }
+}

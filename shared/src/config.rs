@@ -1,0 +1,274 @@
+//! Configuration: environment variables, read once at start, all problems named together; and
+//! secrets (`secrets`), read when first needed and kept fresh.
+
+mod connector;
+pub mod secrets;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::platform::Platform;
+use crate::store::Table;
+use crate::wechatpay::Endpoints;
+
+/// How long one attempt at an AWS call may take. The SDK sets no limit of its own.
+const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an AWS call may take with its retries: short of the webhook's 4 seconds.
+const AWS_OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where variables are looked up.
+#[derive(Clone)]
+pub struct Vars {
+    given: Option<BTreeMap<String, String>>,
+}
+
+impl fmt::Debug for Vars {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be credentials.
+        formatter.debug_struct("Vars").finish_non_exhaustive()
+    }
+}
+
+impl Vars {
+    /// The process's environment.
+    pub const fn from_env() -> Self {
+        Self { given: None }
+    }
+
+    /// These variables and no others.
+    pub const fn from_map(variables: BTreeMap<String, String>) -> Self {
+        Self { given: Some(variables) }
+    }
+
+    /// The variable's value; an empty one is as good as none.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let value = match &self.given {
+            Some(variables) => variables.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+/// Everything that is wrong with the environment, together.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is incomplete: {}", .problems.join("; "))]
+pub struct ConfigError {
+    /// One sentence fragment per problem, each naming its variable.
+    pub problems: Vec<String>,
+}
+
+impl ConfigError {
+    /// For a part that could not be built although every problem was told.
+    pub fn untold() -> Self {
+        Self { problems: vec!["a part could not be built".to_owned()] }
+    }
+}
+
+/// Reads variables and gathers what is wrong with them.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    vars: &'a Vars,
+    platform: &'a Platform,
+    problems: Vec<String>,
+}
+
+/// The merchant and app that orders are placed under.
+#[derive(Clone, Debug)]
+pub struct Merchant {
+    /// `MCHID`: WeChat Pay's number of the merchant, 8 to 32 digits.
+    pub mchid: String,
+    /// `APPID`: the mini-program, `wx` and what follows.
+    pub appid: String,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts to read.
+    pub const fn new(vars: &'a Vars, platform: &'a Platform) -> Self {
+        Self { vars, platform, problems: Vec::new() }
+    }
+
+    /// A variable that must be there.
+    pub fn required(&mut self, name: &'static str) -> String {
+        self.vars.get(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is missing"));
+            String::new()
+        })
+    }
+
+    /// A variable that may be absent.
+    pub fn optional(&self, name: &'static str) -> Option<String> {
+        self.vars.get(name)
+    }
+
+    /// A whole number in a range, or `default` where the variable is absent.
+    pub fn number(&mut self, name: &'static str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
+        let Some(text) = self.vars.get(name) else { return default };
+        match text.parse() {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                self.problem(format!("{name} must be {} to {}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    /// Notes a problem found elsewhere.
+    pub fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// Keeps the value, or its error as a problem and `None`.
+    pub fn check<T, E: fmt::Display>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// `MCHID` and `APPID`.
+    pub fn merchant(&mut self) -> Merchant {
+        let mchid = self.required("MCHID");
+        if !mchid.is_empty()
+            && !((8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            self.problem("MCHID must be 8 to 32 digits".to_owned());
+        }
+        Merchant { mchid, appid: self.appid() }
+    }
+
+    /// `APPID`.
+    pub fn appid(&mut self) -> String {
+        let appid = self.required("APPID");
+        if !appid.is_empty()
+            && !(appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        {
+            self.problem("APPID must be at most 32 letters and digits".to_owned());
+        }
+        appid
+    }
+
+    /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.
+    pub fn trusted_hosts(&self) -> Vec<String> {
+        self.optional("WECHATPAY_TRUSTED_HOSTS")
+            .map(|hosts| hosts.split(',').map(|host| host.trim().to_owned()).collect())
+            .unwrap_or_default()
+    }
+
+    /// WeChat Pay's hosts: `WECHATPAY_BASE_URL`, `WECHATPAY_BACKUP_URL` and
+    /// `WECHATPAY_TRUSTED_HOSTS`.
+    pub fn endpoints(&mut self) -> Option<Endpoints> {
+        let base = self.optional("WECHATPAY_BASE_URL");
+        let backup = self.optional("WECHATPAY_BACKUP_URL");
+        let trusted = self.trusted_hosts();
+        let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
+        let parsed = Endpoints::parse(
+            base.as_deref().unwrap_or("https://api.mch.weixin.qq.com"),
+            backup.as_deref().unwrap_or("https://api2.mch.weixin.qq.com"),
+            &trusted,
+        );
+        self.check("WECHATPAY_BASE_URL or WECHATPAY_BACKUP_URL", parsed)
+    }
+
+    /// `ORDER_NUMBER_PREFIX`: what derived numbers start with, so that stacks can share a mchid.
+    pub fn number_prefix(&mut self) -> String {
+        let prefix = self.optional("ORDER_NUMBER_PREFIX").unwrap_or_default();
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if prefix.len() > crate::api::numbers::PREFIX_MAX || !prefix.bytes().all(legal) {
+            self.problem("ORDER_NUMBER_PREFIX must be at most 6 of A-Z, a-z, 0-9, _ and -".to_owned());
+        }
+        prefix
+    }
+
+    /// `REFUND_INTERVAL_SECONDS`: the least time between two refunds of an order, 1 to 3600; WeChat
+    /// Pay wants a minute.
+    pub fn refund_interval_seconds(&mut self) -> i64 {
+        self.number("REFUND_INTERVAL_SECONDS", 60, 1..=3600)
+    }
+
+    /// The table named by `TABLE_NAME`.
+    pub fn table(&mut self) -> Table {
+        let name = self.required("TABLE_NAME");
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region())
+            .credentials_provider(self.credentials())
+            .http_client(connector::http_client(self.platform.http.clone()))
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB"))
+            .build();
+        Table::new(aws_sdk_dynamodb::Client::from_conf(config), name)
+    }
+
+    /// The client that reads secrets.
+    pub fn secrets_client(&mut self) -> aws_sdk_secretsmanager::Client {
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region())
+            .credentials_provider(self.credentials())
+            .http_client(connector::http_client(self.platform.http.clone()))
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"))
+            .build();
+        aws_sdk_secretsmanager::Client::from_conf(config)
+    }
+
+    /// The platform the functions run on.
+    pub const fn platform(&self) -> &'a Platform {
+        self.platform
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Names every problem that was found.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        let mut problems = self.problems;
+        problems.dedup();
+        Err(ConfigError { problems })
+    }
+
+    fn region(&mut self) -> Region {
+        let region = self.required("AWS_REGION");
+        Region::new(region)
+    }
+
+    /// Lambda hands credentials in by the environment, good for the life of the environment it made.
+    fn credentials(&mut self) -> SharedCredentialsProvider {
+        let key_id = self.required("AWS_ACCESS_KEY_ID");
+        let secret = self.required("AWS_SECRET_ACCESS_KEY");
+        let token = self.optional("AWS_SESSION_TOKEN");
+        SharedCredentialsProvider::new(Credentials::new(key_id, secret, token, None, "environment"))
+    }
+
+    fn endpoint_url(&self, own: &'static str) -> Option<String> {
+        self.optional(own).or_else(|| self.optional("AWS_ENDPOINT_URL"))
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_attempt_timeout(AWS_ATTEMPT_TIMEOUT)
+        .operation_timeout(AWS_OPERATION_TIMEOUT)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
+}

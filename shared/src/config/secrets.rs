@@ -1,0 +1,310 @@
+//! Secrets: five, split by who needs them, so that the internet-facing webhook can never sign.
+//!
+//! Each is one JSON text in Secrets Manager. It is read once per execution environment, again after
+//! [`FRESH_SECONDS`], and again after a failed verification but not within [`REFRESH_FLOOR_SECONDS`];
+//! a reading that fails leaves the last good one in force. Several keys may be valid at once, so a
+//! rotation needs no deploy and rejects nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::Reader;
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::wechatpay::{Apiv3Keys, MerchantKey, PlatformKeys};
+
+/// How long a reading stays fresh, in seconds.
+pub const FRESH_SECONDS: i64 = 15 * 60;
+
+/// The least time between two readings after failures, in seconds.
+pub const REFRESH_FLOOR_SECONDS: i64 = 60;
+
+/// A secret that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the {name} secret cannot be used: {problem}")]
+pub struct SecretError {
+    /// Which one.
+    pub name: &'static str,
+    /// What is wrong with it, without any of its content.
+    pub problem: String,
+}
+
+/// What a secret's text is read into.
+pub trait Content: Send + Sync + Sized + 'static {
+    /// The secret's name in messages.
+    const NAME: &'static str;
+
+    /// Reads the text; the error names every problem and none of the content.
+    ///
+    /// # Errors
+    /// The text is not of this secret's shape.
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A secret, read when first needed and kept fresh.
+pub struct Secret<T> {
+    client: aws_sdk_secretsmanager::Client,
+    arn: String,
+    clock: Clock,
+    reading: Mutex<Reading<T>>,
+}
+
+struct Reading<T> {
+    content: Option<Arc<T>>,
+    read_at: Timestamp,
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Secret").finish_non_exhaustive()
+    }
+}
+
+impl<T: Content> Secret<T> {
+    /// The secret whose ARN (or name) stands in the variable.
+    pub fn from_reader(reader: &mut Reader<'_>, variable: &'static str) -> Self {
+        Self {
+            arn: reader.required(variable),
+            client: reader.secrets_client(),
+            clock: reader.platform().clock.clone(),
+            reading: Mutex::new(Reading { content: None, read_at: Timestamp::from_unix_seconds(0) }),
+        }
+    }
+
+    /// The secret's content.
+    ///
+    /// # Errors
+    /// It was never readable so far; the next call tries again.
+    pub async fn get(&self) -> Result<Arc<T>, SecretError> {
+        self.at_most_old(FRESH_SECONDS).await
+    }
+
+    /// The secret's content, read again unless that was done a moment ago. For use after something
+    /// failed that a newer key may mend.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn refreshed(&self) -> Result<Arc<T>, SecretError> {
+        self.at_most_old(REFRESH_FLOOR_SECONDS).await
+    }
+
+    async fn at_most_old(&self, seconds: i64) -> Result<Arc<T>, SecretError> {
+        let mut reading = self.reading.lock().await;
+        let now = self.clock.wall();
+        let age = now.seconds_since(reading.read_at);
+        if let Some(content) = &reading.content
+            && (0..seconds).contains(&age)
+        {
+            return Ok(Arc::clone(content));
+        }
+        match self.read().await {
+            Ok(content) => {
+                let content = Arc::new(content);
+                *reading = Reading { content: Some(Arc::clone(&content)), read_at: now };
+                Ok(content)
+            }
+            Err(error) => match &reading.content {
+                Some(content) => {
+                    let content = Arc::clone(content);
+                    // Wait for the floor before the next try, not for the whole freshness.
+                    reading.read_at = now.minus_seconds(FRESH_SECONDS - REFRESH_FLOOR_SECONDS);
+                    Ok(content)
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn read(&self) -> Result<T, SecretError> {
+        let unusable = |problem| SecretError { name: T::NAME, problem };
+        let answer = self.client.get_secret_value().secret_id(&self.arn).send().await.map_err(|error| {
+            use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+            let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+            unusable(format!("Secrets Manager answered {}", code.unwrap_or("nothing usable")))
+        })?;
+        let text = answer
+            .secret_string()
+            .ok_or_else(|| unusable("it has no text".to_owned()))?;
+        T::parse(text).map_err(unusable)
+    }
+}
+
+fn shape<'de, S: Deserialize<'de>>(text: &'de str) -> Result<S, String> {
+    serde_json::from_str(text).map_err(|error| {
+        // serde's words may quote the content; its place does not.
+        format!("it is not JSON of the expected shape (line {}, column {})", error.line(), error.column())
+    })
+}
+
+/// `signing`: what signs requests and pay parameters.
+pub struct Signing(Arc<MerchantKey>);
+
+impl Signing {
+    /// The merchant's key and its certificate's serial number.
+    pub fn key(&self) -> Arc<MerchantKey> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Content for Signing {
+    const NAME: &'static str = "signing";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Text<'a> {
+            #[serde(borrow)]
+            serial_no: std::borrow::Cow<'a, str>,
+            #[serde(borrow)]
+            private_key: std::borrow::Cow<'a, str>,
+        }
+        let text: Text<'_> = shape(text)?;
+        MerchantKey::parse(&text.serial_no, &text.private_key)
+            .map(|key| Self(Arc::new(key)))
+            .map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Deserialize)]
+struct PublicKeyText {
+    public_key_id: String,
+    public_key: String,
+}
+
+/// `wechatpay`: what WeChat Pay's signatures are checked with.
+pub struct Wechatpay(Arc<PlatformKeys>);
+
+impl Wechatpay {
+    /// WeChat Pay's public keys by their ids.
+    pub fn keys(&self) -> Arc<PlatformKeys> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Content for Wechatpay {
+    const NAME: &'static str = "wechatpay";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Text {
+            public_key_id: String,
+            public_key: String,
+            #[serde(default)]
+            also_accepted: Vec<PublicKeyText>,
+        }
+        let text: Text = shape(text)?;
+        let mut entries = vec![(text.public_key_id.as_str(), text.public_key.as_str())];
+        entries.extend(
+            text.also_accepted.iter().map(|key| (key.public_key_id.as_str(), key.public_key.as_str())),
+        );
+        PlatformKeys::parse(&entries)
+            .map(|keys| Self(Arc::new(keys)))
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Content for Apiv3Keys {
+    const NAME: &'static str = "apiv3";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Text {
+            apiv3_key: String,
+            #[serde(default)]
+            also_accepted: Vec<String>,
+        }
+        let text: Text = shape(text)?;
+        let mut keys = vec![text.apiv3_key.as_str()];
+        keys.extend(text.also_accepted.iter().map(String::as_str));
+        Self::parse(&keys).map_err(|error| error.to_string())
+    }
+}
+
+/// `app`: what logs a payer in.
+pub struct App {
+    /// The app the secret belongs to.
+    pub appid: String,
+    secret: String,
+}
+
+impl App {
+    /// The app secret, to be sent to WeChat and nowhere else.
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl Content for App {
+    const NAME: &'static str = "app";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Text {
+            appid: String,
+            app_secret: String,
+        }
+        let text: Text = shape(text)?;
+        if text.appid.is_empty() || text.app_secret.len() < 16 {
+            return Err("appid or app_secret is a placeholder".to_owned());
+        }
+        Ok(Self { appid: text.appid, secret: text.app_secret })
+    }
+}
+
+/// `api`: what callers are known by, and what numbers are derived with.
+pub struct ApiKeys {
+    pub(crate) token_keys: Vec<Vec<u8>>,
+    pub(crate) merchant_key_hashes: Vec<[u8; 32]>,
+    pub(crate) number_key: Vec<u8>,
+}
+
+impl Content for ApiKeys {
+    const NAME: &'static str = "api";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Text {
+            token_key: String,
+            #[serde(default)]
+            also_accepted_token_keys: Vec<String>,
+            merchant_key_hashes: Vec<String>,
+            number_key: String,
+        }
+        fn key(name: &str, text: &str) -> Result<Vec<u8>, String> {
+            use base64::Engine;
+            base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .ok()
+                .filter(|bytes| bytes.len() == 32)
+                .ok_or_else(|| format!("{name} is not 32 bytes in base64"))
+        }
+        let text: Text = shape(text)?;
+        let mut problems = Vec::new();
+        let mut token_keys = Vec::new();
+        for token_key in std::iter::once(&text.token_key).chain(&text.also_accepted_token_keys) {
+            match key("token_key", token_key) {
+                Ok(key) => token_keys.push(key),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut merchant_key_hashes = Vec::new();
+        for hash in &text.merchant_key_hashes {
+            let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok();
+            match bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+                Some(hash) => merchant_key_hashes.push(hash),
+                None => problems.push("a merchant key hash is not SHA-256 in hex".to_owned()),
+            }
+        }
+        let number_key = key("number_key", &text.number_key).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Vec::new()
+        });
+        if problems.is_empty() {
+            Ok(Self { token_keys, merchant_key_hashes, number_key })
+        } else {
+            Err(problems.join("; "))
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The signing side of the house: asks WeChat Pay with the merchant's key and settles the answer.
+//!
+//! The functions that hold the `signing` secret hold a [`Desk`]; notify-callback holds none, so no
+//! byte from the internet ever meets the key that signs refunds.
+
+use std::time::Duration;
+
+use crate::api::{Deadline, Problem};
+use crate::clock::Clock;
+use crate::config::Reader;
+use crate::config::secrets::{Secret, SecretError, Signing, Wechatpay};
+use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
+use crate::settlement::{Settled, Settlement};
+use crate::store::{Orders, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::telemetry::{Level, Metric, Record};
+use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Signed};
+
+/// How long one question to WeChat Pay may take in all.
+const CALL_MAX: Duration = Duration::from_millis(4_000);
+
+/// Why WeChat Pay was not asked, or its answer not settled.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The keys are not usable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The table is not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// WeChat Pay refused, or gave no usable answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Secret(error) => error.into(),
+            DeskError::Store(error) => error.into(),
+            DeskError::Call(error) => error.into(),
+        }
+    }
+}
+
+/// Asks WeChat Pay, and settles what it says.
+#[derive(Debug)]
+pub struct Desk {
+    client: Client,
+    signing: Secret<Signing>,
+    platform_keys: Secret<Wechatpay>,
+    settlement: Settlement,
+    clock: Clock,
+}
+
+impl Desk {
+    /// A desk for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
+    /// Pay's hosts. `None` where the hosts are not acceptable; the reader then knows why.
+    pub fn from_reader(
+        reader: &mut Reader<'_>,
+        mchid: &str,
+        settlement: Settlement,
+    ) -> Option<Self> {
+        let signing = Secret::from_reader(reader, "SIGNING_SECRET_ARN");
+        let platform_keys = Secret::from_reader(reader, "WECHATPAY_SECRET_ARN");
+        let endpoints = reader.endpoints()?;
+        let platform = reader.platform();
+        Some(Self {
+            client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
+            signing,
+            platform_keys,
+            settlement,
+            clock: platform.clock.clone(),
+        })
+    }
+
+    /// Reads the keys before the first request; what fails is read again then.
+    pub async fn warm_up(&self) {
+        // The outcome is told by the first request that needs the keys.
+        let _ = tokio::join!(self.signing.get(), self.platform_keys.get());
+    }
+
+    /// What this desk settles with.
+    pub const fn settlement(&self) -> &Settlement {
+        &self.settlement
+    }
+
+    /// The keys in force.
+    ///
+    /// # Errors
+    /// A secret is not usable.
+    pub async fn keys(&self) -> Result<Keys, SecretError> {
+        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
+        Ok(Keys { merchant: signing?.key(), platform: platform_keys?.keys() })
+    }
+
+    /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.
+    ///
+    /// # Errors
+    /// A refusal moves no state: WeChat Pay may know the order nevertheless.
+    pub async fn prepay(
+        &self,
+        trade_type: TradeType,
+        bytes: &[u8],
+        deadline: &Deadline,
+    ) -> Result<(Signed<Prepaid>, Keys), DeskError> {
+        let keys = self.keys().await?;
+        let prepaid = self.client.prepay(&self.call(&keys, deadline), trade_type, bytes).await;
+        Ok((self.noticed(prepaid).await?, keys))
+    }
+
+    /// Asks about an order by its number, and settles the answer.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer, or refused with something else than a signed "no such
+    /// order"; the record stands.
+    pub async fn ask_order(
+        &self,
+        order_id: &OrderId,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Settled<StoredOrder>, DeskError> {
+        let keys = self.keys().await?;
+        let asked = self.client.query_order(&self.call(&keys, deadline), order_id).await;
+        match self.noticed(asked).await {
+            Ok(report) => self.settle_order(&report, record).await,
+            Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
+                let now = self.clock.business();
+                let settled = self.settlement.absent(order_id, &refusal, now).await?;
+                record.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+                Ok(settled)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask_order`]; here a signed "no such order" is an error, since nothing of ours is
+    /// named by it.
+    pub async fn ask_transaction(
+        &self,
+        transaction_id: &TransactionId,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Settled<StoredOrder>, DeskError> {
+        let keys = self.keys().await?;
+        let asked = self.client.query_transaction(&self.call(&keys, deadline), transaction_id).await;
+        let report = self.noticed(asked).await?;
+        self.settle_order(&report, record).await
+    }
+
+    /// Closes the order at WeChat Pay and settles it; the intention must be stored before.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer or refused; the record stands.
+    pub async fn close_order(
+        &self,
+        order_id: &OrderId,
+        deadline: &Deadline,
+    ) -> Result<Settled<StoredOrder>, DeskError> {
+        let keys = self.keys().await?;
+        let asked = self.client.close(&self.call(&keys, deadline), order_id).await;
+        let closed = self.noticed(asked).await?;
+        Ok(self.settlement.closed(order_id, &closed, self.clock.business()).await?)
+    }
+
+    /// Sends a reserved refund, with the same bytes as ever, and settles the answer.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer or refused; the reservation stands.
+    pub async fn send_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Settled<StoredRefund>, DeskError> {
+        let keys = self.keys().await?;
+        let request = RefundRequest {
+            transaction_id: &refund.transaction_id,
+            refund_id: &refund.refund_id,
+            reason: refund.reason.as_deref(),
+            notify_url: &refund.notify_url,
+            refund: refund.amount,
+            total: refund.total,
+        };
+        let sent = self.client.refund(&self.call(&keys, deadline), &request).await;
+        let report = self.noticed(sent).await?;
+        let settled = self.settlement.refund(&report, self.clock.business()).await?;
+        note_settled(&settled, record);
+        Ok(settled)
+    }
+
+    /// Asks about a refund, and settles the answer.
+    ///
+    /// # Errors
+    /// As [`Self::send_refund`].
+    pub async fn ask_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        record: &mut Record,
+    ) -> Result<Settled<StoredRefund>, DeskError> {
+        let keys = self.keys().await?;
+        let asked = self.client.query_refund(&self.call(&keys, deadline), &refund.refund_id).await;
+        let report = self.noticed(asked).await?;
+        let settled = self.settlement.refund(&report, self.clock.business()).await?;
+        note_settled(&settled, record);
+        Ok(settled)
+    }
+
+    async fn settle_order(
+        &self,
+        report: &Signed<OrderReport>,
+        record: &mut Record,
+    ) -> Result<Settled<StoredOrder>, DeskError> {
+        let settled = self.settlement.order(report, self.clock.business()).await?;
+        note_settled(&settled, record);
+        if let Settled::Changed(stored) = &settled
+            && stored.order.payment_on_record().is_some()
+        {
+            record.count(Metric::OrderPaid);
+        }
+        Ok(settled)
+    }
+
+    fn call<'a>(&'a self, keys: &'a Keys, deadline: &Deadline) -> Call<'a> {
+        Call { keys, clock: &self.clock, time_left: deadline.left(&self.clock, CALL_MAX) }
+    }
+
+    /// Reads newer keys where an answer hints that there are: one that does not verify, or a
+    /// refusal of our own signature. The call is not made again; its caller decides that.
+    async fn noticed<T>(&self, outcome: Result<T, CallError>) -> Result<T, CallError> {
+        match &outcome {
+            Err(error) if error.is_unverified() => {
+                let _ = self.platform_keys.refreshed().await;
+            }
+            Err(error) if error.is_unauthorized() => {
+                let _ = self.signing.refreshed().await;
+            }
+            Ok(_) | Err(_) => {}
+        }
+        outcome
+    }
+}
+
+/// Notes in the log line what a report led to; a contradiction is for a person.
+pub fn note_settled<T>(settled: &Settled<T>, record: &mut Record) {
+    match settled {
+        Settled::Changed(_) => record.field("settled", "changed"),
+        Settled::Unchanged(_) => record.field("settled", "unchanged"),
+        Settled::Unknown => record.field("settled", "unknown").raise(Level::Warn),
+        Settled::Contradiction(_, contradiction) => record
+            .field("settled", "contradiction")
+            .field("contradiction", contradiction.to_string())
+            .count(Metric::MoneyMismatch)
+            .raise(Level::Error),
+    };
+}

@@ -1,0 +1,18 @@
+//! What an order and a refund are, and how they change: values in, values out.
+//!
+//! Nothing here waits, reads a clock, draws a random number or knows a wire format; the layers
+//! above hand in what they learnt and write down what comes back. Start with [`order`].
+
+pub mod id;
+pub mod money;
+pub mod order;
+pub mod refund;
+pub mod report;
+pub mod time;
+
+pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use money::{Fen, InvalidFen};
+pub use order::{Order, OrderState, Payment, Terms, TradeType};
+pub use refund::{Refund, RefundState};
+pub use report::{OrderReport, RefundReport};
+pub use time::Timestamp;

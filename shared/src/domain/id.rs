@@ -1,0 +1,82 @@
+//! The numbers that name things. Parsed once, never invalid afterwards; what each may hold is
+//! WeChat Pay's rule (`docs/wechatpay.md`, "Numbers"), narrowed where its alphabet breaks paths.
+
+use std::fmt;
+
+/// A number that does not keep its rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidId {
+    /// The field's name on the wire.
+    pub field: &'static str,
+    /// The rule, in words.
+    pub rule: &'static str,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} must be {}", self.field, self.rule)
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+macro_rules! number {
+    ($(#[$meta:meta])* $name:ident, $field:literal, $lengths:pat, $rule:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Parses the number.
+            ///
+            /// # Errors
+            /// Refuses another length or alphabet, naming the rule.
+            pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                match text.len() {
+                    $lengths if plain(&text) => Ok(Self(text)),
+                    _ => Err(InvalidId { field: $field, rule: $rule }),
+                }
+            }
+
+            /// The number as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// `out_trade_no`: the merchant's number of an order, unique per mchid.
+    ///
+    /// WeChat Pay also allows `|` and `*`; both break paths, so neither is accepted here.
+    OrderId,
+    "out_trade_no",
+    6..=32,
+    "6 to 32 characters of 0-9, A-Z, a-z, _ and -"
+);
+number!(
+    /// `out_refund_no`: the merchant's number of a refund, unique per mchid.
+    RefundId,
+    "out_refund_no",
+    1..=64,
+    "1 to 64 characters of 0-9, A-Z, a-z, _ and -"
+);
+number!(
+    /// `transaction_id`: WeChat Pay's number of a payment, given once it is paid.
+    TransactionId,
+    "transaction_id",
+    1..=32,
+    "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
+);

@@ -1,0 +1,511 @@
+//! An order: what was agreed, where it stands, and the one table of how a report moves it.
+//!
+//! States rank `NOTPAY < CLOSING < CLOSED < SUCCESS`; a rank only rises, SUCCESS absorbs everything
+//! and CLOSED is left for SUCCESS alone (a payer may pay between WeChat Pay's last answer and the
+//! close). So the order in which reports arrive does not matter, and hearing one twice is hearing
+//! it once; `domain::order::tests` walks every state and every report.
+
+use super::report::{PaidReport, TradeState};
+use super::{Fen, OrderId, OrderReport, Timestamp, TransactionId};
+
+/// The only currency of WeChat Pay's mainland API.
+pub const CURRENCY: &str = "CNY";
+
+/// How long after `time_expire` an order is still asked about before it is closed, in seconds.
+///
+/// A payer who confirmed in the last second is still being charged; WeChat Pay asks to query first.
+pub const CLOSE_GRACE_SECONDS: i64 = 60;
+
+/// How long after `time_expire` "no such order" starts to count, in seconds: a prepay that was
+/// delayed on its way may still arrive before.
+pub const ABSENCE_GRACE_SECONDS: i64 = 600;
+
+/// How far apart the two signed "no such order" must be that close an order, in seconds.
+pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
+
+/// When an order that was closed by absence is looked at again, in seconds after the close.
+pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
+
+/// The ways to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradeType {
+    /// Inside a mini-program or an official account.
+    Jsapi,
+    /// A QR code on a screen.
+    Native,
+    /// A page in the phone's browser.
+    H5,
+    /// The merchant's own app.
+    App,
+}
+
+impl TradeType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Jsapi, Self::Native, Self::H5, Self::App];
+
+    /// The name in paths, bodies and the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsapi => "jsapi",
+            Self::Native => "native",
+            Self::H5 => "h5",
+            Self::App => "app",
+        }
+    }
+
+    /// Reads the name; none of ours gives `None`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trade_type| trade_type.as_str() == name)
+    }
+}
+
+/// Who placed an order or asked for a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The mini-program's user.
+    Payer,
+    /// The merchant's back office.
+    Merchant,
+}
+
+impl Party {
+    /// The name in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payer => "payer",
+            Self::Merchant => "merchant",
+        }
+    }
+
+    /// Reads the name; none of ours gives `None`.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Payer, Self::Merchant].into_iter().find(|party| party.as_str() == name)
+    }
+}
+
+/// One line of a payer's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The catalogue's name of the article.
+    pub sku: String,
+    /// How many, at least 1.
+    pub quantity: u32,
+}
+
+/// What was agreed when the order was placed; never changes.
+///
+/// It holds every field that goes on the wire, so that WeChat Pay can be asked again with identical
+/// bytes from the record alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The order's number.
+    pub order_id: OrderId,
+    /// How it is paid.
+    pub trade_type: TradeType,
+    /// Which serialisation of the wire fields was used first.
+    pub wire_version: u32,
+    /// The app it was ordered under.
+    pub appid: String,
+    /// The merchant that is paid.
+    pub mchid: String,
+    /// What the payer sees in the bill.
+    pub description: String,
+    /// What is to be paid.
+    pub total: Fen,
+    /// The last moment it can be paid.
+    pub time_expire: Timestamp,
+    /// The merchant's own note, returned by WeChat Pay.
+    pub attach: Option<String>,
+    /// Where WeChat Pay sends the notice.
+    pub notify_url: String,
+    /// Whose order it is; on the wire only for `jsapi`.
+    pub openid: Option<String>,
+    /// The payer's address; on the wire only for `h5`.
+    pub payer_client_ip: Option<String>,
+    /// What was ordered from the catalogue; empty for a merchant's order.
+    pub items: Vec<Item>,
+    /// Who placed it.
+    pub placed_by: Party,
+    /// When it was placed.
+    pub created_at: Timestamp,
+}
+
+/// What is known of a payment, and what of it may still be given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// WeChat Pay's number of the payment.
+    pub transaction_id: TransactionId,
+    /// When it was paid, by WeChat Pay's clock, or when we learnt it where that was left out.
+    pub success_time: Timestamp,
+    /// What the payer paid after coupons, in fen.
+    pub payer_total: Option<i64>,
+    /// What may still be given back, in fen: the total less all that is reserved or refunded.
+    pub refundable: i64,
+    /// How many refunds have been reserved, released ones included; WeChat Pay allows 50.
+    pub refund_count: u32,
+    /// The earliest moment for the next refund's request to WeChat Pay.
+    pub next_refund_at: Option<Timestamp>,
+    /// When the order had been closed here before the payment was learnt of.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// What a CLOSED rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// A signed answer of WeChat Pay.
+    Wechatpay,
+    /// Two signed "no such order"; looked at again as [`ABSENCE_CONFIRM_SECONDS`] says.
+    Absence {
+        /// How often it was looked at since.
+        confirmations: u32,
+    },
+}
+
+/// Where an order stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderState {
+    /// Stored here; WeChat Pay may or may not know it; not paid.
+    NotPay,
+    /// We decided to close it and do not know yet whether WeChat Pay has.
+    Closing {
+        /// When we decided.
+        since: Timestamp,
+    },
+    /// Closed; only a payment that was under way leads out.
+    Closed {
+        /// When we learnt it.
+        at: Timestamp,
+        /// What it rests on.
+        by: ClosedBy,
+    },
+    /// Paid. Refunds never change this; they take from `refundable`.
+    Success(Payment),
+}
+
+impl OrderState {
+    /// The state's name on our wire and in the table.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotPay => "NOTPAY",
+            Self::Closing { .. } => "CLOSING",
+            Self::Closed { .. } => "CLOSED",
+            Self::Success(_) => "SUCCESS",
+        }
+    }
+
+    /// The state's rank; a change never lowers it.
+    pub const fn rank(&self) -> u8 {
+        match self {
+            Self::NotPay => 1,
+            Self::Closing { .. } => 2,
+            Self::Closed { .. } => 3,
+            Self::Success(_) => 4,
+        }
+    }
+}
+
+/// An order as the record has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What was agreed.
+    pub terms: Terms,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Raised by one with every change of the record that tells something.
+    pub version: u64,
+    /// When WeChat Pay was first heard, after expiry, not to know the order.
+    pub missing_since: Option<Timestamp>,
+    /// Why a person has to look, if one has to.
+    pub needs_human: Option<String>,
+}
+
+/// What a report means for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The record becomes this.
+    Changed(Box<Order>),
+    /// The record knew it, or knows better.
+    Unchanged,
+    /// The report does not fit the record: nothing changes and a person has to look.
+    Contradiction(Contradiction),
+}
+
+/// How a signed report can fail to fit the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// A field says something else than the record.
+    Differs {
+        /// The field's name on the wire.
+        field: &'static str,
+    },
+    /// A second payment for a paid order.
+    SecondTransaction {
+        /// The one on record.
+        recorded: TransactionId,
+        /// The one reported.
+        reported: TransactionId,
+    },
+    /// A state without an edge.
+    UnknownState(String),
+    /// A report that cannot follow what is on record.
+    Impossible {
+        /// The state on record.
+        recorded: &'static str,
+        /// The state reported.
+        reported: &'static str,
+    },
+}
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Differs { field } => write!(formatter, "{field} differs from the record"),
+            Self::SecondTransaction { .. } => formatter.write_str("a second payment of a paid order"),
+            Self::UnknownState(_) => formatter.write_str("a state that has no meaning here"),
+            Self::Impossible { recorded, reported } => {
+                write!(formatter, "{reported} cannot follow {recorded}")
+            }
+        }
+    }
+}
+
+impl Order {
+    /// A new order: stored, not yet known to be known to WeChat Pay.
+    pub const fn placed(terms: Terms) -> Self {
+        Self { terms, state: OrderState::NotPay, version: 1, missing_since: None, needs_human: None }
+    }
+
+    /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
+    /// hearing it once.
+    pub fn observe(&self, report: &OrderReport, now: Timestamp) -> Observation {
+        if let Some(contradiction) = self.contradiction(report) {
+            return Observation::Contradiction(contradiction);
+        }
+        match (&self.state, &report.state) {
+            (_, TradeState::Unknown(state)) => {
+                Observation::Contradiction(Contradiction::UnknownState(state.clone()))
+            }
+            (OrderState::Success(payment), TradeState::Paid(paid)) => {
+                if payment.transaction_id == paid.transaction_id {
+                    Observation::Unchanged
+                } else {
+                    Observation::Contradiction(Contradiction::SecondTransaction {
+                        recorded: payment.transaction_id.clone(),
+                        reported: paid.transaction_id.clone(),
+                    })
+                }
+            }
+            (OrderState::Success(_), TradeState::Unpaid | TradeState::Closed) => Observation::Unchanged,
+            (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Paid(paid)) => {
+                self.changed(OrderState::Success(self.payment(paid, None, now)))
+            }
+            (OrderState::Closed { at, .. }, TradeState::Paid(paid)) => {
+                self.changed(OrderState::Success(self.payment(paid, Some(*at), now)))
+            }
+            (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Closed) => {
+                self.changed(OrderState::Closed { at: now, by: ClosedBy::Wechatpay })
+            }
+            (OrderState::Closed { at, by: ClosedBy::Absence { .. } }, TradeState::Closed) => {
+                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Wechatpay })
+            }
+            (OrderState::Closed { by: ClosedBy::Wechatpay, .. }, TradeState::Closed)
+            | (OrderState::Closed { .. }, TradeState::Unpaid) => Observation::Unchanged,
+            (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Unpaid) => {
+                if self.missing_since.is_some() {
+                    self.changed(self.state.clone())
+                } else {
+                    Observation::Unchanged
+                }
+            }
+        }
+    }
+
+    /// Decides what WeChat Pay's signed 204 to our close means.
+    pub fn observe_close(&self, now: Timestamp) -> Observation {
+        match &self.state {
+            OrderState::NotPay | OrderState::Closing { .. } => {
+                self.changed(OrderState::Closed { at: now, by: ClosedBy::Wechatpay })
+            }
+            OrderState::Closed { at, by: ClosedBy::Absence { .. } } => {
+                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Wechatpay })
+            }
+            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => {
+                Observation::Unchanged
+            }
+        }
+    }
+
+    /// Decides what a signed "no such order" means.
+    ///
+    /// It counts from [`ABSENCE_GRACE_SECONDS`] after expiry on; two that are
+    /// [`ABSENCE_INTERVAL_SECONDS`] apart close the order.
+    pub fn observe_absence(&self, now: Timestamp) -> Observation {
+        match &self.state {
+            OrderState::NotPay | OrderState::Closing { .. } => {
+                if now < self.terms.time_expire.plus_seconds(ABSENCE_GRACE_SECONDS) {
+                    return Observation::Unchanged;
+                }
+                match self.missing_since {
+                    None => {
+                        let mut order = self.clone();
+                        order.version += 1;
+                        order.missing_since = Some(now);
+                        Observation::Changed(Box::new(order))
+                    }
+                    Some(since) if now.seconds_since(since) >= ABSENCE_INTERVAL_SECONDS => self
+                        .changed(OrderState::Closed {
+                            at: now,
+                            by: ClosedBy::Absence { confirmations: 0 },
+                        }),
+                    Some(_) => Observation::Unchanged,
+                }
+            }
+            OrderState::Closed { at, by: ClosedBy::Absence { confirmations } } => {
+                let confirmations = confirmations + 1;
+                if confirmations > u32::try_from(ABSENCE_CONFIRM_SECONDS.len()).unwrap_or(u32::MAX) {
+                    return Observation::Unchanged;
+                }
+                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Absence { confirmations } })
+            }
+            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => {
+                Observation::Unchanged
+            }
+        }
+    }
+
+    /// Decides to close: the intention is stored before WeChat Pay is asked.
+    pub fn begin_close(&self, now: Timestamp) -> Observation {
+        match &self.state {
+            OrderState::NotPay => self.changed(OrderState::Closing { since: now }),
+            OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => {
+                Observation::Unchanged
+            }
+        }
+    }
+
+    /// Whether the payer may still be sent to pay.
+    pub fn is_payable(&self, now: Timestamp) -> bool {
+        match self.state {
+            OrderState::NotPay => now < self.terms.time_expire,
+            OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => false,
+        }
+    }
+
+    /// The payment, if there is one.
+    pub const fn payment_on_record(&self) -> Option<&Payment> {
+        match &self.state {
+            OrderState::Success(payment) => Some(payment),
+            OrderState::NotPay | OrderState::Closing { .. } | OrderState::Closed { .. } => None,
+        }
+    }
+
+    /// When the sweep has to look at the order, after `attempts` looks without a change; `None`
+    /// where nothing is left to be learnt.
+    pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
+        match &self.state {
+            OrderState::NotPay => {
+                let asked = now.plus_seconds(backoff_seconds(attempts));
+                let expired = self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS);
+                Some(if now < expired { asked.min(expired) } else { asked })
+            }
+            OrderState::Closing { .. } => {
+                let asked = now.plus_seconds(backoff_seconds(attempts));
+                // Absence starts to count at a known moment; there is no use in passing it by.
+                let counts = self.terms.time_expire.plus_seconds(ABSENCE_GRACE_SECONDS);
+                Some(match self.missing_since {
+                    Some(since) => since.plus_seconds(ABSENCE_INTERVAL_SECONDS).max(now),
+                    None if now < counts => asked.min(counts),
+                    None => asked,
+                })
+            }
+            OrderState::Closed { at, by: ClosedBy::Absence { confirmations } } => {
+                let looks = usize::try_from(*confirmations).unwrap_or(usize::MAX);
+                ABSENCE_CONFIRM_SECONDS.get(looks).map(|seconds| {
+                    let planned = at.plus_seconds(*seconds);
+                    if planned > now { planned } else { now.plus_seconds(backoff_seconds(attempts)) }
+                })
+            }
+            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => None,
+        }
+    }
+
+    fn contradiction(&self, report: &OrderReport) -> Option<Contradiction> {
+        let differs = |field| Some(Contradiction::Differs { field });
+        if report.order_id != self.terms.order_id {
+            return differs("out_trade_no");
+        }
+        if report.mchid.as_ref().is_some_and(|mchid| *mchid != self.terms.mchid) {
+            return differs("mchid");
+        }
+        if report.appid.as_ref().is_some_and(|appid| *appid != self.terms.appid) {
+            return differs("appid");
+        }
+        if report.total.is_some_and(|total| total != self.terms.total) {
+            return differs("amount.total");
+        }
+        if report.currency.as_ref().is_some_and(|currency| currency != CURRENCY) {
+            return differs("amount.currency");
+        }
+        // A payment is only believed with everything in it that makes it ours.
+        if let TradeState::Paid(paid) = &report.state {
+            if report.mchid.is_none() {
+                return differs("mchid");
+            }
+            if report.appid.is_none() {
+                return differs("appid");
+            }
+            if report.total.is_none() {
+                return differs("amount.total");
+            }
+            if report.currency.is_none() {
+                return differs("amount.currency");
+            }
+            if paid.payer_total.is_some_and(|fen| fen < 0 || fen > self.terms.total.get()) {
+                return differs("amount.payer_total");
+            }
+        }
+        None
+    }
+
+    fn payment(&self, paid: &PaidReport, closed_at: Option<Timestamp>, now: Timestamp) -> Payment {
+        Payment {
+            transaction_id: paid.transaction_id.clone(),
+            success_time: paid.success_time.unwrap_or(now),
+            payer_total: paid.payer_total,
+            refundable: self.terms.total.get(),
+            refund_count: 0,
+            next_refund_at: None,
+            closed_at,
+        }
+    }
+
+    fn changed(&self, state: OrderState) -> Observation {
+        debug_assert!(state.rank() >= self.state.rank(), "a rank only rises");
+        Observation::Changed(Box::new(Self {
+            terms: self.terms.clone(),
+            state,
+            version: self.version + 1,
+            missing_since: None,
+            needs_human: self.needs_human.clone(),
+        }))
+    }
+}
+
+/// How long to wait after `attempts` looks that changed nothing, in seconds: 1, 2, 5, 10, 30 and
+/// then every 60 minutes.
+///
+/// The sweep runs each minute, so a finer step would buy nothing; the notice, not the sweep, is the
+/// fast path.
+pub fn backoff_seconds(attempts: u32) -> i64 {
+    match attempts {
+        0 => 60,
+        1 => 2 * 60,
+        2 => 5 * 60,
+        3 => 10 * 60,
+        4 => 30 * 60,
+        _ => 60 * 60,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The one door through which an order or a refund changes because WeChat Pay said so: load, observe,
+//! commit.
+//!
+//! Notices, queries, closes, refunds and the sweep all come through here, and all they can bring is
+//! something [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that
+//! was read, so of two that decide at once one decides again.
+
+use crate::domain::order::{Contradiction, Observation};
+use crate::domain::refund;
+use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
+use crate::store::{Commit, Due, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::wechatpay::{Closed, Refusal, Signed};
+
+/// How often a decision is taken again because somebody else changed the record meanwhile.
+///
+/// Two notices of one payment a second apart are the normal case; more than a handful of writers of
+/// one order within milliseconds is not.
+const DECISIONS_MAX: u32 = 5;
+
+/// What a report led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled<T> {
+    /// The record was changed to this.
+    Changed(T),
+    /// The record stands as it was.
+    Unchanged(T),
+    /// There is no such record here.
+    Unknown,
+    /// The report does not fit the record, which stands as it was.
+    Contradiction(T, Contradiction),
+}
+
+impl<T> Settled<T> {
+    /// The record as it stands now.
+    pub fn record(self) -> Option<T> {
+        match self {
+            Self::Changed(record) | Self::Unchanged(record) | Self::Contradiction(record, _) => {
+                Some(record)
+            }
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Settles what WeChat Pay says.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    orders: Orders,
+    refunds: Refunds,
+}
+
+impl Settlement {
+    /// Settles into this table.
+    pub const fn new(orders: Orders, refunds: Refunds) -> Self {
+        Self { orders, refunds }
+    }
+
+    /// Settles a signed report about an order; a repeat changes nothing.
+    ///
+    /// # Errors
+    /// The table is unavailable. The change may stand; the same report again finds out.
+    pub async fn order(
+        &self,
+        report: &Signed<OrderReport>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        let report = report.get();
+        self.decide_order(&report.order_id, now, |order| order.observe(report, now)).await
+    }
+
+    /// Settles WeChat Pay's signed word that the order is closed; a repeat changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn closed(
+        &self,
+        order_id: &OrderId,
+        _closed: &Signed<Closed>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        self.decide_order(order_id, now, |order| order.observe_close(now)).await
+    }
+
+    /// Settles WeChat Pay's signed word that it has no such order; an unsigned one, or another
+    /// refusal, changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn absent(
+        &self,
+        order_id: &OrderId,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        let counts = refusal.is_signed_absence();
+        self.decide_order(order_id, now, |order| {
+            if counts { order.observe_absence(now) } else { Observation::Unchanged }
+        })
+        .await
+    }
+
+    /// Stores the intention to close an order that is not paid; a repeat changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn begin_close(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        self.decide_order(order_id, now, |order| order.begin_close(now)).await
+    }
+
+    /// Settles a signed report about a refund; a repeat changes nothing. A CLOSED gives the amount
+    /// back to the order in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn refund(
+        &self,
+        report: &Signed<RefundReport>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredRefund>, StoreError> {
+        let report = report.get();
+        for _ in 0..DECISIONS_MAX {
+            let Some(stored) = self.refunds.load(&report.order_id, &report.refund_id).await? else {
+                return Ok(Settled::Unknown);
+            };
+            let (after, release) = match stored.refund.observe(report, now) {
+                refund::Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
+                refund::Observation::Contradiction(contradiction) => {
+                    return Ok(Settled::Contradiction(stored, contradiction));
+                }
+                refund::Observation::Changed { refund, release } => (*refund, release),
+            };
+            let due = first_due(after.due_at(now, 0));
+            match self.refunds.commit(&stored.refund, &after, release, due).await? {
+                Commit::Done => return Ok(Settled::Changed(settled_refund(after, due))),
+                Commit::Conflict => {}
+            }
+        }
+        Err(contended("settle a refund"))
+    }
+
+    /// Notes, without moving the state, what a refusal changed about a refund: how often it was
+    /// refused, or that a person has to look. Nothing is released.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn refund_refused(
+        &self,
+        before: &Refund,
+        refusals: u32,
+        needs_human: Option<String>,
+        due: Option<Due>,
+    ) -> Result<Commit, StoreError> {
+        let mut after = before.clone();
+        after.version += 1;
+        after.refusals = refusals;
+        after.needs_human = needs_human;
+        self.refunds.commit(before, &after, None, due).await
+    }
+
+    async fn decide_order(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+        decide: impl Fn(&Order) -> Observation,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        for _ in 0..DECISIONS_MAX {
+            let Some(stored) = self.orders.load(order_id).await? else {
+                return Ok(Settled::Unknown);
+            };
+            let after = match decide(&stored.order) {
+                Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
+                Observation::Contradiction(contradiction) => {
+                    return Ok(Settled::Contradiction(stored, contradiction));
+                }
+                Observation::Changed(after) => *after,
+            };
+            let due = first_due(after.due_at(now, 0));
+            match self.orders.commit(&stored.order, &after, due).await? {
+                Commit::Done => return Ok(Settled::Changed(StoredOrder { order: after, due, ..stored })),
+                Commit::Conflict => {}
+            }
+        }
+        Err(contended("settle an order"))
+    }
+}
+
+fn first_due(at: Option<Timestamp>) -> Option<Due> {
+    at.map(|at| Due { at, attempts: 0 })
+}
+
+fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
+    refund.next_attempt_at = due.map(|due| due.at);
+    StoredRefund { refund, attempts: 0 }
+}
+
+fn contended(action: &'static str) -> StoreError {
+    StoreError::Unavailable { action, cause: "too many writers at once".to_owned() }
+}

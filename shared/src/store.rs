@@ -1,0 +1,82 @@
+//! The one table: every write is conditional, and what became of it is a value.
+//!
+//! Each handle below is a capability: a function holds those it needs, and its role in
+//! `template.yaml` allows exactly their actions. Items are mapped by hand (`item`), described in
+//! `docs/data-model.md`. A lost answer of a write is safe to repeat: every condition reads the same
+//! whoever wrote the item.
+
+mod catalogue;
+mod evidence;
+mod index;
+mod item;
+mod order;
+mod refund;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+pub use catalogue::{Article, Catalogue};
+pub use evidence::{Evidence, EvidenceOf};
+pub use index::{Due, DueIndex, DueItem, PayerIndex, PayerPage, SHARDS};
+pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
+pub use refund::{Approved, Refunds, Reserve, StoredRefund};
+
+/// How often a transaction that met another one is tried again; the SDK does not.
+const CONFLICT_TRIES_MAX: u32 = 4;
+
+/// The table and the client to reach it; handles are made from it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table of this name.
+    pub const fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+}
+
+/// Whether a conditional write of a change was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The record is as asked.
+    Done,
+    /// Somebody else changed the record first: load again and decide again.
+    Conflict,
+}
+
+/// What can go wrong with the table.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The table did not answer, or said it could not now; the write may have been made.
+    #[error("the table did not do {action}: {cause}")]
+    Unavailable {
+        /// The action.
+        action: &'static str,
+        /// The service's error code or the kind of transport failure.
+        cause: String,
+    },
+    /// An item that this version cannot read.
+    #[error("the item {key} cannot be read: {cause}")]
+    Unreadable {
+        /// The item's partition key.
+        key: String,
+        /// Which attribute, and what is wrong.
+        cause: String,
+    },
+}
+
+/// Keeps the service's code and leaves the request out of the text: it holds personal data.
+fn unavailable<E: ProvideErrorMetadata, R>(action: &'static str, error: &SdkError<E, R>) -> StoreError {
+    let cause = match error {
+        SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
+        SdkError::TimeoutError(_) => "timeout".to_owned(),
+        SdkError::DispatchFailure(_) => "no connection".to_owned(),
+        SdkError::ResponseError(_) => "an unreadable answer".to_owned(),
+        SdkError::ServiceError(service) => service.err().code().unwrap_or("no code").to_owned(),
+        _ => "an error of an unknown kind".to_owned(),
+    };
+    StoreError::Unavailable { action, cause }
+}

@@ -1,0 +1,218 @@
+//! The two sparse indexes: what is due, and a payer's orders. They only suggest; every decision is
+//! taken on the item itself.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+
+use super::item::{self, Attributes, Reader, Update};
+use super::{Commit, StoreError, Table, unavailable};
+use crate::domain::{OrderId, RefundId, Timestamp};
+
+/// How many shards the due index has.
+///
+/// One index partition takes about 1 000 writes a second; ten leave room for the 500 orders a second
+/// that WeChat Pay takes of one merchant. Changing it needs no migration: an item keeps its shard.
+pub const SHARDS: u32 = 10;
+
+/// When an item is due, and after how many looks without a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The moment.
+    pub at: Timestamp,
+    /// How often it was looked at since its last change.
+    pub attempts: u32,
+}
+
+pub(super) fn shard(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    (u32::from(digest[0]) % SHARDS).to_string()
+}
+
+/// The attributes that put an item on the due index, or take it off.
+pub(super) fn due_attributes(
+    key: &str,
+    due: Option<Due>,
+) -> [(&'static str, Option<AttributeValue>); 3] {
+    [
+        ("due_shard", due.map(|_| item::text(shard(key)))),
+        ("due_at", due.map(|due| item::moment(due.at))),
+        ("due_attempts", due.and_then(|due| (due.attempts > 0).then(|| item::number(due.attempts)))),
+    ]
+}
+
+/// What the due index points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueItem {
+    /// An order.
+    Order(OrderId),
+    /// A refund of an order.
+    Refund(OrderId, RefundId),
+}
+
+impl DueItem {
+    fn parse(partition: &str, sort: &str) -> Option<Self> {
+        let order_id = OrderId::parse(partition.strip_prefix("ORDER#")?).ok()?;
+        if sort == item::ORDER_SORT_KEY {
+            return Some(Self::Order(order_id));
+        }
+        let refund_id = RefundId::parse(sort.strip_prefix(item::REFUND_PREFIX)?).ok()?;
+        Some(Self::Refund(order_id, refund_id))
+    }
+
+    fn key(&self) -> (AttributeValue, AttributeValue) {
+        match self {
+            Self::Order(order_id) => (item::order_key(order_id), item::text(item::ORDER_SORT_KEY)),
+            Self::Refund(order_id, refund_id) => {
+                (item::order_key(order_id), item::refund_sort_key(refund_id))
+            }
+        }
+    }
+}
+
+/// Finds what is due and claims it. Held by sweep alone.
+#[derive(Clone, Debug)]
+pub struct DueIndex(pub(super) Table);
+
+impl DueIndex {
+    /// The index of this table.
+    pub const fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// What is due in one shard, the longest due first, at most `limit`.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn due(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<(DueItem, Timestamp)>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("due")
+            .key_condition_expression("due_shard = :shard AND due_at <= :now")
+            .expression_attribute_values(":shard", item::text(shard.to_string()))
+            .expression_attribute_values(":now", item::moment(now))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| unavailable("Query due", &error))?;
+        let mut found = Vec::new();
+        for attributes in answer.items() {
+            let reader = Reader::new(attributes);
+            // A key that is not ours is not ours to touch; it is told by the caller's count.
+            if let Some(due) = DueItem::parse(reader.text("pk")?, reader.text("sk")?) {
+                found.push((due, reader.moment("due_at")?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Claims an item by moving its due time from `seen` to `until`; a second claim of the same
+    /// sighting is a conflict. The version stays.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim(
+        &self,
+        due: &DueItem,
+        seen: Timestamp,
+        until: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let (partition, sort) = due.key();
+        let update = Update::default()
+            .assign([("due_at", Some(item::moment(until)))])
+            .clause("due_attempts = if_not_exists(due_attempts, :zero) + :one")
+            .value("zero", item::number(0))
+            .value("one", item::number(1))
+            .value("seen", item::moment(seen));
+        let sent = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.name)
+            .key("pk", partition)
+            .key("sk", sort)
+            .update_expression(update.expression())
+            .condition_expression("#due_at = :seen")
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .send()
+            .await;
+        super::order::commit_of("claim a due item", sent)
+    }
+}
+
+/// One page of a payer's orders.
+#[derive(Clone, Debug)]
+pub struct PayerPage {
+    /// The orders, newest first.
+    pub order_ids: Vec<OrderId>,
+    /// Where the next page starts: the last order's number and its moment.
+    pub next: Option<(OrderId, Timestamp)>,
+}
+
+/// Lists a payer's own orders.
+#[derive(Clone, Debug)]
+pub struct PayerIndex(pub(super) Table);
+
+impl PayerIndex {
+    /// The index of this table.
+    pub const fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// A page of the payer's orders, newest first, starting after `after`. The index may lag the
+    /// table by moments.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn page(
+        &self,
+        openid: &str,
+        after: Option<(OrderId, Timestamp)>,
+        limit: i32,
+    ) -> Result<PayerPage, StoreError> {
+        let start = after.map(|(order_id, created_at)| {
+            Attributes::from([
+                ("pk".to_owned(), item::order_key(&order_id)),
+                ("sk".to_owned(), item::text(item::ORDER_SORT_KEY)),
+                ("openid".to_owned(), item::text(openid)),
+                ("created_at".to_owned(), item::moment(created_at)),
+            ])
+        });
+        let answer = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("payer")
+            .key_condition_expression("openid = :openid")
+            .expression_attribute_values(":openid", item::text(openid))
+            .scan_index_forward(false)
+            .limit(limit)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| unavailable("Query payer", &error))?;
+        let mut page = PayerPage { order_ids: Vec::new(), next: None };
+        for attributes in answer.items() {
+            let key = Reader::new(attributes).text("pk")?;
+            if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
+                page.order_ids.push(order_id);
+            }
+        }
+        if let Some(last) = answer.last_evaluated_key() {
+            let reader = Reader::new(last);
+            if let Some(Ok(order_id)) = reader.text("pk")?.strip_prefix("ORDER#").map(OrderId::parse) {
+                page.next = Some((order_id, reader.moment("created_at")?));
+            }
+        }
+        Ok(page)
+    }
+}

@@ -1,0 +1,407 @@
+//! Items: attribute maps, read and written by hand.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::StoreError;
+use crate::domain::order::{ClosedBy, Item as OrderLine, OrderState, Party};
+use crate::domain::{
+    Fen, Order, OrderId, Payment, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
+    TransactionId,
+};
+
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+pub(super) const ORDER_SORT_KEY: &str = "ORDER";
+pub(super) const REFUND_PREFIX: &str = "REFUND#";
+
+pub(super) fn order_key(order_id: &OrderId) -> AttributeValue {
+    text(format!("ORDER#{order_id}"))
+}
+
+pub(super) fn refund_sort_key(refund_id: &RefundId) -> AttributeValue {
+    text(format!("{REFUND_PREFIX}{refund_id}"))
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn moment(value: Timestamp) -> AttributeValue {
+    number(value.unix_seconds())
+}
+
+/// One item being read.
+pub(super) struct Reader<'a> {
+    attributes: &'a Attributes,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(attributes: &'a Attributes) -> Self {
+        Self { attributes }
+    }
+
+    pub(super) fn unreadable(&self, cause: impl Into<String>) -> StoreError {
+        let key = match self.attributes.get("pk") {
+            Some(AttributeValue::S(key)) => key.clone(),
+            _ => "without a key".to_owned(),
+        };
+        StoreError::Unreadable { key, cause: cause.into() }
+    }
+
+    pub(super) fn text_or_none(&self, name: &str) -> Result<Option<&'a str>, StoreError> {
+        match self.attributes.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(value)) => Ok(Some(value)),
+            Some(_) => Err(self.unreadable(format!("{name} is not a text"))),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
+        self.text_or_none(name)?.ok_or_else(|| self.unreadable(format!("{name} is missing")))
+    }
+
+    pub(super) fn number_or_none(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        match self.attributes.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(value)) => value
+                .parse()
+                .map(Some)
+                .map_err(|_| self.unreadable(format!("{name} is not a whole number"))),
+            Some(_) => Err(self.unreadable(format!("{name} is not a number"))),
+        }
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<i64, StoreError> {
+        self.number_or_none(name)?.ok_or_else(|| self.unreadable(format!("{name} is missing")))
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<u32, StoreError> {
+        u32::try_from(self.number_or_none(name)?.unwrap_or(0))
+            .map_err(|_| self.unreadable(format!("{name} is out of range")))
+    }
+
+    pub(super) fn fen(&self, name: &str) -> Result<Fen, StoreError> {
+        Fen::new(self.number(name)?).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    pub(super) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
+        self.number(name).map(Timestamp::from_unix_seconds)
+    }
+
+    pub(super) fn moment_or_none(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.number_or_none(name)?.map(Timestamp::from_unix_seconds))
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        matches!(self.attributes.get(name), Some(AttributeValue::Bool(true)))
+    }
+
+    fn version(&self) -> Result<u64, StoreError> {
+        u64::try_from(self.number("version")?).map_err(|_| self.unreadable("version is negative"))
+    }
+
+    pub(super) fn order_id(&self, name: &str) -> Result<OrderId, StoreError> {
+        OrderId::parse(self.text(name)?).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    fn party(&self, name: &str) -> Result<Party, StoreError> {
+        Party::parse(self.text(name)?).ok_or_else(|| self.unreadable(format!("{name} is unknown")))
+    }
+
+    fn transaction_id(&self) -> Result<TransactionId, StoreError> {
+        TransactionId::parse(self.text("transaction_id")?)
+            .map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    pub(super) fn order(&self) -> Result<Order, StoreError> {
+        Ok(Order {
+            terms: self.terms()?,
+            state: self.order_state()?,
+            version: self.version()?,
+            missing_since: self.moment_or_none("missing_since")?,
+            needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
+        })
+    }
+
+    fn terms(&self) -> Result<Terms, StoreError> {
+        let owned = |name| self.text_or_none(name).map(|value| value.map(str::to_owned));
+        Ok(Terms {
+            order_id: self.order_id("out_trade_no")?,
+            trade_type: TradeType::parse(self.text("trade_type")?)
+                .ok_or_else(|| self.unreadable("trade_type is unknown"))?,
+            wire_version: self.count("wire_version")?,
+            appid: self.text("appid")?.to_owned(),
+            mchid: self.text("mchid")?.to_owned(),
+            description: self.text("description")?.to_owned(),
+            total: self.fen("total")?,
+            time_expire: self.moment("time_expire")?,
+            attach: owned("attach")?,
+            notify_url: self.text("notify_url")?.to_owned(),
+            openid: owned("openid")?,
+            payer_client_ip: owned("payer_client_ip")?,
+            items: self.lines()?,
+            placed_by: self.party("placed_by")?,
+            created_at: self.moment("created_at")?,
+        })
+    }
+
+    fn lines(&self) -> Result<Vec<OrderLine>, StoreError> {
+        let Some(lines) = self.text_or_none("items")? else { return Ok(Vec::new()) };
+        lines
+            .split(',')
+            .map(|line| {
+                let (sku, quantity) = line.split_once(':')?;
+                Some(OrderLine { sku: sku.to_owned(), quantity: quantity.parse().ok()? })
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.unreadable("items is malformed"))
+    }
+
+    fn order_state(&self) -> Result<OrderState, StoreError> {
+        match self.text("trade_state")? {
+            "NOTPAY" => Ok(OrderState::NotPay),
+            "CLOSING" => Ok(OrderState::Closing { since: self.moment("closing_at")? }),
+            "CLOSED" => Ok(OrderState::Closed {
+                at: self.moment("closed_at")?,
+                by: match self.number_or_none("absence_confirmations")? {
+                    None => ClosedBy::Wechatpay,
+                    Some(_) => ClosedBy::Absence {
+                        confirmations: self.count("absence_confirmations")?,
+                    },
+                },
+            }),
+            "SUCCESS" => Ok(OrderState::Success(Payment {
+                transaction_id: self.transaction_id()?,
+                success_time: self.moment("success_time")?,
+                payer_total: self.number_or_none("payer_total")?,
+                refundable: self.number("refundable")?,
+                refund_count: self.count("refund_count")?,
+                next_refund_at: self.moment_or_none("next_refund_at")?,
+                closed_at: self.moment_or_none("closed_at")?,
+            })),
+            _ => Err(self.unreadable("trade_state is unknown")),
+        }
+    }
+
+    pub(super) fn refund(&self) -> Result<Refund, StoreError> {
+        let state = match self.text("status")? {
+            "REQUESTED" => RefundState::Requested,
+            "RESERVED" => RefundState::Reserved,
+            "PROCESSING" => RefundState::Processing,
+            "ABNORMAL" => RefundState::Abnormal,
+            "CLOSED" => RefundState::Closed,
+            "SUCCESS" => RefundState::Success { at: self.moment("success_time")? },
+            "REJECTED" => RefundState::Rejected,
+            _ => return Err(self.unreadable("status is unknown")),
+        };
+        Ok(Refund {
+            refund_id: RefundId::parse(self.text("out_refund_no")?)
+                .map_err(|error| self.unreadable(error.to_string()))?,
+            order_id: self.order_id("out_trade_no")?,
+            transaction_id: self.transaction_id()?,
+            amount: self.fen("refund")?,
+            total: self.fen("total")?,
+            reason: self.text_or_none("reason")?.map(str::to_owned),
+            notify_url: self.text("notify_url")?.to_owned(),
+            asked_by: self.party("asked_by")?,
+            created_at: self.moment("created_at")?,
+            state,
+            version: self.version()?,
+            wechatpay_refund_id: self.text_or_none("refund_id")?.map(str::to_owned),
+            refusals: self.count("refusals")?,
+            next_attempt_at: self.moment_or_none("due_at")?,
+            needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
+        })
+    }
+}
+
+fn put(attributes: &mut Attributes, name: &str, value: Option<AttributeValue>) {
+    if let Some(value) = value {
+        attributes.insert(name.to_owned(), value);
+    }
+}
+
+/// The whole item of a new order; `attempt` tells our own first write from somebody else's.
+pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
+    let terms = &order.terms;
+    let mut item = Attributes::new();
+    let mut set = |name: &str, value| put(&mut item, name, value);
+    set("pk", Some(order_key(&terms.order_id)));
+    set("sk", Some(text(ORDER_SORT_KEY)));
+    set("attempt", Some(text(attempt)));
+    set("out_trade_no", Some(text(terms.order_id.as_str())));
+    set("trade_type", Some(text(terms.trade_type.as_str())));
+    set("wire_version", Some(number(terms.wire_version)));
+    set("appid", Some(text(&terms.appid)));
+    set("mchid", Some(text(&terms.mchid)));
+    set("description", Some(text(&terms.description)));
+    set("total", Some(number(terms.total)));
+    set("time_expire", Some(moment(terms.time_expire)));
+    set("attach", terms.attach.as_deref().map(text));
+    set("notify_url", Some(text(&terms.notify_url)));
+    set("openid", terms.openid.as_deref().map(text));
+    set("payer_client_ip", terms.payer_client_ip.as_deref().map(text));
+    if !terms.items.is_empty() {
+        let lines: Vec<String> =
+            terms.items.iter().map(|line| format!("{}:{}", line.sku, line.quantity)).collect();
+        set("items", Some(text(lines.join(","))));
+    }
+    set("placed_by", Some(text(terms.placed_by.as_str())));
+    set("created_at", Some(moment(terms.created_at)));
+    for (name, value) in order_progress(order) {
+        set(name, value);
+    }
+    item
+}
+
+/// Every attribute that a change of an order may touch; `None` removes it.
+pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<AttributeValue>)> {
+    let (mut closing_at, mut closed_at, mut confirmations, mut payment) = (None, None, None, None);
+    match &order.state {
+        OrderState::NotPay => {}
+        OrderState::Closing { since } => closing_at = Some(*since),
+        OrderState::Closed { at, by } => {
+            closed_at = Some(*at);
+            confirmations = match by {
+                ClosedBy::Wechatpay => None,
+                ClosedBy::Absence { confirmations } => Some(*confirmations),
+            };
+        }
+        OrderState::Success(paid) => {
+            closed_at = paid.closed_at;
+            payment = Some(paid);
+        }
+    }
+    vec![
+        ("trade_state", Some(text(order.state.as_str()))),
+        ("version", Some(number(order.version))),
+        ("missing_since", order.missing_since.map(moment)),
+        ("needs_human", order.needs_human.as_deref().map(text)),
+        ("closing_at", closing_at.map(moment)),
+        ("closed_at", closed_at.map(moment)),
+        ("absence_confirmations", confirmations.map(number)),
+        ("transaction_id", payment.map(|paid| text(paid.transaction_id.as_str()))),
+        ("success_time", payment.map(|paid| moment(paid.success_time))),
+        ("payer_total", payment.and_then(|paid| paid.payer_total).map(number)),
+        ("refundable", payment.map(|paid| number(paid.refundable))),
+        ("refund_count", payment.map(|paid| number(paid.refund_count))),
+        ("next_refund_at", payment.and_then(|paid| paid.next_refund_at).map(moment)),
+    ]
+}
+
+/// The whole item of a new refund.
+pub(super) fn new_refund(refund: &Refund) -> Attributes {
+    let mut item = Attributes::new();
+    let mut set = |name: &str, value| put(&mut item, name, value);
+    set("pk", Some(order_key(&refund.order_id)));
+    set("sk", Some(refund_sort_key(&refund.refund_id)));
+    set("out_refund_no", Some(text(refund.refund_id.as_str())));
+    set("out_trade_no", Some(text(refund.order_id.as_str())));
+    set("transaction_id", Some(text(refund.transaction_id.as_str())));
+    set("refund", Some(number(refund.amount)));
+    set("total", Some(number(refund.total)));
+    set("reason", refund.reason.as_deref().map(text));
+    set("notify_url", Some(text(&refund.notify_url)));
+    set("asked_by", Some(text(refund.asked_by.as_str())));
+    set("created_at", Some(moment(refund.created_at)));
+    for (name, value) in refund_progress(refund) {
+        set(name, value);
+    }
+    item
+}
+
+/// Every attribute that a change of a refund may touch, its due time apart; `None` removes it.
+pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<AttributeValue>)> {
+    let success_time = match refund.state {
+        RefundState::Success { at } => Some(at),
+        RefundState::Requested
+        | RefundState::Reserved
+        | RefundState::Processing
+        | RefundState::Abnormal
+        | RefundState::Closed
+        | RefundState::Rejected => None,
+    };
+    vec![
+        ("status", Some(text(refund.state.as_str()))),
+        ("version", Some(number(refund.version))),
+        ("refund_id", refund.wechatpay_refund_id.as_deref().map(text)),
+        ("success_time", success_time.map(moment)),
+        ("refusals", (refund.refusals > 0).then(|| number(refund.refusals))),
+        ("needs_human", refund.needs_human.as_deref().map(text)),
+    ]
+}
+
+/// An update expression being written, with its names and values.
+#[derive(Default)]
+pub(super) struct Update {
+    set: Vec<String>,
+    remove: Vec<String>,
+    pub(super) names: HashMap<String, String>,
+    pub(super) values: Attributes,
+}
+
+impl Update {
+    /// Sets each attribute, or removes it where the value is `None`.
+    pub(super) fn assign<'n>(
+        mut self,
+        changes: impl IntoIterator<Item = (&'n str, Option<AttributeValue>)>,
+    ) -> Self {
+        for (name, value) in changes {
+            let placeholder = self.name(name);
+            match value {
+                Some(value) => {
+                    self.values.insert(format!(":{name}"), value);
+                    self.set.push(format!("{placeholder} = :{name}"));
+                }
+                None => self.remove.push(placeholder),
+            }
+        }
+        self
+    }
+
+    /// Adds a `SET` clause written by hand; its names must be given by [`Self::name`].
+    pub(super) fn clause(mut self, clause: &str) -> Self {
+        self.set.push(clause.to_owned());
+        self
+    }
+
+    /// Binds a value for the condition or a clause.
+    pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(format!(":{name}"), value);
+        self
+    }
+
+    /// Declares an attribute's placeholder, `#name`.
+    pub(super) fn names<const N: usize>(mut self, names: [&str; N]) -> Self {
+        for name in names {
+            self.name(name);
+        }
+        self
+    }
+
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{name}");
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    /// The update expression.
+    pub(super) fn expression(&self) -> String {
+        let mut expression = String::new();
+        if !self.set.is_empty() {
+            expression.push_str("SET ");
+            expression.push_str(&self.set.join(", "));
+        }
+        if !self.remove.is_empty() {
+            expression.push_str(" REMOVE ");
+            expression.push_str(&self.remove.join(", "));
+        }
+        expression
+    }
+}

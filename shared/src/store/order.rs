@@ -1,0 +1,372 @@
+//! Orders in the table.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+
+use super::index::{Due, due_attributes};
+use super::item::{self, Attributes, Reader, Update, moment, number, text};
+use super::{Commit, StoreError, Table, unavailable};
+use crate::domain::{Order, OrderId, Timestamp};
+
+/// The QR code text of a Native order, as WeChat Pay last gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeCode {
+    /// What the QR code says.
+    pub code_url: String,
+    /// When WeChat Pay gave it.
+    pub at: Timestamp,
+}
+
+/// Who may ask WeChat Pay for a Native order's code, and until when.
+///
+/// A new code kills the one on the screen, so only one caller at a time may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeClaim {
+    /// The claimant's own random token.
+    pub token: String,
+    /// After this the claim is void.
+    pub until: Timestamp,
+}
+
+/// An order with what the record keeps beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// The order.
+    pub order: Order,
+    /// When the sweep looks at it, and after how many looks.
+    pub due: Option<Due>,
+    /// A Native order's code.
+    pub code: Option<NativeCode>,
+    /// Who is asking for a code.
+    pub code_claim: Option<CodeClaim>,
+}
+
+/// What became of placing an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It stands in the table, by this attempt.
+    New,
+    /// There was one of that number before.
+    Existing(Box<StoredOrder>),
+}
+
+/// Reads and writes orders.
+#[derive(Clone, Debug)]
+pub struct Orders(Table);
+
+impl Orders {
+    /// The orders of this table.
+    pub const fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// Puts the order if its number is free. `attempt` is a fresh random text: it tells a lost
+    /// answer of our own write from another caller's. `claim` goes with a Native order.
+    ///
+    /// # Errors
+    /// The table is unavailable; the order may stand nevertheless, and a repeat finds out.
+    pub async fn place(
+        &self,
+        order: &Order,
+        attempt: &str,
+        claim: Option<&CodeClaim>,
+        due: Option<Due>,
+    ) -> Result<Placed, StoreError> {
+        const ACTION: &str = "PutItem order";
+        let mut attributes = item::new_order(order, attempt);
+        let key = order.terms.order_id.as_str();
+        for (name, value) in due_attributes(key, due) {
+            if let Some(value) = value {
+                attributes.insert(name.to_owned(), value);
+            }
+        }
+        if let Some(claim) = claim {
+            attributes.insert("code_claim".to_owned(), text(&claim.token));
+            attributes.insert("code_claim_until".to_owned(), moment(claim.until));
+        }
+        let sent = self
+            .0
+            .client
+            .put_item()
+            .table_name(&self.0.name)
+            .set_item(Some(attributes))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => return Ok(Placed::New),
+            Err(error) => error,
+        };
+        let Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) =
+            error.as_service_error()
+        else {
+            return Err(unavailable(ACTION, &error));
+        };
+        let Some(found) = failed.item() else {
+            return match self.load(&order.terms.order_id).await? {
+                Some(stored) => Ok(Placed::Existing(Box::new(stored))),
+                None => Err(unavailable(ACTION, &error)),
+            };
+        };
+        let reader = Reader::new(found);
+        if reader.text_or_none("attempt")? == Some(attempt) {
+            return Ok(Placed::New);
+        }
+        Ok(Placed::Existing(Box::new(stored_order(&reader)?)))
+    }
+
+    /// The order of this number, read consistently.
+    ///
+    /// # Errors
+    /// The table is unavailable or the item unreadable.
+    pub async fn load(&self, order_id: &OrderId) -> Result<Option<StoredOrder>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .get_item()
+            .table_name(&self.0.name)
+            .key("pk", item::order_key(order_id))
+            .key("sk", text(item::ORDER_SORT_KEY))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable("GetItem order", &error))?;
+        answer.item().map(|attributes| stored_order(&Reader::new(attributes))).transpose()
+    }
+
+    /// The orders of these numbers (at most 100), in their order; missing ones are left out.
+    ///
+    /// # Errors
+    /// The table is unavailable, gave only a part, or an item is unreadable.
+    pub async fn load_many(&self, order_ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        const ACTION: &str = "BatchGetItem orders";
+        if order_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut keys = KeysAndAttributes::builder().consistent_read(true);
+        for order_id in order_ids {
+            keys = keys.keys(Attributes::from([
+                ("pk".to_owned(), item::order_key(order_id)),
+                ("sk".to_owned(), text(item::ORDER_SORT_KEY)),
+            ]));
+        }
+        let keys = keys.build().map_err(|_| StoreError::Unavailable {
+            action: ACTION,
+            cause: "the request could not be built".to_owned(),
+        })?;
+        let answer = self
+            .0
+            .client
+            .batch_get_item()
+            .request_items(&self.0.name, keys)
+            .send()
+            .await
+            .map_err(|error| unavailable(ACTION, &error))?;
+        if answer.unprocessed_keys().is_some_and(|unprocessed| !unprocessed.is_empty()) {
+            return Err(StoreError::Unavailable { action: ACTION, cause: "a part only".to_owned() });
+        }
+        let mut found = Vec::new();
+        for attributes in answer.responses().and_then(|tables| tables.get(&self.0.name)).into_iter().flatten() {
+            found.push(Reader::new(attributes).order()?);
+        }
+        Ok(order_ids
+            .iter()
+            .filter_map(|order_id| found.iter().find(|order| order.terms.order_id == *order_id))
+            .cloned()
+            .collect())
+    }
+
+    /// Writes what became of `before`, if nobody changed it since it was read.
+    ///
+    /// # Errors
+    /// The table is unavailable; the change may have been made, and deciding again finds out.
+    pub async fn commit(
+        &self,
+        before: &Order,
+        after: &Order,
+        due: Option<Due>,
+    ) -> Result<Commit, StoreError> {
+        let key = after.terms.order_id.as_str();
+        let update = Update::default()
+            .assign(item::order_progress(after))
+            .assign(due_attributes(key, due))
+            .value("before", number(before.version));
+        self.update("UpdateItem order", &after.terms.order_id, update, "#version = :before").await
+    }
+
+    /// Moves the order's due time and nothing else; the version stays.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn postpone(&self, order: &Order, due: Option<Due>) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign(due_attributes(order.terms.order_id.as_str(), due))
+            .names(["version"])
+            .value("before", number(order.version));
+        self.update("postpone an order", &order.terms.order_id, update, "#version = :before").await
+    }
+
+    /// Claims the right to ask WeChat Pay about the order: at most one caller in `floor_seconds`
+    /// gets `Done`. The version stays.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim_asking(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+        floor_seconds: i64,
+    ) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([("asked_at", Some(moment(now)))])
+            .names(["pk"])
+            .value("floor", moment(now.minus_seconds(floor_seconds)));
+        // A reading from the future is a clock that went back: it must not silence us for good.
+        let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
+                         OR #asked_at <= :floor OR #asked_at > :asked_at)";
+        self.update("claim asking", order_id, update, condition).await
+    }
+
+    /// Claims the right to ask for a Native order's code, where there is none given after
+    /// `stale_before` and nobody else is asking.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim_code(
+        &self,
+        order_id: &OrderId,
+        claim: &CodeClaim,
+        stale_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([
+                ("code_claim", Some(text(&claim.token))),
+                ("code_claim_until", Some(moment(claim.until))),
+            ])
+            .names(["trade_state", "code_url_at"])
+            .value("notpay", text("NOTPAY"))
+            .value("stale", moment(stale_before))
+            .value("now", moment(now));
+        let condition = "#trade_state = :notpay \
+             AND (attribute_not_exists(#code_url_at) OR #code_url_at <= :stale) \
+             AND (attribute_not_exists(#code_claim) OR #code_claim = :code_claim \
+                  OR #code_claim_until <= :now)";
+        self.update("claim a code", order_id, update, condition).await
+    }
+
+    /// Keeps the code that the claimant was given, and ends the claim.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn keep_code(
+        &self,
+        order_id: &OrderId,
+        claim: &CodeClaim,
+        code: &NativeCode,
+    ) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([
+                ("code_url", Some(text(&code.code_url))),
+                ("code_url_at", Some(moment(code.at))),
+                ("code_claim", None),
+                ("code_claim_until", None),
+            ])
+            .value("token", text(&claim.token));
+        self.update("keep a code", order_id, update, "#code_claim = :token").await
+    }
+
+    /// Ends a claim that led to no code.
+    ///
+    /// # Errors
+    /// The table is unavailable; the claim then ends by itself.
+    pub async fn release_code(&self, order_id: &OrderId, claim: &CodeClaim) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([("code_claim", None), ("code_claim_until", None)])
+            .value("token", text(&claim.token));
+        self.update("release a code claim", order_id, update, "#code_claim = :token").await
+    }
+
+    /// Claims the moment for a refund's request to WeChat Pay, which wants `interval_seconds`
+    /// between two of one order. The version stays.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim_refund_moment(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+        interval_seconds: i64,
+    ) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([("next_refund_at", Some(moment(now.plus_seconds(interval_seconds))))])
+            .names(["trade_state"])
+            .value("success", text("SUCCESS"))
+            .value("now", moment(now));
+        let condition = "#trade_state = :success \
+                         AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
+        self.update("claim a refund's moment", order_id, update, condition).await
+    }
+
+    async fn update(
+        &self,
+        action: &'static str,
+        order_id: &OrderId,
+        update: Update,
+        condition: &str,
+    ) -> Result<Commit, StoreError> {
+        let sent = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.name)
+            .key("pk", item::order_key(order_id))
+            .key("sk", text(item::ORDER_SORT_KEY))
+            .update_expression(update.expression())
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .send()
+            .await;
+        commit_of(action, sent)
+    }
+}
+
+pub(super) fn commit_of<T>(
+    action: &'static str,
+    sent: Result<T, SdkError<UpdateItemError>>,
+) -> Result<Commit, StoreError> {
+    match sent {
+        Ok(_) => Ok(Commit::Done),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(Commit::Conflict)
+        }
+        Err(error) => Err(unavailable(action, &error)),
+    }
+}
+
+fn stored_order(reader: &Reader<'_>) -> Result<StoredOrder, StoreError> {
+    let due = reader.moment_or_none("due_at")?;
+    let code = match (reader.text_or_none("code_url")?, reader.moment_or_none("code_url_at")?) {
+        (Some(code_url), Some(at)) => Some(NativeCode { code_url: code_url.to_owned(), at }),
+        _ => None,
+    };
+    let code_claim =
+        match (reader.text_or_none("code_claim")?, reader.moment_or_none("code_claim_until")?) {
+            (Some(token), Some(until)) => Some(CodeClaim { token: token.to_owned(), until }),
+            _ => None,
+        };
+    let attempts = reader.count("due_attempts")?;
+    Ok(StoredOrder {
+        order: reader.order()?,
+        due: due.map(|at| Due { at, attempts }),
+        code,
+        code_claim,
+    })
+}

@@ -1,0 +1,233 @@
+//! One JSON line per request or scheduled item, fields named the same everywhere, metrics in the
+//! same line (CloudWatch's embedded metric format).
+//!
+//! Fields are written one by one from an allow-list in the code; nothing is logged wholesale. Never:
+//! keys, tokens, raw bodies, signatures, ciphertext, openid.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+
+/// CloudWatch's namespace of the metrics; `template.yaml`'s alarms name it.
+const NAMESPACE: &str = "WxPay";
+
+/// How long a text in a log line may be, in characters; longer ones are cut.
+const TEXT_MAX: usize = 300;
+
+/// Where lines go.
+#[derive(Clone)]
+pub struct Log {
+    sink: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Lines go to standard output, where Lambda collects them.
+    pub fn stdout() -> Self {
+        Self::to(Arc::new(|line| {
+            use std::io::Write;
+            // A log that cannot be written must not stop a payment.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        }))
+    }
+
+    /// Lines go to `sink`, one call per line, without the line's end.
+    pub fn to(sink: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
+        Self { sink }
+    }
+}
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Info,
+    /// Unusual, and dealt with.
+    Warn,
+    /// Somebody should look.
+    Error,
+}
+
+impl Level {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// What alarms watch; each is counted in the line that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// A record that a person has to look at was flagged.
+    NeedsHuman,
+    /// A signed report contradicts the record.
+    MoneyMismatch,
+    /// A signed notice could not be opened with any APIv3 key.
+    Apiv3KeyMismatch,
+    /// A notice was refused before it was trusted.
+    NotifyUnauthorized,
+    /// An answer of WeChat Pay's was not signed as it must be.
+    WechatpayUnverified,
+    /// A call to WeChat Pay had no usable outcome.
+    WechatpayErrors,
+    /// A refund is reserved or processing for too long.
+    RefundStuck,
+    /// The oldest thing overdue, in seconds.
+    DueBacklogSeconds,
+    /// Secrets or variables are missing or broken.
+    NotConfigured,
+    /// A payment was learnt of.
+    OrderPaid,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::NeedsHuman,
+        Self::MoneyMismatch,
+        Self::Apiv3KeyMismatch,
+        Self::NotifyUnauthorized,
+        Self::WechatpayUnverified,
+        Self::WechatpayErrors,
+        Self::RefundStuck,
+        Self::DueBacklogSeconds,
+        Self::NotConfigured,
+        Self::OrderPaid,
+    ];
+
+    /// The metric's name in CloudWatch.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NeedsHuman => "needs_human",
+            Self::MoneyMismatch => "money_mismatch",
+            Self::Apiv3KeyMismatch => "apiv3_key_mismatch",
+            Self::NotifyUnauthorized => "notify_unauthorized",
+            Self::WechatpayUnverified => "wechatpay_unverified",
+            Self::WechatpayErrors => "wechatpay_errors",
+            Self::RefundStuck => "refund_stuck",
+            Self::DueBacklogSeconds => "due_backlog_seconds",
+            Self::NotConfigured => "not_configured",
+            Self::OrderPaid => "order_paid",
+        }
+    }
+
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::DueBacklogSeconds => "Seconds",
+            Self::NeedsHuman
+            | Self::MoneyMismatch
+            | Self::Apiv3KeyMismatch
+            | Self::NotifyUnauthorized
+            | Self::WechatpayUnverified
+            | Self::WechatpayErrors
+            | Self::RefundStuck
+            | Self::NotConfigured
+            | Self::OrderPaid => "Count",
+        }
+    }
+}
+
+/// One line being gathered; [`Record::write`] writes it.
+#[derive(Debug)]
+pub struct Record {
+    function: &'static str,
+    level: Level,
+    fields: Map<String, Value>,
+    metrics: Vec<(Metric, i64)>,
+    started_ms: i64,
+}
+
+impl Record {
+    /// Starts a line of this function.
+    pub fn start(function: &'static str, clock: &Clock) -> Self {
+        Self {
+            function,
+            level: Level::Info,
+            fields: Map::new(),
+            metrics: Vec::new(),
+            started_ms: clock.wall_millis(),
+        }
+    }
+
+    /// Adds a field; names are dotted and the same everywhere (`order.out_trade_no`).
+    pub fn field(&mut self, name: &'static str, value: impl Into<Value>) -> &mut Self {
+        let value = match value.into() {
+            Value::String(text) if text.chars().count() > TEXT_MAX => {
+                Value::String(text.chars().take(TEXT_MAX).collect())
+            }
+            value => value,
+        };
+        self.fields.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Counts a metric and raises the line's level to that of an alarm.
+    pub fn count(&mut self, metric: Metric) -> &mut Self {
+        self.measure(metric, 1)
+    }
+
+    /// Gives a metric a value.
+    pub fn measure(&mut self, metric: Metric, value: i64) -> &mut Self {
+        match self.metrics.iter_mut().find(|(known, _)| *known == metric) {
+            Some((_, sum)) if metric != Metric::DueBacklogSeconds => *sum = sum.saturating_add(value),
+            Some((_, last)) => *last = value,
+            None => self.metrics.push((metric, value)),
+        }
+        self
+    }
+
+    /// Raises the line's level; it never sinks.
+    pub fn raise(&mut self, level: Level) -> &mut Self {
+        self.level = self.level.max(level);
+        self
+    }
+
+    /// Writes the line with what it took.
+    pub fn write(self, log: &Log, clock: &Clock, message: &str) {
+        let now_ms = clock.wall_millis();
+        let mut line = Map::new();
+        line.insert("timestamp".to_owned(), Value::String(rfc3339_millis(now_ms)));
+        line.insert("level".to_owned(), Value::from(self.level.as_str()));
+        line.insert("function".to_owned(), Value::from(self.function));
+        line.insert("message".to_owned(), Value::from(message));
+        line.insert("duration_ms".to_owned(), Value::from(now_ms.saturating_sub(self.started_ms)));
+        line.extend(self.fields);
+        if !self.metrics.is_empty() {
+            let declared: Vec<Value> = self
+                .metrics
+                .iter()
+                .map(|(metric, _)| json!({"Name": metric.as_str(), "Unit": metric.unit()}))
+                .collect();
+            line.insert(
+                "_aws".to_owned(),
+                json!({"Timestamp": now_ms, "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": declared,
+                }]}),
+            );
+            for (metric, value) in self.metrics {
+                line.insert(metric.as_str().to_owned(), Value::from(value));
+            }
+        }
+        (log.sink)(&Value::Object(line).to_string());
+    }
+}
+
+/// A moment as RFC 3339 in UTC with milliseconds.
+fn rfc3339_millis(millis: i64) -> String {
+    let moment = Timestamp::from_unix_seconds(millis.div_euclid(1000));
+    let text = crate::wechatpay::wire::rfc3339_utc(moment);
+    let milliseconds = millis.rem_euclid(1000);
+    format!("{}.{milliseconds:03}Z", text.trim_end_matches('Z'))
+}
