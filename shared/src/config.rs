@@ -198,32 +198,30 @@ impl<'a> Reader<'a> {
     /// The table named by `TABLE_NAME`.
     pub fn table(&mut self) -> Table {
         let name = self.required("TABLE_NAME");
-        let config = aws_sdk_dynamodb::Config::builder()
+        let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(self.credentials())
             .http_client(connector::http_client(self.platform.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
-            .retry_config(retries())
-            .set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB"))
-            .build();
-        Table::new(aws_sdk_dynamodb::Client::from_conf(config), name)
+            .retry_config(retries());
+        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB"));
+        Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name)
     }
 
     /// The client that reads secrets.
     pub fn secrets_client(&mut self) -> aws_sdk_secretsmanager::Client {
-        let config = aws_sdk_secretsmanager::Config::builder()
+        let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(self.credentials())
             .http_client(connector::http_client(self.platform.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
-            .retry_config(retries())
-            .set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"))
-            .build();
-        aws_sdk_secretsmanager::Client::from_conf(config)
+            .retry_config(retries());
+        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
     /// The platform the functions run on.

@@ -11,7 +11,7 @@ use crate::config::Reader;
 use crate::config::secrets::{Secret, SecretError, Signing, Wechatpay};
 use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
 use crate::settlement::{Settled, Settlement};
-use crate::store::{Orders, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::{Level, Metric, Record};
 use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Signed};
 

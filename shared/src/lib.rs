@@ -11,6 +11,7 @@ pub mod config;
 pub mod desk;
 pub mod domain;
 pub mod platform;
+pub mod refunding;
 pub mod settlement;
 pub mod store;
 pub mod telemetry;

@@ -173,7 +173,12 @@ impl Record {
         self
     }
 
-    /// Counts a metric and raises the line's level to that of an alarm.
+    /// Whether the field was added.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// Counts a metric.
     pub fn count(&mut self, metric: Metric) -> &mut Self {
         self.measure(metric, 1)
     }

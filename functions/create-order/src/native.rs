@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use fast_qr::convert::Builder;
 use fast_qr::convert::svg::SvgBuilder;
 use fast_qr::qr::QRBuilder;
 use serde_json::{Value, json};

@@ -1,1 +1,191 @@
-//! sweep.
+//! Every minute: what is due is looked at, so that every order and refund ends without anybody
+//! watching.
+//!
+//! Orders that may be paid are asked about, expired ones are closed at WeChat Pay, reserved refunds
+//! are sent, sent ones followed. Each item is claimed first, by moving its due time, so that two
+//! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
+//! again later and never holds up the others. A prepay is never sent from here.
+
+mod order;
+mod refund;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use shared::api::{Deadline, ScheduledFunction};
+use shared::clock::Clock;
+use shared::config::{ConfigError, Reader, Vars};
+use shared::desk::{Desk, DeskError};
+use shared::domain::Timestamp;
+use shared::platform::Platform;
+use shared::refunding::Sender;
+use shared::settlement::Settlement;
+use shared::store::{Commit, DueIndex, DueItem, Orders, Refunds, SHARDS, StoreError};
+use shared::telemetry::{Level, Metric, Record};
+
+/// How long a claim keeps others away, in seconds: longer than this function may run.
+const CLAIM_SECONDS: i64 = 120;
+
+/// How many items are taken from a shard at a time.
+const BATCH: i32 = 25;
+
+/// How many rounds over a shard one run makes at most.
+const ROUNDS_MAX: u32 = 40;
+
+/// What must be left of the time for another item to be claimed.
+const CLAIM_RESERVE: Duration = Duration::from_secs(12);
+
+/// How long one run may take at most, whatever time Lambda gives.
+const RUN_MAX: Duration = Duration::from_secs(57);
+
+/// How often a refund or order is looked at in vain before a person is asked to look.
+const ATTEMPTS_MAX: u32 = 20;
+
+/// Settles what is due.
+#[derive(Debug)]
+pub struct Sweep {
+    due: DueIndex,
+    orders: Orders,
+    refunds: Refunds,
+    sender: Sender,
+    platform: Platform,
+}
+
+/// What one run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Done {
+    looked_at: u32,
+    failed: u32,
+    left: u32,
+}
+
+impl ScheduledFunction for Sweep {
+    const NAME: &'static str = "sweep";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars, platform);
+        let merchant = reader.merchant();
+        let table = reader.table();
+        let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
+        let settlement = Settlement::new(orders.clone(), refunds.clone());
+        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
+        let interval_seconds = reader.refund_interval_seconds();
+        reader.finish()?;
+        let desk = desk.ok_or_else(ConfigError::untold)?;
+        Ok(Self {
+            due: DueIndex::new(table),
+            orders,
+            sender: Sender::new(desk, refunds.clone(), platform.clock.clone(), interval_seconds),
+            refunds,
+            platform: platform.clone(),
+        })
+    }
+
+    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
+        let clock = &self.platform.clock;
+        let deadline = Deadline::at_millis(event.context.deadline, clock);
+        let mut record = Record::start(Self::NAME, clock);
+        record.field("request_id", event.context.request_id);
+        // The shards are independent; one that is slow must not starve the others.
+        let mut shards = Vec::new();
+        for shard in 0..SHARDS {
+            shards.push(self.shard(shard, deadline));
+        }
+        let mut done = Done::default();
+        let mut unavailable = None;
+        for outcome in join_all(shards).await {
+            match outcome {
+                Ok((shard, oldest)) => {
+                    done.looked_at += shard.looked_at;
+                    done.failed += shard.failed;
+                    done.left += shard.left;
+                    if let Some(seconds) = oldest {
+                        record.measure(Metric::DueBacklogSeconds, seconds);
+                    }
+                }
+                Err(error) => unavailable = Some(error),
+            }
+        }
+        record.field("looked_at", done.looked_at).field("failed", done.failed).field("left", done.left);
+        if let Some(error) = &unavailable {
+            record.field("error", error.to_string()).raise(Level::Error);
+        }
+        record.write(&self.platform.log, clock, "swept");
+        match unavailable {
+            // The schedule's own retries and the next minute do the rest.
+            Some(error) => Err(error.into()),
+            None => Ok(json!({"looked_at": done.looked_at, "failed": done.failed, "left": done.left})),
+        }
+    }
+}
+
+impl Sweep {
+    async fn shard(&self, shard: u32, deadline: Deadline) -> Result<(Done, Option<i64>), StoreError> {
+        let clock = &self.platform.clock;
+        let mut done = Done::default();
+        let mut oldest = None;
+        // One run looks at what was due when it began: an item that comes due again meanwhile, as a
+        // refund does whose order's minute is not over, waits for the next.
+        let began = clock.business();
+        for _ in 0..ROUNDS_MAX {
+            let found = self.due.due(shard, began, BATCH).await?;
+            if let Some((_, due_at)) = found.first() {
+                oldest.get_or_insert_with(|| began.seconds_since(*due_at));
+            }
+            if found.is_empty() {
+                break;
+            }
+            let mut claimed_any = false;
+            for (item, seen) in found {
+                if deadline.left(clock, RUN_MAX) < CLAIM_RESERVE {
+                    done.left += 1;
+                    continue;
+                }
+                let until = clock.business().plus_seconds(CLAIM_SECONDS);
+                if self.due.claim(&item, seen, until).await? == Commit::Conflict {
+                    continue;
+                }
+                claimed_any = true;
+                done.looked_at += 1;
+                if self.look_at(&item, deadline).await.is_err() {
+                    done.failed += 1;
+                }
+            }
+            if !claimed_any {
+                break;
+            }
+        }
+        Ok((done, oldest))
+    }
+
+    /// Looks at one item and writes its line; an error stays with the item.
+    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), DeskError> {
+        let clock: &Clock = &self.platform.clock;
+        let mut record = Record::start(<Self as ScheduledFunction>::NAME, clock);
+        let looked = match item {
+            DueItem::Order(order_id) => {
+                record.field("order.out_trade_no", order_id.as_str());
+                self.order(order_id, deadline, &mut record).await
+            }
+            DueItem::Refund(order_id, refund_id) => {
+                record.field("order.out_trade_no", order_id.as_str());
+                record.field("refund.out_refund_no", refund_id.as_str());
+                self.refund(order_id, refund_id, deadline, &mut record).await
+            }
+        };
+        if let Err(error) = &looked {
+            record.field("error", error.to_string()).raise(Level::Warn);
+            if let DeskError::Secret(_) = error {
+                record.count(Metric::NotConfigured).raise(Level::Error);
+            }
+        }
+        record.write(&self.platform.log, clock, "looked at");
+        looked
+    }
+
+    fn now(&self) -> Timestamp {
+        self.platform.clock.business()
+    }
+}

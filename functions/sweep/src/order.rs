@@ -1,0 +1,105 @@
+//! An order that is due.
+
+use shared::api::Deadline;
+use shared::desk::DeskError;
+use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
+use shared::domain::{OrderId, OrderState};
+use shared::store::{Due, StoredOrder};
+use shared::telemetry::{Level, Metric, Record};
+use shared::wechatpay::CallError;
+
+use crate::{ATTEMPTS_MAX, Sweep};
+
+impl Sweep {
+    pub(crate) async fn order(
+        &self,
+        order_id: &OrderId,
+        deadline: Deadline,
+        record: &mut Record,
+    ) -> Result<(), DeskError> {
+        let Some(claimed) = self.orders.load(order_id).await? else { return Ok(()) };
+        record.field("trade_state", claimed.order.state.as_str());
+        let attempts = claimed.due.map_or(0, |due| due.attempts);
+        let asked = match self.sender.desk().ask_order(order_id, &deadline, record).await {
+            Ok(settled) => settled,
+            Err(DeskError::Call(error)) => {
+                self.note(&error, attempts, record);
+                return self.put_off(order_id, attempts).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(stored) = asked.record() else { return Ok(()) };
+        if self.should_close(&stored, record) {
+            self.close(order_id, deadline, record).await?;
+        }
+        self.put_off(order_id, attempts).await
+    }
+
+    /// Expired and unpaid, or closed for absence and now found at WeChat Pay: it is closed there.
+    fn should_close(&self, stored: &StoredOrder, record: &mut Record) -> bool {
+        let order = &stored.order;
+        let close = match &order.state {
+            OrderState::NotPay => {
+                self.now() >= order.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS)
+                    && order.missing_since.is_none()
+            }
+            OrderState::Closing { .. } => order.missing_since.is_none(),
+            OrderState::Closed { by: ClosedBy::Absence { .. }, .. } => {
+                // The question a moment ago found it there after all, unless it was absent again.
+                !record.has("wechatpay.trade_state")
+            }
+            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => false,
+        };
+        // "No such order" at this moment leaves nothing to close, and closing burns the number for a
+        // prepay that may still be on its way.
+        close && !record.has("wechatpay.trade_state")
+    }
+
+    async fn close(
+        &self,
+        order_id: &OrderId,
+        deadline: Deadline,
+        record: &mut Record,
+    ) -> Result<(), DeskError> {
+        self.sender.desk().settlement().begin_close(order_id, self.now()).await?;
+        match self.sender.desk().close_order(order_id, &deadline).await {
+            Ok(_) => {
+                record.field("closed", true);
+                Ok(())
+            }
+            // Paid in this very moment, perhaps: the next look asks.
+            Err(DeskError::Call(error)) => {
+                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves the due time from the claim to where the order's state wants it.
+    async fn put_off(&self, order_id: &OrderId, attempts: u32) -> Result<(), DeskError> {
+        let Some(stored) = self.orders.load(order_id).await? else { return Ok(()) };
+        let attempts = match stored.due {
+            // Changed since the claim, which set the count back.
+            Some(due) if due.attempts == 0 => return Ok(()),
+            Some(_) => attempts,
+            None => return Ok(()),
+        };
+        let at = stored.order.due_at(self.now(), attempts);
+        // A conflict means that somebody changed the order and its due time with it.
+        self.orders.postpone(&stored.order, at.map(|at| Due { at, attempts })).await?;
+        Ok(())
+    }
+
+    fn note(&self, error: &CallError, attempts: u32, record: &mut Record) {
+        let metric = if error.is_unverified() {
+            Metric::WechatpayUnverified
+        } else {
+            Metric::WechatpayErrors
+        };
+        record.field("wechatpay.error", error.to_string()).count(metric);
+        if attempts == ATTEMPTS_MAX {
+            record.count(Metric::NeedsHuman).raise(Level::Error);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A refund that is due.
+
+use shared::api::Deadline;
+use shared::desk::DeskError;
+use shared::domain::{OrderId, RefundId, RefundState};
+use shared::store::{Commit, Due, StoredRefund};
+use shared::telemetry::{Level, Metric, Record};
+
+use crate::{ATTEMPTS_MAX, Sweep};
+
+/// How long a refund may be under way before it counts as stuck, in seconds: three days, what a card
+/// may take.
+const STUCK_SECONDS: i64 = 3 * 24 * 60 * 60;
+
+impl Sweep {
+    pub(crate) async fn refund(
+        &self,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        deadline: Deadline,
+        record: &mut Record,
+    ) -> Result<(), DeskError> {
+        let Some(claimed) = self.refunds.load(order_id, refund_id).await? else { return Ok(()) };
+        let StoredRefund { refund, attempts } = claimed;
+        record.field("status", refund.state.as_str());
+        if refund.state.is_under_way() && self.now().seconds_since(refund.created_at) > STUCK_SECONDS {
+            record.count(Metric::RefundStuck).raise(Level::Warn);
+        }
+        if attempts == ATTEMPTS_MAX {
+            record.count(Metric::NeedsHuman).raise(Level::Error);
+        }
+        match refund.state {
+            RefundState::Reserved | RefundState::Processing | RefundState::Abnormal => {}
+            RefundState::Requested
+            | RefundState::Closed
+            | RefundState::Success { .. }
+            | RefundState::Rejected => return Ok(()),
+        }
+        let claim_moment = async || -> Result<bool, DeskError> {
+            let interval = self.sender.interval_seconds();
+            let claimed = self.orders.claim_refund_moment(order_id, self.now(), interval).await?;
+            Ok(claimed == Commit::Done)
+        };
+        self.sender.follow(refund, attempts, claim_moment, &deadline, record).await?;
+        self.put_off_refund(order_id, refund_id, attempts).await
+    }
+
+    /// Moves the due time from the claim to where the refund's state wants it; one whose order's
+    /// minute is taken is due when that is over.
+    async fn put_off_refund(
+        &self,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        attempts: u32,
+    ) -> Result<(), DeskError> {
+        let Some(stored) = self.refunds.load(order_id, refund_id).await? else { return Ok(()) };
+        let now = self.now();
+        // Changed since the claim, with a due time of its own.
+        if stored.attempts == 0 || stored.refund.next_attempt_at.is_none() {
+            return Ok(());
+        }
+        let mut at = stored.refund.due_at(now, attempts);
+        if stored.refund.state == RefundState::Reserved
+            && let Some(order) = self.orders.load(order_id).await?
+            && let Some(payment) = order.order.payment_on_record()
+            && let Some(next_refund_at) = payment.next_refund_at
+            && next_refund_at > now
+        {
+            at = at.map(|at| at.min(next_refund_at));
+        }
+        let due = at.map(|at| Due { at, attempts });
+        // A conflict means that somebody changed the refund and its due time with it.
+        self.refunds.postpone(&stored.refund, due).await?;
+        Ok(())
+    }
+}
