@@ -1,0 +1,219 @@
+//! Keys: the merchant's own, WeChat Pay's by their serials, and those that open what is sealed.
+//!
+//! Signatures are AWS-LC's; the `rsa` crate checks a key's consistency and encrypts sensitive fields
+//! (ARCHITECTURE.md, "Two libraries"). No key can be printed.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+use sha1::Sha1;
+
+/// The smallest modulus WeChat Pay's keys and the merchant's may have, in bits.
+const MODULUS_BITS: usize = 2048;
+
+/// A key that cannot be used; says what is wrong and nothing of the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not PEM of a private key.
+    #[error("the private key is not PEM (PKCS#8 or PKCS#1)")]
+    NotPrivatePem,
+    /// Not an RSA key of 2048 bits whose parts fit together.
+    #[error("the private key is not a sound RSA key of at least {MODULUS_BITS} bits: {0}")]
+    Unsound(String),
+    /// The certificate's serial number is not hexadecimal.
+    #[error("the serial number is not 1 to 64 hexadecimal digits")]
+    Serial,
+    /// The id of a public key is not of its shape.
+    #[error("the public key's id {0:?} is neither PUB_KEY_ID_… nor a hexadecimal serial number")]
+    PublicKeyId(String),
+    /// Not PEM of an RSA public key.
+    #[error("the public key {0} is not PEM of an RSA key of at least {MODULUS_BITS} bits")]
+    NotPublicPem(String),
+    /// No key at all.
+    #[error("there is no key")]
+    None,
+    /// An APIv3 key is not 32 bytes.
+    #[error("an APIv3 key has {0} bytes; it must have 32")]
+    Apiv3Length(usize),
+}
+
+/// The key the merchant signs with, and its certificate's serial number.
+pub struct MerchantKey {
+    serial_no: String,
+    pair: RsaKeyPair,
+    random: SystemRandom,
+}
+
+impl fmt::Debug for MerchantKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("MerchantKey").finish_non_exhaustive()
+    }
+}
+
+impl MerchantKey {
+    /// Reads `apiclient_key.pem` (PKCS#8, as WeChat Pay hands it out, or PKCS#1) and the serial
+    /// number of the certificate that belongs to it.
+    ///
+    /// # Errors
+    /// Says what is wrong with the key or the serial number.
+    pub fn parse(serial_no: &str, private_key_pem: &str) -> Result<Self, KeyError> {
+        if !is_hex_serial(serial_no) {
+            return Err(KeyError::Serial);
+        }
+        let der = PrivateKeyDer::from_pem_slice(private_key_pem.as_bytes())
+            .map_err(|_| KeyError::NotPrivatePem)?;
+        let unsound = |error: &dyn fmt::Display| KeyError::Unsound(error.to_string());
+        let (pair, checked) = match &der {
+            PrivateKeyDer::Pkcs8(key) => (
+                RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+                rsa::PrivateKey::from_pkcs8_der(key.secret_pkcs8_der()).map_err(|error| unsound(&error)),
+            ),
+            PrivateKeyDer::Pkcs1(key) => (
+                RsaKeyPair::from_der(key.secret_pkcs1_der()),
+                rsa::PrivateKey::from_pkcs1_der(key.secret_pkcs1_der()).map_err(|error| unsound(&error)),
+            ),
+            _ => return Err(KeyError::NotPrivatePem),
+        };
+        let pair = pair.map_err(|error| unsound(&error))?;
+        // A second library's look at the key: p, q, d and the exponents must fit together.
+        checked?.validate().map_err(|error| unsound(&error))?;
+        if pair.public_modulus_len() * 8 < MODULUS_BITS {
+            return Err(KeyError::Unsound(format!("{} bits", pair.public_modulus_len() * 8)));
+        }
+        Ok(Self { serial_no: serial_no.to_ascii_uppercase(), pair, random: SystemRandom::new() })
+    }
+
+    /// The certificate's serial number, upper case.
+    pub fn serial_no(&self) -> &str {
+        &self.serial_no
+    }
+
+    /// The public half, as DER (RFC 8017).
+    pub fn public_key_der(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 over the message, in base64: 344 characters for 2048 bits.
+    #[expect(clippy::expect_used, reason = "the buffer has the modulus's length, the one thing that can fail")]
+    pub fn sign(&self, message: &[u8]) -> String {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(&signature::RSA_PKCS1_SHA256, &self.random, message, &mut signature)
+            .expect("a sound key signs any message");
+        STANDARD.encode(signature)
+    }
+}
+
+/// WeChat Pay's public keys, by the serial number or id that its messages name.
+pub struct PlatformKeys {
+    keys: Vec<PlatformKey>,
+}
+
+struct PlatformKey {
+    id: String,
+    verifying: ParsedPublicKey,
+    encrypting: rsa::PublicKey,
+}
+
+impl fmt::Debug for PlatformKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+    }
+}
+
+impl PlatformKeys {
+    /// Reads (id, PEM) pairs, the one to be used for new things first.
+    ///
+    /// # Errors
+    /// Names the first key that is not usable.
+    pub fn parse(entries: &[(&str, &str)]) -> Result<Self, KeyError> {
+        if entries.is_empty() {
+            return Err(KeyError::None);
+        }
+        let keys = entries.iter().map(|(id, pem)| platform_key(id, pem)).collect::<Result<_, _>>()?;
+        Ok(Self { keys })
+    }
+
+    /// The id of the key that new requests name, so that WeChat Pay answers with it.
+    pub fn newest_id(&self) -> &str {
+        self.keys.first().map_or("", |key| &key.id)
+    }
+
+    pub(super) fn verifying(&self, serial: &str) -> Option<&ParsedPublicKey> {
+        self.keys.iter().find(|key| key.id.eq_ignore_ascii_case(serial)).map(|key| &key.verifying)
+    }
+
+    /// Encrypts a sensitive field (OAEP with SHA-1, base64) and says which key's id has to go into
+    /// the request's `Wechatpay-Serial`.
+    ///
+    /// # Errors
+    /// The text is longer than 214 bytes (for 2048 bits), or there is no key.
+    pub fn encrypt(&self, plain: &str) -> Result<(String, &str), KeyError> {
+        let key = self.keys.first().ok_or(KeyError::None)?;
+        let sealed = key
+            .encrypting
+            .oaep_encrypt::<Sha1>(plain.as_bytes())
+            .map_err(|error| KeyError::Unsound(error.to_string()))?;
+        Ok((STANDARD.encode(sealed), &key.id))
+    }
+}
+
+fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
+    let named = id.strip_prefix("PUB_KEY_ID_").is_some_and(|rest| {
+        (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    if !named && !is_hex_serial(id) {
+        return Err(KeyError::PublicKeyId(id.chars().take(80).collect()));
+    }
+    let unreadable = || KeyError::NotPublicPem(id.to_owned());
+    let spki = rustls_pki_types::SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| unreadable())?;
+    let verifying = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki.as_ref())
+        .map_err(|_| unreadable())?;
+    let encrypting =
+        rsa::PublicKey::from_public_key_der(spki.as_ref()).map_err(|_| unreadable())?;
+    Ok(PlatformKey { id: id.to_owned(), verifying, encrypting })
+}
+
+fn is_hex_serial(serial: &str) -> bool {
+    (1..=64).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The APIv3 keys that open what WeChat Pay seals, the current one first.
+pub struct Apiv3Keys {
+    keys: Vec<[u8; 32]>,
+}
+
+impl fmt::Debug for Apiv3Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Apiv3Keys").finish_non_exhaustive()
+    }
+}
+
+impl Apiv3Keys {
+    /// Takes keys as the merchant platform shows them: 32 characters, used as they are.
+    ///
+    /// # Errors
+    /// Says which length a key has instead, or that there is none.
+    pub fn parse(keys: &[&str]) -> Result<Self, KeyError> {
+        if keys.is_empty() {
+            return Err(KeyError::None);
+        }
+        let keys = keys
+            .iter()
+            .map(|key| <[u8; 32]>::try_from(key.as_bytes()).map_err(|_| KeyError::Apiv3Length(key.len())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { keys })
+    }
+
+    pub(super) fn keys(&self) -> &[[u8; 32]] {
+        &self.keys
+    }
+}

@@ -1,0 +1,163 @@
+//! Notices: the envelope, what is sealed in it, and what that says.
+//!
+//! Only [`Verified`] bytes get here. What is inside decides, not where it was sent: a refund's notice
+//! at the payments' address is a refund's notice.
+
+use serde::Deserialize;
+
+use super::Signed;
+use super::keys::Apiv3Keys;
+use super::seal::{KeySlot, OpenError, SealedResource, open};
+use super::verify::Verified;
+use super::wire::{self, RefundAnswer, TransactionAnswer, Unreadable};
+use crate::domain::{OrderReport, RefundReport};
+
+/// How long a notice's id may be, in characters; WeChat Pay's have at most 36.
+const ID_MAX: usize = 64;
+
+/// How long an event's type may be, in characters.
+const EVENT_TYPE_MAX: usize = 64;
+
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    event_type: String,
+    resource_type: String,
+    resource: SealedResource,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// `TRANSACTION.SUCCESS`.
+    Payment(Signed<OrderReport>),
+    /// `REFUND.SUCCESS`, `REFUND.ABNORMAL` or `REFUND.CLOSED`.
+    Refund(Signed<RefundReport>),
+    /// Another product's event, or one of tomorrow: kept, and answered as received.
+    Unhandled {
+        /// The event's type as sent.
+        event_type: String,
+    },
+}
+
+/// A notice that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadNotice {
+    /// The notice's id; it names evidence and is never what decides whether something is new.
+    pub id: String,
+    /// What it says.
+    pub notice: Notice,
+    /// Which APIv3 key opened it; `None` where it was not opened.
+    pub key_slot: Option<KeySlot>,
+}
+
+/// A signed notice that could not be read or does not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoticeError {
+    /// The body is no envelope of the known shape.
+    #[error("the envelope cannot be read")]
+    Envelope,
+    /// It is sealed with another algorithm, a malformed nonce or a key that is not held.
+    #[error("the notice cannot be opened: {cause}")]
+    Undecryptable {
+        /// The notice's id.
+        id: String,
+        /// Why.
+        cause: OpenError,
+    },
+    /// What was sealed cannot be read.
+    #[error("the notice's content cannot be read: {cause}")]
+    Content {
+        /// The notice's id.
+        id: String,
+        /// Which part.
+        cause: Unreadable,
+    },
+    /// Its parts contradict each other, or it is about another mode's merchant.
+    #[error("the notice contradicts itself: {what}")]
+    Contradiction {
+        /// The notice's id.
+        id: String,
+        /// What does not fit.
+        what: &'static str,
+    },
+}
+
+impl NoticeError {
+    /// The notice's id, where the envelope could be read.
+    pub fn notice_id(&self) -> Option<&str> {
+        match self {
+            Self::Envelope => None,
+            Self::Undecryptable { id, .. } | Self::Content { id, .. } | Self::Contradiction { id, .. } => {
+                Some(id)
+            }
+        }
+    }
+}
+
+/// Reads a notice.
+///
+/// # Errors
+/// Says what could not be read; the texts hold nothing of the content.
+pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, NoticeError> {
+    let envelope: Envelope = wire::read(verified.body()).map_err(|_| NoticeError::Envelope)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if envelope.id.is_empty() || envelope.id.len() > ID_MAX || !envelope.id.bytes().all(legal) {
+        return Err(NoticeError::Envelope);
+    }
+    if envelope.resource_type != "encrypt-resource" || envelope.event_type.len() > EVENT_TYPE_MAX {
+        return Err(NoticeError::Envelope);
+    }
+    let id = envelope.id;
+    let event_type = envelope.event_type.as_str();
+    let (kind, status) = match event_type {
+        "TRANSACTION.SUCCESS" => ("transaction", "SUCCESS"),
+        "REFUND.SUCCESS" => ("refund", "SUCCESS"),
+        "REFUND.ABNORMAL" => ("refund", "ABNORMAL"),
+        "REFUND.CLOSED" => ("refund", "CLOSED"),
+        _ => {
+            let notice = Notice::Unhandled { event_type: envelope.event_type };
+            return Ok(ReadNotice { id, notice, key_slot: None });
+        }
+    };
+    let (text, slot) = open(keys, &envelope.resource)
+        .map_err(|cause| NoticeError::Undecryptable { id: id.clone(), cause })?;
+    let content = |cause| NoticeError::Content { id: id.clone(), cause };
+    let contradiction = |what| NoticeError::Contradiction { id: id.clone(), what };
+    let notice = if kind == "transaction" && is_combined(&text) {
+        // An order of several merchants, which is never placed here.
+        Notice::Unhandled { event_type: envelope.event_type }
+    } else if kind == "transaction" {
+        let answer: TransactionAnswer = wire::read(&text).map_err(content)?;
+        if answer.is_partners() {
+            return Err(contradiction("it is about a partner's order"));
+        }
+        if answer.trade_state() == status {
+            Notice::Payment(Signed(answer.report().map_err(content)?))
+        } else {
+            // No edge leads from it; the evidence is for a person.
+            Notice::Unhandled { event_type: envelope.event_type }
+        }
+    } else {
+        let answer: RefundAnswer = wire::read(&text).map_err(content)?;
+        if answer.is_partners() || answer.mchid().is_none() {
+            return Err(contradiction("it is not about a direct merchant's refund"));
+        }
+        match answer.status() {
+            told if told == status => Notice::Refund(Signed(answer.report().map_err(content)?)),
+            "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
+                return Err(contradiction("refund_status is not the event's"));
+            }
+            _ => Notice::Unhandled { event_type: envelope.event_type },
+        }
+    };
+    Ok(ReadNotice { id, notice, key_slot: Some(slot) })
+}
+
+fn is_combined(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Combined {
+        combine_out_trade_no: String,
+    }
+    wire::read::<Combined>(text).is_ok_and(|combined| !combined.combine_out_trade_no.is_empty())
+}
