@@ -1,1 +1,44 @@
-//! WeChat Pay in a box.
+//! WeChat Pay APIv3 in a box: a simulator for the days before a merchant account exists and for
+//! every test after. It checks signatures, seals and signs notices, keeps a ledger, and breaks on
+//! purpose when asked to. It is not WeChat Pay and moves no money.
+//!
+//! It shares no code with any client: signatures are made and checked with the `rsa` crate, sealing
+//! is AWS-LC's. Facts and their sources are in docs/simulator.md; start reading at `simulator.rs`
+//! (how it starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is told).
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), simulator::StartError> {
+//! let simulator = simulator::Simulator::start(simulator::Config::new("/tmp/sim")).await?;
+//! println!("API at {}, merchant {}", simulator.base_url(), simulator.merchant().mchid);
+//! simulator.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod bank;
+mod beijing;
+mod bill_file;
+mod canonical;
+mod cashier;
+mod config;
+mod control;
+mod faults;
+mod journal;
+mod keys;
+mod knobs;
+mod ledger;
+mod login;
+mod merchants;
+mod notices;
+mod office;
+mod random;
+mod server;
+mod simulator;
+mod state;
+mod world;
+
+pub use config::{Config, Mode};
+pub use merchants::MerchantFile;
+pub use simulator::{BusinessClock, Simulator, StartError};
+pub use world::Change;

@@ -1,0 +1,424 @@
+//! Answers: their bodies, their headers as captured (wechatpay-v3.md §1.4), who signs them and who
+//! does not (§3.6), and the ways a fault spoils them.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use serde_json::{Value, json};
+
+use super::route::Operation;
+use super::{Caller, Request};
+use crate::beijing;
+use crate::canonical;
+use crate::faults::Target;
+use crate::random;
+use crate::world::World;
+
+/// How long the `slow` fault waits: longer than a client should.
+pub(crate) const SLOW: Duration = Duration::from_secs(6);
+/// How long after its connection dropped a `request_late` request is applied.
+pub(crate) const LATE: Duration = Duration::from_secs(2);
+/// The pause between two pieces of a dripping body.
+pub(crate) const DRIP: Duration = Duration::from_millis(200);
+const STALE_S: i64 = 600;
+const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
+
+/// Whether an answer carries a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seal {
+    Signed,
+    Unsigned,
+}
+
+/// What a request is answered with, before it is signed.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: &'static str,
+    pub(crate) seal: Seal,
+    /// The number at the end of `Request-ID`; `None` leaves the header out.
+    pub(crate) request_id: Option<u64>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) verdict: String,
+    pub(crate) explanation: Option<String>,
+    pub(crate) fault: Option<&'static str>,
+}
+
+const JSON_TYPE: &str = "application/json; charset=utf-8";
+
+impl Answer {
+    /// A signed 200 whose keys are sorted.
+    pub(crate) fn ok(body: &Value) -> Self {
+        Self { body: canonical::sorted(body).into_bytes(), ..Self::empty(200).signed() }
+    }
+
+    /// A signed 204.
+    pub(crate) fn no_content() -> Self {
+        Self::empty(204).signed()
+    }
+
+    /// An unsigned answer without a body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            body: Vec::new(),
+            content_type: JSON_TYPE,
+            seal: Seal::Unsigned,
+            request_id: Some(0),
+            headers: Vec::new(),
+            verdict: if status < 300 { "accepted" } else { "refused" }.to_owned(),
+            explanation: None,
+            fault: None,
+        }
+    }
+
+    /// An unsigned file, as bills are downloaded.
+    pub(crate) fn file(bytes: Vec<u8>) -> Self {
+        Self {
+            body: bytes,
+            content_type: "application/octet-stream",
+            request_id: None,
+            ..Self::empty(200)
+        }
+    }
+
+    /// An answer of another API, unsigned JSON in the given order.
+    pub(crate) fn plain(status: u16, content_type: &'static str, body: String) -> Self {
+        Self { body: body.into_bytes(), content_type, request_id: None, ..Self::empty(status) }
+    }
+
+    fn signed(mut self) -> Self {
+        self.seal = Seal::Signed;
+        self
+    }
+
+    pub(crate) fn because(mut self, explanation: impl Into<String>) -> Self {
+        self.explanation = Some(explanation.into());
+        self
+    }
+
+    pub(crate) fn fault(mut self, name: &'static str) -> Self {
+        self.fault = Some(name);
+        self.verdict = format!("fault {name}");
+        self
+    }
+}
+
+/// A refusal as WeChat Pay words it, with the reason for a person beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    status: u16,
+    code: String,
+    message: String,
+    detail: Option<Value>,
+    number: Option<u64>,
+    seal: Seal,
+    explanation: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            detail: None,
+            number: Some(268_435_461),
+            seal: Seal::Signed,
+            explanation: None,
+        }
+    }
+
+    pub(crate) fn detail(mut self, detail: Value) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    pub(crate) fn number(mut self, number: u64) -> Self {
+        self.number = Some(number);
+        self
+    }
+
+    pub(crate) fn without_request_id(mut self) -> Self {
+        self.number = None;
+        self
+    }
+
+    pub(crate) fn unsigned(mut self) -> Self {
+        self.seal = Seal::Unsigned;
+        self
+    }
+
+    pub(crate) fn sealed(mut self, seal: Seal) -> Self {
+        self.seal = seal;
+        self
+    }
+
+    pub(crate) fn because(mut self, explanation: impl Into<String>) -> Self {
+        self.explanation = Some(explanation.into());
+        self
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let mut body = json!({"code": refusal.code, "message": refusal.message});
+        if let Some(detail) = refusal.detail {
+            body["detail"] = detail;
+        }
+        Self {
+            body: canonical::sorted(&body).into_bytes(),
+            seal: refusal.seal,
+            request_id: refusal.number,
+            verdict: format!("{} {}", refusal.code, refusal.message),
+            explanation: refusal.explanation,
+            ..Self::empty(refusal.status)
+        }
+    }
+}
+
+/// How the body leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    AtOnce,
+    Drip,
+    /// Stops half-way and drops the connection.
+    Truncated,
+}
+
+/// What the port does in the end.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Send { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8>, pace: Pace },
+    Drop,
+}
+
+type Spoiler = fn(&Request) -> Answer;
+
+/// Faults that answer instead of applying.
+pub(crate) const FAULTS_INSTEAD: [(&str, Spoiler); 5] = [
+    ("rate_limited", |_| limited()),
+    ("server_error", |_| busy()),
+    ("html_error", html),
+    ("unavailable", |_| unavailable()),
+    ("redirected", |_| redirected()),
+];
+
+/// Faults that hide that the request was applied.
+pub(crate) const FAULTS_AFTER: [(&str, Spoiler); 3] = [
+    ("rate_limited_applied", |_| limited()),
+    ("server_error_applied", |_| busy()),
+    ("accepted", |_| Answer { verdict: "accepted, not finished".to_owned(), ..Answer::empty(202).signed() }),
+];
+
+fn limited() -> Answer {
+    Refusal::new(429, "FREQUENCY_LIMITED", "频率超限").number(268_447_840).into()
+}
+
+/// The 500 of wechatpay-v3.md §13.3.
+pub(crate) fn busy() -> Answer {
+    Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试").into()
+}
+
+fn html(request: &Request) -> Answer {
+    let echo = request.header("authorization").unwrap_or_default();
+    let page = format!(
+        "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad \
+         Gateway</h1></center>\r\n<!-- {echo} -->\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    );
+    Answer::plain(502, "text/html", page)
+}
+
+fn unavailable() -> Answer {
+    let mut answer: Answer =
+        Refusal::new(503, "SERVICE_UNAVAILABLE", "系统繁忙，请稍后重试").unsigned().into();
+    answer.headers.push(("Retry-After", "86400".to_owned()));
+    answer
+}
+
+fn redirected() -> Answer {
+    let mut answer = Answer::plain(302, "text/html", String::new());
+    answer.headers.push(("Location", "http://169.254.169.254/latest/meta-data/".to_owned()));
+    answer
+}
+
+/// Signs an answer, or spoils it, and sets the headers.
+pub(crate) fn seal(
+    world: &Arc<World>,
+    request: &Request,
+    operation: &Operation,
+    caller: Option<&Caller>,
+    out_trade_no: Option<&str>,
+    mut answer: Answer,
+) -> Outcome {
+    let subject = format!("{} {}", request.method, request.target);
+    let identity = format!("{subject} {}", String::from_utf8_lossy(&request.body));
+    let asked = request.header("wechatpay-serial").map(str::to_owned);
+    let mut spoilt = Spoilt::default();
+    let mut pace = Pace::AtOnce;
+    let throw;
+    {
+        let mut state = world.lock();
+        let target = Target { operation: operation.name(), out_trade_no, subject: &subject };
+        if answer.seal == Seal::Signed && answer.status >= 500 && !state.knobs.sign_server_errors {
+            answer.seal = Seal::Unsigned;
+        }
+        throw = state.faults.throw("answer certificate", &subject);
+        if answer.seal == Seal::Signed {
+            let mut strikes = |name| state.faults.strikes(name, target);
+            let probe = strikes("response_probe");
+            spoilt.unsigned = strikes("response_unsigned");
+            spoilt.stale = strikes("response_stale");
+            spoilt.unknown_serial = strikes("response_unknown_serial");
+            spoilt.altered = strikes("response_altered");
+            spoilt.mixed_up = strikes("response_mixed_up");
+            spoilt.compressed = strikes("response_compressed");
+            spoilt.oversized = strikes("response_oversized");
+            spoilt.unknown_fields = strikes("unknown_fields");
+            spoilt.unknown_state =
+                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
+            if strikes("response_truncated") {
+                pace = Pace::Truncated;
+            } else if strikes("slow_body") {
+                pace = Pace::Drip;
+            }
+            // The retry of a probed request is never probed (wechatpay-v3.md §3.5).
+            spoilt.probe = probe && !state.probed.remove(&identity);
+            if spoilt.probe {
+                state.probed.insert(identity);
+            }
+        }
+    }
+    if answer.status == 200 && answer.seal == Seal::Signed {
+        spoilt.rewrite(&mut answer);
+    }
+    let mut headers = common_headers(&answer);
+    if answer.seal == Seal::Signed
+        && !spoilt.unsigned
+        && let Some(caller) = caller
+        && let Some((serial, key)) = caller.merchant.answer_signer(asked.as_deref(), throw)
+    {
+        let nonce = random::lower_hex(32);
+        let timestamp =
+            World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
+        let signature = if spoilt.probe {
+            format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
+        } else {
+            let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
+            message.extend_from_slice(&answer.body);
+            message.push(b'\n');
+            key.sign(&message)
+        };
+        let serial = if spoilt.unknown_serial {
+            random::lower_hex(40).to_uppercase()
+        } else {
+            serial.to_owned()
+        };
+        headers.push(("Wechatpay-Nonce", nonce));
+        headers.push(("Wechatpay-Signature", signature));
+        headers.push(("Wechatpay-Timestamp", timestamp.to_string()));
+        headers.push(("Wechatpay-Serial", serial));
+        headers.push(("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned()));
+    }
+    let mut body = answer.body;
+    if spoilt.altered && !body.is_empty() {
+        let at = body.len() / 2;
+        body[at] = if body[at] == b'0' { b'1' } else { b'0' };
+    }
+    if spoilt.compressed && !body.is_empty() {
+        body = deflate(&body);
+        headers.push(("Content-Encoding", "deflate".to_owned()));
+    }
+    set_length(&mut headers, body.len());
+    Outcome::Send { status: answer.status, headers, body, pace }
+}
+
+/// An empty 404 or 405, without any WeChat header.
+pub(crate) fn bare(answer: Answer) -> Outcome {
+    let headers = vec![
+        ("Server", "nginx".to_owned()),
+        ("Date", beijing::http_date(World::wall_ms())),
+        ("Content-Length", "0".to_owned()),
+        ("Connection", "keep-alive".to_owned()),
+        ("Keep-Alive", "timeout=8".to_owned()),
+    ];
+    Outcome::Send { status: answer.status, headers, body: Vec::new(), pace: Pace::AtOnce }
+}
+
+fn common_headers(answer: &Answer) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("Server", "nginx".to_owned()),
+        ("Date", beijing::http_date(World::wall_ms())),
+        ("Content-Type", answer.content_type.to_owned()),
+        ("Content-Length", String::new()),
+        ("Connection", "keep-alive".to_owned()),
+        ("Keep-Alive", "timeout=8".to_owned()),
+        ("Cache-Control", "no-cache, must-revalidate".to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+    ];
+    if let Some(number) = answer.request_id {
+        headers.push(("Request-ID", format!("08{}-{number}", random::lower_hex(38).to_uppercase())));
+    }
+    headers.push(("Content-Language", "zh-CN".to_owned()));
+    headers.extend(answer.headers.iter().cloned());
+    headers
+}
+
+fn set_length(headers: &mut [(&'static str, String)], length: usize) {
+    for (name, value) in headers {
+        if *name == "Content-Length" {
+            *value = length.to_string();
+        }
+    }
+}
+
+fn deflate(body: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.unwrap_or_else(|_| body.to_vec())
+}
+
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fault, drawn independently")]
+struct Spoilt {
+    unsigned: bool,
+    stale: bool,
+    unknown_serial: bool,
+    altered: bool,
+    mixed_up: bool,
+    compressed: bool,
+    oversized: bool,
+    unknown_fields: bool,
+    unknown_state: bool,
+    probe: bool,
+}
+
+impl Spoilt {
+    /// Changes the body before it is signed.
+    fn rewrite(&self, answer: &mut Answer) {
+        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return };
+        if self.mixed_up && body.get("out_trade_no").is_some() {
+            body["out_trade_no"] = json!(random::alphanumeric(24));
+        }
+        if self.unknown_fields {
+            body["new_member"] = json!({"since": "today", "list": [1, null, "x"]});
+        }
+        if self.unknown_state {
+            for name in ["trade_state", "status"] {
+                if body.get(name).is_some() {
+                    body[name] = json!("REVIEWING");
+                }
+            }
+        }
+        if self.oversized {
+            body["padding"] = json!("0".repeat(OVERSIZED_BYTES));
+        }
+        if self.mixed_up || self.unknown_fields || self.unknown_state || self.oversized {
+            answer.body = canonical::sorted(&body).into_bytes();
+        }
+    }
+}

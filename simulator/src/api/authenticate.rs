@@ -1,0 +1,192 @@
+//! Who sent a request: the checks of wechatpay-v3.md §2.3 in WeChat Pay's order (format, time,
+//! merchant, certificate, signature), each with its observed 401.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::answer::Refusal;
+use super::explain;
+use super::route::Operation;
+use super::{Caller, Request, upload};
+use crate::merchants::CertificateState;
+use crate::world::World;
+
+/// The scheme of the Authorization header.
+const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
+/// A request may be at most this old or early, in seconds of real time (wechatpay-v3.md §2.3).
+const WINDOW_S: i64 = 300;
+/// The part of the signed message that a 401 repeats; where the real cut is, is not known.
+const TRUNCATED_CHARACTERS: usize = 512;
+/// Nonces remembered when replays are refused.
+const NONCES_MAX: usize = 100_000;
+
+/// The five values of an Authorization header.
+#[derive(Debug, Clone)]
+pub(crate) struct Authorization {
+    pub(crate) mchid: String,
+    pub(crate) nonce: String,
+    pub(crate) signature: String,
+    pub(crate) timestamp: String,
+    pub(crate) serial_no: String,
+}
+
+/// The serial a request names, whether or not it is right; for the request log.
+pub(crate) fn claimed_serial(request: &Request) -> Option<String> {
+    parse(request.header("authorization")?).ok().map(|authorization| authorization.serial_no)
+}
+
+/// Finds out who sent a request.
+pub(crate) fn authenticate(
+    world: &Arc<World>,
+    request: &Request,
+    operation: &Operation,
+) -> Result<Caller, Refusal> {
+    let authorization = request
+        .header("authorization")
+        .ok_or("there is no Authorization header")
+        .and_then(parse)
+        .map_err(|why| malformed(request, operation, why))?;
+    let refuse = |message: &str| {
+        let refusal = Refusal::new(401, "SIGN_ERROR", message).unsigned().number(268_443_699);
+        if operation.is_transactions() { refusal.without_request_id() } else { refusal }
+    };
+    let wall_s = World::wall_ms().div_euclid(1_000);
+    let timestamp: i64 = authorization.timestamp.parse().unwrap_or(0);
+    if (wall_s - timestamp).abs() > WINDOW_S {
+        return Err(refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
+            .because(explain::clock(&authorization.timestamp, wall_s)));
+    }
+    let found = world.lock().merchants.get(&authorization.mchid).cloned();
+    let Some(merchant) = found else {
+        return Err(refuse("签名错误").because(format!(
+            "no merchant {} is known here; merchant.json names the mchid to use",
+            authorization.mchid
+        )));
+    };
+    if merchant.record.apiv3_key.is_none() {
+        return Err(refuse("商户未设置APIv3密钥。")
+            .because("this merchant plays one without an APIv3 key; set one by a control call"));
+    }
+    if merchant.certificates.is_empty() {
+        return Err(refuse("商户未申请过证书。"));
+    }
+    let Some((certificate, state)) = merchant.certificate(&authorization.serial_no) else {
+        return Err(refuse("商户证书序列号有误。请使用签名私钥匹配的证书序列号")
+            .because(explain::serial(&merchant, &authorization.serial_no)));
+    };
+    match state {
+        CertificateState::Active => {}
+        CertificateState::Expired => return Err(refuse("商户证书已过期")),
+        CertificateState::Revoked => return Err(refuse("商户证书已作废")),
+        CertificateState::Replaced => return Err(refuse("已更换证书，请使用新证书")),
+    }
+    if certificate.not_after_ms < world.now_ms() {
+        return Err(refuse("商户证书已过期").because(
+            "the business clock is past the end of this certificate: issue another by a control call",
+        ));
+    }
+    let body = match operation {
+        // Only the meta part of an upload is signed (wechatpay-v3.md §2.1).
+        Operation::Upload => upload::signed_part(request),
+        _ => Some(request.body.to_vec()),
+    };
+    let body = body.unwrap_or_default();
+    let message = message(request, &authorization, &body);
+    if !certificate.key.verifies(&message, &authorization.signature) {
+        let sign_message: String =
+            String::from_utf8_lossy(&message).chars().take(TRUNCATED_CHARACTERS).collect();
+        let text = world.lock().knobs.sign_mismatch_message.clone();
+        let explanation =
+            explain::signature(world, request, &body, &authorization, &merchant);
+        return Err(refuse(&text)
+            .detail(json!({
+                "detail": {"issue": "sign not match"},
+                "field": "signature",
+                "location": "authorization",
+                "sign_information": {
+                    "method": request.method,
+                    "sign_message_length": message.len(),
+                    "truncated_sign_message": sign_message,
+                    "url": request.target,
+                },
+            }))
+            .because(explanation));
+    }
+    let mut state = world.lock();
+    if state.knobs.refuse_replayed_nonce {
+        let key = (authorization.mchid.clone(), authorization.nonce.clone());
+        if state.nonces.insert(key, timestamp).is_some() {
+            return Err(refuse("签名错误")
+                .because("this nonce_str was used before and the knob refuse_replayed_nonce is on"));
+        }
+        if state.nonces.len() > NONCES_MAX {
+            state.nonces.retain(|_, used_s| wall_s - *used_s <= WINDOW_S);
+        }
+    }
+    drop(state);
+    Ok(Caller { serial_no: certificate.serial.clone(), merchant })
+}
+
+/// The five lines that are signed (wechatpay-v3.md §2.1).
+pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
+    let mut message = format!(
+        "{}\n{}\n{}\n{}\n",
+        request.method, request.target, authorization.timestamp, authorization.nonce
+    )
+    .into_bytes();
+    message.extend_from_slice(body);
+    message.push(b'\n');
+    message
+}
+
+fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Refusal {
+    let scheme = request.header("authorization").and_then(|value| value.split(' ').next());
+    let other_scheme = scheme.is_some_and(|scheme| scheme != SCHEME);
+    let message = if operation.is_transactions() {
+        "签名信息错误，验签失败"
+    } else if other_scheme {
+        "HTTP头Authorization认证类型不正确"
+    } else {
+        "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
+    };
+    let refusal = Refusal::new(401, "SIGN_ERROR", message).unsigned().number(268_443_699);
+    let refusal = refusal.because(format!(
+        "{why}; send: Authorization: {SCHEME} mchid=\"…\",nonce_str=\"…\",signature=\"…\",\
+         timestamp=\"…\",serial_no=\"…\""
+    ));
+    if operation.is_transactions() { refusal.without_request_id() } else { refusal }
+}
+
+/// Reads the header; pairs may come in any order.
+fn parse(header: &str) -> Result<Authorization, &'static str> {
+    let Some((SCHEME, pairs)) = header.split_once(' ') else {
+        return Err("the Authorization scheme is not WECHATPAY2-SHA256-RSA2048");
+    };
+    let mut values: HashMap<&str, &str> = HashMap::new();
+    for pair in pairs.split(',') {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err("a part of Authorization is no name=\"value\" pair");
+        };
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let Some(value) = quoted else {
+            return Err("a value of Authorization is not in double quotes");
+        };
+        values.insert(name.trim(), value);
+    }
+    let mut take = |name: &str, why: &'static str| {
+        values.remove(name).filter(|value| !value.is_empty()).map(str::to_owned).ok_or(why)
+    };
+    let authorization = Authorization {
+        mchid: take("mchid", "Authorization lacks mchid")?,
+        nonce: take("nonce_str", "Authorization lacks nonce_str")?,
+        signature: take("signature", "Authorization lacks signature")?,
+        timestamp: take("timestamp", "Authorization lacks timestamp")?,
+        serial_no: take("serial_no", "Authorization lacks serial_no")?,
+    };
+    if authorization.timestamp.parse::<i64>().is_err() {
+        return Err("timestamp is no number of seconds");
+    }
+    Ok(authorization)
+}

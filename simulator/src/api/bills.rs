@@ -1,0 +1,154 @@
+//! Bills: application and download (wechatpay-v3.md §11). The files themselves are `bill_file.rs`'s.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+use sha1::{Digest as _, Sha1};
+
+use super::Context;
+use super::answer::{Answer, Refusal};
+use crate::beijing::{self, DAY_MS, HOUR_MS, SECOND_MS};
+use crate::bill_file::{self, Spoil, TradeKind};
+use crate::random;
+use crate::state::BillToken;
+
+/// A bill is ready at this hour of the next day, Beijing time (wechatpay-v3.md §11.4).
+const READY_MS: i64 = 10 * HOUR_MS;
+/// Bills reach this far back.
+const KEPT_MS: i64 = 92 * DAY_MS;
+const BOMB_BYTES: usize = 64 * 1024 * 1024;
+
+/// Applies for a trade bill.
+pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+    let kind = match context.request.parameter("bill_type").as_deref() {
+        None | Some("ALL") => TradeKind::All,
+        Some("SUCCESS") => TradeKind::Success,
+        Some("REFUND") => TradeKind::Refund,
+        Some(_) => return Err(parameter("bill_type is ALL, SUCCESS or REFUND")),
+    };
+    let day_ms = day(context, "trade_bill")?;
+    let spoil = Spoil {
+        formula: context.fault("bill_formula", "trade_bill"),
+        totals: context.fault("bill_bad_totals", "trade_bill"),
+    };
+    let sub_mchid = context.request.parameter("sub_mchid");
+    let mchid = context.caller.mchid();
+    let file = bill_file::trade(context.state, mchid, sub_mchid.as_deref(), day_ms, kind, spoil);
+    offer(context, file, "trade_bill")
+}
+
+/// Applies for a fund-flow bill.
+pub(crate) fn fund_flow(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+    let basic = match context.request.parameter("account_type").as_deref() {
+        None | Some("BASIC") => true,
+        Some("OPERATION" | "FEES") => false,
+        Some(_) => return Err(parameter("account_type is BASIC, OPERATION or FEES")),
+    };
+    let day_ms = day(context, "fund_flow_bill")?;
+    // All money moves through the basic account here; the other two have empty days.
+    let file = if basic {
+        bill_file::fund_flow(context.state, context.caller.mchid(), day_ms)
+    } else {
+        None
+    };
+    offer(context, file, "fund_flow_bill")
+}
+
+/// Downloads a bill by its token, for the merchant who applied.
+pub(crate) fn download(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+    let unsigned = |refusal: Refusal| refusal.unsigned();
+    let token = context.request.parameter("token").unwrap_or_default();
+    let held = context.state.tokens.get(&token).cloned();
+    let Some(held) = held.filter(|held| held.expires_ms > context.now_ms) else {
+        return Err(unsigned(
+            Refusal::new(400, "INVALID_REQUEST", "token已失效，请重新申请账单")
+                .because("download_url lives five minutes: apply for the bill again"),
+        ));
+    };
+    if held.mchid != context.caller.mchid() {
+        return Err(unsigned(
+            Refusal::new(403, "NO_AUTH", "没有权限下载该账单")
+                .because("another merchant applied for this bill"),
+        ));
+    }
+    Ok(Answer::file(if held.gzip { gzip(&held.bytes) } else { held.bytes.to_vec() }))
+}
+
+fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
+    let stated = context.request.parameter("bill_date").unwrap_or_default();
+    let day_ms = beijing::day_start(&stated)
+        .ok_or_else(|| parameter("bill_date is a day in Beijing, yyyy-MM-dd"))?;
+    if context.request.parameter("tar_type").is_some_and(|kind| kind != "GZIP") {
+        return Err(parameter("tar_type is GZIP or absent"));
+    }
+    let ready_ms = day_ms + DAY_MS + READY_MS;
+    if day_ms + DAY_MS > context.now_ms {
+        return Err(Refusal::new(400, "INVALID_REQUEST", "账单日期不正确")
+            .because("today's bill is ready tomorrow at ten, Beijing time"));
+    }
+    if day_ms < context.now_ms - KEPT_MS {
+        return Err(Refusal::new(400, "INVALID_REQUEST", "账单日期不正确")
+            .because("bills reach three months back"));
+    }
+    if ready_ms > context.now_ms || context.fault("bill_late", operation) {
+        return Err(Refusal::new(400, "STATEMENT_CREATING", "请求的账单正在生成中")
+            .because("the bill is ready at ten in the morning, Beijing time: ask again later"));
+    }
+    Ok(day_ms)
+}
+
+fn offer(
+    context: &mut Context<'_>,
+    file: Option<String>,
+    operation: &'static str,
+) -> Result<Answer, Refusal> {
+    let Some(file) = file else {
+        return Err(Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在")
+            .because("nothing was paid or refunded on that day"));
+    };
+    let mut bytes = file.into_bytes();
+    let mut hash: String = Sha1::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if context.fault("bill_bad_hash", operation) {
+        hash = random::lower_hex(40);
+    }
+    let mut gzip = context.request.parameter("tar_type").is_some();
+    if context.fault("bill_bomb", operation) {
+        bytes.resize(BOMB_BYTES, b'0');
+        gzip = true;
+    }
+    let token = random::alphanumeric(48);
+    let base = if context.fault("bill_foreign_url", operation) {
+        "https://bills.example.com".to_owned()
+    } else {
+        context.world.urls().map(|urls| urls.base.clone()).unwrap_or_default()
+    };
+    let tail = if gzip { "&tartype=gzip" } else { "" };
+    let life_s = i64::from(context.state.knobs.download_url_life_s);
+    let held = BillToken {
+        mchid: context.caller.mchid().to_owned(),
+        expires_ms: context.now_ms + life_s * SECOND_MS,
+        bytes: Arc::new(bytes),
+        gzip,
+    };
+    let now_ms = context.now_ms;
+    context.state.tokens.retain(|_, held| held.expires_ms > now_ms);
+    context.state.tokens.insert(token.clone(), held);
+    Ok(Answer::ok(&json!({
+        "download_url": format!("{base}/v3/billdownload/file?token={token}{tail}"),
+        "hash_type": "SHA1",
+        "hash_value": hash,
+    })))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
+}
+
+fn parameter(why: &str) -> Refusal {
+    Refusal::new(400, "PARAM_ERROR", "参数错误").because(why)
+}

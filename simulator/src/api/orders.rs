@@ -1,0 +1,482 @@
+//! Placing and closing orders (wechatpay-v3.md §5, §8), direct and for partners.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refusal, Seal};
+use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::Context;
+use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::canonical;
+use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
+use crate::random;
+
+/// `prepay_id` and `code_url` live this long (wechatpay-v3.md §5.1).
+const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
+/// `h5_url` lives this long.
+const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
+/// Ids remembered per order; older ones count as expired.
+const TICKETS_MAX: usize = 20;
+/// The limit of `detail`, without blanks (wechatpay-v3.md §5.2).
+const DETAIL_BYTES_MAX: usize = 6_144;
+
+const AMOUNT: &[Field] =
+    &[integer("total", "总金额", 1), optional(text("currency", "货币类型", 16))];
+const IDENTITY: &[Field] = &[
+    text("type", "证件类型", 32),
+    optional(text("number", "证件号", 1024)),
+    optional(text("name", "姓名", 1024)),
+];
+const PAYER: &[Field] = &[
+    matching_openid("openid", "用户标识"),
+    optional(object("identity", "实名信息", IDENTITY)),
+];
+const PARTNER_PAYER: &[Field] = &[
+    optional(matching_openid("sp_openid", "用户标识")),
+    optional(matching_openid("sub_openid", "用户子标识")),
+    optional(object("identity", "实名信息", IDENTITY)),
+];
+const DETAIL: &[Field] = &[
+    optional(integer("cost_price", "订单原价", 0)),
+    optional(text("invoice_id", "商品小票ID", 32)),
+    optional(of("goods_detail", "单品列表", Kind::Objects(schema::GOODS))),
+];
+const STORE: &[Field] = &[
+    text("id", "门店编号", 32),
+    optional(text("name", "门店名称", 256)),
+    optional(text("area_code", "地区编码", 32)),
+    optional(text("address", "详细地址", 512)),
+];
+const H5_INFO: &[Field] = &[
+    text("type", "场景类型", 32),
+    optional(text("app_name", "应用名称", 64)),
+    optional(text("app_url", "网站URL", 128)),
+    optional(text("bundle_id", "iOS平台BundleID", 128)),
+    optional(text("package_name", "Android平台PackageName", 128)),
+];
+const SCENE: &[Field] = &[
+    text("payer_client_ip", "用户终端IP", 45),
+    optional(text("device_id", "商户端设备号", 32)),
+    optional(object("store_info", "商户门店信息", STORE)),
+];
+const H5_SCENE: &[Field] = &[
+    text("payer_client_ip", "用户终端IP", 45),
+    optional(text("device_id", "商户端设备号", 32)),
+    optional(object("store_info", "商户门店信息", STORE)),
+    object("h5_info", "H5场景信息", H5_INFO),
+];
+const SETTLE: &[Field] = &[optional(of("profit_sharing", "是否指定分账", Kind::Boolean))];
+
+const fn matching_openid(name: &'static str, label: &'static str) -> Field {
+    text(name, label, 128)
+}
+
+fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
+    let mut fields = if partner {
+        vec![
+            text("sp_appid", "服务商应用ID", 32),
+            text("sp_mchid", "服务商户号", 32),
+            optional(text("sub_appid", "子商户应用ID", 32)),
+            text("sub_mchid", "子商户号/二级商户号", 32),
+        ]
+    } else {
+        vec![text("appid", "商户appid", 32), text("mchid", "商户号", 32)]
+    };
+    fields.extend([
+        text("description", "商品描述", 127),
+        matching("out_trade_no", "商户订单号", (6, 32), schema::ORDER_NUMBER),
+        optional(text("time_expire", "交易结束时间", 64)),
+        optional(text("attach", "附加数据", 128)),
+        matching("notify_url", "通知地址", (0, 255), schema::NOTIFY_URL),
+        optional(text("goods_tag", "订单优惠标记", 32)),
+        optional(of("limit_pay", "指定支付方式", Kind::Texts)),
+        optional(of("support_fapiao", "电子发票入口开放标识", Kind::Boolean)),
+        object("amount", "订单金额信息", AMOUNT),
+        optional(object("detail", "优惠功能", DETAIL)),
+        optional(object("settle_info", "结算信息", SETTLE)),
+        optional(of("subsidy_info", "补贴信息", Kind::Anything)),
+    ]);
+    if trade_type == TradeType::Jsapi {
+        let payer = if partner { PARTNER_PAYER } else { PAYER };
+        fields.push(object("payer", "支付者", payer));
+    }
+    fields.push(match trade_type {
+        TradeType::H5 => object("scene_info", "场景信息", H5_SCENE),
+        TradeType::Jsapi | TradeType::Native | TradeType::App => {
+            optional(object("scene_info", "场景信息", SCENE))
+        }
+    });
+    fields
+}
+
+/// Places an order, or repeats one.
+pub(crate) fn create(
+    context: &mut Context<'_>,
+    partner: bool,
+    trade_type: TradeType,
+) -> Result<Answer, Refusal> {
+    let body = parse(context, &fields(partner, trade_type))?;
+    let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (mchid_field, appid_field) =
+        if partner { ("sp_mchid", "sp_appid") } else { ("mchid", "appid") };
+    same_merchant(context, string(mchid_field).as_deref())?;
+    let own_appid = string(appid_field).unwrap_or_default();
+    let record = &context.caller.merchant.record;
+    if !record.apps.iter().any(|app| app.appid == own_appid) {
+        return Err(not_bound(&own_appid));
+    }
+    let partner = if partner { Some(partner_of(context, &body, own_appid.clone())?) } else { None };
+    if !record.products.contains(&trade_type) {
+        let message = "商户号该产品权限未开通，请前往商户平台>产品中心检查后重试";
+        return Err(Refusal::new(403, "NO_AUTH", message));
+    }
+    let total_fen = body["amount"]["total"].as_i64().unwrap_or(0);
+    if body["amount"].get("currency").is_some_and(|currency| currency != "CNY") {
+        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because("currency must be CNY"));
+    }
+    if body.get("detail").is_some_and(|detail| detail.to_string().len() > DETAIL_BYTES_MAX) {
+        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
+            .because(format!("detail is longer than {DETAIL_BYTES_MAX} bytes")));
+    }
+    let payable_until_ms = payable_until(context, &body, trade_type)?;
+    let openid = payer(context, &body, &own_appid, partner.as_ref())?;
+    let key = OrderKey {
+        mchid: context.caller.mchid().to_owned(),
+        out_trade_no: string("out_trade_no").unwrap_or_default(),
+    };
+    let first_request = canonical::sorted(&body);
+    let existing = context.state.orders.get(&key).cloned();
+    let mut order = match existing {
+        Some(order) => repeat(context, order, trade_type, &first_request)?,
+        None => Order {
+            entered: context.state.enter(),
+            appid: partner
+                .as_ref()
+                .and_then(|partner| partner.sub_appid.clone())
+                .unwrap_or(own_appid),
+            key,
+            trade_type,
+            partner,
+            description: string("description").unwrap_or_default(),
+            attach: string("attach"),
+            notify_url: string("notify_url").unwrap_or_default(),
+            total_fen,
+            openid,
+            device_id: body["scene_info"]["device_id"].as_str().map(str::to_owned),
+            first_request,
+            serial_no: context.caller.serial_no.clone(),
+            created_ms: context.now_ms,
+            payable_until_ms,
+            tickets: Vec::new(),
+            state: OrderState::NotPaid,
+            bound_payer: None,
+            failed_attempts: 0,
+            burnt: false,
+        },
+    };
+    let ticket = ticket(context, &mut order);
+    context.state.put_order(order);
+    context.world.changed(crate::world::Change::Order);
+    let mut prepay_id = ticket.prepay_id;
+    if context.fault("prepay_odd", "order") {
+        prepay_id.insert(10, '\n');
+    }
+    let answer = match (ticket.code_url, ticket.h5_url) {
+        (Some(code_url), _) => json!({"code_url": code_url}),
+        (None, Some(h5_url)) => json!({"h5_url": h5_url}),
+        (None, None) => json!({"prepay_id": prepay_id}),
+    };
+    Ok(Answer::ok(&answer))
+}
+
+/// Closes an unpaid order; closing twice is success.
+pub(crate) fn close(
+    context: &mut Context<'_>,
+    partner: bool,
+    out_trade_no: &str,
+) -> Result<Answer, Refusal> {
+    let direct = vec![text("mchid", "商户号", 32)];
+    let through_partner =
+        vec![text("sp_mchid", "服务商户号", 32), text("sub_mchid", "子商户号/二级商户号", 32)];
+    let body = parse(context, if partner { &through_partner } else { &direct })?;
+    let name = if partner { "sp_mchid" } else { "mchid" };
+    same_merchant(context, body.get(name).and_then(Value::as_str))?;
+    if context.fault("close_user_paying", "close") {
+        let body = json!({"code": "USERPAYING", "message": "用户支付中，需要输入密码"});
+        let mut answer = Answer::ok(&body).fault("close_user_paying");
+        answer.status = 202;
+        return Ok(answer);
+    }
+    let key = OrderKey {
+        mchid: context.caller.mchid().to_owned(),
+        out_trade_no: out_trade_no.to_owned(),
+    };
+    let found = context.state.orders.get(&key).cloned();
+    let found = found.filter(|order| {
+        order.partner.as_ref().map(|partner| partner.sub_mchid.as_str())
+            == body.get("sub_mchid").and_then(Value::as_str)
+    });
+    let Some(mut order) = found else {
+        if context.state.knobs.close_unknown_burns {
+            burn(context, key);
+            return Ok(Answer::no_content());
+        }
+        return Err(not_exist());
+    };
+    match order.state {
+        OrderState::Closed { .. } => {}
+        OrderState::Paid(_) => {
+            let code = context.state.knobs.close_paid_code.clone();
+            return Err(Refusal::new(400, &code, "该订单已支付")
+                .number(268_498_689)
+                .because("a paid order cannot be closed: query it and refund it if need be"));
+        }
+        OrderState::NotPaid => {
+            order.state = OrderState::Closed { at_ms: context.now_ms };
+            context.state.put_order(order);
+            context.world.changed(crate::world::Change::Order);
+        }
+    }
+    Ok(Answer::no_content())
+}
+
+/// The 404 of orders.
+pub(crate) fn not_exist() -> Refusal {
+    Refusal::new(404, "ORDER_NOT_EXIST", "订单不存在")
+        .number(268_512_771)
+        .because("no order of this merchant has this number")
+}
+
+/// Refuses a body or query that names another merchant than the signature.
+pub(crate) fn same_merchant(context: &Context<'_>, stated: Option<&str>) -> Result<(), Refusal> {
+    let caller = context.caller.mchid();
+    if stated == Some(caller) {
+        return Ok(());
+    }
+    let message = "http header中的mchid与post payload中的mchid不匹配";
+    Err(Refusal::new(400, "PARAM_ERROR", message).number(270_924_337).because(format!(
+        "Authorization is signed for {caller}, the request names {}",
+        stated.unwrap_or("nobody")
+    )))
+}
+
+/// Reads and checks a body.
+pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
+    let sealed =
+        if context.state.knobs.sign_schema_errors { Seal::Signed } else { Seal::Unsigned };
+    let body: Value = serde_json::from_slice(&context.request.body).map_err(|error| {
+        Refusal::new(400, "PARAM_ERROR", "参数错误")
+            .sealed(sealed)
+            .because(format!("the body is no JSON: {error}"))
+    })?;
+    schema::check(&body, fields, sealed)?;
+    Ok(body)
+}
+
+fn not_bound(appid: &str) -> Refusal {
+    Refusal::new(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配").number(268_445_527).because(
+        format!("{appid} is not bound to this merchant; merchant.json names the appid that is"),
+    )
+}
+
+fn partner_of(
+    context: &Context<'_>,
+    body: &Value,
+    sp_appid: String,
+) -> Result<Partner, Refusal> {
+    let sub_mchid = body["sub_mchid"].as_str().unwrap_or_default().to_owned();
+    let sub_appid = body.get("sub_appid").and_then(Value::as_str).map(str::to_owned);
+    let subs = &context.caller.merchant.record.sub_merchants;
+    let Some(sub) = subs.iter().find(|sub| sub.sub_mchid == sub_mchid) else {
+        return Err(Refusal::new(400, "MCH_NOT_EXISTS", "商户号不存在")
+            .number(268_443_701)
+            .because("this sub_mchid does not belong to the partner; add it by a control call"));
+    };
+    if sub_appid.as_ref() == Some(&sp_appid) {
+        return Err(Refusal::new(400, "INVALID_REQUEST", "sub_appid与sp_appid不能相同")
+            .number(268_443_704));
+    }
+    if sub_appid.is_some() && sub.sub_appid.is_some() && sub_appid != sub.sub_appid {
+        return Err(not_bound(sub_appid.as_deref().unwrap_or_default()));
+    }
+    Ok(Partner { sp_appid, sub_mchid, sub_appid })
+}
+
+fn payer(
+    context: &Context<'_>,
+    body: &Value,
+    own_appid: &str,
+    partner: Option<&Partner>,
+) -> Result<Option<String>, Refusal> {
+    let Some(payer) = body.get("payer") else { return Ok(None) };
+    let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
+    if payer.get("identity").is_some() {
+        super::refunds::sensitive_key(context)?;
+    }
+    let (openid, appid) = match partner {
+        None => (string("openid"), own_appid),
+        Some(partner) => match (string("sub_openid"), &partner.sub_appid) {
+            (Some(sub_openid), Some(sub_appid)) => (Some(sub_openid), sub_appid.as_str()),
+            (Some(_), None) => {
+                return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
+                    .number(268_443_705)
+                    .because("sub_openid needs sub_appid"));
+            }
+            (None, _) => (string("sp_openid"), own_appid),
+        },
+    };
+    let Some(openid) = openid else {
+        return Err(Refusal::new(400, "PARAM_ERROR", "JSAPI支付必须传openid").number(268_501_013));
+    };
+    // An openid that was handed out at a login belongs to the app of that login.
+    match context.state.openids.get(&openid) {
+        Some(home) if home != appid => Err(Refusal::new(400, "PARAM_ERROR", "appid与openid不匹配")
+            .because(format!("this openid belongs to {home}: log in with the appid of the order"))),
+        Some(_) | None => Ok(Some(openid)),
+    }
+}
+
+fn payable_until(
+    context: &Context<'_>,
+    body: &Value,
+    trade_type: TradeType,
+) -> Result<i64, Refusal> {
+    let now_ms = context.now_ms;
+    let Some(stated) = body.get("time_expire").and_then(Value::as_str) else {
+        return Ok(now_ms + UNPAID_LIFE_MS);
+    };
+    let Some(stated_ms) = beijing::parse_rfc3339(stated) else {
+        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(
+            "time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00",
+        ));
+    };
+    let knobs = &context.state.knobs;
+    let days_max = match trade_type {
+        TradeType::Native => knobs.native_time_expire_days_max,
+        TradeType::Jsapi | TradeType::App | TradeType::H5 => knobs.time_expire_days_max,
+    };
+    Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
+}
+
+/// Decides what a repeat of a number means (wechatpay-v3.md §5.3).
+fn repeat(
+    context: &Context<'_>,
+    order: Order,
+    trade_type: TradeType,
+    first_request: &str,
+) -> Result<Order, Refusal> {
+    let knobs = &context.state.knobs;
+    match &order.state {
+        OrderState::Paid(_) => {
+            return Err(Refusal::new(400, &knobs.order_paid_code, "该订单已支付")
+                .number(268_449_538)
+                .because("the order is paid: query it"));
+        }
+        OrderState::Closed { .. } if !order.burnt => {
+            return Err(Refusal::new(400, "ORDER_CLOSED", "订单已关闭")
+                .number(268_447_914)
+                .because("the order is closed and its number is burnt: use a new one"));
+        }
+        OrderState::Closed { .. } | OrderState::NotPaid => {}
+    }
+    if order.trade_type != trade_type && knobs.other_trade_type_used && !order.burnt {
+        return Err(Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
+            "the number was used for a {} order",
+            order.trade_type.wire()
+        )));
+    }
+    if order.first_request != first_request || order.trade_type != trade_type {
+        let message = "请求重入时，参数与首次请求时不一致";
+        return Err(Refusal::new(400, &knobs.reentry_code, message)
+            .number(268_498_688)
+            .because(difference(&order, first_request)));
+    }
+    Ok(order)
+}
+
+/// Names the members in which a repeat differs.
+fn difference(order: &Order, again: &str) -> String {
+    if order.burnt {
+        return "the number was closed before it was ever ordered".to_owned();
+    }
+    let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    let (first, again) = (parse(&order.first_request), parse(again));
+    let mut names: Vec<String> = Vec::new();
+    for body in [&first, &again] {
+        for name in body.as_object().into_iter().flat_map(|members| members.keys()) {
+            if first.get(name) != again.get(name) && !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    format!(
+        "the first request with this out_trade_no had another {}: repeat with identical parameters \
+         or use a new number",
+        names.join(", ")
+    )
+}
+
+/// Hands out an id for paying: a new one, except where a knob keeps the old one.
+fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
+    let now_ms = context.now_ms;
+    let living = order.tickets.last().filter(|ticket| ticket.expires_ms > now_ms);
+    if let Some(ticket) = living
+        && context.state.knobs.repeat_same_prepay
+        && order.trade_type != TradeType::Native
+    {
+        return ticket.clone();
+    }
+    let unique = random::lower_hex(22);
+    let prepay_id = format!("wx{}{unique}0000", beijing::compact_moment(now_ms));
+    let life_ms = if order.trade_type == TradeType::H5 { H5_LIFE_MS } else { TICKET_LIFE_MS };
+    let ticket = Ticket {
+        code_url: (order.trade_type == TradeType::Native)
+            .then(|| format!("weixin://wxpay/bizpayurl?pr={}", random::alphanumeric(9))),
+        h5_url: (order.trade_type == TradeType::H5).then(|| {
+            format!(
+                "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={prepay_id}&package={}",
+                random::digits(10)
+            )
+        }),
+        prepay_id,
+        issued_ms: now_ms,
+        expires_ms: now_ms + life_ms,
+        replaced: false,
+    };
+    if order.trade_type == TradeType::Native {
+        for old in &mut order.tickets {
+            old.replaced = true;
+        }
+    }
+    if order.tickets.len() == TICKETS_MAX {
+        order.tickets.remove(0);
+    }
+    order.tickets.push(ticket.clone());
+    ticket
+}
+
+/// Marks a number as closed before it was ordered, so that ordering it fails later.
+fn burn(context: &mut Context<'_>, key: OrderKey) {
+    let order = Order {
+        entered: context.state.enter(),
+        key,
+        trade_type: TradeType::Jsapi,
+        partner: None,
+        appid: String::new(),
+        description: String::new(),
+        attach: None,
+        notify_url: String::new(),
+        total_fen: 0,
+        openid: None,
+        device_id: None,
+        first_request: String::new(),
+        serial_no: context.caller.serial_no.clone(),
+        created_ms: context.now_ms,
+        payable_until_ms: context.now_ms,
+        tickets: Vec::new(),
+        state: OrderState::Closed { at_ms: context.now_ms },
+        bound_payer: None,
+        failed_attempts: 0,
+        burnt: true,
+    };
+    context.state.put_order(order);
+}

@@ -1,0 +1,52 @@
+//! How a refund ends: by itself after the bank's delay, or by a control call.
+
+use std::sync::Arc;
+
+use crate::ledger::{Refund, RefundKey, RefundStatus};
+use crate::notices;
+use crate::state::State;
+use crate::world::{Change, World};
+
+/// Ends a refund whose time has come, as it was decided when it was accepted.
+pub(crate) fn end_refund_when_due(world: &Arc<World>, state: &mut State, key: &RefundKey) {
+    let Some(refund) = state.refunds.get(key) else { return };
+    if refund.status != RefundStatus::Processing || refund.due_ms.is_none() {
+        return;
+    }
+    let outcome = refund.outcome;
+    end_refund(world, state, refund.clone(), outcome);
+}
+
+/// Ends a refund one way and sends its notice. A closed one frees what it held.
+pub(crate) fn end_refund(
+    world: &Arc<World>,
+    state: &mut State,
+    mut refund: Refund,
+    outcome: RefundStatus,
+) -> Refund {
+    let now_ms = world.now_ms();
+    refund.status = outcome;
+    refund.due_ms = None;
+    if outcome == RefundStatus::Success {
+        refund.success_ms = Some(now_ms);
+        if refund.to_card {
+            refund.channel = "OTHER_BANKCARD".to_owned();
+        }
+    }
+    if outcome == RefundStatus::Closed {
+        let merchant = state.merchants.get(&refund.key.mchid).cloned();
+        if let Some(merchant) = merchant
+            && let Some(balance) = merchant.record.balance_fen
+        {
+            crate::office::set_balance(
+                state,
+                &refund.key.mchid,
+                balance + refund.refund_fen,
+            );
+        }
+    }
+    state.put_refund(refund.clone());
+    notices::announce_refund(world, state, &refund);
+    world.changed(Change::Refund);
+    refund
+}

@@ -1,0 +1,372 @@
+//! The control API: what payers, banks, time and bad luck do, and what the simulator saw. JSON, on
+//! a port of its own, without authentication: it listens on loopback unless told otherwise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::bank;
+use crate::cashier::{self, Act, Ending};
+use crate::faults::Active;
+use crate::ledger::RefundStatus;
+use crate::login;
+use crate::office::{self, OfficeError};
+use crate::world::{Change, World};
+
+/// How long a clock call waits for notices when it is asked to.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_STEP: Duration = Duration::from_millis(2);
+
+type Shared = State<Arc<World>>;
+
+/// A refusal of the control API.
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+impl Problem {
+    fn bad(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "BAD_REQUEST".to_owned(),
+            message: message.into(),
+        }
+    }
+
+    fn missing(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "NOT_FOUND".to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({"code": self.code, "message": self.message});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<OfficeError> for Problem {
+    fn from(error: OfficeError) -> Self {
+        match error {
+            OfficeError::NoMerchant(_) => Self::missing(error.to_string()),
+            OfficeError::Refused(_) => Self::bad(error.to_string()),
+            OfficeError::Key(_) | OfficeError::Files(_) => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                code: "INTERNAL".to_owned(),
+                message: error.to_string(),
+            },
+        }
+    }
+}
+
+type Answer = Result<Json<Value>, Problem>;
+
+/// Every control call.
+pub(crate) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/_sim/healthz", get(healthz))
+        .route("/_sim/codes", post(codes))
+        .route("/_sim/orders/{out_trade_no}", get(order))
+        .route("/_sim/orders/{out_trade_no}/pay", post(pay))
+        .route("/_sim/orders/{out_trade_no}/fail", post(fail))
+        .route("/_sim/orders/{out_trade_no}/cancel", post(cancel))
+        .route("/_sim/refunds/{out_refund_no}/complete", post(complete))
+        .route("/_sim/refunds/{out_refund_no}/close", post(close))
+        .route("/_sim/refunds/{out_refund_no}/abnormal", post(abnormal))
+        .route("/_sim/faults", get(faults).post(switch_on).delete(switch_off))
+        .route("/_sim/faults/{name}", axum::routing::delete(switch_off_one))
+        .route("/_sim/hostility", post(hostility))
+        .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/notifications", get(notifications))
+        .route("/_sim/violations", get(violations))
+        .route("/_sim/ledger", get(ledger))
+        .route("/_sim/requests", get(requests))
+        .route("/_sim/knobs", get(knobs).post(turn_knobs))
+        .route("/_sim/merchants", get(merchants).post(add_merchant))
+        .route("/_sim/merchants/{mchid}", get(merchants).post(change_merchant))
+        .route("/_sim/merchants/{mchid}/certificates", post(add_certificate))
+        .route("/_sim/merchants/{mchid}/certificates/{serial}", post(mark_certificate))
+        .route("/_sim/merchants/{mchid}/rotate", post(rotate))
+        .with_state(world)
+}
+
+async fn healthz(State(world): Shared) -> Answer {
+    let broken = world.lock().journal.broken.clone();
+    Ok(Json(json!({
+        "status": if broken.is_some() { "broken" } else { "ok" },
+        "note": "a simulator; it is not WeChat Pay",
+        "journal": broken,
+        "offset_s": world.offset_seconds(),
+        "speed": world.speed(),
+    })))
+}
+
+async fn codes(State(world): Shared, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    let text = |name: &str| wanted.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut state = world.lock();
+    let appid = match text("appid") {
+        Some(appid) => appid,
+        None => state
+            .registry
+            .merchants
+            .first()
+            .and_then(|merchant| merchant.apps.first())
+            .map(|app| app.appid.clone())
+            .unwrap_or_default(),
+    };
+    let code = login::issue(&appid, text("openid"), world.now_ms());
+    let answer = json!({"code": code.code, "appid": code.appid, "openid": code.openid});
+    state.put_code(code);
+    Ok(Json(answer))
+}
+
+async fn order(State(world): Shared, Path(out_trade_no): Path<String>) -> Answer {
+    let state = world.lock();
+    let order = state
+        .find_order(&out_trade_no, None)
+        .ok_or_else(|| Problem::missing(format!("WeChat Pay has no order {out_trade_no}")))?;
+    let mut row = order.row(state.refunded(&order.key));
+    let refunds: Vec<Value> = state.refunds_of(&order.key).map(crate::ledger::Refund::row).collect();
+    row["refunds"] = json!(refunds);
+    Ok(Json(row))
+}
+
+async fn pay(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&world, &number, &body, Ending::Paid)
+}
+
+async fn fail(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&world, &number, &body, Ending::Failed)
+}
+
+async fn cancel(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&world, &number, &body, Ending::Cancelled)
+}
+
+fn attempt(world: &Arc<World>, number: &str, body: &Bytes, ending: Ending) -> Answer {
+    let act: Act = read(body)?;
+    cashier::attempt(world, number, &act, ending).map(Json).map_err(|refused| Problem {
+        status: StatusCode::from_u16(refused.status).unwrap_or(StatusCode::CONFLICT),
+        code: refused.code.to_owned(),
+        message: refused.message,
+    })
+}
+
+async fn complete(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&world, &number, &body, RefundStatus::Success)
+}
+
+async fn close(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&world, &number, &body, RefundStatus::Closed)
+}
+
+async fn abnormal(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&world, &number, &body, RefundStatus::Abnormal)
+}
+
+fn end_refund(world: &Arc<World>, number: &str, body: &Bytes, outcome: RefundStatus) -> Answer {
+    let wanted: Value = read(body)?;
+    let row = {
+        let mut state = world.lock();
+        let refund = state
+            .find_refund(number, wanted.get("mchid").and_then(Value::as_str))
+            .ok_or_else(|| Problem::missing(format!("WeChat Pay has no refund {number}")))?
+            .clone();
+        if refund.status == outcome {
+            return Ok(Json(refund.row()));
+        }
+        match refund.status {
+            RefundStatus::Processing | RefundStatus::Abnormal => {}
+            RefundStatus::Success | RefundStatus::Closed => {
+                return Err(Problem {
+                    status: StatusCode::CONFLICT,
+                    code: "REFUND_ENDED".to_owned(),
+                    message: format!("the refund is {} already", refund.status.wire()),
+                });
+            }
+        }
+        bank::end_refund(world, &mut state, refund, outcome).row()
+    };
+    world.settle_due();
+    Ok(Json(row))
+}
+
+async fn faults(State(world): Shared) -> Answer {
+    Ok(Json(world.lock().faults.list()))
+}
+
+async fn switch_on(State(world): Shared, body: Bytes) -> Answer {
+    let active: Active = read(&body)?;
+    world.lock().faults.switch_on(active).map_err(Problem::bad)?;
+    world.changed(Change::Fault);
+    faults(State(world)).await
+}
+
+async fn switch_off(State(world): Shared) -> Answer {
+    world.lock().faults.switch_off(None);
+    world.changed(Change::Fault);
+    faults(State(world)).await
+}
+
+async fn switch_off_one(State(world): Shared, Path(name): Path<String>) -> Answer {
+    world.lock().faults.switch_off(Some(&name));
+    world.changed(Change::Fault);
+    faults(State(world)).await
+}
+
+async fn hostility(State(world): Shared, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    let hostility = wanted
+        .get("hostility")
+        .and_then(Value::as_f64)
+        .filter(|hostility| (0.0..=1.0).contains(hostility))
+        .ok_or_else(|| Problem::bad("hostility is between 0 and 1"))?;
+    world.lock().faults.set_hostility(hostility);
+    world.changed(Change::Fault);
+    faults(State(world)).await
+}
+
+async fn clock(State(world): Shared) -> Answer {
+    Ok(Json(json!({
+        "offset_s": world.offset_seconds(),
+        "business_time": crate::beijing::rfc3339(world.now_ms()),
+        "real_time": crate::beijing::rfc3339(World::wall_ms()),
+        "speed": world.speed(),
+    })))
+}
+
+async fn advance(State(world): Shared, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    let seconds = wanted
+        .get("advance_s")
+        .and_then(Value::as_i64)
+        .filter(|seconds| *seconds >= 0)
+        .ok_or_else(|| Problem::bad("advance_s is a number of seconds, 0 or more"))?;
+    world.advance(seconds);
+    if wanted.get("wait").and_then(Value::as_bool).unwrap_or(false) {
+        let waited = async {
+            while !world.quiet() {
+                tokio::time::sleep(WAIT_STEP).await;
+            }
+        };
+        // A merchant that never answers must not hold the call for ever.
+        let _ = tokio::time::timeout(WAIT_MAX, waited).await;
+    }
+    clock(State(world)).await
+}
+
+async fn notifications(
+    State(world): Shared,
+    Query(filter): Query<std::collections::HashMap<String, String>>,
+) -> Answer {
+    let state = world.lock();
+    let wanted = filter.get("out_trade_no");
+    let items: Vec<Value> = state
+        .notices
+        .values()
+        .filter(|notice| wanted.is_none_or(|wanted| notice.out_trade_no == *wanted))
+        .map(crate::notices::Notice::row)
+        .collect();
+    Ok(Json(json!({"items": items})))
+}
+
+async fn violations(State(world): Shared) -> Answer {
+    Ok(Json(json!({"items": world.lock().violations})))
+}
+
+async fn ledger(State(world): Shared) -> Answer {
+    let state = world.lock();
+    let mut rows: Vec<(u64, Value)> = state
+        .orders
+        .values()
+        .filter(|order| !order.burnt)
+        .map(|order| (order.entered, order.row(state.refunded(&order.key))))
+        .chain(state.refunds.values().map(|refund| (refund.entered, refund.row())))
+        .collect();
+    rows.sort_by_key(|(entered, _)| *entered);
+    let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(Json(json!({"items": items})))
+}
+
+async fn requests(State(world): Shared) -> Answer {
+    Ok(Json(json!({"items": world.lock().requests})))
+}
+
+async fn knobs(State(world): Shared) -> Answer {
+    Ok(Json(json!(world.lock().knobs)))
+}
+
+async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    let mut state = world.lock();
+    let mut merged = json!(state.knobs);
+    for (name, value) in wanted.as_object().into_iter().flatten() {
+        merged[name] = value.clone();
+    }
+    let knobs = serde_json::from_value(merged)
+        .map_err(|error| Problem::bad(format!("these knobs do not fit: {error}")))?;
+    state.put_knobs(knobs);
+    Ok(Json(json!(state.knobs)))
+}
+
+async fn merchants(State(world): Shared) -> Answer {
+    Ok(Json(office::list(&world)?))
+}
+
+async fn add_merchant(State(world): Shared, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    at_leisure(move || office::add_merchant(&world, &wanted)).await
+}
+
+async fn change_merchant(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
+    Ok(Json(office::change_merchant(&world, &mchid, &read(&body)?)?))
+}
+
+async fn add_certificate(State(world): Shared, Path(mchid): Path<String>) -> Answer {
+    at_leisure(move || office::add_certificate(&world, &mchid)).await
+}
+
+async fn mark_certificate(
+    State(world): Shared,
+    Path((mchid, serial)): Path<(String, String)>,
+    body: Bytes,
+) -> Answer {
+    Ok(Json(office::mark_certificate(&world, &mchid, &serial, &read(&body)?)?))
+}
+
+async fn rotate(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
+    let wanted: Value = read(&body)?;
+    at_leisure(move || office::rotate(&world, &mchid, &wanted)).await
+}
+
+/// Runs what makes keys off the threads that answer requests.
+async fn at_leisure(
+    work: impl FnOnce() -> Result<Value, OfficeError> + Send + 'static,
+) -> Answer {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(Json(done?)),
+        Err(_) => Err(Problem::bad("the work was interrupted")),
+    }
+}
+
+/// Reads a JSON body; none at all counts as an empty object.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    let bytes: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(bytes).map_err(|error| Problem::bad(format!("the body: {error}")))
+}

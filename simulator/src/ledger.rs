@@ -1,0 +1,293 @@
+//! Orders and refunds as WeChat Pay has them. Plain records; the rules that change them are in
+//! `api/` (what a merchant may ask), `cashier.rs` (what a payer does) and `bank.rs` (what time does).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::beijing;
+
+/// Unpaid orders are closed after this long (wechatpay-v3.md §5.3).
+pub(crate) const UNPAID_LIFE_MS: i64 = 7 * beijing::DAY_MS;
+
+/// How an order is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TradeType {
+    Jsapi,
+    Native,
+    App,
+    H5,
+}
+
+impl TradeType {
+    pub(crate) const ALL: [Self; 4] = [Self::Jsapi, Self::Native, Self::App, Self::H5];
+
+    /// The last segment of the order path.
+    pub(crate) fn from_path(segment: &str) -> Option<Self> {
+        match segment {
+            "jsapi" => Some(Self::Jsapi),
+            "native" => Some(Self::Native),
+            "app" => Some(Self::App),
+            "h5" => Some(Self::H5),
+            _ => None,
+        }
+    }
+
+    /// The word of queries and notices (wechatpay-v3.md §7).
+    pub(crate) fn wire(self) -> &'static str {
+        match self {
+            Self::Jsapi => "JSAPI",
+            Self::Native => "NATIVE",
+            Self::App => "APP",
+            Self::H5 => "MWEB",
+        }
+    }
+}
+
+/// Names an order: numbers are unique per merchant (in partner mode per partner).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct OrderKey {
+    pub(crate) mchid: String,
+    pub(crate) out_trade_no: String,
+}
+
+/// Names a refund.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct RefundKey {
+    pub(crate) mchid: String,
+    pub(crate) out_refund_no: String,
+}
+
+/// Who sells in partner mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Partner {
+    pub(crate) sp_appid: String,
+    pub(crate) sub_mchid: String,
+    pub(crate) sub_appid: Option<String>,
+}
+
+/// One id handed out for paying an order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ticket {
+    pub(crate) prepay_id: String,
+    pub(crate) code_url: Option<String>,
+    pub(crate) h5_url: Option<String>,
+    pub(crate) issued_ms: i64,
+    pub(crate) expires_ms: i64,
+    /// A newer code replaced this one.
+    pub(crate) replaced: bool,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum OrderState {
+    NotPaid,
+    Closed { at_ms: i64 },
+    Paid(Payment),
+}
+
+/// What only a paid order has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Payment {
+    pub(crate) at_ms: i64,
+    pub(crate) transaction_id: String,
+    /// The payer under the merchant's (or partner's) appid.
+    pub(crate) openid: String,
+    /// The payer under the sub-merchant's appid, in partner mode.
+    pub(crate) sub_openid: Option<String>,
+    pub(crate) bank_type: String,
+    /// What the payer paid; less than the total when a coupon was used.
+    pub(crate) payer_total_fen: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The place in the ledger.
+    pub(crate) entered: u64,
+    pub(crate) key: OrderKey,
+    pub(crate) trade_type: TradeType,
+    pub(crate) partner: Option<Partner>,
+    /// The app that launches the payment: `appid`, or `sub_appid` where there is one.
+    pub(crate) appid: String,
+    pub(crate) description: String,
+    pub(crate) attach: Option<String>,
+    pub(crate) notify_url: String,
+    pub(crate) total_fen: i64,
+    pub(crate) openid: Option<String>,
+    pub(crate) device_id: Option<String>,
+    /// The first request, keys sorted: what a repeat is compared with.
+    pub(crate) first_request: String,
+    /// The merchant certificate that signed the order.
+    pub(crate) serial_no: String,
+    pub(crate) created_ms: i64,
+    /// After this moment nobody can pay; the state stays.
+    pub(crate) payable_until_ms: i64,
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) state: OrderState,
+    /// The only payer who may pay, once one tried.
+    pub(crate) bound_payer: Option<String>,
+    pub(crate) failed_attempts: u32,
+    /// Closed before it was ever created, so that the number is burnt.
+    pub(crate) burnt: bool,
+}
+
+impl Order {
+    pub(crate) fn payment(&self) -> Option<&Payment> {
+        match &self.state {
+            OrderState::Paid(payment) => Some(payment),
+            OrderState::NotPaid | OrderState::Closed { .. } => None,
+        }
+    }
+
+    pub(crate) fn trade_state(&self, refunded: bool) -> &'static str {
+        match &self.state {
+            OrderState::NotPaid => "NOTPAY",
+            OrderState::Closed { .. } => "CLOSED",
+            OrderState::Paid(_) if refunded => "REFUND",
+            OrderState::Paid(_) => "SUCCESS",
+        }
+    }
+
+    /// The row of `/_sim/ledger`.
+    pub(crate) fn row(&self, refunded: bool) -> Value {
+        let newest = self.tickets.last();
+        let payment = self.payment();
+        json!({
+            "kind": "order",
+            "entered": self.entered,
+            "mchid": self.key.mchid,
+            "appid": self.appid,
+            "out_trade_no": self.key.out_trade_no,
+            "trade_type": self.trade_type.wire(),
+            "trade_state": self.trade_state(refunded),
+            "description": self.description,
+            "attach": self.attach,
+            "amount": {
+                "total": self.total_fen,
+                "payer_total": payment.map(|payment| payment.payer_total_fen),
+                "currency": "CNY",
+            },
+            "openid": payment.map(|payment| payment.openid.clone()).or_else(|| self.openid.clone()),
+            "transaction_id": payment.map(|payment| &payment.transaction_id),
+            "success_time": payment.map(|payment| beijing::rfc3339(payment.at_ms)),
+            "created_at": beijing::rfc3339(self.created_ms),
+            "payable_until": beijing::rfc3339(self.payable_until_ms),
+            "notify_url": self.notify_url,
+            "prepay_id": newest.map(|ticket| &ticket.prepay_id),
+            "code_url": newest.and_then(|ticket| ticket.code_url.as_ref()),
+            "h5_url": newest.and_then(|ticket| ticket.h5_url.as_ref()),
+            "failed_attempts": self.failed_attempts,
+            "sub_mchid": self.partner.as_ref().map(|partner| &partner.sub_mchid),
+        })
+    }
+}
+
+/// Where a refund stands (wechatpay-v3.md §9.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum RefundStatus {
+    Processing,
+    Success,
+    Closed,
+    Abnormal,
+}
+
+impl RefundStatus {
+    pub(crate) fn wire(self) -> &'static str {
+        match self {
+            Self::Processing => "PROCESSING",
+            Self::Success => "SUCCESS",
+            Self::Closed => "CLOSED",
+            Self::Abnormal => "ABNORMAL",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) entered: u64,
+    pub(crate) key: RefundKey,
+    pub(crate) order: OrderKey,
+    pub(crate) sub_mchid: Option<String>,
+    pub(crate) refund_id: String,
+    pub(crate) transaction_id: String,
+    pub(crate) refund_fen: i64,
+    pub(crate) total_fen: i64,
+    pub(crate) payer_refund_fen: i64,
+    pub(crate) payer_total_fen: i64,
+    pub(crate) from: Value,
+    pub(crate) first_request: String,
+    pub(crate) notify_url: Option<String>,
+    pub(crate) funds_account: String,
+    pub(crate) created_ms: i64,
+    pub(crate) status: RefundStatus,
+    pub(crate) success_ms: Option<i64>,
+    pub(crate) channel: String,
+    pub(crate) user_received_account: String,
+    /// When the bank finishes it by itself; `None` waits for a control call.
+    pub(crate) due_ms: Option<i64>,
+    /// Paid to a bank card on application, after it was abnormal.
+    pub(crate) to_card: bool,
+    /// What the bank then does.
+    pub(crate) outcome: RefundStatus,
+}
+
+impl Refund {
+    /// Whether it counts against what the order can still give back.
+    pub(crate) fn holds(&self) -> bool {
+        match self.status {
+            RefundStatus::Processing | RefundStatus::Success | RefundStatus::Abnormal => true,
+            RefundStatus::Closed => false,
+        }
+    }
+
+    /// The body of the refund API; [`crate::canonical`] sorts it.
+    pub(crate) fn body(&self) -> Value {
+        let mut body = json!({
+            "amount": {
+                "currency": "CNY",
+                "discount_refund": self.refund_fen - self.payer_refund_fen,
+                "from": self.from,
+                "payer_refund": self.payer_refund_fen,
+                "payer_total": self.payer_total_fen,
+                "refund": self.refund_fen,
+                "refund_fee": 0,
+                "settlement_refund": self.refund_fen,
+                "settlement_total": self.total_fen,
+                "total": self.total_fen,
+            },
+            "channel": self.channel,
+            "create_time": beijing::rfc3339(self.created_ms),
+            "funds_account": self.funds_account,
+            "out_refund_no": self.key.out_refund_no,
+            "out_trade_no": self.order.out_trade_no,
+            "promotion_detail": [],
+            "refund_id": self.refund_id,
+            "status": self.status.wire(),
+            "transaction_id": self.transaction_id,
+            "user_received_account": self.user_received_account,
+        });
+        if let (RefundStatus::Success, Some(at_ms)) = (self.status, self.success_ms) {
+            body["success_time"] = json!(beijing::rfc3339(at_ms));
+        }
+        body
+    }
+
+    /// The row of `/_sim/ledger`.
+    pub(crate) fn row(&self) -> Value {
+        json!({
+            "kind": "refund",
+            "entered": self.entered,
+            "mchid": self.key.mchid,
+            "out_refund_no": self.key.out_refund_no,
+            "out_trade_no": self.order.out_trade_no,
+            "refund_id": self.refund_id,
+            "transaction_id": self.transaction_id,
+            "status": self.status.wire(),
+            "amount": {"refund": self.refund_fen, "total": self.total_fen, "currency": "CNY"},
+            "created_at": beijing::rfc3339(self.created_ms),
+            "success_time": self.success_ms.map(beijing::rfc3339),
+            "notify_url": self.notify_url,
+        })
+    }
+}

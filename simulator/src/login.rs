@@ -1,0 +1,101 @@
+//! `GET /sns/jscode2session`: mini-program login (wechatpay-v3.md §15). Not APIv3: unsigned, and HTTP
+//! 200 for errors too.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::api::Request;
+use crate::api::answer::Answer;
+use crate::beijing::MINUTE_MS;
+use crate::faults::Target;
+use crate::random;
+use crate::world::World;
+
+/// How long a code lives.
+const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
+/// Logins of one user within a minute.
+const LOGINS_PER_MINUTE: usize = 100;
+
+/// A `wx.login` code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoginCode {
+    pub(crate) code: String,
+    pub(crate) appid: String,
+    pub(crate) openid: String,
+    pub(crate) issued_ms: i64,
+    pub(crate) used_ms: Option<i64>,
+}
+
+/// Makes the code that `wx.login` would give on the phone of a user.
+pub(crate) fn issue(appid: &str, openid: Option<String>, now_ms: i64) -> LoginCode {
+    LoginCode {
+        code: random::alphanumeric(32),
+        appid: appid.to_owned(),
+        openid: openid.unwrap_or_else(fresh_openid),
+        issued_ms: now_ms,
+        used_ms: None,
+    }
+}
+
+/// A new user's openid, 28 characters as real ones.
+pub(crate) fn fresh_openid() -> String {
+    format!("oSim{}", random::alphanumeric(24))
+}
+
+/// Exchanges a code; it works once, for five minutes, for the app it was made for.
+pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
+    let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
+    let now_ms = world.now_ms();
+    let mut state = world.lock();
+    let target =
+        Target { operation: "login", out_trade_no: None, subject: "jscode2session" };
+    if state.faults.strikes("login_busy", target) {
+        return failure(-1, "system error").fault("login_busy");
+    }
+    let Some(appid) = parameter("appid") else { return failure(41002, "appid missing") };
+    let Some(secret) = parameter("secret") else { return failure(41004, "appsecret missing") };
+    let Some(code) = parameter("js_code") else { return failure(41008, "missing code") };
+    let app = state
+        .merchants
+        .values()
+        .flat_map(|merchant| merchant.record.apps.clone())
+        .find(|app| app.appid == appid);
+    let Some(app) = app else { return failure(40013, "invalid appid") };
+    if app.app_secret != secret {
+        return failure(40125, "invalid appsecret");
+    }
+    let Some(mut held) = state.codes.get(&code).cloned() else {
+        return failure(40029, "invalid code");
+    };
+    if held.appid != appid || now_ms - held.issued_ms > CODE_LIFE_MS {
+        return failure(40029, "invalid code");
+    }
+    if held.used_ms.is_some() {
+        return failure(40163, "code been used");
+    }
+    let recent = state
+        .codes
+        .values()
+        .filter(|other| other.openid == held.openid && other.appid == appid)
+        .filter(|other| other.used_ms.is_some_and(|used_ms| now_ms - used_ms < MINUTE_MS))
+        .count();
+    if recent >= LOGINS_PER_MINUTE {
+        return failure(45011, "api minute-quota reach limit");
+    }
+    held.used_ms = Some(now_ms);
+    let session_key = random::session_key();
+    let body = json!({"session_key": session_key, "openid": held.openid}).to_string();
+    state.put_code(held);
+    Answer::plain(200, "text/plain", body)
+}
+
+fn failure(errcode: i64, errmsg: &str) -> Answer {
+    let rid = random::lower_hex(8);
+    let body =
+        json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
+    let mut answer = Answer::plain(200, "text/plain", body);
+    answer.verdict = format!("errcode {errcode} {errmsg}");
+    answer
+}

@@ -1,0 +1,95 @@
+//! Randomness of two kinds: unpredictable text for keys, nonces and numbers, and the dice, whose
+//! throws depend only on the seed and on what is decided, so that a run can be repeated.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+/// Letters of both cases and digits, as WeChat Pay's callback nonces and keys are written.
+const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Unpredictable bytes.
+pub(crate) fn bytes<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    // Without system randomness nothing here is a secret; zeros make the failure visible.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = [0; LENGTH];
+    }
+    bytes
+}
+
+/// Unpredictable letters and digits.
+pub(crate) fn alphanumeric(length: usize) -> String {
+    pick(ALPHANUMERIC, length)
+}
+
+/// Unpredictable decimal digits.
+pub(crate) fn digits(length: usize) -> String {
+    pick(b"0123456789", length)
+}
+
+/// Unpredictable lower-case hex digits.
+pub(crate) fn lower_hex(length: usize) -> String {
+    pick(b"0123456789abcdef", length)
+}
+
+fn pick(alphabet: &[u8], length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        for byte in bytes::<32>() {
+            if text.len() < length {
+                text.push(char::from(alphabet[usize::from(byte) % alphabet.len()]));
+            }
+        }
+    }
+    text
+}
+
+/// A certificate serial of 20 bytes whose first bit is clear, as X.509 wants it.
+pub(crate) fn serial() -> [u8; 20] {
+    let mut serial = bytes::<20>();
+    serial[0] &= 0x7f;
+    serial
+}
+
+/// A UUID with version digit 5, the form of notice ids in every capture (wechatpay-v3.md §10.1).
+pub(crate) fn notice_id() -> String {
+    let hex = lower_hex(32);
+    format!("{}-{}-5{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}
+
+/// Throws that depend on the seed, on what is decided about whom, and on how often it was decided
+/// before; what happens to other orders meanwhile does not change them.
+#[derive(Debug)]
+pub(crate) struct Dice {
+    seed: u64,
+    thrown: HashMap<(String, String), u64>,
+}
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, thrown: HashMap::new() }
+    }
+
+    /// The next throw for a question about a subject, in `0.0..1.0`.
+    pub(crate) fn throw(&mut self, question: &str, subject: &str) -> f64 {
+        let count = self.thrown.entry((question.to_owned(), subject.to_owned())).or_default();
+        *count += 1;
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(count.to_be_bytes());
+        hash.update(question.as_bytes());
+        hash.update([0]);
+        hash.update(subject.as_bytes());
+        let digest = hash.finalize();
+        let mut top = [0_u8; 4];
+        top.copy_from_slice(&digest[..4]);
+        f64::from(u32::from_be_bytes(top)) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// A `session_key`: 16 bytes in base64.
+pub(crate) fn session_key() -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes::<16>())
+}

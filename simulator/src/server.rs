@@ -1,0 +1,137 @@
+//! The API's sockets: HTTP/1.1 with the raw target and body in, exact headers out, connections that
+//! drop when a fault says so. Plain and TLS ports share everything behind the handshake.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Empty, Full, Limited, channel::Channel};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::api::answer::{DRIP, Outcome, Pace};
+use crate::api::{self, Request};
+use crate::world::World;
+
+/// Idle connections are closed after this long, as the `Keep-Alive` header says.
+const KEEP_ALIVE: Duration = Duration::from_secs(8);
+/// Bodies beyond this are refused; the largest real one is an image of 2 MiB.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+const DRIP_BYTES: usize = 8;
+
+type Body = BoxBody<Bytes, std::io::Error>;
+
+/// Accepts connections until the task is dropped.
+pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: let some connections end.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // Answers are small; waiting to fill a packet would only delay them.
+        let _ = stream.set_nodelay(true);
+        let world = Arc::clone(&world);
+        match tls.clone() {
+            None => connections.spawn(connection(world, stream)),
+            Some(acceptor) => connections.spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    connection(world, stream).await;
+                }
+            }),
+        };
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection<S>(world: Arc<World>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(Arc::clone(&world), request));
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(KEEP_ALIVE)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    // A dropped connection is a fault on purpose or the client's own doing.
+    drop(served);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on purpose")]
+struct Dropped;
+
+async fn answer(
+    world: Arc<World>,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Body>, Dropped> {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+        return Err(Dropped);
+    };
+    let request = Request {
+        method: head.method.as_str().to_owned(),
+        target,
+        headers: head.headers,
+        body: body.to_bytes(),
+    };
+    match api::serve(&world, request).await {
+        Outcome::Drop => Err(Dropped),
+        Outcome::Send { status, headers, body, pace } => {
+            let mut response = hyper::Response::new(paced(body, pace));
+            *response.status_mut() =
+                hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::OK);
+            for (name, value) in headers {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+                {
+                    response.headers_mut().append(name, value);
+                }
+            }
+            Ok(response)
+        }
+    }
+}
+
+fn paced(body: Vec<u8>, pace: Pace) -> Body {
+    if body.is_empty() {
+        return Empty::new().map_err(never).boxed();
+    }
+    let bytes = Bytes::from(body);
+    match pace {
+        Pace::AtOnce => Full::new(bytes).map_err(never).boxed(),
+        Pace::Drip | Pace::Truncated => {
+            let (mut sender, channel) = Channel::<Bytes, std::io::Error>::new(1);
+            tokio::spawn(async move {
+                if pace == Pace::Truncated {
+                    // The client may have gone; then there is nothing to cut short.
+                    let _ = sender.send_data(bytes.slice(..bytes.len() / 2)).await;
+                    sender.abort(std::io::Error::other("cut short on purpose"));
+                    return;
+                }
+                for piece in bytes.chunks(DRIP_BYTES) {
+                    if sender.send_data(Bytes::copy_from_slice(piece)).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(DRIP).await;
+                }
+            });
+            channel.boxed()
+        }
+    }
+}
+
+fn never(error: Infallible) -> std::io::Error {
+    match error {}
+}

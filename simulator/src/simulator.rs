@@ -1,0 +1,371 @@
+//! Starting and stopping: folder, keys, state, ports. The order matters: everything that can fail
+//! fails before a port answers.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::journal::{Journal, JournalError};
+use crate::keys::{self, KeyError, issue_tls};
+use crate::merchants::{Loaded, MerchantFile, Registry};
+use crate::office::{self, OfficeError};
+use crate::state::State;
+use crate::world::{Urls, World};
+use crate::{control, server};
+
+/// Connecting to a merchant's notify_url takes at most this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_FILE: &str = "state/lock";
+
+/// Why a simulator did not start, in one sentence.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A port is taken or may not be used.
+    #[error("cannot listen on {address}: {reason}")]
+    Port {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// The data folder cannot be made, read or written.
+    #[error("cannot use the data folder {folder}: {reason}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// Another simulator works in the folder.
+    #[error("another simulator is using the data folder {folder}")]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A state file is not what a simulator wrote.
+    #[error("a state file is damaged ({reason}); move the data folder away to start afresh")]
+    Damaged {
+        /// Which file and where.
+        reason: String,
+    },
+    /// A key or certificate could not be made or read.
+    #[error("the keys do not work: {reason}")]
+    Keys {
+        /// Which step failed.
+        reason: String,
+    },
+    /// A setting is out of its range.
+    #[error("{0}")]
+    Setting(&'static str),
+}
+
+impl From<KeyError> for StartError {
+    fn from(error: KeyError) -> Self {
+        Self::Keys { reason: error.to_string() }
+    }
+}
+
+/// Reads and moves a simulator's business time; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct BusinessClock {
+    world: Arc<World>,
+}
+
+impl BusinessClock {
+    /// How many seconds business time is ahead of real time.
+    #[must_use]
+    pub fn offset_seconds(&self) -> i64 {
+        self.world.offset_seconds()
+    }
+
+    /// Moves business time on. Expiries, closes and refund ends that became due have happened when
+    /// this returns; notices that became due are on their way. Negative spans do nothing.
+    pub fn advance(&self, seconds: i64) {
+        self.world.advance(seconds);
+    }
+}
+
+/// A running WeChat Pay simulator. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Simulator {
+    world: Arc<World>,
+    urls: Urls,
+    merchant: MerchantFile,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: std::fs::File,
+}
+
+impl Simulator {
+    /// Starts a simulator: makes keys where there are none, restores what it knew, writes
+    /// `merchant.json` and the PEM files, and serves.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when a port is taken, the folder cannot be used, or a state file is damaged.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        if !(config.speed.is_finite() && config.speed > 0.0) {
+            return Err(StartError::Setting("speed must be greater than 0"));
+        }
+        if !(0.0..=1.0).contains(&config.hostility) {
+            return Err(StartError::Setting("hostility must be between 0 and 1"));
+        }
+        let folder = config.data_dir.clone();
+        let unusable = |reason| StartError::Folder { folder: folder.clone(), reason };
+        std::fs::create_dir_all(folder.join("state")).map_err(unusable)?;
+        let folder = folder.canonicalize().map_err(unusable)?;
+        let lock = lock(&folder)?;
+        let api = listen(config.host, config.port).await?;
+        let backup = listen(config.host, config.backup_port).await?;
+        let control_listener = listen(config.host, config.control_port).await?;
+        let tls_listener = match config.tls_port {
+            Some(port) => Some(listen(config.host, port).await?),
+            None => None,
+        };
+
+        let (registry, merchants) = {
+            let (folder, config) = (folder.clone(), config.clone());
+            let loaded = tokio::task::spawn_blocking(move || load_keys(&folder, &config)).await;
+            loaded.map_err(|error| StartError::Keys { reason: error.to_string() })??
+        };
+        let acceptor = match tls_listener {
+            Some(_) => Some(acceptor(&registry, config.host)?),
+            None => None,
+        };
+        let faults = Faults::new(config.seed, config.hostility);
+        let records = Journal::read(&folder).map_err(|error| state_error(error, &folder))?;
+        let (state, offset_s) =
+            State::restore(folder.clone(), registry, merchants, records, faults)
+                .map_err(|error| state_error(error, &folder))?;
+        let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
+
+        let address = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .map_err(|reason| StartError::Folder { folder: folder.clone(), reason })
+        };
+        let urls = Urls {
+            base: format!("http://{}", address(&api)?),
+            backup: format!("http://{}", address(&backup)?),
+            control: format!("http://{}", address(&control_listener)?),
+            tls: match &tls_listener {
+                Some(listener) => Some(format!("https://{}", address(listener)?)),
+                None => None,
+            },
+        };
+        world.set_urls(urls.clone());
+        let merchant = publish(&world, &urls, &folder)?;
+
+        let mut tasks = vec![
+            tokio::spawn(server::run(Arc::clone(&world), api, None)),
+            tokio::spawn(server::run(Arc::clone(&world), backup, None)),
+            tokio::spawn(Arc::clone(&world).run_timers()),
+        ];
+        if let Some(listener) = tls_listener {
+            tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, acceptor)));
+        }
+        let router = control::router(Arc::clone(&world)).merge(config.control_routes);
+        tasks.push(tokio::spawn(async move {
+            // Serving ends only with the task.
+            let _ = axum::serve(control_listener, router).await;
+        }));
+        Ok(Self { world, urls, merchant, tasks, _lock: lock })
+    }
+
+    /// Where the API is.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.urls.base
+    }
+
+    /// The second base URL, with the same state: WeChat Pay's backup host.
+    #[must_use]
+    pub fn backup_url(&self) -> &str {
+        &self.urls.backup
+    }
+
+    /// Where the control calls are.
+    #[must_use]
+    pub fn control_url(&self) -> &str {
+        &self.urls.control
+    }
+
+    /// The API over TLS, when it was asked for.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<&str> {
+        self.urls.tls.as_deref()
+    }
+
+    /// What `merchant.json` held at the start.
+    #[must_use]
+    pub fn merchant(&self) -> &MerchantFile {
+        &self.merchant
+    }
+
+    /// The business clock.
+    #[must_use]
+    pub fn business_clock(&self) -> BusinessClock {
+        BusinessClock { world: Arc::clone(&self.world) }
+    }
+
+    /// Names what changed, as it changes: `order`, `refund`, `notice`, `request`, `fault`, `clock`,
+    /// `merchant`.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::broadcast::Receiver<crate::Change> {
+        self.world.subscribe()
+    }
+
+    /// Stops serving and waits until the ports are free; the state stays in the folder.
+    pub async fn stop(mut self) {
+        self.world.stop();
+        for task in self.tasks.drain(..) {
+            task.abort();
+            // An aborted task answers with its abortion, which is what was asked for.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.world.stop();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
+    let unusable =
+        |reason| StartError::Folder { folder: folder.to_path_buf(), reason };
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK_FILE))
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StartError::InUse { folder: folder.to_path_buf() })
+        }
+        Err(std::fs::TryLockError::Error(reason)) => Err(unusable(reason)),
+    }
+}
+
+async fn listen(host: std::net::IpAddr, port: u16) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::new(host, port);
+    TcpListener::bind(address).await.map_err(|reason| StartError::Port { address, reason })
+}
+
+type Keys = (Registry, HashMap<String, Arc<Loaded>>);
+
+fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
+    let damaged = |error: std::io::Error| StartError::Damaged {
+        reason: format!("state/merchants.json: {error}"),
+    };
+    let unusable =
+        |reason| StartError::Folder { folder: folder.to_path_buf(), reason };
+    let mut registry = match Registry::read(folder).map_err(damaged)? {
+        Some(registry) => registry,
+        None => {
+            let copied = match &config.keys_from {
+                Some(other) => Registry::read(other).map_err(damaged)?,
+                None => None,
+            };
+            match copied {
+                Some(registry) => registry,
+                None => Registry::generate(config.mode, World::wall_ms())?,
+            }
+        }
+    };
+    // The mode is the starter's choice each time, and only that of the first merchant.
+    if let Some(first) = registry.merchants.first_mut() {
+        first.mode = config.mode;
+    }
+    registry.write(folder).map_err(unusable)?;
+    let mut merchants = HashMap::new();
+    for record in &registry.merchants {
+        merchants.insert(record.mchid.clone(), Arc::new(Loaded::new(record.clone())?));
+    }
+    Ok((registry, merchants))
+}
+
+fn acceptor(registry: &Registry, host: std::net::IpAddr) -> Result<TlsAcceptor, StartError> {
+    let bad = |error: &dyn std::fmt::Display| StartError::Keys { reason: error.to_string() };
+    let private_pem = keys::generate()?;
+    let certificate = issue_tls(registry.authority(), &private_pem, host, World::wall_ms())?;
+    let chain = [certificate.as_str(), &registry.root_certificate_pem]
+        .into_iter()
+        .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(private_pem.as_bytes()).map_err(|error| bad(&error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| bad(&error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| bad(&error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The client that sends notices: no proxy, no redirects, and a fresh connection for each, because
+/// an idle one that the merchant closed would cost a notice its attempt.
+fn client() -> Result<reqwest::Client, StartError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StartError::Keys { reason: error.to_string() })?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(0)
+        .http1_title_case_headers()
+        .build()
+        .map_err(|error| StartError::Keys { reason: error.to_string() })
+}
+
+fn publish(world: &World, urls: &Urls, folder: &Path) -> Result<MerchantFile, StartError> {
+    let state = world.lock();
+    let mut first = None;
+    for merchant in &state.registry.merchants {
+        let file = office::hand_out(&state, urls, &merchant.mchid).map_err(|error| match error {
+            OfficeError::Files(reason) => {
+                StartError::Folder { folder: folder.to_path_buf(), reason }
+            }
+            other => StartError::Keys { reason: other.to_string() },
+        })?;
+        first.get_or_insert(file);
+    }
+    first.ok_or_else(|| StartError::Damaged {
+        reason: "state/merchants.json names no merchant".to_owned(),
+    })
+}
+
+fn state_error(error: JournalError, folder: &Path) -> StartError {
+    match error {
+        JournalError::Damaged { .. } => StartError::Damaged { reason: error.to_string() },
+        JournalError::Unusable { source, .. } => {
+            StartError::Folder { folder: folder.to_path_buf(), reason: source }
+        }
+    }
+}

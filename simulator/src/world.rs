@@ -1,0 +1,242 @@
+//! The one object every door holds: the state behind its lock, the two clocks, and the task that
+//! does what becomes due. Real time dates signatures; business time is real time plus an offset that
+//! only grows, and rules expiry, retries, refunds and bills.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, Semaphore, broadcast};
+
+use crate::ledger::OrderState;
+use crate::notices::{self, Dispatch};
+use crate::state::{State, Timer};
+use crate::{bank, notices::Copy};
+
+/// Notices on their way at once; more wait their turn.
+const NOTICES_IN_FLIGHT_MAX: usize = 64;
+/// Subscribers that fall further behind miss changes and read the state afresh.
+const CHANGES_HELD: usize = 256;
+/// The timer task looks at the clock at least this often, in case the system's clock was set.
+const NAP_MAX: Duration = Duration::from_secs(60);
+
+/// What changed, for pages that show the state live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// An order was placed, paid or closed, or an attempt to pay failed.
+    Order,
+    /// A refund was accepted or ended.
+    Refund,
+    /// A notice is due, was sent, or was answered.
+    Notice,
+    /// A request was answered.
+    Request,
+    /// A fault was switched.
+    Fault,
+    /// Business time moved.
+    Clock,
+    /// A merchant's keys or settings changed.
+    Merchant,
+}
+
+impl Change {
+    /// The name an event stream gives it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Refund => "refund",
+            Self::Notice => "notice",
+            Self::Request => "request",
+            Self::Fault => "fault",
+            Self::Clock => "clock",
+            Self::Merchant => "merchant",
+        }
+    }
+}
+
+/// Where the ports came to listen.
+#[derive(Debug, Clone)]
+pub(crate) struct Urls {
+    pub(crate) base: String,
+    pub(crate) backup: String,
+    pub(crate) control: String,
+    pub(crate) tls: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    state: Mutex<State>,
+    offset_s: AtomicI64,
+    speed: f64,
+    wake: Notify,
+    changes: broadcast::Sender<Change>,
+    runtime: tokio::runtime::Handle,
+    pub(crate) client: reqwest::Client,
+    pub(crate) slots: Semaphore,
+    in_flight: AtomicUsize,
+    stopping: AtomicBool,
+    urls: OnceLock<Urls>,
+}
+
+impl World {
+    pub(crate) fn new(
+        state: State,
+        offset_s: i64,
+        speed: f64,
+        client: reqwest::Client,
+    ) -> Self {
+        Self {
+            state: Mutex::new(state),
+            offset_s: AtomicI64::new(offset_s),
+            speed,
+            wake: Notify::new(),
+            changes: broadcast::Sender::new(CHANGES_HELD),
+            runtime: tokio::runtime::Handle::current(),
+            client,
+            slots: Semaphore::new(NOTICES_IN_FLIGHT_MAX),
+            in_flight: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            urls: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held leaves whole records behind; going on is right for a tool
+        // that people test with.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_urls(&self, urls: Urls) {
+        // The first call wins; there is only one.
+        let _ = self.urls.set(urls);
+    }
+
+    pub(crate) fn urls(&self) -> Option<&Urls> {
+        self.urls.get()
+    }
+
+    /// Real time, in milliseconds.
+    pub(crate) fn wall_ms() -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Business time, in milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        Self::wall_ms() + self.offset_seconds() * 1_000
+    }
+
+    pub(crate) fn offset_seconds(&self) -> i64 {
+        self.offset_s.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// A span of WeChat Pay's schedules at this simulator's speed.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "spans of days")]
+    pub(crate) fn scaled(&self, span_ms: i64) -> i64 {
+        (span_ms as f64 / self.speed).round() as i64
+    }
+
+    /// Moves business time on and does at once what became due; notices are sent in the background.
+    pub(crate) fn advance(self: &Arc<Self>, seconds: i64) {
+        let offset_s = {
+            let mut state = self.lock();
+            let offset_s = self.offset_seconds() + seconds.max(0);
+            self.offset_s.store(offset_s, Ordering::SeqCst);
+            state.put_clock(offset_s);
+            offset_s
+        };
+        debug_assert!(offset_s >= 0, "business time only moves on");
+        self.settle_due();
+        self.changed(Change::Clock);
+    }
+
+    pub(crate) fn changed(&self, change: Change) {
+        // Nobody listening is no failure.
+        let _ = self.changes.send(change);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Tells the timer task that something may be due earlier than it knows.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Does everything that is due by now.
+    pub(crate) fn settle_due(self: &Arc<Self>) {
+        if self.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut dispatches: Vec<Dispatch> = Vec::new();
+        {
+            let now_ms = self.now_ms();
+            let mut state = self.lock();
+            while state.timers.first().is_some_and(|(due_ms, _)| *due_ms <= now_ms) {
+                let Some((due_ms, timer)) = state.timers.pop_first() else { break };
+                match timer {
+                    Timer::OrderCloses(key) => {
+                        let open = state.orders.get(&key).cloned();
+                        if let Some(mut order) = open
+                            && matches!(order.state, OrderState::NotPaid)
+                        {
+                            order.state = OrderState::Closed { at_ms: due_ms };
+                            state.put_order(order);
+                            self.changed(Change::Order);
+                        }
+                    }
+                    Timer::RefundEnds(key) => bank::end_refund_when_due(self, &mut state, &key),
+                    Timer::NoticeDue(seq) => {
+                        dispatches.extend(notices::prepare(self, &mut state, seq, Copy::Scheduled));
+                    }
+                    Timer::NoticeCopy(seq) => {
+                        dispatches.extend(notices::prepare(self, &mut state, seq, Copy::Extra));
+                    }
+                }
+            }
+        }
+        for dispatch in dispatches {
+            self.in_flight.fetch_add(1, Ordering::SeqCst);
+            let world = Arc::clone(self);
+            self.runtime.spawn(async move {
+                notices::deliver(&world, dispatch).await;
+                world.in_flight.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        self.wake();
+    }
+
+    /// Whether nothing is due and no notice is on its way.
+    pub(crate) fn quiet(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.in_flight.load(Ordering::SeqCst) == 0
+            && self.lock().timers.first().is_none_or(|(due_ms, _)| *due_ms > now_ms)
+    }
+
+    /// Runs until the simulator stops: sleeps until something is due, then does it.
+    pub(crate) async fn run_timers(self: Arc<Self>) {
+        loop {
+            let next_ms = self.lock().timers.first().map(|(due_ms, _)| *due_ms);
+            let nap = next_ms.map_or(NAP_MAX, |due_ms| {
+                let left = u64::try_from(due_ms - self.now_ms()).unwrap_or(0);
+                Duration::from_millis(left).min(NAP_MAX)
+            });
+            // Either ending of the nap leads to the same look at the clock.
+            let _ = tokio::time::timeout(nap, self.wake.notified()).await;
+            let due = self.lock().timers.first().is_some_and(|(at, _)| *at <= self.now_ms());
+            if due {
+                self.settle_due();
+            }
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+}
