@@ -355,8 +355,9 @@ impl Client {
         let mut host = &self.endpoints.base_url;
         for attempt in 1.. {
             let left = call.time_left.saturating_sub(started.elapsed());
-            // The first attempt leaves time for a second one.
-            let share = if attempt < ATTEMPTS_MAX { left.mul_f64(0.6) } else { left };
+            // The first attempt leaves time for a second one, where one may follow a silence.
+            let may_follow = attempt < ATTEMPTS_MAX && question.again == Again::Yes;
+            let share = if may_follow { left.mul_f64(0.6) } else { left };
             let asked = match timeout(share, self.attempt(call, question, host)).await {
                 Ok(asked) => asked,
                 Err(_) => Err(CallError::Unknown(UnknownCause::Timeout)),

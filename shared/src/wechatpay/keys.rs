@@ -11,9 +11,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rsa::traits::PublicKeyParts;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use sha1::Sha1;
+use zeroize::Zeroizing;
 
 /// The smallest modulus WeChat Pay's keys and the merchant's may have, in bits.
 const MODULUS_BITS: usize = 2048;
@@ -33,6 +35,9 @@ pub enum KeyError {
     /// The id of a public key is not of its shape.
     #[error("the public key's id {0:?} is neither PUB_KEY_ID_… nor a hexadecimal serial number")]
     PublicKeyId(String),
+    /// Two public keys under one id: which of them a message means could not be told.
+    #[error("the public key's id {0} is given twice")]
+    PublicKeyTwice(String),
     /// Not PEM of an RSA public key.
     #[error("the public key {0} is not PEM of an RSA key of at least {MODULUS_BITS} bits")]
     NotPublicPem(String),
@@ -137,7 +142,14 @@ impl PlatformKeys {
         if entries.is_empty() {
             return Err(KeyError::None);
         }
-        let keys = entries.iter().map(|(id, pem)| platform_key(id, pem)).collect::<Result<_, _>>()?;
+        let mut keys: Vec<PlatformKey> = Vec::with_capacity(entries.len());
+        for (id, pem) in entries {
+            let key = platform_key(id, pem)?;
+            if keys.iter().any(|known| known.id.eq_ignore_ascii_case(&key.id)) {
+                return Err(KeyError::PublicKeyTwice(key.id));
+            }
+            keys.push(key);
+        }
         Ok(Self { keys })
     }
 
@@ -179,6 +191,9 @@ fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
         .map_err(|_| unreadable())?;
     let encrypting =
         rsa::PublicKey::from_public_key_der(spki.as_ref()).map_err(|_| unreadable())?;
+    if encrypting.size() * 8 < MODULUS_BITS {
+        return Err(unreadable());
+    }
     Ok(PlatformKey { id: id.to_owned(), verifying, encrypting })
 }
 
@@ -186,9 +201,9 @@ fn is_hex_serial(serial: &str) -> bool {
     (1..=64).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The APIv3 keys that open what WeChat Pay seals, the current one first.
+/// The APIv3 keys that open what WeChat Pay seals, the current one first; overwritten when dropped.
 pub struct Apiv3Keys {
-    keys: Vec<[u8; 32]>,
+    keys: Vec<Zeroizing<[u8; 32]>>,
 }
 
 impl fmt::Debug for Apiv3Keys {
@@ -208,12 +223,16 @@ impl Apiv3Keys {
         }
         let keys = keys
             .iter()
-            .map(|key| <[u8; 32]>::try_from(key.as_bytes()).map_err(|_| KeyError::Apiv3Length(key.len())))
+            .map(|key| {
+                <[u8; 32]>::try_from(key.as_bytes())
+                    .map(Zeroizing::new)
+                    .map_err(|_| KeyError::Apiv3Length(key.len()))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { keys })
     }
 
-    pub(super) fn keys(&self) -> &[[u8; 32]] {
-        &self.keys
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.keys.iter().map(|key| &**key)
     }
 }

@@ -9,7 +9,7 @@ use super::Signed;
 use super::keys::Apiv3Keys;
 use super::seal::{KeySlot, OpenError, SealedResource, open};
 use super::verify::Verified;
-use super::wire::{self, RefundAnswer, TransactionAnswer, Unreadable};
+use super::wire::{self, NO_AMOUNT, RefundAnswer, TransactionAnswer, Unreadable};
 use crate::domain::{OrderReport, RefundReport};
 
 /// How long a notice's id may be, in characters; WeChat Pay's have at most 36.
@@ -22,8 +22,9 @@ const EVENT_TYPE_MAX: usize = 64;
 struct Envelope {
     id: String,
     event_type: String,
-    resource_type: String,
-    resource: SealedResource,
+    // Only the events read here have to carry a resource; of others too little is known.
+    resource_type: Option<String>,
+    resource: Option<SealedResource>,
 }
 
 /// What a notice says.
@@ -105,7 +106,7 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
     if envelope.id.is_empty() || envelope.id.len() > ID_MAX || !envelope.id.bytes().all(legal) {
         return Err(NoticeError::Envelope);
     }
-    if envelope.resource_type != "encrypt-resource" || envelope.event_type.len() > EVENT_TYPE_MAX {
+    if envelope.event_type.len() > EVENT_TYPE_MAX {
         return Err(NoticeError::Envelope);
     }
     let id = envelope.id;
@@ -120,7 +121,13 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             return Ok(ReadNotice { id, notice, key_slot: None });
         }
     };
-    let (text, slot) = open(keys, &envelope.resource)
+    let Some(resource) = envelope
+        .resource
+        .filter(|_| envelope.resource_type.as_deref() == Some("encrypt-resource"))
+    else {
+        return Err(NoticeError::Envelope);
+    };
+    let (text, slot) = open(keys, &resource)
         .map_err(|cause| NoticeError::Undecryptable { id: id.clone(), cause })?;
     let content = |cause| NoticeError::Content { id: id.clone(), cause };
     let contradiction = |what| NoticeError::Contradiction { id: id.clone(), what };
@@ -133,7 +140,11 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             return Err(contradiction("it is about a partner's order"));
         }
         if answer.trade_state() == status {
-            Notice::Payment(Signed(answer.report().map_err(content)?))
+            match answer.report() {
+                Ok(report) => Notice::Payment(Signed(report)),
+                Err(NO_AMOUNT) => return Err(contradiction("amount.total is no order's amount")),
+                Err(cause) => return Err(content(cause)),
+            }
         } else {
             // No edge leads from it; the evidence is for a person.
             Notice::Unhandled { event_type: envelope.event_type }

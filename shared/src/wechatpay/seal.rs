@@ -74,7 +74,7 @@ pub fn open(keys: &Apiv3Keys, resource: &SealedResource) -> Result<(Vec<u8>, Key
     if associated_data.len() > ASSOCIATED_DATA_MAX || sealed.len() < 16 {
         return Err(OpenError::Shape);
     }
-    for (index, key) in keys.keys().iter().enumerate() {
+    for (index, key) in keys.keys().enumerate() {
         let payload = Payload { msg: &sealed, aad: associated_data };
         if let Ok(text) = Aes256Gcm::new(key.into()).decrypt(&Nonce::from(nonce), payload) {
             return Ok((text, if index == 0 { KeySlot::Current } else { KeySlot::Other }));

@@ -215,18 +215,23 @@ struct AmountAnswer {
 #[error("{0} cannot be read")]
 pub struct Unreadable(pub &'static str);
 
+/// A total that is a number and no amount of an order's: zero, negative or beyond every bound.
+pub(super) const NO_AMOUNT: Unreadable = Unreadable("amount.total");
+
 impl From<Unreadable> for CallError {
     fn from(unreadable: Unreadable) -> Self {
         Self::unexpected(unreadable.0)
     }
 }
 
-/// Reads a JSON object; anything else that serde would take for one is refused.
+/// Reads a JSON object in UTF-8; anything else that serde would take for one is refused, and so are
+/// stray bytes inside fields that are skipped.
 pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
     if bytes.first() != Some(&b'{') {
         return Err(Unreadable("the body"));
     }
-    serde_json::from_slice(bytes).map_err(|_| Unreadable("the body"))
+    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable("the body"))?;
+    serde_json::from_str(text).map_err(|_| Unreadable("the body"))
 }
 
 fn present(text: Option<String>) -> Option<String> {
@@ -263,7 +268,7 @@ impl TransactionAnswer {
             order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
             mchid: present(self.mchid),
             appid: present(self.appid),
-            total: amount.total.map(Fen::new).transpose().map_err(|_| Unreadable("amount.total"))?,
+            total: amount.total.map(Fen::new).transpose().map_err(|_| NO_AMOUNT)?,
             // Unpaid orders name the payer's currency only.
             currency: present(amount.currency),
             state,
