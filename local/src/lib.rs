@@ -1,1 +1,14 @@
-//! The whole bundle on one machine.
+//! The whole bundle on one machine: table, secrets, simulator, gateway and functions, from
+//! `template.yaml` and without an account.
+//!
+//! Nothing in the functions knows that it runs here: they get the template's environment, real API
+//! Gateway events and AWS endpoints, and only the addresses differ.
+
+pub mod aws;
+pub mod demo;
+pub mod functions;
+pub mod gateway;
+pub mod stack;
+pub mod template;
+
+pub use stack::{Options, Stack, StartError};

@@ -1,0 +1,276 @@
+//! AWS on this machine: one loopback address that speaks DynamoDB's and Secrets Manager's protocols.
+//!
+//! Functions reach it through the real SDKs. Each has an access key of its own, and what the
+//! template does not allow it is refused here as IAM would: a permission that is missing shows on
+//! the developer's machine, not after the deployment. The table is dynoxide, on disk.
+
+mod access;
+pub mod secrets;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use access::{Access, OPERATOR, access_key_of};
+pub use secrets::Secrets;
+
+use crate::template::{Permission, Template, physical};
+
+/// A call on its way to the table or the secrets.
+#[derive(Clone, Debug)]
+pub struct AwsCall {
+    /// Who calls: a function's logical id, or [`OPERATOR`].
+    pub caller: String,
+    /// The operation, such as `TransactWriteItems`.
+    pub operation: String,
+    /// The request.
+    pub request: Value,
+}
+
+/// What may be made to happen to a call, for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 500 before anything is done.
+    Fail,
+    /// Done, and then the connection breaks.
+    LoseAnswer,
+    /// `ProvisionedThroughputExceededException` before anything is done.
+    Throttle,
+    /// A transaction that met another one, before anything is done.
+    Conflict,
+}
+
+/// Chooses a fault for a call.
+pub type FaultHook = Arc<dyn Fn(&AwsCall) -> Option<Fault> + Send + Sync>;
+
+/// The endpoint, running.
+pub struct Aws {
+    /// Its address, for `AWS_ENDPOINT_URL`.
+    pub url: String,
+    /// The table's engine.
+    pub table: dynoxide::Database,
+    inner: Arc<Inner>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct Inner {
+    access: Access,
+    secrets: Secrets,
+    used: Mutex<BTreeSet<(String, Permission)>>,
+    fault: Mutex<Option<FaultHook>>,
+    table_url: String,
+    http: reqwest::Client,
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Aws").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Aws {
+    /// Starts the endpoint with its data in `folder`.
+    ///
+    /// # Errors
+    /// Says in a sentence what could not be opened.
+    pub async fn start(
+        folder: &Path,
+        template: &Template,
+        http: reqwest::Client,
+    ) -> Result<Self, String> {
+        let file = folder.join("table.sqlite");
+        let table = dynoxide::Database::new(&file.to_string_lossy())
+            .map_err(|error| format!("the table {} cannot be opened: {error}", file.display()))?;
+        create_table(&table, &template.table)?;
+        let secrets = Secrets::open(folder.join("secrets.json"))?;
+        let listen = async || {
+            TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("no port is free: {error}"))
+        };
+        let address = |listener: &TcpListener| {
+            listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| error.to_string())
+        };
+        let (inside, outside) = (listen().await?, listen().await?);
+        let (table_url, url) = (address(&inside)?, address(&outside)?);
+        let inner = Arc::new(Inner {
+            access: Access::new(template),
+            secrets,
+            used: Mutex::new(BTreeSet::new()),
+            fault: Mutex::new(None),
+            table_url,
+            http,
+        });
+        let router = Router::new().fallback(call).with_state(Arc::clone(&inner));
+        let tasks = vec![
+            tokio::spawn(dynoxide::server::serve_on(inside, table.clone())),
+            tokio::spawn(async move {
+                // It ends only with the process or when the stack is stopped.
+                let _ = axum::serve(outside, router).await;
+            }),
+        ];
+        Ok(Self { url, table, inner, tasks })
+    }
+
+    /// The secrets.
+    pub fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
+    }
+
+    /// What functions did so far: who, and which action on which resource.
+    pub fn used(&self) -> BTreeSet<(String, Permission)> {
+        locked(&self.inner.used).clone()
+    }
+
+    /// Lets `hook` choose faults from now on; `None` ends it.
+    pub fn set_fault(&self, hook: Option<FaultHook>) {
+        *locked(&self.inner.fault) = hook;
+    }
+
+    /// Stops answering.
+    pub fn stop(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is behind these locks is whole after every statement, also where a thread died.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(), String> {
+    let name = physical("Table");
+    let known = database.get_table_metadata(&name).map_err(|error| error.to_string())?;
+    if known.is_some() {
+        return Ok(());
+    }
+    let mut request = json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST"});
+    // What the emulator has no use for (backups, encryption, alarms) stays the template's.
+    for part in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"] {
+        request[part] = properties[part].clone();
+    }
+    request["StreamSpecification"] = json!({
+        "StreamEnabled": true,
+        "StreamViewType": properties["StreamSpecification"]["StreamViewType"],
+    });
+    let request = serde_json::from_value(request)
+        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
+    database
+        .create_table(request)
+        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
+    Ok(())
+}
+
+async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (service, operation) = target.split_once('.').unwrap_or(("", ""));
+    let Ok(request) = serde_json::from_slice::<Value>(&body) else {
+        return refusal("SerializationException", "the request is not JSON");
+    };
+    let caller = inner.access.caller(&headers);
+    let needed = match service {
+        "DynamoDB_20120810" => access::table_permissions(operation, &request),
+        "secretsmanager" => access::secret_permissions(operation, &request),
+        _ => return refusal("UnknownOperationException", "only DynamoDB and Secrets Manager are here"),
+    };
+    if let Err(denied) = inner.access.check(&caller, &needed) {
+        return refusal(
+            "AccessDeniedException",
+            &format!("{caller} is not authorized to perform: {} on {}", denied.action, denied.resource),
+        );
+    }
+    if caller != OPERATOR {
+        let mut used = locked(&inner.used);
+        used.extend(needed.into_iter().map(|permission| (caller.clone(), permission)));
+    }
+    let asked = AwsCall { caller, operation: operation.to_owned(), request };
+    let hook = locked(&inner.fault).clone();
+    match hook.and_then(|hook| hook(&asked)) {
+        Some(Fault::Fail) => return failure("InternalServerError"),
+        Some(Fault::Throttle) => {
+            return refusal("ProvisionedThroughputExceededException", "throttled on purpose");
+        }
+        Some(Fault::Conflict) => return conflict(&asked.request),
+        Some(Fault::LoseAnswer) => {
+            inner.answer(service, &asked, &headers, body).await;
+            // A body that breaks before its end: the caller cannot know what became of the call.
+            let broken = futures_util::stream::once(async {
+                Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into())
+            });
+            return Body::from_stream(broken).into_response();
+        }
+        None => {}
+    }
+    inner.answer(service, &asked, &headers, body).await
+}
+
+impl Inner {
+    async fn answer(&self, service: &str, call: &AwsCall, headers: &HeaderMap, body: Bytes) -> Response {
+        if service == "secretsmanager" {
+            return match self.secrets.call(&call.operation, &call.request) {
+                Ok(answer) => (StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/x-amz-json-1.1")], answer.to_string()).into_response(),
+                Err((code, message)) => refusal(code, &message),
+            };
+        }
+        let mut forwarded = self.http.post(&self.table_url).body(body);
+        for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
+            if let Some(value) = headers.get(name) {
+                forwarded = forwarded.header(name, value);
+            }
+        }
+        let Ok(answer) = forwarded.send().await else { return failure("InternalServerError") };
+        let status = answer.status();
+        let mut passed = HeaderMap::new();
+        for name in ["content-type", "x-amz-crc32", "x-amzn-requestid"] {
+            if let (Some(value), Ok(name)) = (answer.headers().get(name), HeaderName::try_from(name)) {
+                passed.insert(name, value.clone());
+            }
+        }
+        match answer.bytes().await {
+            Ok(bytes) => (status, passed, bytes).into_response(),
+            Err(_) => failure("InternalServerError"),
+        }
+    }
+}
+
+fn refusal(code: &str, message: &str) -> Response {
+    error_answer(StatusCode::BAD_REQUEST, &json!({"__type": code, "message": message}))
+}
+
+fn failure(code: &str) -> Response {
+    error_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"__type": code, "message": "failed on purpose"}))
+}
+
+fn conflict(request: &Value) -> Response {
+    let writes = request["TransactItems"].as_array().map_or(1, Vec::len);
+    let mut reasons = vec![json!({"Code": "TransactionConflict", "Message": "on purpose"})];
+    reasons.resize(writes.max(1), json!({"Code": "None"}));
+    error_answer(
+        StatusCode::BAD_REQUEST,
+        &json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "Transaction cancelled [TransactionConflict]",
+            "CancellationReasons": reasons,
+        }),
+    )
+}
+
+fn error_answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(axum::http::header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+}

@@ -1,0 +1,65 @@
+//! The functions, linked in: by the name of their binary, as the template names them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use shared::api::{HttpFunction, ScheduledFunction};
+use shared::config::Vars;
+use shared::platform::Platform;
+
+/// An invocation under way.
+pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
+
+/// A function: an event and its context in, an answer or a function error out.
+pub type Invoke = Arc<dyn Fn(Value, Context) -> Invocation + Send + Sync>;
+
+/// Builds the function whose binary has this name.
+///
+/// # Errors
+/// There is none of that name, or its environment is incomplete.
+pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
+    match binary {
+        login::Login::NAME => http::<login::Login>(vars, platform),
+        create_order::CreateOrder::NAME => http::<create_order::CreateOrder>(vars, platform),
+        notify_callback::NotifyCallback::NAME => http::<notify_callback::NotifyCallback>(vars, platform),
+        query::Query::NAME => http::<query::Query>(vars, platform),
+        close_order::CloseOrder::NAME => http::<close_order::CloseOrder>(vars, platform),
+        refund::Refund::NAME => http::<refund::Refund>(vars, platform),
+        <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, platform),
+        other => Err(format!("template.yaml names a binary {other:?}, which is no function of this bundle")),
+    }
+}
+
+fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
+    let function = Arc::new(F::from_vars(vars, platform).map_err(|error| error.to_string())?);
+    Ok(Arc::new(move |event, context| {
+        let function = Arc::clone(&function);
+        Box::pin(async move {
+            let request: LambdaRequest =
+                serde_json::from_value(event).map_err(|error| format!("the event cannot be read: {error}"))?;
+            let service = lambda_http::service_fn(move |request| {
+                let function = Arc::clone(&function);
+                async move { Ok::<_, std::convert::Infallible>(function.handle(request).await) }
+            });
+            let mut adapter = lambda_http::Adapter::from(service);
+            let answer = lambda_http::Service::call(&mut adapter, LambdaEvent::new(request, context))
+                .await
+                .map_err(|error| error.to_string())?;
+            serde_json::to_value(answer).map_err(|error| error.to_string())
+        })
+    }))
+}
+
+fn scheduled<F: ScheduledFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
+    let function = Arc::new(F::from_vars(vars, platform).map_err(|error| error.to_string())?);
+    Ok(Arc::new(move |event, context| {
+        let function = Arc::clone(&function);
+        Box::pin(async move {
+            function.handle(LambdaEvent::new(event, context)).await.map_err(|error| error.to_string())
+        })
+    }))
+}

@@ -1,0 +1,476 @@
+//! The stack: everything started in order, one data folder, one lock.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::clock::Clock;
+use shared::config::Vars;
+use shared::platform::{Platform, random, random_token};
+use shared::telemetry::Log;
+use simulator::{BusinessClock, Mode, Simulator};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::aws::{Aws, access_key_of, secrets};
+use crate::functions;
+use crate::gateway::{Gateway, InvokeError, Linked};
+use crate::template::{Template, arn};
+
+/// The gateway's port, unless another is asked for.
+pub const PORT: u16 = 3000;
+/// The simulator's port, unless another is asked for.
+pub const SIMULATOR_PORT: u16 = 8081;
+/// The control port, unless another is asked for.
+pub const CONTROL_PORT: u16 = 8082;
+
+/// The template as it was when this binary was built, for use outside a checkout.
+const BUILT_IN_TEMPLATE: &str = include_str!("../../template.yaml");
+const CATALOGUE: &str = include_str!("../catalogue.json");
+const CONSOLE: &str = include_str!("console.html");
+
+/// How a stack is started.
+#[derive(Clone)]
+pub struct Options {
+    /// The folder that keeps everything.
+    pub data_dir: PathBuf,
+    /// The gateway's port; `None` takes [`PORT`], or a free one where that is taken.
+    pub port: Option<u16>,
+    /// The simulator's port, likewise.
+    pub simulator_port: Option<u16>,
+    /// The control port, likewise.
+    pub control_port: Option<u16>,
+    /// Which keys WeChat Pay signs with.
+    pub mode: Mode,
+    /// Chooses the simulator's behaviour.
+    pub seed: u64,
+    /// How hostile the simulator is, 0 to 1.
+    pub hostility: f64,
+    /// How many times faster business schedules run.
+    pub speed: f64,
+    /// Whether the schedules run by themselves.
+    pub schedules: bool,
+    /// A data folder of the simulator's whose keys are used again; making keys takes a moment.
+    pub keys_from: Option<PathBuf>,
+    /// Where the functions' log lines go; `None` is `log.jsonl` in the data folder.
+    pub log: Option<Log>,
+    /// Values for the template's parameters, over what the stack sets.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// A stack in this folder with everything else as by default.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            port: None,
+            simulator_port: None,
+            control_port: None,
+            mode: Mode::PublicKey,
+            seed: 1,
+            hostility: 0.0,
+            speed: 60.0,
+            schedules: true,
+            keys_from: None,
+            log: None,
+            parameters: BTreeMap::new(),
+        }
+    }
+}
+
+/// Why a stack did not start, in one sentence.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<String> for StartError {
+    fn from(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
+
+/// A running stack. Dropping it stops it; what it kept is in its folder.
+pub struct Stack {
+    /// The API's address.
+    pub api_url: String,
+    /// The merchant's API key.
+    pub merchant_api_key: String,
+    /// WeChat Pay.
+    pub simulator: Simulator,
+    /// The table and the secrets.
+    pub aws: Aws,
+    /// The folder.
+    pub data_dir: PathBuf,
+    /// What the template allows and declares.
+    pub template: Template,
+    gateway: Arc<Gateway>,
+    clock: Clock,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Stack").field("api_url", &self.api_url).finish_non_exhaustive()
+    }
+}
+
+impl Stack {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// Says in one sentence what stands in the way.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let folder = options.data_dir.clone();
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| StartError(format!("the folder {} cannot be made: {error}", folder.display())))?;
+        let lock = lock(&folder)?;
+        let listener = listen("--port", options.port, PORT).await?;
+        let address = listener.local_addr().map_err(|error| StartError(error.to_string()))?;
+        let api_url = format!("http://{address}");
+
+        let business = Arc::new(OnceLock::new());
+        let simulator = start_simulator(&options, &business).await?;
+        // It was not set before: nothing but this line has it.
+        let _ = business.set(simulator.business_clock());
+        let clock = offset_clock(simulator.business_clock());
+
+        let text = template_text()?;
+        let template = Template::parse(&text, &parameters(&options, &api_url, &simulator))
+            .map_err(|error| StartError(error.to_string()))?;
+        let log = match &options.log {
+            Some(log) => log.clone(),
+            None => file_log(&folder)?,
+        };
+        let platform = Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+        let aws = Aws::start(&folder, &template, platform.http.clone()).await?;
+        let merchant_api_key = merchant_api_key(&folder);
+        put_secrets(&aws, &folder, &simulator, &merchant_api_key)?;
+        put_catalogue(&aws)?;
+
+        let linked = link(&template, &aws, &platform)?;
+        let console = CONSOLE
+            .replace("{{api_url}}", &api_url)
+            .replace("{{simulator_url}}", simulator.base_url())
+            .replace("{{control_url}}", simulator.control_url());
+        let gateway = Arc::new(Gateway::new(
+            &template.functions,
+            linked,
+            clock.clone(),
+            address.to_string(),
+            console,
+        ));
+        let router = Arc::clone(&gateway).router();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let mut tasks = vec![tokio::spawn(async move {
+            // It ends only with the process or when the stack is stopped.
+            let _ = axum::serve(listener, service).await;
+        })];
+        if options.schedules {
+            let every = Duration::from_secs_f64((60.0 / options.speed).max(0.5));
+            for (id, function) in &template.functions {
+                if function.scheduled {
+                    tasks.push(tokio::spawn(schedule(Arc::clone(&gateway), id.clone(), every)));
+                }
+            }
+        }
+        let stack = Self {
+            api_url,
+            merchant_api_key,
+            simulator,
+            aws,
+            data_dir: folder,
+            template,
+            gateway,
+            clock,
+            tasks,
+            _lock: lock,
+        };
+        let described = serde_json::to_vec_pretty(&stack.described()).map_err(|error| error.to_string())?;
+        secrets::replace(&stack.data_dir.join("local.json"), &described)?;
+        Ok(stack)
+    }
+
+    /// What `local.json` says.
+    pub fn described(&self) -> Value {
+        let merchant = self.simulator.merchant();
+        json!({
+            "api_url": self.api_url,
+            "console_url": format!("{}/console", self.api_url),
+            "simulator_url": self.simulator.base_url(),
+            "control_url": self.simulator.control_url(),
+            "merchant_api_key": self.merchant_api_key,
+            "mchid": merchant.mchid,
+            "appid": merchant.appid,
+        })
+    }
+
+    /// The two readings of time that the functions have.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Invokes a function by its logical id, with an event as AWS would send it.
+    ///
+    /// # Errors
+    /// The function failed or took too long.
+    pub async fn invoke(&self, id: &str, event: Value) -> Result<Value, InvokeError> {
+        self.gateway.invoke(id, event).await
+    }
+
+    /// Runs the sweep once, now.
+    ///
+    /// # Errors
+    /// The sweep failed.
+    pub async fn sweep_now(&self) -> Result<Value, InvokeError> {
+        self.invoke("SweepFunction", schedule_event()).await
+    }
+
+    /// Stops everything; the folder can be started from again.
+    pub async fn stop(mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+        self.aws.stop();
+        let Self { simulator, .. } = self;
+        simulator.stop().await;
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|error| {
+        StartError(format!("the folder {} cannot be written to: {error}", folder.display()))
+    })?;
+    file.try_lock().map_err(|_| {
+        StartError(format!("another wxpay runs in {}: stop it, or give --data-dir another folder", folder.display()))
+    })?;
+    Ok(file)
+}
+
+async fn listen(option: &str, wanted: Option<u16>, usual: u16) -> Result<TcpListener, StartError> {
+    let first = wanted.unwrap_or(usual);
+    match TcpListener::bind(("127.0.0.1", first)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if wanted.is_some() => {
+            Err(StartError(format!("the port {first} ({option}) cannot be used: {error}")))
+        }
+        Err(_) => TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|error| StartError(format!("no port is free: {error}"))),
+    }
+}
+
+/// The port asked for, or the usual one while it is free, or 0 for any.
+async fn port_or_free(wanted: Option<u16>, usual: u16) -> u16 {
+    match wanted {
+        Some(port) => port,
+        None => match TcpListener::bind(("127.0.0.1", usual)).await {
+            Ok(_) => usual,
+            Err(_) => 0,
+        },
+    }
+}
+
+async fn start_simulator(
+    options: &Options,
+    business: &Arc<OnceLock<BusinessClock>>,
+) -> Result<Simulator, StartError> {
+    let mut config = simulator::Config::new(options.data_dir.join("simulator"));
+    config.port = port_or_free(options.simulator_port, SIMULATOR_PORT).await;
+    config.control_port = port_or_free(options.control_port, CONTROL_PORT).await;
+    config.mode = options.mode;
+    config.seed = options.seed;
+    config.hostility = options.hostility;
+    config.speed = options.speed;
+    config.keys_from.clone_from(&options.keys_from);
+    config.control_routes =
+        Router::new().route("/_local/clock", post(move_clock)).with_state(Arc::clone(business));
+    Simulator::start(config).await.map_err(|error| StartError(error.to_string()))
+}
+
+async fn move_clock(
+    State(business): State<Arc<OnceLock<BusinessClock>>>,
+    body: axum::body::Bytes,
+) -> (StatusCode, axum::Json<Value>) {
+    let seconds = serde_json::from_slice::<Value>(&body).ok().and_then(|body| body["advance_s"].as_i64());
+    let (Some(seconds @ 0..), Some(business)) = (seconds, business.get()) else {
+        let told = json!({"message": "send {\"advance_s\": seconds}, not below 0"});
+        return (StatusCode::BAD_REQUEST, axum::Json(told));
+    };
+    business.advance(seconds);
+    (StatusCode::OK, axum::Json(json!({"offset_s": business.offset_seconds()})))
+}
+
+fn offset_clock(business: BusinessClock) -> Clock {
+    Clock::offset_by(Arc::new(move || business.offset_seconds()))
+}
+
+fn template_text() -> Result<String, StartError> {
+    let start = std::env::current_dir().map_err(|error| StartError(error.to_string()))?;
+    let found = start.ancestors().map(|folder| folder.join("template.yaml")).find(|file| file.is_file());
+    match found {
+        Some(file) => std::fs::read_to_string(&file)
+            .map_err(|error| StartError(format!("{} cannot be read: {error}", file.display()))),
+        None => Ok(BUILT_IN_TEMPLATE.to_owned()),
+    }
+}
+
+fn parameters(options: &Options, api_url: &str, simulator: &Simulator) -> BTreeMap<String, String> {
+    let (base, backup) = (simulator.base_url(), simulator.backup_url());
+    let host = |url: &str| url.trim_start_matches("http://").to_owned();
+    let merchant = simulator.merchant();
+    // WeChat Pay's minute between two refunds of an order, at the stack's speed.
+    let interval = (60.0 / options.speed).ceil().clamp(1.0, 60.0);
+    let mut parameters = BTreeMap::from([
+        ("Mchid".to_owned(), merchant.mchid.clone()),
+        ("Appid".to_owned(), merchant.appid.clone()),
+        ("PublicBaseUrl".to_owned(), api_url.to_owned()),
+        ("WechatpayBaseUrl".to_owned(), base.to_owned()),
+        ("WechatpayBackupUrl".to_owned(), backup.to_owned()),
+        ("WechatApiBaseUrl".to_owned(), base.to_owned()),
+        ("WechatpayTrustedHosts".to_owned(), format!("{},{}", host(base), host(backup))),
+        ("RefundIntervalSeconds".to_owned(), format!("{interval}")),
+    ]);
+    parameters.extend(options.parameters.clone());
+    parameters
+}
+
+/// The key of the last start, so that what uses it goes on working.
+fn merchant_api_key(folder: &Path) -> String {
+    std::fs::read(folder.join("local.json"))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .and_then(|described| described["merchant_api_key"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| format!("local-{}{}", random_token(), random_token()))
+}
+
+fn put_secrets(
+    aws: &Aws,
+    folder: &Path,
+    simulator: &Simulator,
+    merchant_api_key: &str,
+) -> Result<(), StartError> {
+    let files = folder.join("simulator");
+    let read = |name: &str| {
+        std::fs::read_to_string(files.join(name))
+            .map_err(|error| StartError(format!("{} cannot be read: {error}", files.join(name).display())))
+    };
+    let merchant = simulator.merchant();
+    let put = |id: &str, value: Value| -> Result<(), StartError> {
+        if aws.secrets().current(&arn(id)).is_none() {
+            aws.secrets().put(&arn(id), value.to_string())?;
+        }
+        Ok(())
+    };
+    put("SigningSecret", json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}))?;
+    put(
+        "WechatpaySecret",
+        json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?}),
+    )?;
+    put("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key}))?;
+    put("AppSecret", json!({"appid": merchant.appid, "app_secret": merchant.app_secret}))?;
+    let hash = Sha256::digest(merchant_api_key.as_bytes());
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    put(
+        "ApiSecret",
+        json!({
+            "token_key": STANDARD.encode(random::<32>()),
+            "number_key": STANDARD.encode(random::<32>()),
+            "merchant_key_hashes": [hash],
+        }),
+    )
+}
+
+fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
+    let articles: Vec<Value> = serde_json::from_str(CATALOGUE)
+        .map_err(|error| StartError(format!("catalogue.json cannot be read: {error}")))?;
+    for article in articles {
+        let request = json!({
+            "TableName": crate::template::physical("Table"),
+            "Item": {
+                "pk": {"S": format!("SKU#{}", article["sku"].as_str().unwrap_or_default())},
+                "sk": {"S": "SKU"},
+                "description": {"S": article["description"]},
+                "price_fen": {"N": article["price_fen"].to_string()},
+                "on_sale": {"BOOL": true},
+            },
+            // What was changed since the first start stays changed.
+            "ConditionExpression": "attribute_not_exists(pk)",
+        });
+        let request = serde_json::from_value(request).map_err(|error| StartError(error.to_string()))?;
+        match aws.table.put_item(request) {
+            Ok(_) => {}
+            Err(error) if error.to_string().contains("conditional") => {}
+            Err(error) => return Err(StartError(format!("the catalogue cannot be written: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+fn file_log(folder: &Path) -> Result<Log, StartError> {
+    let path = folder.join("log.jsonl");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|error| StartError(format!("{} cannot be written: {error}", path.display())))?;
+    Ok(Log::to(Arc::new(move |line| {
+        use std::io::Write;
+        // A full disk must not stop a payment, here as on AWS.
+        let _ = (&file).write_all(format!("{line}\n").as_bytes());
+    })))
+}
+
+fn link(template: &Template, aws: &Aws, platform: &Platform) -> Result<BTreeMap<String, Linked>, StartError> {
+    let mut linked = BTreeMap::new();
+    for (id, function) in &template.functions {
+        let mut variables = function.environment.clone();
+        for (name, value) in [
+            ("AWS_REGION", crate::template::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", access_key_of(id)),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("AWS_ENDPOINT_URL", aws.url.clone()),
+        ] {
+            variables.insert(name.to_owned(), value);
+        }
+        let invoke = functions::link(&function.binary, &Vars::from_map(variables), platform)
+            .map_err(|error| StartError(format!("{id} cannot be started: {error}")))?;
+        let timeout = Duration::from_secs(function.timeout_seconds);
+        linked.insert(id.clone(), Linked { id: id.clone(), invoke, timeout });
+    }
+    Ok(linked)
+}
+
+fn schedule_event() -> Value {
+    json!({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}})
+}
+
+async fn schedule(gateway: Arc<Gateway>, id: String, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        // A run that fails is told in its own log line; the next one goes on.
+        let _ = gateway.invoke(&id, schedule_event()).await;
+    }
+}
