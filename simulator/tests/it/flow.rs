@@ -1,0 +1,62 @@
+//! The happy path from order to refund, and what survives a restart.
+
+use serde_json::json;
+
+use crate::support::Bench;
+
+#[tokio::test]
+async fn an_order_is_paid_notified_refunded_and_notified_again() {
+    let bench = Bench::with(|config| config.speed = 100.0).await;
+    let public = bench.client.public_key();
+    let prepay_id = bench.order("ORDER-flow-1", 100).await;
+    assert_eq!(prepay_id.len(), 36);
+    let unpaid = bench.query("ORDER-flow-1").await;
+    assert_eq!(unpaid.json()["trade_state"], "NOTPAY");
+    assert!(bench.client.verifies(&unpaid, &public));
+    let row = bench.control("/_sim/orders/ORDER-flow-1/pay", json!({})).await;
+    assert_eq!(row["trade_state"], "SUCCESS");
+    let notices = bench.inbox.wait(1).await;
+    assert!(notices[0].verified_by(&public));
+    let payload = notices[0].payload(&bench.client.file.apiv3_key);
+    assert!(payload.contains("\"out_trade_no\":\"ORDER-flow-1\""), "{payload}");
+    let refund = bench.refund("ORDER-flow-1", "REFUND-1", 40, 100).await;
+    assert_eq!(refund.json()["status"], "PROCESSING", "{}", refund.text());
+    let notices = bench.inbox.wait(2).await;
+    assert!(notices[1].verified_by(&public));
+    let payload = notices[1].payload(&bench.client.file.apiv3_key);
+    assert!(payload.contains("\"refund_status\":\"SUCCESS\""), "{payload}");
+    assert_eq!(bench.query("ORDER-flow-1").await.json()["trade_state"], "REFUND");
+    bench.notice("ORDER-flow-1", |row| row["state"] == "delivered").await;
+    assert_eq!(bench.seen("/_sim/violations").await["items"], json!([]));
+    bench.simulator.stop().await;
+}
+
+#[tokio::test]
+async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
+    let first = Bench::new().await;
+    first.inbox.always(500, std::time::Duration::ZERO);
+    first.paid("ORDER-survive", 7).await;
+    first.inbox.wait(1).await;
+    first.notice("ORDER-survive", |row| row["attempts"].as_array().unwrap().len() == 1).await;
+    first.advance(3).await;
+    let (folder, inbox) = (first.folder.clone(), first.inbox.clone());
+    // Dropped, not stopped: nothing is written on the way out.
+    drop(first.simulator);
+    let second = loop {
+        let mut config = simulator::Config::new(folder.path());
+        config.seed = 2;
+        match simulator::Simulator::start(config).await {
+            Ok(simulator) => break simulator,
+            Err(simulator::StartError::InUse { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let client = crate::support::Client::from_folder(folder.path());
+    assert_eq!(second.business_clock().offset_seconds(), 3);
+    let bench = Bench { client, inbox, folder, simulator: second };
+    assert_eq!(bench.query("ORDER-survive").await.json()["trade_state"], "SUCCESS");
+    bench.inbox.always(204, std::time::Duration::ZERO);
+    bench.simulator.business_clock().advance(15);
+    bench.inbox.wait(2).await;
+    bench.notice("ORDER-survive", |row| row["state"] == "delivered").await;
+}
