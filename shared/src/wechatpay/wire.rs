@@ -44,12 +44,15 @@ pub fn beijing_day(at: Timestamp) -> String {
 }
 
 fn formatted(at: Timestamp, offset: UtcOffset) -> String {
-    // Only a year beyond 9999 cannot be written, and no clock here reaches it.
+    // What `moment` gives has a year of four digits, which can always be written.
     moment(at, offset).format(&Rfc3339).unwrap_or_default()
 }
 
+/// The moment in an offset, held within the years that four digits can write: the year 1970 to the
+/// day before the last of 9999, so that no offset leads out.
 fn moment(at: Timestamp, offset: UtcOffset) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(at.unix_seconds())
+    const LAST: i64 = 253_402_214_400;
+    OffsetDateTime::from_unix_timestamp(at.unix_seconds().clamp(0, LAST))
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
         .to_offset(offset)
 }

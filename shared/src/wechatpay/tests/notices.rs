@@ -1,0 +1,242 @@
+//! Notices: published ones, and the ways in which a signed one can still be wrong.
+
+use serde_json::{Value, json};
+
+use super::keys::seal;
+use super::{at, find, platform_keys, seconds, signed_headers, text, vector};
+use crate::domain::Timestamp;
+use crate::domain::report::{RefundStatus, TradeState};
+use crate::wechatpay::notification::{Notice, NoticeError, ReadNotice, read};
+use crate::wechatpay::seal::KeySlot;
+use crate::wechatpay::{Apiv3Keys, PlatformKeys, SignatureHeaders, verify};
+
+const KEY: &str = "AES256Key-32Characters1234567890";
+
+/// Signs the body as WeChat Pay and reads it.
+fn told(body: &[u8]) -> Result<ReadNotice, NoticeError> {
+    let now = Timestamp::from_unix_seconds(1_722_850_421);
+    let pairs = signed_headers(body, now);
+    let headers = SignatureHeaders::parse(|name| {
+        pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    });
+    let keys = platform_keys();
+    let verified = verify(&keys, &headers.unwrap(), body, now).unwrap();
+    read(verified, &Apiv3Keys::parse(&[KEY]).unwrap())
+}
+
+fn envelope(event_type: &str, content: &str) -> Value {
+    json!({
+        "id": "b62e271c-3389-58a0-8146-4a704966e8f1",
+        "create_time": "garbage",
+        "resource_type": "encrypt-resource",
+        "event_type": event_type,
+        "summary": "支付成功",
+        "resource": {
+            "original_type": "transaction",
+            "algorithm": "AEAD_AES_256_GCM",
+            "ciphertext": seal(KEY, "fG1l57vn9BCX", "transaction", content.as_bytes()),
+            "associated_data": "transaction",
+            "nonce": "fG1l57vn9BCX",
+        },
+    })
+}
+
+fn told_of(event_type: &str, content: &Value) -> Result<Notice, NoticeError> {
+    told(envelope(event_type, &content.to_string()).to_string().as_bytes()).map(|read| read.notice)
+}
+
+fn payment() -> Value {
+    serde_json::from_str(at(&vector("notify/transaction_success.json"), "plaintext")).unwrap()
+}
+
+fn refund() -> Value {
+    serde_json::from_str(at(&vector("notify/refund_success.json"), "plaintext")).unwrap()
+}
+
+fn with(mut content: Value, name: &str, value: Value) -> Value {
+    match name.split_once('.') {
+        Some((outer, inner)) => content[outer][inner] = value,
+        None => content[name] = value,
+    }
+    content
+}
+
+fn without(mut content: Value, name: &str) -> Value {
+    content.as_object_mut().unwrap().remove(name);
+    content
+}
+
+fn published(name: &str) -> ReadNotice {
+    let case = vector(&format!("notify/{name}.json"));
+    let member = |header: &str| {
+        let headers = case["headers"].as_object().unwrap();
+        let pairs: Vec<(&str, &str)> =
+            headers.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
+        find(&pairs, header)
+    };
+    let headers = SignatureHeaders::parse(member).unwrap();
+    let pem = text(at(&case, "public_key_file"));
+    let keys = PlatformKeys::parse(&[(member("wechatpay-serial").unwrap(), &pem)]).unwrap();
+    let now = seconds(member("wechatpay-timestamp").unwrap());
+    let verified = verify(&keys, &headers, at(&case, "body").as_bytes(), now).unwrap();
+    read(verified, &Apiv3Keys::parse(&[at(&case, "api_v3_key")]).unwrap()).unwrap()
+}
+
+#[test]
+fn published_notices_are_read() {
+    let paid = published("transaction_success");
+    assert_eq!(paid.id, "b62e271c-3389-58a0-8146-4a704966e8f1");
+    assert_eq!(paid.key_slot, Some(KeySlot::Current));
+    let Notice::Payment(report) = paid.notice else { panic!("a payment") };
+    let report = report.into_inner();
+    assert_eq!(report.order_id.as_str(), "S20210128170702357723");
+    assert_eq!(report.mchid.as_deref(), Some("1601959334"));
+    assert_eq!(report.total.map(crate::domain::Fen::get), Some(1));
+    let TradeState::Paid(paid) = report.state else { panic!("paid") };
+    assert_eq!(paid.transaction_id.as_str(), "4200000925202101284997714292");
+    assert_eq!(paid.success_time, Some(Timestamp::from_unix_seconds(1_611_824_831)));
+
+    let Notice::Refund(report) = published("refund_success").notice else { panic!("a refund") };
+    let report = report.into_inner();
+    assert_eq!(report.refund_id.as_str(), "S20210201151309277501");
+    assert_eq!(report.order_id.as_str(), "S20210128170702357723");
+    let at = Some(Timestamp::from_unix_seconds(1_612_163_593));
+    assert_eq!(report.status, RefundStatus::Success { at });
+}
+
+#[test]
+fn an_envelope_that_cannot_be_read_is_told_as_one() {
+    let good = envelope("TRANSACTION.SUCCESS", &payment().to_string());
+    assert!(told(good.to_string().as_bytes()).is_ok());
+    let broken = [
+        String::new(),
+        "null".to_owned(),
+        format!("[{good}]"),
+        format!("\u{feff}{good}"),
+        format!("{good}x"),
+        good.to_string()[..100].to_owned(),
+        without(good.clone(), "event_type").to_string(),
+        without(good.clone(), "resource").to_string(),
+        without(good.clone(), "id").to_string(),
+        with(good.clone(), "id", json!("")).to_string(),
+        with(good.clone(), "id", json!("a#b")).to_string(),
+        with(good.clone(), "id", json!("a".repeat(65))).to_string(),
+        with(good.clone(), "resource_type", json!("plain-resource")).to_string(),
+        good.to_string().replacen('{', r#"{"event_type":"TRANSACTION.SUCCESS","#, 1),
+    ];
+    for body in broken {
+        assert_eq!(told(body.as_bytes()), Err(NoticeError::Envelope), "{body}");
+    }
+    assert_eq!(told(b"{\"id\":\"a\",\"event_type\":\"\xff\"}"), Err(NoticeError::Envelope));
+}
+
+#[test]
+fn an_event_of_another_kind_is_set_aside_unopened() {
+    for event_type in
+        ["", "transaction.success", "TRANSACTION.SUCCESS ", "TRANSACTION.PAYERROR", "SECURITY_ECHO.SUCCESS"]
+    {
+        for body in [
+            envelope(event_type, "not even JSON"),
+            json!({"id": "a", "event_type": event_type, "resource_type": "tomorrow"}),
+        ] {
+            let read = told(body.to_string().as_bytes()).unwrap();
+            assert_eq!(read.notice, Notice::Unhandled { event_type: event_type.to_owned() });
+            assert_eq!(read.key_slot, None);
+        }
+    }
+}
+
+#[test]
+fn what_no_key_opens_is_told_with_its_id() {
+    let good = envelope("TRANSACTION.SUCCESS", &payment().to_string());
+    let other = seal(&"b".repeat(32), "fG1l57vn9BCX", "transaction", b"{}");
+    for (name, value) in [
+        ("ciphertext", json!(other)),
+        ("ciphertext", json!("")),
+        ("ciphertext", json!("%%%")),
+        ("nonce", json!("short")),
+        ("nonce", json!("")),
+        ("algorithm", json!("AEAD_AES_128_GCM")),
+        ("algorithm", json!("AEAD_SM4_GCM")),
+        ("associated_data", json!("refund")),
+        ("associated_data", Value::Null),
+    ] {
+        let body = with(good.clone(), &format!("resource.{name}"), value).to_string();
+        let error = told(body.as_bytes()).unwrap_err();
+        assert!(matches!(error, NoticeError::Undecryptable { .. }), "{name}: {error}");
+        assert_eq!(error.notice_id(), Some("b62e271c-3389-58a0-8146-4a704966e8f1"));
+    }
+}
+
+#[test]
+fn a_payment_that_is_none_is_never_reported_as_one() {
+    let is_content = |error: &NoticeError| matches!(error, NoticeError::Content { .. });
+    let is_contradiction = |error: &NoticeError| matches!(error, NoticeError::Contradiction { .. });
+    let refused = |content: &Value| told_of("TRANSACTION.SUCCESS", content).unwrap_err();
+    for total in [json!(1.0), json!("100"), json!(true), json!({})] {
+        assert!(is_content(&refused(&with(payment(), "amount.total", total.clone()))), "{total}");
+    }
+    for total in [json!(0), json!(-1), json!(9_007_199_254_740_992_i64), json!(i64::MAX)] {
+        let error = refused(&with(payment(), "amount.total", total.clone()));
+        assert!(is_contradiction(&error), "{total}: {error}");
+    }
+    for id in [json!(""), json!("4".repeat(33)), Value::Null, json!("42\n00")] {
+        assert!(is_content(&refused(&with(payment(), "transaction_id", id.clone()))), "{id}");
+    }
+    assert!(is_content(&refused(&without(payment(), "transaction_id"))));
+    assert!(is_content(&refused(&without(payment(), "out_trade_no"))));
+    assert!(is_content(&refused(&json!([payment()]))));
+    let partners = with(without(payment(), "mchid"), "sp_mchid", json!("1900000109"));
+    assert!(is_contradiction(&refused(&with(partners, "sub_mchid", json!("1900000110")))));
+}
+
+#[test]
+fn a_payment_event_with_another_state_is_set_aside() {
+    for state in ["NOTPAY", "CLOSED", "REFUND", "TOMORROW", "success"] {
+        let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), "trade_state", json!(state)));
+        let set_aside = Notice::Unhandled { event_type: "TRANSACTION.SUCCESS".to_owned() };
+        assert_eq!(notice, Ok(set_aside), "{state}");
+    }
+    let combined = json!({"combine_out_trade_no": "C1", "sub_orders": [payment()]});
+    assert!(matches!(told_of("TRANSACTION.SUCCESS", &combined), Ok(Notice::Unhandled { .. })));
+}
+
+#[test]
+fn a_payments_harmless_oddities_are_read_over() {
+    for (name, value) in [
+        ("success_time", json!("yesterday")),
+        ("success_time", json!("1970-01-01T00:00:00Z")),
+        ("trade_type", json!("MICROPAY")),
+        ("attach", json!("<script>{}%s")),
+        ("payer.openid", json!("")),
+        ("tomorrow", json!({"deep": [[[[1]]]]})),
+        ("summary", json!("\u{202e}\u{0}")),
+    ] {
+        let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), name, value));
+        assert!(matches!(notice, Ok(Notice::Payment(_))), "{name}: {notice:?}");
+    }
+}
+
+#[test]
+fn a_refunds_event_and_status_must_agree() {
+    for (event, status) in
+        [("REFUND.SUCCESS", "SUCCESS"), ("REFUND.CLOSED", "CLOSED"), ("REFUND.ABNORMAL", "ABNORMAL")]
+    {
+        for told in ["SUCCESS", "CLOSED", "ABNORMAL", "PROCESSING", "TOMORROW"] {
+            let notice = told_of(event, &with(refund(), "refund_status", json!(told)));
+            match (told == status, told) {
+                (true, _) => assert!(matches!(notice, Ok(Notice::Refund(_))), "{event} {told}"),
+                (false, "TOMORROW") => {
+                    assert!(matches!(notice, Ok(Notice::Unhandled { .. })), "{event} {told}");
+                }
+                (false, _) => {
+                    assert!(matches!(notice, Err(NoticeError::Contradiction { .. })), "{event} {told}");
+                }
+            }
+        }
+    }
+    let partners = with(refund(), "sp_mchid", json!("1900000109"));
+    assert!(matches!(told_of("REFUND.SUCCESS", &partners), Err(NoticeError::Contradiction { .. })));
+    let payments = told_of("REFUND.SUCCESS", &payment());
+    assert!(matches!(payments, Err(NoticeError::Content { .. })), "{payments:?}");
+}
