@@ -301,7 +301,7 @@ impl Orders {
         interval_seconds: i64,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("next_refund_at", Some(moment(now.plus_seconds(interval_seconds))))])
+            .assign([("next_refund_at", Some(moment(super::refund::next_refund_at(now, interval_seconds))))])
             .names(["trade_state"])
             .value("success", text("SUCCESS"))
             .value("now", moment(now));

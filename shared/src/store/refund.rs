@@ -66,6 +66,14 @@ enum Moment {
     Wait,
 }
 
+/// The moment at which the next refund of the order may be sent.
+///
+/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
+/// this one is sent.
+pub(super) fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
+    now.plus_seconds(interval_seconds.saturating_add(1))
+}
+
 /// Reads and writes refunds, and the order's `refundable` with them.
 #[derive(Clone, Debug)]
 pub struct Refunds(Table);
@@ -349,7 +357,7 @@ impl Refunds {
             .value("oldest", moment(now.minus_seconds(REFUND_WINDOW_SECONDS)));
         if let Moment::Claim { interval_seconds } = moment_of {
             update = update
-                .assign([("next_refund_at", Some(moment(now.plus_seconds(interval_seconds))))])
+                .assign([("next_refund_at", Some(moment(next_refund_at(now, interval_seconds))))])
                 .value("now", moment(now));
             condition.push_str(
                 " AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)",
