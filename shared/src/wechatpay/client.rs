@@ -496,7 +496,7 @@ fn fate(error: &reqwest::Error) -> UnknownCause {
 }
 
 fn bounded(text: Option<String>, most: usize, legal: fn(&u8) -> bool) -> Option<String> {
-    text.filter(|text| (1..=most).contains(&text.len()) && text.as_bytes().iter().all(|byte| legal(byte)))
+    text.filter(|text| (1..=most).contains(&text.len()) && text.as_bytes().iter().all(legal))
 }
 
 fn short(text: Option<String>) -> String {

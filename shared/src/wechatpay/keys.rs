@@ -84,7 +84,7 @@ impl MerchantKey {
                 RsaKeyPair::from_der(key.secret_pkcs1_der()),
                 rsa::PrivateKey::from_pkcs1_der(key.secret_pkcs1_der()).map_err(|error| unsound(&error)),
             ),
-            _ => return Err(KeyError::NotPrivatePem),
+            PrivateKeyDer::Sec1(_) | _ => return Err(KeyError::NotPrivatePem),
         };
         let pair = pair.map_err(|error| unsound(&error))?;
         // A second library's look at the key: p, q, d and the exponents must fit together.

@@ -24,6 +24,9 @@ const UNPAID: &str =
 
 const REFUND: &str = r#"{"out_refund_no":"refund_1","out_trade_no":"order_1","transaction_id":"4200","refund_id":"5030","status":"PROCESSING","amount":{"refund":1,"total":2}}"#;
 
+/// Makes the same answer as often as it is asked for.
+type Maker = Box<dyn Fn() -> Reply>;
+
 /// A client, what it asks with, and the server it asks.
 struct Till {
     client: Client,
@@ -210,7 +213,7 @@ async fn a_2xx_without_a_signature_that_holds_is_no_answer() {
         let headers = signed_headers(b"{}", Clock::system().wall());
         answer(200, &headers, UNPAID)
     };
-    let makers: [(&str, Box<dyn Fn() -> Reply>); 10] = [
+    let makers: [(&str, Maker); 10] = [
         ("no signature at all", Box::new(|| answer(200, &[], UNPAID))),
         ("signed for another body", Box::new(elsewhere)),
         ("signed long ago", Box::new(stale(-330))),
