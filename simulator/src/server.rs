@@ -2,12 +2,14 @@
 //! drop when a fault says so. Plain and TLS ports share everything behind the handshake.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Empty, Full, Limited, channel::Channel};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt as _, Full, Limited, channel::Channel};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -106,7 +108,7 @@ async fn answer(
 
 fn paced(body: Vec<u8>, pace: Pace) -> Body {
     if body.is_empty() {
-        return Empty::new().map_err(never).boxed();
+        return Nothing.map_err(never).boxed();
     }
     let bytes = Bytes::from(body);
     match pace {
@@ -129,6 +131,26 @@ fn paced(body: Vec<u8>, pace: Pace) -> Body {
             });
             channel.boxed()
         }
+    }
+}
+
+/// A body of no bytes that does not say so in advance: hyper leaves `Content-Length: 0` out of a 204
+/// otherwise, and WeChat Pay sends it.
+struct Nothing;
+
+impl hyper::body::Body for Nothing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
     }
 }
 

@@ -10,5 +10,21 @@
     reason = "a test fails by panicking, and its helpers are for its own binary"
 )]
 
+mod authentication;
+mod bills;
+mod certificates;
+mod explanations;
+mod faults;
 mod flow;
+mod merchants;
+mod notices;
+mod orders;
+mod other;
+mod partner;
+mod payer;
+mod queries;
+mod refunds;
+mod signing;
+mod start;
 mod support;
+mod transport;

@@ -295,7 +295,20 @@ impl Client {
         self.try_send(draft).await.unwrap()
     }
 
+    /// Sends a draft with a body that is not JSON.
+    pub async fn send_body(&self, draft: Draft, body: Vec<u8>) -> Answer {
+        self.transmit(draft, Some(body)).await.unwrap()
+    }
+
     pub async fn try_send(&self, draft: Draft) -> Result<Answer, reqwest::Error> {
+        self.transmit(draft, None).await
+    }
+
+    async fn transmit(
+        &self,
+        draft: Draft,
+        other_body: Option<Vec<u8>>,
+    ) -> Result<Answer, reqwest::Error> {
         let end = draft.line_end;
         let mut message = format!(
             "{}{end}{}{end}{}{end}{}{end}",
@@ -326,6 +339,9 @@ impl Client {
         }
         for (name, value) in draft.headers {
             request = request.header(name, value);
+        }
+        if let Some(body) = other_body {
+            request = request.body(body);
         }
         let response = request.send().await?;
         let headers = response
@@ -574,4 +590,14 @@ impl Inbox {
 /// In public-key mode unless a test says otherwise.
 pub fn certificate_mode(config: &mut Config) {
     config.mode = Mode::Certificate;
+}
+
+/// Encrypts a sensitive field: RSAES-OAEP with SHA-1, base64.
+pub fn seal_field(public: &PublicKey, text: &str) -> String {
+    use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
+    let key = PublicEncryptingKey::from_der(public.der()).unwrap();
+    let key = OaepPublicEncryptingKey::new(key).unwrap();
+    let mut sealed = vec![0; key.ciphertext_size()];
+    let sealed = key.encrypt(&OAEP_SHA1_MGF1SHA1, text.as_bytes(), &mut sealed, None).unwrap();
+    STANDARD.encode(sealed)
 }

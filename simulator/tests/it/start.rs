@@ -1,0 +1,145 @@
+//! Starting, stopping, TLS, and the command itself.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use simulator::{Config, MerchantFile, Simulator, StartError};
+use tokio::io::AsyncReadExt as _;
+
+use crate::support::{Bench, Client, tls};
+
+#[tokio::test]
+async fn a_taken_port_an_unusable_folder_and_damaged_state_are_said_in_one_sentence() {
+    let bench = Bench::new().await;
+    let port = bench.simulator.base_url().rsplit(':').next().unwrap().parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(folder.path());
+    config.port = port;
+    let error = Simulator::start(config).await.unwrap_err();
+    assert!(matches!(error, StartError::Port { .. }), "{error}");
+    let error = Simulator::start(Config::new(bench.folder.path())).await.unwrap_err();
+    assert!(matches!(error, StartError::InUse { .. }), "{error}");
+    let error = Simulator::start(Config::new("/proc/nowhere")).await.unwrap_err();
+    assert!(matches!(error, StartError::Folder { .. }), "{error}");
+    std::fs::create_dir(folder.path().join("state")).ok();
+    std::fs::copy(
+        bench.folder.path().join("state/merchants.json"),
+        folder.path().join("state/merchants.json"),
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("state/journal.jsonl"), "nonsense\n{}\n").unwrap();
+    let error = Simulator::start(Config::new(folder.path())).await.unwrap_err();
+    assert!(matches!(error, StartError::Damaged { .. }), "{error}");
+    std::fs::write(folder.path().join("state/journal.jsonl"), "{\"clock\":5}\n{\"cl").unwrap();
+    let simulator = Simulator::start(Config::new(folder.path())).await.unwrap();
+    assert_eq!(simulator.business_clock().offset_seconds(), 5, "a torn last line is dropped");
+    let mut config = Config::new(folder.path());
+    config.speed = 0.0;
+    assert!(matches!(Simulator::start(config).await, Err(StartError::Setting(_))));
+}
+
+#[tokio::test]
+async fn the_api_is_served_over_tls_by_its_own_ca() {
+    let bench = Bench::with(|config| config.tls_port = Some(0)).await;
+    let ca = std::fs::read(&bench.client.file.ca_file).unwrap();
+    let mut client = bench.client.clone();
+    client.base = bench.client.file.tls_url.clone().unwrap();
+    client.http = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(Some(&ca)))
+        .no_proxy()
+        .build()
+        .unwrap();
+    bench.order("ORDER-tls", 1).await;
+    let mchid = &client.file.mchid;
+    let target = format!("/v3/pay/transactions/out-trade-no/ORDER-tls?mchid={mchid}");
+    let answer = client.get(&target).await;
+    assert_eq!(answer.status, 200);
+    assert!(client.verifies(&answer, &client.public_key()));
+    client.http = crate::support::http();
+    assert!(client.try_send(client.draft("GET", &target, b"")).await.is_err(), "an unknown CA");
+}
+
+#[tokio::test]
+async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |folder: &std::path::Path| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+            .args(["--port", "0", "--control-port", "0", "--data-dir"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let said = async |child: &mut tokio::process::Child| {
+        let mut text = String::new();
+        let mut buffer = [0; 1024];
+        let stdout = child.stdout.as_mut().unwrap();
+        while !text.contains("Interrupt to stop") {
+            let read = stdout.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "it ended: {text}");
+            text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+        text
+    };
+    let mut child = start(folder.path());
+    assert!(said(&mut child).await.contains("it is not WeChat Pay"));
+    let client = Client::from_folder(folder.path());
+    let body = json!({
+        "appid": client.file.appid,
+        "mchid": client.file.mchid,
+        "description": "x",
+        "out_trade_no": "ORDER-killed",
+        "notify_url": "http://127.0.0.1:9/none",
+        "amount": {"total": 1},
+        "payer": {"openid": "o"},
+    });
+    assert_eq!(client.post("/v3/pay/transactions/jsapi", &body).await.status, 200);
+    child.kill().await.unwrap();
+    let started = Instant::now();
+    let mut child = start(folder.path());
+    said(&mut child).await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let client = Client::from_folder(folder.path());
+    let target = format!(
+        "/v3/pay/transactions/out-trade-no/ORDER-killed?mchid={}",
+        client.file.mchid
+    );
+    assert_eq!(client.get(&target).await.json()["trade_state"], "NOTPAY");
+    child.kill().await.unwrap();
+    let help = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+        .arg("--help")
+        .output()
+        .await
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for word in ["IT IS NOT WECHAT PAY", "/_sim/faults", "--hostility", "TWO CLOCKS", "merchant.json"] {
+        assert!(help.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn merchant_json_has_the_agreed_fields() {
+    let file = MerchantFile {
+        base_url: String::new(),
+        control_url: String::new(),
+        mchid: String::new(),
+        appid: String::new(),
+        app_secret: String::new(),
+        serial_no: String::new(),
+        apiv3_key: String::new(),
+        public_key_id: String::new(),
+        mode: String::new(),
+        backup_url: String::new(),
+        ca_file: String::new(),
+        tls_url: None,
+    };
+    let value = serde_json::to_value(file).unwrap();
+    for name in [
+        "base_url", "control_url", "mchid", "appid", "app_secret", "serial_no", "apiv3_key",
+        "public_key_id", "mode", "backup_url", "ca_file",
+    ] {
+        assert!(value.get(name).is_some(), "{name}");
+    }
+}
