@@ -1,1 +1,16 @@
-//! Integration tests.
+//! The integration tests: one binary, a module per promise, everything through HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "the harness offers more than each test uses")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod create;
+mod refunds;
+mod settle;

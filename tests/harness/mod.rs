@@ -1,0 +1,470 @@
+//! The harness: a whole stack per test, reached by HTTP as its users reach it.
+//!
+//! Every stack has its own folder, ports, table and simulator; they share only the RSA keys, which
+//! take a moment to make. Schedules are off: a test sweeps when it wants to. Nothing sleeps for luck;
+//! [`TestStack::until`] looks until a condition holds. When a stack is dropped, everything it logged
+//! is searched for what must never be logged.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use local::{Options, Stack};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::platform::Platform;
+use shared::telemetry::Log;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// How long a condition is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The payer that most tests are about.
+pub const ALICE: &str = "oAliceCANARY0000000000000000";
+/// Another payer.
+pub const BOB: &str = "oBobCANARY000000000000000000";
+
+/// Keys made once for all tests of the process.
+static KEYS: OnceCell<TempDir> = OnceCell::const_new();
+
+async fn keys() -> PathBuf {
+    let folder = KEYS
+        .get_or_init(|| async {
+            let folder = tempfile::tempdir().unwrap();
+            let simulator = simulator::Simulator::start(simulator::Config::new(folder.path())).await;
+            simulator.unwrap().stop().await;
+            folder
+        })
+        .await;
+    folder.path().to_owned()
+}
+
+/// An answer of the API's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body, if the status is as expected.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// Checks that it is a problem document of this code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.body);
+        assert_eq!(self.body["status"], status);
+        self.body
+    }
+}
+
+/// A stack of a test's own.
+pub struct TestStack {
+    pub stack: Stack,
+    pub merchant: String,
+    http: reqwest::Client,
+    logged: Logged,
+    folder: Arc<TempDir>,
+}
+
+impl TestStack {
+    /// A stack at the usual speed of 60.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A stack with options changed.
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::within(folder, change).await
+    }
+
+    async fn within(folder: Arc<TempDir>, change: impl FnOnce(&mut Options)) -> Self {
+        let logged = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&logged);
+        let mut options = Options::new(folder.path());
+        options.port = Some(0);
+        options.simulator_port = Some(0);
+        options.control_port = Some(0);
+        options.schedules = false;
+        options.keys_from = Some(keys().await);
+        options.log = Some(Log::to(Arc::new(move |line| lines.lock().unwrap().push(line.to_owned()))));
+        change(&mut options);
+        let stack = Stack::start(options).await.unwrap();
+        let merchant = stack.merchant_api_key.clone();
+        let http = Platform::system().unwrap().http;
+        let logged = Logged::new(logged, &stack);
+        Self { stack, merchant, http, logged, folder }
+    }
+
+    /// Stops the stack and starts another one from its folder.
+    pub async fn restarted(self) -> Self {
+        let Self { stack, folder, .. } = self;
+        stack.stop().await;
+        Self::within(folder, |_| {}).await
+    }
+
+    /// A payer's token.
+    pub async fn login(&self, openid: &str) -> String {
+        let code = self.control("codes", json!({"openid": openid})).await;
+        let session = self.send(Method::POST, "/sessions", None, &[], Some(json!({"code": code["code"]}))).await;
+        session.expect(200)["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A request with a JSON body, if any.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let body = body.map(|body| body.to_string().into_bytes());
+        self.send_bytes(method, path, credential, headers, body).await
+    }
+
+    /// A request with any body.
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.stack.api_url)).timeout(PATIENCE);
+        if let Some(credential) = credential {
+            request = request.bearer_auth(credential);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
+        Answer { status, body }
+    }
+
+    /// `GET` with a credential.
+    pub async fn get(&self, credential: &str, path: &str) -> Answer {
+        self.send(Method::GET, path, Some(credential), &[], None).await
+    }
+
+    /// `POST` with a credential.
+    pub async fn post(&self, credential: &str, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(credential), &[], Some(body)).await
+    }
+
+    /// `POST` with a credential and an `Idempotency-Key`.
+    pub async fn post_once(&self, credential: &str, path: &str, key: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(credential), &[("Idempotency-Key", key)], Some(body)).await
+    }
+
+    /// A merchant's Native order of this total, placed.
+    pub async fn native(&self, number: &str, total: i64) -> Value {
+        self.post(&self.merchant, "/orders", native_order(number, total)).await.expect(201)
+    }
+
+    /// A merchant's Native order, placed, paid and known to be.
+    pub async fn paid(&self, number: &str, total: i64) -> Value {
+        self.native(number, total).await;
+        self.pay(number).await;
+        self.until_state(number, "SUCCESS").await
+    }
+
+    /// The merchant's view of an order.
+    pub async fn order(&self, number: &str) -> Value {
+        self.get(&self.merchant, &format!("/orders/{number}")).await.expect(200)
+    }
+
+    /// Asks for a refund as the merchant.
+    pub async fn refund(&self, number: &str, refund_number: &str, amount: i64) -> Answer {
+        let body = json!({"out_refund_no": refund_number, "amount": {"refund": amount}});
+        self.post(&self.merchant, &format!("/orders/{number}/refunds"), body).await
+    }
+
+    /// What the payer does on the phone.
+    pub async fn pay(&self, number: &str) -> Value {
+        self.control(&format!("orders/{number}/pay"), json!({})).await
+    }
+
+    /// Waits until the order is in this state, as queries tell it.
+    pub async fn until_state(&self, number: &str, state: &str) -> Value {
+        self.until(|| self.order(number), |order| order["trade_state"] == state).await
+    }
+
+    /// Waits until a refund of the order is in this status, as queries tell it.
+    pub async fn until_refund(&self, number: &str, refund_number: &str, status: &str) -> Value {
+        self.until(
+            || self.order(number),
+            |order| refund_of(order, refund_number).is_some_and(|refund| refund["status"] == status),
+        )
+        .await
+    }
+
+    /// Looks until what is seen is as wanted; gives what was seen.
+    pub async fn until<F: Future<Output = Value>>(
+        &self,
+        look: impl Fn() -> F,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut seen = Value::Null;
+        for _ in 0..PATIENCE.as_millis() / 40 {
+            seen = look().await;
+            if wanted(&seen) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        panic!("it did not come to be; last seen: {seen}");
+    }
+
+    /// A control call of the simulator's.
+    #[track_caller]
+    pub fn control(&self, path: &str, body: Value) -> impl Future<Output = Value> {
+        let request = self
+            .http
+            .post(format!("{}/_sim/{path}", self.stack.simulator.control_url()))
+            .timeout(PATIENCE)
+            .json(&body);
+        let path = path.to_owned();
+        async move {
+            let answer = request.send().await.unwrap();
+            let status = answer.status();
+            let text = answer.text().await.unwrap();
+            assert!(status.is_success(), "{path}: {status} {text}");
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        }
+    }
+
+    /// The rows of a control list: `ledger`, `notifications`, `requests`, `violations`.
+    pub async fn seen(&self, list: &str) -> Vec<Value> {
+        let url = format!("{}/_sim/{list}", self.stack.simulator.control_url());
+        let answer: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        answer["items"].as_array().unwrap().clone()
+    }
+
+    /// A fault by name; `more` is `rate` or `count`.
+    pub async fn fault(&self, name: &str, more: Value) {
+        let mut body = more;
+        body["name"] = Value::from(name);
+        self.control("faults", body).await;
+    }
+
+    /// No faults any more.
+    pub async fn no_faults(&self) {
+        let url = format!("{}/_sim/faults", self.stack.simulator.control_url());
+        assert!(self.http.delete(url).send().await.unwrap().status().is_success());
+    }
+
+    /// Moves the business clock of the service and of WeChat Pay.
+    pub async fn advance(&self, seconds: i64) {
+        let url = format!("{}/_local/clock", self.stack.simulator.control_url());
+        let moved = self.http.post(url).json(&json!({"advance_s": seconds})).send().await.unwrap();
+        assert!(moved.status().is_success());
+    }
+
+    /// Runs the sweep once.
+    pub async fn sweep(&self) -> Value {
+        self.stack.sweep_now().await.unwrap()
+    }
+
+    /// Sends a notice that the platform signed and sealed; `content` is what is inside.
+    pub async fn notice(&self, event_type: &str, content: &Value) -> Answer {
+        self.notice_sealing(event_type, content.to_string().as_bytes()).await
+    }
+
+    /// Sends a notice around these bytes.
+    pub async fn notice_sealing(&self, event_type: &str, content: &[u8]) -> Answer {
+        self.signed_notice(notice_body(self.apiv3_key().as_bytes(), event_type, content)).await
+    }
+
+    /// Sends a body with a platform signature that holds.
+    pub async fn signed_notice(&self, body: Vec<u8>) -> Answer {
+        let headers = self.signature_headers(&body, self.stack.clock().wall().unix_seconds());
+        self.raw_notice(&headers, body).await
+    }
+
+    /// Sends a body with these headers to the webhook.
+    pub async fn raw_notice(&self, headers: &[(String, String)], body: Vec<u8>) -> Answer {
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.send_bytes(Method::POST, "/wechatpay/notify", None, &headers, Some(body)).await
+    }
+
+    /// The headers of a platform signature over the body at this time.
+    pub fn signature_headers(&self, body: &[u8], timestamp: i64) -> Vec<(String, String)> {
+        let nonce = "0123456789abcdefABCDEF0123456789";
+        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
+        message.extend_from_slice(body);
+        message.push(b'\n');
+        let signature = self.platform_signature(&message);
+        let serial = self.stack.simulator.merchant().public_key_id.clone();
+        [
+            ("wechatpay-timestamp", timestamp.to_string()),
+            ("wechatpay-nonce", nonce.to_owned()),
+            ("wechatpay-serial", serial),
+            ("wechatpay-signature", signature),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 by the platform's key, in base64.
+    pub fn platform_signature(&self, message: &[u8]) -> String {
+        let pem = std::fs::read_to_string(self.simulator_file("platform_key.pem")).unwrap();
+        shared::wechatpay::MerchantKey::parse("00", &pem).unwrap().sign(message)
+    }
+
+    /// The merchant's APIv3 key.
+    pub fn apiv3_key(&self) -> String {
+        self.stack.simulator.merchant().apiv3_key.clone()
+    }
+
+    /// A file of the simulator's data folder.
+    pub fn simulator_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("simulator").join(name)
+    }
+
+    /// An item of the table, as DynamoDB JSON.
+    pub fn item(&self, partition: &str, sort: &str) -> Value {
+        let request = json!({
+            "TableName": local::template::physical("Table"),
+            "Key": {"pk": {"S": partition}, "sk": {"S": sort}},
+        });
+        let answer = self.stack.aws.table.get_item(serde_json::from_value(request).unwrap()).unwrap();
+        serde_json::to_value(answer).unwrap()["Item"].clone()
+    }
+
+    /// The order's item.
+    pub fn order_item(&self, number: &str) -> Value {
+        self.item(&format!("ORDER#{number}"), "ORDER")
+    }
+
+    /// All items of the table.
+    pub fn items(&self) -> Vec<Value> {
+        let request = json!({"TableName": local::template::physical("Table")});
+        let answer = self.stack.aws.table.scan(serde_json::from_value(request).unwrap()).unwrap();
+        serde_json::to_value(answer).unwrap()["Items"].as_array().unwrap().clone()
+    }
+
+    /// What the functions logged so far.
+    pub fn logged(&self) -> Vec<String> {
+        self.logged.lines.lock().unwrap().clone()
+    }
+}
+
+/// What the functions of a stack logged. When the test is over it is searched for what must never be
+/// in it: keys, tokens, personal data.
+struct Logged {
+    lines: Arc<Mutex<Vec<String>>>,
+    never: Vec<String>,
+}
+
+impl Logged {
+    fn new(lines: Arc<Mutex<Vec<String>>>, stack: &Stack) -> Self {
+        let merchant = stack.simulator.merchant();
+        let never = [
+            &stack.merchant_api_key,
+            &merchant.apiv3_key,
+            &merchant.app_secret,
+            "CANARY",
+            "BEGIN PRIVATE",
+            "Bearer ",
+            "ciphertext",
+            "paySign",
+            "prepay_id",
+            "WECHATPAY2-SHA256",
+        ];
+        Self { lines, never: never.map(str::to_owned).to_vec() }
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        let lines = self.lines.lock().unwrap();
+        if std::thread::panicking() {
+            for line in lines.iter() {
+                eprintln!("{line}");
+            }
+            return;
+        }
+        for line in lines.iter() {
+            for secret in &self.never {
+                assert!(!line.contains(secret.as_str()), "{secret:?} was logged: {line}");
+            }
+        }
+    }
+}
+
+/// The refund of this number in an order's answer.
+pub fn refund_of<'a>(order: &'a Value, refund_number: &str) -> Option<&'a Value> {
+    order["refunds"].as_array()?.iter().find(|refund| refund["out_refund_no"] == refund_number)
+}
+
+/// A merchant's Native order.
+pub fn native_order(number: &str, total: i64) -> Value {
+    json!({
+        "trade_type": "native", "out_trade_no": number, "description": "Coffee",
+        "amount": {"total": total},
+    })
+}
+
+/// A notice's envelope around these bytes, sealed with this key.
+pub fn notice_body(apiv3_key: &[u8], event_type: &str, content: &[u8]) -> Vec<u8> {
+    let associated = if event_type.starts_with("REFUND") { "refund" } else { "transaction" };
+    json!({
+        "id": "b62e271c-3389-58a0-8146-4a704966e8f1",
+        "create_time": "2026-01-28T17:07:11+08:00",
+        "resource_type": "encrypt-resource",
+        "event_type": event_type,
+        "summary": "-",
+        "resource": {
+            "original_type": associated,
+            "algorithm": "AEAD_AES_256_GCM",
+            "ciphertext": seal(apiv3_key, b"fG1l57vn9BCX", associated.as_bytes(), content),
+            "associated_data": associated,
+            "nonce": "fG1l57vn9BCX",
+        },
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// AES-256-GCM by the other library, in base64.
+pub fn seal(key: &[u8], nonce: &[u8; 12], associated: &[u8], content: &[u8]) -> String {
+    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+    use base64::Engine;
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+    let mut sealed = content.to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), &mut sealed)
+        .unwrap();
+    base64::engine::general_purpose::STANDARD.encode(sealed)
+}
+
+/// What WeChat Pay puts into a payment's notice.
+pub fn payment_content(stack: &TestStack, number: &str, total: i64) -> Value {
+    let merchant = stack.stack.simulator.merchant();
+    json!({
+        "appid": merchant.appid, "mchid": merchant.mchid, "out_trade_no": number,
+        "transaction_id": "4200000925202101284997714292", "trade_type": "NATIVE",
+        "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": "",
+        "success_time": "2026-01-28T17:07:11+08:00", "payer": {"openid": BOB},
+        "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},
+    })
+}
