@@ -41,7 +41,9 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn path(&self) -> &str {
-        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+        self.target
+            .split_once('?')
+            .map_or(self.target.as_str(), |(path, _)| path)
     }
 
     pub(crate) fn query(&self) -> Option<&str> {
@@ -89,7 +91,11 @@ impl Context<'_> {
     /// Whether a fault strikes this request.
     pub(crate) fn fault(&mut self, name: &'static str, operation: &str) -> bool {
         let subject = format!("{} {}", self.request.method, self.request.target);
-        let target = Target { operation, out_trade_no: self.subject, subject: &subject };
+        let target = Target {
+            operation,
+            out_trade_no: self.subject,
+            subject: &subject,
+        };
         self.state.faults.strikes(name, target)
     }
 }
@@ -132,7 +138,12 @@ pub(crate) async fn serve(world: &Arc<World>, request: Request) -> Outcome {
         tokio::time::sleep(answer::SLOW).await;
     }
     if strikes("request_lost") {
-        return dropped(world, &request, &operation, "request_lost: dropped before it was applied");
+        return dropped(
+            world,
+            &request,
+            &operation,
+            "request_lost: dropped before it was applied",
+        );
     }
     if strikes("request_late") {
         let (world_later, request_later) = (Arc::clone(world), request.clone());
@@ -142,10 +153,21 @@ pub(crate) async fn serve(world: &Arc<World>, request: Request) -> Outcome {
             let caller = authenticate::authenticate(&world_later, &request_later, &operation_later);
             if let Ok(caller) = caller {
                 let answer = apply(&world_later, &request_later, &operation_later, &caller);
-                finish(&world_later, &request_later, &operation_later, Some(&caller), answer);
+                finish(
+                    &world_later,
+                    &request_later,
+                    &operation_later,
+                    Some(&caller),
+                    answer,
+                );
             }
         });
-        return dropped(world, &request, &operation, "request_late: dropped, applied 2 s later");
+        return dropped(
+            world,
+            &request,
+            &operation,
+            "request_late: dropped, applied 2 s later",
+        );
     }
     let caller = match authenticate::authenticate(world, &request, &operation) {
         Ok(caller) => caller,
@@ -166,7 +188,12 @@ pub(crate) async fn serve(world: &Arc<World>, request: Request) -> Outcome {
             }
         }
         if strikes("response_lost") {
-            return dropped(world, &request, &operation, "response_lost: applied, then dropped");
+            return dropped(
+                world,
+                &request,
+                &operation,
+                "response_lost: applied, then dropped",
+            );
         }
     }
     finish(world, &request, &operation, Some(&caller), answer)
@@ -189,18 +216,22 @@ fn apply(world: &Arc<World>, request: &Request, operation: &Operation, caller: &
     }
     let result = match operation {
         Operation::Certificates => certificates::list(&mut context),
-        Operation::Order { partner, trade_type } => {
-            orders::create(&mut context, *partner, *trade_type)
-        }
-        Operation::QueryByNumber { partner, out_trade_no } => {
-            queries::by_number(&mut context, *partner, out_trade_no)
-        }
-        Operation::QueryById { partner, transaction_id } => {
-            queries::by_transaction(&mut context, *partner, transaction_id)
-        }
-        Operation::Close { partner, out_trade_no } => {
-            orders::close(&mut context, *partner, out_trade_no)
-        }
+        Operation::Order {
+            partner,
+            trade_type,
+        } => orders::create(&mut context, *partner, *trade_type),
+        Operation::QueryByNumber {
+            partner,
+            out_trade_no,
+        } => queries::by_number(&mut context, *partner, out_trade_no),
+        Operation::QueryById {
+            partner,
+            transaction_id,
+        } => queries::by_transaction(&mut context, *partner, transaction_id),
+        Operation::Close {
+            partner,
+            out_trade_no,
+        } => orders::close(&mut context, *partner, out_trade_no),
         Operation::Refund => refunds::create(&mut context),
         Operation::QueryRefund { out_refund_no } => refunds::query(&mut context, out_refund_no),
         Operation::AbnormalRefund { refund_id } => refunds::abnormal(&mut context, refund_id),
@@ -212,14 +243,18 @@ fn apply(world: &Arc<World>, request: &Request, operation: &Operation, caller: &
     };
     if let Some(reason) = &state.journal.broken {
         return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
-            .because(format!("the simulator cannot write its state any more: {reason}"))
+            .because(format!(
+                "the simulator cannot write its state any more: {reason}"
+            ))
             .into();
     }
     match result {
         Ok(answer) => answer,
         Err(refusal) => {
             let second = World::wall_ms().div_euclid(1_000);
-            state.window(caller.mchid(), operation.name(), second).failures += 1;
+            state
+                .window(caller.mchid(), operation.name(), second)
+                .failures += 1;
             refusal.into()
         }
     }
@@ -232,7 +267,9 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
     }
     let (calls_max, failures_max) = operation.limits();
     let second = World::wall_ms().div_euclid(1_000);
-    let window = context.state.window(context.caller.mchid(), operation.name(), second);
+    let window = context
+        .state
+        .window(context.caller.mchid(), operation.name(), second);
     window.calls += 1;
     let limited = window.calls > calls_max || window.failures >= failures_max;
     limited.then(|| {

@@ -9,7 +9,9 @@ use crate::world::{Change, World};
 
 /// Ends a refund whose time has come, as it was decided when it was accepted.
 pub(crate) fn end_refund_when_due(world: &Arc<World>, state: &mut State, key: &RefundKey) {
-    let Some(refund) = state.refunds.get(key) else { return };
+    let Some(refund) = state.refunds.get(key) else {
+        return;
+    };
     if refund.status != RefundStatus::Processing || refund.due_ms.is_none() {
         return;
     }
@@ -38,11 +40,7 @@ pub(crate) fn end_refund(
         if let Some(merchant) = merchant
             && let Some(balance) = merchant.record.balance_fen
         {
-            crate::office::set_balance(
-                state,
-                &refund.key.mchid,
-                balance + refund.refund_fen,
-            );
+            crate::office::set_balance(state, &refund.key.mchid, balance + refund.refund_fen);
         }
     }
     state.put_refund(refund.clone());

@@ -33,12 +33,16 @@ pub(crate) fn bill_time(at_ms: i64) -> String {
 
 /// `20180608`.
 pub(crate) fn compact_day(at_ms: i64) -> String {
-    moment(at_ms).format(format_description!("[year][month][day]")).unwrap_or_default()
+    moment(at_ms)
+        .format(format_description!("[year][month][day]"))
+        .unwrap_or_default()
 }
 
 /// `08103456`: day, hour, minute and second, as a `prepay_id` starts.
 pub(crate) fn compact_moment(at_ms: i64) -> String {
-    moment(at_ms).format(format_description!("[day][hour][minute][second]")).unwrap_or_default()
+    moment(at_ms)
+        .format(format_description!("[day][hour][minute][second]"))
+        .unwrap_or_default()
 }
 
 /// The first millisecond of a day written `yyyy-MM-dd`, in Beijing.

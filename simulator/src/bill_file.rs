@@ -41,7 +41,10 @@ pub(crate) fn trade(
     let ours = |order: &Order| {
         order.key.mchid == mchid
             && sub_mchid.is_none_or(|sub_mchid| {
-                order.partner.as_ref().is_some_and(|partner| partner.sub_mchid == sub_mchid)
+                order
+                    .partner
+                    .as_ref()
+                    .is_some_and(|partner| partner.sub_mchid == sub_mchid)
             })
     };
     let mut paid: Vec<(&Order, &Payment)> = state
@@ -57,7 +60,10 @@ pub(crate) fn trade(
         .values()
         .filter(|refund| within(refund.created_ms))
         .filter_map(|refund| {
-            let order = state.orders.get(&refund.order).filter(|order| ours(order))?;
+            let order = state
+                .orders
+                .get(&refund.order)
+                .filter(|order| ours(order))?;
             Some((order, order.payment()?, refund))
         })
         .collect();
@@ -84,8 +90,15 @@ pub(crate) fn trade(
         push(&mut file, &refund_row(order, payment, refund, kind));
     }
     let total_fen: i64 = paid.iter().map(|(order, _)| order.total_fen).sum();
-    let back_fen: i64 = refunded.iter().map(|(_, _, refund)| refund.refund_fen).sum();
-    let stated_fen = if spoil.totals { total_fen + 1 } else { total_fen };
+    let back_fen: i64 = refunded
+        .iter()
+        .map(|(_, _, refund)| refund.refund_fen)
+        .sum();
+    let stated_fen = if spoil.totals {
+        total_fen + 1
+    } else {
+        total_fen
+    };
     file.push_str(TRADE_SUMMARY);
     file.push_str("\r\n");
     push(
@@ -155,7 +168,12 @@ fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind
     row.extend([yuan(0), yuan(0)]);
     if kind == TradeKind::Refund {
         row.push(beijing::bill_time(refund.created_ms));
-        row.push(refund.success_ms.map(beijing::bill_time).unwrap_or_default());
+        row.push(
+            refund
+                .success_ms
+                .map(beijing::bill_time)
+                .unwrap_or_default(),
+        );
     }
     row.extend([
         refund.refund_id.clone(),
@@ -183,12 +201,20 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
         Out(&'a Refund),
     }
     let mut moves: Vec<(i64, u64, Move<'_>)> = Vec::new();
-    for order in state.orders.values().filter(|order| order.key.mchid == mchid) {
+    for order in state
+        .orders
+        .values()
+        .filter(|order| order.key.mchid == mchid)
+    {
         if let Some(payment) = order.payment() {
             moves.push((payment.at_ms, order.entered, Move::In(order, payment)));
         }
     }
-    for refund in state.refunds.values().filter(|refund| refund.key.mchid == mchid) {
+    for refund in state
+        .refunds
+        .values()
+        .filter(|refund| refund.key.mchid == mchid)
+    {
         if refund.holds() {
             moves.push((refund.created_ms, refund.entered, Move::Out(refund)));
         }
@@ -281,5 +307,7 @@ fn yuan(fen: i64) -> String {
 
 /// Merchant text, without what would break a row.
 fn clean(text: &str) -> String {
-    text.replace(',', "\\ ").replace("\r\n", "\\n").replace('\n', "\\n")
+    text.replace(',', "\\ ")
+        .replace("\r\n", "\\n")
+        .replace('\n', "\\n")
 }

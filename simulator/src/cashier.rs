@@ -72,7 +72,11 @@ pub(crate) struct Refused {
 }
 
 fn refused(code: &'static str, message: impl Into<String>) -> Refused {
-    Refused { status: 409, code, message: message.into() }
+    Refused {
+        status: 409,
+        code,
+        message: message.into(),
+    }
 }
 
 /// How an attempt to pay ends.
@@ -92,7 +96,9 @@ pub(crate) fn attempt(
 ) -> Result<Value, Refused> {
     let row = {
         let mut state = world.lock();
-        let found = state.find_order(out_trade_no, act.mchid.as_deref()).cloned();
+        let found = state
+            .find_order(out_trade_no, act.mchid.as_deref())
+            .cloned();
         let Some(mut order) = found else {
             return Err(Refused {
                 status: 404,
@@ -131,15 +137,25 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<String,
     }
     if order.payable_until_ms <= now_ms {
         let until = beijing::rfc3339(order.payable_until_ms);
-        return Err(refused("TIME_EXPIRED", format!("the order could be paid until {until}")));
+        return Err(refused(
+            "TIME_EXPIRED",
+            format!("the order could be paid until {until}"),
+        ));
     }
     check_app(order, act)?;
     let ticket = ticket(order, act)?;
     if ticket.replaced {
-        return Err(refused("CODE_REPLACED", "a newer code_url replaced this one: show the newer"));
+        return Err(refused(
+            "CODE_REPLACED",
+            "a newer code_url replaced this one: show the newer",
+        ));
     }
     if ticket.expires_ms <= now_ms {
-        let life = if order.trade_type == TradeType::H5 { "five minutes" } else { "two hours" };
+        let life = if order.trade_type == TradeType::H5 {
+            "five minutes"
+        } else {
+            "two hours"
+        };
         return Err(refused(
             "PREPAY_EXPIRED",
             format!("the id lived {life}: order again with identical parameters for a fresh one"),
@@ -160,21 +176,41 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<String,
         .or_else(|| order.bound_payer.clone())
         .or_else(|| order.openid.clone())
         .unwrap_or_else(login::fresh_openid);
-    if order.openid.as_ref().is_some_and(|expected| *expected != openid) {
-        return Err(refused("OPENID_MISMATCH", "the order was placed for another payer"));
+    if order
+        .openid
+        .as_ref()
+        .is_some_and(|expected| *expected != openid)
+    {
+        return Err(refused(
+            "OPENID_MISMATCH",
+            "the order was placed for another payer",
+        ));
     }
-    if order.bound_payer.as_ref().is_some_and(|bound| *bound != openid) {
-        return Err(refused("OTHER_PAYER", "another payer opened this order; one user pays it"));
+    if order
+        .bound_payer
+        .as_ref()
+        .is_some_and(|bound| *bound != openid)
+    {
+        return Err(refused(
+            "OTHER_PAYER",
+            "another payer opened this order; one user pays it",
+        ));
     }
     Ok(openid)
 }
 
 fn check_app(order: &Order, act: &Act) -> Result<(), Refused> {
-    let sp_appid = order.partner.as_ref().map(|partner| partner.sp_appid.as_str());
+    let sp_appid = order
+        .partner
+        .as_ref()
+        .map(|partner| partner.sp_appid.as_str());
     match act.appid.as_deref() {
         Some(appid) if appid != order.appid && Some(appid) != sp_appid => Err(refused(
             "APPID_MISMATCH",
-            format!("the page runs in {appid}, the order belongs to {}", order.appid),
+            format!(
+                "the page runs in {appid}, the order belongs to {}",
+                order.appid
+            ),
         )),
         Some(_) | None => Ok(()),
     }
@@ -185,20 +221,33 @@ fn ticket<'a>(order: &'a Order, act: &Act) -> Result<&'a Ticket, Refused> {
     let from_package = match &act.pay {
         Some(pay) => match pay.package.strip_prefix("prepay_id=") {
             Some(prepay_id) => Some(prepay_id.to_owned()),
-            None => return Err(refused("BAD_PACKAGE", "package is prepay_id=… for wx.requestPayment")),
+            None => {
+                return Err(refused(
+                    "BAD_PACKAGE",
+                    "package is prepay_id=… for wx.requestPayment",
+                ));
+            }
         },
         None => act.app.as_ref().map(|app| app.prepay_id.clone()),
     };
     let prepay_id = from_package.or_else(|| act.prepay_id.clone());
     let found = if let Some(code_url) = &act.code_url {
-        order.tickets.iter().find(|ticket| ticket.code_url.as_ref() == Some(code_url))
-    } else if let Some(h5_url) = &act.h5_url {
         order
             .tickets
             .iter()
-            .find(|ticket| ticket.h5_url.as_ref().is_some_and(|held| h5_url.starts_with(held)))
+            .find(|ticket| ticket.code_url.as_ref() == Some(code_url))
+    } else if let Some(h5_url) = &act.h5_url {
+        order.tickets.iter().find(|ticket| {
+            ticket
+                .h5_url
+                .as_ref()
+                .is_some_and(|held| h5_url.starts_with(held))
+        })
     } else if let Some(prepay_id) = prepay_id {
-        order.tickets.iter().find(|ticket| ticket.prepay_id == prepay_id)
+        order
+            .tickets
+            .iter()
+            .find(|ticket| ticket.prepay_id == prepay_id)
     } else {
         order.tickets.last()
     };
@@ -213,18 +262,33 @@ fn check_pay_sign(state: &State, order: &Order, pay: &RequestPayment) -> Result<
         format!("{appid}\n{}\n{}\n{line}\n", pay.time_stamp, pay.nonce_str)
     };
     let mut appids = vec![order.appid.as_str()];
-    appids.extend(order.partner.as_ref().map(|partner| partner.sp_appid.as_str()));
+    appids.extend(
+        order
+            .partner
+            .as_ref()
+            .map(|partner| partner.sp_appid.as_str()),
+    );
     if pay.time_stamp.len() > 10 {
-        return Err(refused("BAD_TIMESTAMP", "timeStamp is in seconds, ten digits, as a string"));
+        return Err(refused(
+            "BAD_TIMESTAMP",
+            "timeStamp is in seconds, ten digits, as a string",
+        ));
     }
-    if appids.iter().any(|appid| signed_by(state, order, &text(appid, &pay.package), &pay.pay_sign)) {
+    if appids
+        .iter()
+        .any(|appid| signed_by(state, order, &text(appid, &pay.package), &pay.pay_sign))
+    {
         return Ok(());
     }
     let bare = pay.package.trim_start_matches("prepay_id=");
     let why = if signed_by(state, order, &text(&order.appid, bare), &pay.pay_sign) {
         "line 4 was signed without its prefix: sign prepay_id=… for wx.requestPayment".to_owned()
-    } else if let Some(other) = other_app(state, order, |appid| text(appid, &pay.package), &pay.pay_sign)
-    {
+    } else if let Some(other) = other_app(
+        state,
+        order,
+        |appid| text(appid, &pay.package),
+        &pay.pay_sign,
+    ) {
         format!("signed for {other}, the order belongs to {}", order.appid)
     } else {
         "paySign fits neither the four lines (appId, timeStamp, nonceStr, package) nor the key that \
@@ -236,18 +300,32 @@ fn check_pay_sign(state: &State, order: &Order, pay: &RequestPayment) -> Result<
 
 fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), Refused> {
     if app.package_value != "Sign=WXPay" {
-        return Err(refused("BAD_PACKAGE", "packageValue is Sign=WXPay for PayReq"));
+        return Err(refused(
+            "BAD_PACKAGE",
+            "packageValue is Sign=WXPay for PayReq",
+        ));
     }
     if app.partner_id != order.key.mchid {
-        return Err(refused("BAD_PARTNER", "partnerId is the mchid of the order"));
+        return Err(refused(
+            "BAD_PARTNER",
+            "partnerId is the mchid of the order",
+        ));
     }
-    let text = |line: &str| format!("{}\n{}\n{}\n{line}\n", app.app_id, app.time_stamp, app.nonce_str);
+    let text = |line: &str| {
+        format!(
+            "{}\n{}\n{}\n{line}\n",
+            app.app_id, app.time_stamp, app.nonce_str
+        )
+    };
     if app.app_id == order.appid && signed_by(state, order, &text(&app.prepay_id), &app.sign) {
         return Ok(());
     }
     let prefixed = format!("prepay_id={}", app.prepay_id);
     let why = if app.app_id != order.appid {
-        format!("signed for {}, the order belongs to {}", app.app_id, order.appid)
+        format!(
+            "signed for {}, the order belongs to {}",
+            app.app_id, order.appid
+        )
     } else if signed_by(state, order, &text(&prefixed), &app.sign) {
         "line 4 was signed with the prefix prepay_id=, which PayReq does not have".to_owned()
     } else {
@@ -260,11 +338,14 @@ fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), 
 
 /// The merchant certificate that placed the order must have signed (wechatpay-v3.md §6).
 fn signed_by(state: &State, order: &Order, text: &str, signature: &str) -> bool {
-    state.merchants.get(&order.key.mchid).is_some_and(|merchant| {
-        merchant
-            .certificate(&order.serial_no)
-            .is_some_and(|(facts, _)| facts.key.verifies(text.as_bytes(), signature))
-    })
+    state
+        .merchants
+        .get(&order.key.mchid)
+        .is_some_and(|merchant| {
+            merchant
+                .certificate(&order.serial_no)
+                .is_some_and(|(facts, _)| facts.key.verifies(text.as_bytes(), signature))
+        })
 }
 
 fn other_app(
@@ -275,15 +356,22 @@ fn other_app(
 ) -> Option<String> {
     let merchant = state.merchants.get(&order.key.mchid)?;
     let apps = merchant.record.apps.iter().map(|app| app.appid.clone());
-    apps.into_iter().find(|appid| signed_by(state, order, &text(appid), signature))
+    apps.into_iter()
+        .find(|appid| signed_by(state, order, &text(appid), signature))
 }
 
 fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64) -> Payment {
     let partner_order = order.partner.is_some();
-    let by_sub = order.partner.as_ref().is_some_and(|partner| partner.sub_appid.is_some());
+    let by_sub = order
+        .partner
+        .as_ref()
+        .is_some_and(|partner| partner.sub_appid.is_some());
     // A user has another openid in each app; the partner's is derived so that it is always the same.
     let (openid, sub_openid) = if partner_order && by_sub {
-        (format!("oSp{}", openid.trim_start_matches('o')), Some(openid))
+        (
+            format!("oSp{}", openid.trim_start_matches('o')),
+            Some(openid),
+        )
     } else {
         (openid, None)
     };
@@ -303,5 +391,10 @@ fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64)
 
 /// 28 digits: `4200`, six digits, the day, ten digits (wechatpay-v3.md §7).
 fn fresh_transaction(now_ms: i64) -> String {
-    format!("420000{}{}{}", random::digits(4), beijing::compact_day(now_ms), random::digits(10))
+    format!(
+        "420000{}{}{}",
+        random::digits(4),
+        beijing::compact_day(now_ms),
+        random::digits(10)
+    )
 }

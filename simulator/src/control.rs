@@ -88,7 +88,10 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/refunds/{out_refund_no}/complete", post(complete))
         .route("/_sim/refunds/{out_refund_no}/close", post(close))
         .route("/_sim/refunds/{out_refund_no}/abnormal", post(abnormal))
-        .route("/_sim/faults", get(faults).post(switch_on).delete(switch_off))
+        .route(
+            "/_sim/faults",
+            get(faults).post(switch_on).delete(switch_off),
+        )
         .route("/_sim/faults/{name}", axum::routing::delete(switch_off_one))
         .route("/_sim/hostility", post(hostility))
         .route("/_sim/clock", get(clock).post(advance))
@@ -98,9 +101,18 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_sim/requests", get(requests))
         .route("/_sim/knobs", get(knobs).post(turn_knobs))
         .route("/_sim/merchants", get(merchants).post(add_merchant))
-        .route("/_sim/merchants/{mchid}", get(merchants).post(change_merchant))
-        .route("/_sim/merchants/{mchid}/certificates", post(add_certificate))
-        .route("/_sim/merchants/{mchid}/certificates/{serial}", post(mark_certificate))
+        .route(
+            "/_sim/merchants/{mchid}",
+            get(merchants).post(change_merchant),
+        )
+        .route(
+            "/_sim/merchants/{mchid}/certificates",
+            post(add_certificate),
+        )
+        .route(
+            "/_sim/merchants/{mchid}/certificates/{serial}",
+            post(mark_certificate),
+        )
         .route("/_sim/merchants/{mchid}/rotate", post(rotate))
         .with_state(world)
 }
@@ -142,7 +154,10 @@ async fn order(State(world): Shared, Path(out_trade_no): Path<String>) -> Answer
         .find_order(&out_trade_no, None)
         .ok_or_else(|| Problem::missing(format!("WeChat Pay has no order {out_trade_no}")))?;
     let mut row = order.row(state.refunded(&order.key));
-    let refunds: Vec<Value> = state.refunds_of(&order.key).map(crate::ledger::Refund::row).collect();
+    let refunds: Vec<Value> = state
+        .refunds_of(&order.key)
+        .map(crate::ledger::Refund::row)
+        .collect();
     row["refunds"] = json!(refunds);
     Ok(Json(row))
 }
@@ -161,11 +176,13 @@ async fn cancel(State(world): Shared, Path(number): Path<String>, body: Bytes) -
 
 fn attempt(world: &Arc<World>, number: &str, body: &Bytes, ending: Ending) -> Answer {
     let act: Act = read(body)?;
-    cashier::attempt(world, number, &act, ending).map(Json).map_err(|refused| Problem {
-        status: StatusCode::from_u16(refused.status).unwrap_or(StatusCode::CONFLICT),
-        code: refused.code.to_owned(),
-        message: refused.message,
-    })
+    cashier::attempt(world, number, &act, ending)
+        .map(Json)
+        .map_err(|refused| Problem {
+            status: StatusCode::from_u16(refused.status).unwrap_or(StatusCode::CONFLICT),
+            code: refused.code.to_owned(),
+            message: refused.message,
+        })
 }
 
 async fn complete(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
@@ -213,7 +230,11 @@ async fn faults(State(world): Shared) -> Answer {
 
 async fn switch_on(State(world): Shared, body: Bytes) -> Answer {
     let active: Active = read(&body)?;
-    world.lock().faults.switch_on(active).map_err(Problem::bad)?;
+    world
+        .lock()
+        .faults
+        .switch_on(active)
+        .map_err(Problem::bad)?;
     world.changed(Change::Fault);
     faults(State(world)).await
 }
@@ -297,7 +318,12 @@ async fn ledger(State(world): Shared) -> Answer {
         .values()
         .filter(|order| !order.burnt)
         .map(|order| (order.entered, order.row(state.refunded(&order.key))))
-        .chain(state.refunds.values().map(|refund| (refund.entered, refund.row())))
+        .chain(
+            state
+                .refunds
+                .values()
+                .map(|refund| (refund.entered, refund.row())),
+        )
         .collect();
     rows.sort_by_key(|(entered, _)| *entered);
     let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
@@ -335,7 +361,11 @@ async fn add_merchant(State(world): Shared, body: Bytes) -> Answer {
 }
 
 async fn change_merchant(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
-    Ok(Json(office::change_merchant(&world, &mchid, &read(&body)?)?))
+    Ok(Json(office::change_merchant(
+        &world,
+        &mchid,
+        &read(&body)?,
+    )?))
 }
 
 async fn add_certificate(State(world): Shared, Path(mchid): Path<String>) -> Answer {
@@ -347,7 +377,12 @@ async fn mark_certificate(
     Path((mchid, serial)): Path<(String, String)>,
     body: Bytes,
 ) -> Answer {
-    Ok(Json(office::mark_certificate(&world, &mchid, &serial, &read(&body)?)?))
+    Ok(Json(office::mark_certificate(
+        &world,
+        &mchid,
+        &serial,
+        &read(&body)?,
+    )?))
 }
 
 async fn rotate(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
@@ -356,9 +391,7 @@ async fn rotate(State(world): Shared, Path(mchid): Path<String>, body: Bytes) ->
 }
 
 /// Runs what makes keys off the threads that answer requests.
-async fn at_leisure(
-    work: impl FnOnce() -> Result<Value, OfficeError> + Send + 'static,
-) -> Answer {
+async fn at_leisure(work: impl FnOnce() -> Result<Value, OfficeError> + Send + 'static) -> Answer {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(Json(done?)),
         Err(_) => Err(Problem::bad("the work was interrupted")),

@@ -124,12 +124,17 @@ impl Faults {
 
     /// Whether a fault strikes now; a counted one is used up by it.
     pub(crate) fn strikes(&mut self, name: &'static str, target: Target<'_>) -> bool {
-        let Some(kind) = CATALOGUE.iter().find(|kind| kind.name == name) else { return false };
+        let Some(kind) = CATALOGUE.iter().find(|kind| kind.name == name) else {
+            return false;
+        };
         let own_rate = self.hostility * kind.cruel_rate;
         let fits = |active: &Active| {
             active.name == name
                 && active.count != Some(0)
-                && active.operation.as_deref().is_none_or(|wanted| wanted == target.operation)
+                && active
+                    .operation
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == target.operation)
                 && active
                     .out_trade_no
                     .as_deref()
@@ -200,8 +205,11 @@ impl Faults {
         let items: Vec<Value> = CATALOGUE
             .iter()
             .map(|kind| {
-                let active: Vec<&Active> =
-                    self.active.iter().filter(|active| active.name == kind.name).collect();
+                let active: Vec<&Active> = self
+                    .active
+                    .iter()
+                    .filter(|active| active.name == kind.name)
+                    .collect();
                 let struck = self.struck.iter().find(|(name, _)| *name == kind.name);
                 json!({
                     "name": kind.name,

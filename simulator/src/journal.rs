@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::login::LoginCode;
 use crate::knobs::Knobs;
 use crate::ledger::{Order, Refund};
+use crate::login::LoginCode;
 use crate::notices::Notice;
 
 const JOURNAL_FILE: &str = "state/journal.jsonl";
@@ -43,7 +43,11 @@ pub(crate) enum Line<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
     #[error("line {line} of {path} is damaged: {reason}")]
-    Damaged { path: PathBuf, line: usize, reason: serde_json::Error },
+    Damaged {
+        path: PathBuf,
+        line: usize,
+        reason: serde_json::Error,
+    },
     #[error("cannot use {path}: {source}")]
     Unusable { path: PathBuf, source: io::Error },
 }
@@ -60,7 +64,10 @@ impl Journal {
     /// Reads every line of a data folder's journal.
     pub(crate) fn read(folder: &Path) -> Result<Vec<Record>, JournalError> {
         let path = folder.join(JOURNAL_FILE);
-        let unusable = |source| JournalError::Unusable { path: path.clone(), source };
+        let unusable = |source| JournalError::Unusable {
+            path: path.clone(),
+            source,
+        };
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -88,7 +95,10 @@ impl Journal {
     /// Writes the given lines in place of the old journal and keeps the file open for more.
     pub(crate) fn rewrite(folder: &Path, lines: &[Line<'_>]) -> Result<Self, JournalError> {
         let path = folder.join(JOURNAL_FILE);
-        let unusable = |source| JournalError::Unusable { path: path.clone(), source };
+        let unusable = |source| JournalError::Unusable {
+            path: path.clone(),
+            source,
+        };
         let beside = path.with_extension("new");
         let mut bytes = Vec::new();
         for line in lines {
@@ -97,7 +107,10 @@ impl Journal {
         }
         std::fs::write(&beside, &bytes).map_err(unusable)?;
         std::fs::rename(&beside, &path).map_err(unusable)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(unusable)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(unusable)?;
         Ok(Self { file, broken: None })
     }
 
@@ -107,10 +120,12 @@ impl Journal {
         if self.broken.is_some() {
             return;
         }
-        let written = serde_json::to_vec(&line).map_err(io::Error::from).and_then(|mut bytes| {
-            bytes.push(b'\n');
-            self.file.write_all(&bytes)
-        });
+        let written = serde_json::to_vec(&line)
+            .map_err(io::Error::from)
+            .and_then(|mut bytes| {
+                bytes.push(b'\n');
+                self.file.write_all(&bytes)
+            });
         if let Err(error) = written {
             self.broken = Some(error.to_string());
         }

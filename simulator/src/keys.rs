@@ -28,7 +28,10 @@ pub(crate) struct KeyError {
 
 impl KeyError {
     pub(crate) fn new(step: &'static str, reason: impl std::fmt::Display) -> Self {
-        Self { step, reason: reason.to_string() }
+        Self {
+            step,
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -48,9 +51,10 @@ impl SigningKey {
     pub(crate) fn sign(&self, message: &[u8]) -> String {
         // PKCS#1 v1.5 over a key of 2048 bits cannot fail; an empty signature would be refused by
         // every verifier, which is the right outcome if it ever does.
-        self.0
-            .try_sign(message)
-            .map_or_else(|_| String::new(), |signature| STANDARD.encode(signature.to_bytes()))
+        self.0.try_sign(message).map_or_else(
+            |_| String::new(),
+            |signature| STANDARD.encode(signature.to_bytes()),
+        )
     }
 
     /// The public half.
@@ -69,7 +73,10 @@ pub(crate) struct VerifyingKey {
 
 impl VerifyingKey {
     pub(crate) fn new(key: PublicKey) -> Self {
-        Self { pkcs1: Pkcs1Verifying::new(key.clone()), key }
+        Self {
+            pkcs1: Pkcs1Verifying::new(key.clone()),
+            key,
+        }
     }
 
     /// Tells whether a base64 signature is this key's over the message.
@@ -130,6 +137,8 @@ pub(crate) fn open_sensitive(private_pem: &str, field: &str) -> Option<String> {
     let key = OaepPrivateDecryptingKey::new(key).ok()?;
     let sealed = STANDARD.decode(field).ok()?;
     let mut plain = vec![0; key.key_size_bytes()];
-    let opened = key.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut plain, None).ok()?;
+    let opened = key
+        .decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut plain, None)
+        .ok()?;
     String::from_utf8(opened.to_vec()).ok()
 }

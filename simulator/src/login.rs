@@ -49,20 +49,31 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
     let now_ms = world.now_ms();
     let mut state = world.lock();
-    let target =
-        Target { operation: "login", out_trade_no: None, subject: "jscode2session" };
+    let target = Target {
+        operation: "login",
+        out_trade_no: None,
+        subject: "jscode2session",
+    };
     if state.faults.strikes("login_busy", target) {
         return failure(-1, "system error").fault("login_busy");
     }
-    let Some(appid) = parameter("appid") else { return failure(41002, "appid missing") };
-    let Some(secret) = parameter("secret") else { return failure(41004, "appsecret missing") };
-    let Some(code) = parameter("js_code") else { return failure(41008, "missing code") };
+    let Some(appid) = parameter("appid") else {
+        return failure(41002, "appid missing");
+    };
+    let Some(secret) = parameter("secret") else {
+        return failure(41004, "appsecret missing");
+    };
+    let Some(code) = parameter("js_code") else {
+        return failure(41008, "missing code");
+    };
     let app = state
         .merchants
         .values()
         .flat_map(|merchant| merchant.record.apps.clone())
         .find(|app| app.appid == appid);
-    let Some(app) = app else { return failure(40013, "invalid appid") };
+    let Some(app) = app else {
+        return failure(40013, "invalid appid");
+    };
     if app.app_secret != secret {
         return failure(40125, "invalid appsecret");
     }
@@ -79,7 +90,11 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
         .codes
         .values()
         .filter(|other| other.openid == held.openid && other.appid == appid)
-        .filter(|other| other.used_ms.is_some_and(|used_ms| now_ms - used_ms < MINUTE_MS))
+        .filter(|other| {
+            other
+                .used_ms
+                .is_some_and(|used_ms| now_ms - used_ms < MINUTE_MS)
+        })
         .count();
     if recent >= LOGINS_PER_MINUTE {
         return failure(45011, "api minute-quota reach limit");
@@ -93,8 +108,7 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
 
 fn failure(errcode: i64, errmsg: &str) -> Answer {
     let rid = random::lower_hex(8);
-    let body =
-        json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
+    let body = json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
     let mut answer = Answer::plain(200, "text/plain", body);
     answer.verdict = format!("errcode {errcode} {errmsg}");
     answer

@@ -118,10 +118,17 @@ async fn main() -> ExitCode {
     println!("  API       {}", simulator.base_url());
     println!("  backup    {}", simulator.backup_url());
     if let Some(tls_url) = simulator.tls_url() {
-        println!("  TLS       {tls_url}  (CA: {})", simulator.merchant().ca_file);
+        println!(
+            "  TLS       {tls_url}  (CA: {})",
+            simulator.merchant().ca_file
+        );
     }
     println!("  control   {}", simulator.control_url());
-    println!("  merchant  {} in {}", simulator.merchant().mchid, folder.join("merchant.json").display());
+    println!(
+        "  merchant  {} in {}",
+        simulator.merchant().mchid,
+        folder.join("merchant.json").display()
+    );
     println!("Interrupt to stop; the state stays in the folder.");
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("wechatpay-simulator: cannot wait for an interrupt: {error}");

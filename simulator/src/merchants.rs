@@ -155,17 +155,31 @@ impl Loaded {
                 SigningKey::from_pem(&held.private_pem)?,
             ));
         }
-        Ok(Self { record, certificates, public_keys, platform_certificates })
+        Ok(Self {
+            record,
+            certificates,
+            public_keys,
+            platform_certificates,
+        })
     }
 
     /// The certificate of a serial, compared without case.
-    pub(crate) fn certificate(&self, serial: &str) -> Option<&(CertificateFacts, CertificateState)> {
-        self.certificates.iter().find(|(facts, _)| facts.serial.eq_ignore_ascii_case(serial))
+    pub(crate) fn certificate(
+        &self,
+        serial: &str,
+    ) -> Option<&(CertificateFacts, CertificateState)> {
+        self.certificates
+            .iter()
+            .find(|(facts, _)| facts.serial.eq_ignore_ascii_case(serial))
     }
 
     /// The private key a `Wechatpay-Serial` names, for opening sensitive fields.
     pub(crate) fn platform_private(&self, serial: &str) -> Option<&str> {
-        let key = self.record.public_keys.iter().find(|key| key.id.eq_ignore_ascii_case(serial));
+        let key = self
+            .record
+            .public_keys
+            .iter()
+            .find(|key| key.id.eq_ignore_ascii_case(serial));
         if let Some(key) = key {
             return Some(&key.private_pem);
         }
@@ -187,7 +201,11 @@ impl Loaded {
 
     /// Chooses who signs an answer: the public key or a platform certificate (wechatpay-v3.md
     /// §3.4), with `throw` deciding between two certificates during a rotation.
-    pub(crate) fn answer_signer(&self, asked: Option<&str>, throw: f64) -> Option<(&str, &SigningKey)> {
+    pub(crate) fn answer_signer(
+        &self,
+        asked: Option<&str>,
+        throw: f64,
+    ) -> Option<(&str, &SigningKey)> {
         match self.record.mode {
             Mode::PublicKey => self.public_signer(),
             Mode::Certificate => self.certificate_signer(throw),
@@ -199,7 +217,11 @@ impl Loaded {
     }
 
     /// Chooses who signs a notice; in `both` mode the ratio decides.
-    pub(crate) fn notice_signer(&self, by_public_key: f64, throw: f64) -> Option<(&str, &SigningKey)> {
+    pub(crate) fn notice_signer(
+        &self,
+        by_public_key: f64,
+        throw: f64,
+    ) -> Option<(&str, &SigningKey)> {
         match self.record.mode {
             Mode::PublicKey => self.public_signer(),
             Mode::Certificate => self.certificate_signer(throw),
@@ -239,8 +261,11 @@ impl Registry {
         // Four keys, each a fraction of a second on one core.
         let [root, merchant, public, platform] = generate_all()?;
         let root_certificate_pem = Authority::root(&root, now_ms)?;
-        let mut registry =
-            Self { root_certificate_pem, root_private_pem: root, merchants: Vec::new() };
+        let mut registry = Self {
+            root_certificate_pem,
+            root_private_pem: root,
+            merchants: Vec::new(),
+        };
         let made = registry.merchant(
             FIRST_MCHID.to_owned(),
             FIRST_APPID.to_owned(),
@@ -265,11 +290,17 @@ impl Registry {
         let certificate = self.merchant_certificate(&mchid, own, now_ms)?;
         let platform = self.platform_certificate(platform, now_ms)?;
         Ok(Merchant {
-            apps: vec![App { appid, app_secret: random::lower_hex(32) }],
+            apps: vec![App {
+                appid,
+                app_secret: random::lower_hex(32),
+            }],
             apiv3_key: Some(random::alphanumeric(32)),
             mode,
             certificates: vec![certificate],
-            public_keys: vec![PublicKey { id: public_key_id(&mchid, now_ms), private_pem: public }],
+            public_keys: vec![PublicKey {
+                id: public_key_id(&mchid, now_ms),
+                private_pem: public,
+            }],
             platform_certificates: vec![platform],
             public_key_share: 0.5,
             new_certificate_share: 0.0,
@@ -290,9 +321,18 @@ impl Registry {
         private_pem: String,
         now_ms: i64,
     ) -> Result<MerchantCertificate, KeyError> {
-        let certificate_pem =
-            issue_merchant(self.authority(), &private_pem, mchid, &random::serial(), now_ms)?;
-        Ok(MerchantCertificate { certificate_pem, private_pem, state: CertificateState::Active })
+        let certificate_pem = issue_merchant(
+            self.authority(),
+            &private_pem,
+            mchid,
+            &random::serial(),
+            now_ms,
+        )?;
+        Ok(MerchantCertificate {
+            certificate_pem,
+            private_pem,
+            state: CertificateState::Active,
+        })
     }
 
     pub(crate) fn platform_certificate(
@@ -302,7 +342,10 @@ impl Registry {
     ) -> Result<PlatformCertificate, KeyError> {
         let certificate_pem =
             issue_platform(self.authority(), &private_pem, &random::serial(), now_ms)?;
-        Ok(PlatformCertificate { certificate_pem, private_pem })
+        Ok(PlatformCertificate {
+            certificate_pem,
+            private_pem,
+        })
     }
 
     pub(crate) fn authority(&self) -> Authority<'_> {
@@ -314,7 +357,10 @@ impl Registry {
 
     /// Replaces the registry file in one step, so that a crash leaves the old or the new one.
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
-        write_atomically(&folder.join(MERCHANTS_FILE), &serde_json::to_vec_pretty(self)?)
+        write_atomically(
+            &folder.join(MERCHANTS_FILE),
+            &serde_json::to_vec_pretty(self)?,
+        )
     }
 
     /// Writes the files that a merchant would have: `merchant.json` and the PEM files.
@@ -340,7 +386,10 @@ impl Registry {
             Mode::PublicKey | Mode::Both => &public.private_pem,
             Mode::Certificate => &platform.private_pem,
         };
-        let public_pem = public_signing.verifying().to_pem().map_err(io::Error::other)?;
+        let public_pem = public_signing
+            .verifying()
+            .to_pem()
+            .map_err(io::Error::other)?;
         let mut files: BTreeMap<&str, &[u8]> = BTreeMap::new();
         files.insert("apiclient_key.pem", own.private_pem.as_bytes());
         files.insert("apiclient_cert.pem", own.certificate_pem.as_bytes());
@@ -356,13 +405,20 @@ impl Registry {
                 write_atomically(&path, bytes)?;
             }
         }
-        write_atomically(&folder.join("merchant.json"), &serde_json::to_vec_pretty(file)?)
+        write_atomically(
+            &folder.join("merchant.json"),
+            &serde_json::to_vec_pretty(file)?,
+        )
     }
 }
 
 /// The id of a WeChat Pay public key: `01`, the mchid, the day, 14 digits (wechatpay-v3.md §3.2).
 pub(crate) fn public_key_id(mchid: &str, now_ms: i64) -> String {
-    format!("PUB_KEY_ID_01{mchid:0>10}{}{}", beijing::compact_day(now_ms), random::digits(14))
+    format!(
+        "PUB_KEY_ID_01{mchid:0>10}{}{}",
+        beijing::compact_day(now_ms),
+        random::digits(14)
+    )
 }
 
 /// Makes several keys at once, on as many threads.
@@ -370,10 +426,14 @@ pub(crate) fn generate_all<const COUNT: usize>() -> Result<[String; COUNT], KeyE
     let made: Vec<Result<String, KeyError>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..COUNT).map(|_| scope.spawn(keys::generate)).collect();
         let lost = |_| Err(KeyError::new("make a private key", "the thread died"));
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(lost))
+            .collect()
     });
     let keys: Vec<String> = made.into_iter().collect::<Result<_, _>>()?;
-    keys.try_into().map_err(|_| KeyError::new("make private keys", "some are missing"))
+    keys.try_into()
+        .map_err(|_| KeyError::new("make private keys", "some are missing"))
 }
 
 /// Writes beside the target and renames, so that readers see the old file or the new one.

@@ -146,7 +146,9 @@ pub(crate) struct Dispatch {
 
 /// Sends the notice of a payment.
 pub(crate) fn announce_payment(world: &Arc<World>, state: &mut State, order: &Order) {
-    let Some(payload) = message::payment(order) else { return };
+    let Some(payload) = message::payment(order) else {
+        return;
+    };
     let draft = Draft {
         mchid: &order.key.mchid,
         event_type: "TRANSACTION.SUCCESS",
@@ -194,10 +196,19 @@ struct Draft<'a> {
 
 fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let now_ms = world.now_ms();
-    let Some(merchant) = state.merchants.get(draft.mchid).cloned() else { return };
-    let subject = format!("{} {}", draft.event_type, draft.out_refund_no.unwrap_or(draft.out_trade_no));
-    let target =
-        Target { operation: "notice", out_trade_no: Some(draft.out_trade_no), subject: &subject };
+    let Some(merchant) = state.merchants.get(draft.mchid).cloned() else {
+        return;
+    };
+    let subject = format!(
+        "{} {}",
+        draft.event_type,
+        draft.out_refund_no.unwrap_or(draft.out_trade_no)
+    );
+    let target = Target {
+        operation: "notice",
+        out_trade_no: Some(draft.out_trade_no),
+        subject: &subject,
+    };
     let late = state.faults.strikes("notice_late", target);
     let held = state.faults.strikes("notice_reordered", target);
     let duplicated = state.faults.strikes("notice_duplicated", target);
@@ -263,13 +274,23 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let sent = notice.progress == Progress::Pending;
     if sent && duplicated {
         let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
-        state.timers.insert((copy_ms, Timer::NoticeCopy(notice.seq)));
+        state
+            .timers
+            .insert((copy_ms, Timer::NoticeCopy(notice.seq)));
     }
     if sent && unknown_event {
-        invent(state, &notice, "COUPON.USE", "代金券核销通知", message::coupon(&notice));
+        invent(
+            state,
+            &notice,
+            "COUPON.USE",
+            "代金券核销通知",
+            message::coupon(&notice),
+        );
     }
     if sent && foreign_order {
-        let payload = notice.payload.replace(&notice.out_trade_no, &random::alphanumeric(24));
+        let payload = notice
+            .payload
+            .replace(&notice.out_trade_no, &random::alphanumeric(24));
         invent(state, &notice, draft.event_type, draft.summary, payload);
     }
     state.put_notice(notice);
@@ -306,12 +327,20 @@ pub(crate) fn prepare(
     let subject = format!(
         "{} {}",
         notice.event_type,
-        notice.out_refund_no.as_deref().unwrap_or(&notice.out_trade_no)
+        notice
+            .out_refund_no
+            .as_deref()
+            .unwrap_or(&notice.out_trade_no)
     );
-    let target =
-        Target { operation: "notice", out_trade_no: Some(&notice.out_trade_no), subject: &subject };
-    let just_probed =
-        notice.attempts.last().is_some_and(|attempt| attempt.twist == Twist::Probe);
+    let target = Target {
+        operation: "notice",
+        out_trade_no: Some(&notice.out_trade_no),
+        subject: &subject,
+    };
+    let just_probed = notice
+        .attempts
+        .last()
+        .is_some_and(|attempt| attempt.twist == Twist::Probe);
     let mut twist = Twist::Genuine;
     for (name, candidate) in Twist::FAULTS {
         // The retry after a probe is never probed (wechatpay-v3.md §3.5).
@@ -331,16 +360,26 @@ pub(crate) fn prepare(
         held.held = false;
     }
     debug_assert!(world.speed() > 0.0, "checked at start");
-    Some(Dispatch { notice, merchant, twist, copy, by_public_key, by_new_certificate })
+    Some(Dispatch {
+        notice,
+        merchant,
+        twist,
+        copy,
+        by_public_key,
+        by_new_certificate,
+    })
 }
 
 /// Makes one attempt and records what came of it.
 pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
-    let Ok(_slot) = world.slots.acquire().await else { return };
+    let Ok(_slot) = world.slots.acquire().await else {
+        return;
+    };
     let started = Instant::now();
     let at_ms = world.now_ms();
-    let signer =
-        dispatch.merchant.notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
+    let signer = dispatch
+        .merchant
+        .notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
     let Some((serial, key)) = signer else { return };
     let message = message::build(&dispatch, serial, key, World::wall_ms());
     let sent_serial = message.serial.clone();
@@ -371,9 +410,13 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     };
     let offence = match (&answer, dispatch.twist) {
         (Ok(_), Twist::Genuine | Twist::Lost) => None,
-        (Ok(_), twist) if accepted => Some(("accepted_forgery", format!(
-            "the merchant accepted {}; a merchant that verifies answers 4xx or 5xx", twist.what()
-        ))),
+        (Ok(_), twist) if accepted => Some((
+            "accepted_forgery",
+            format!(
+                "the merchant accepted {}; a merchant that verifies answers 4xx or 5xx",
+                twist.what()
+            ),
+        )),
         (Ok(_), _) => None,
         (Err(reason), _) if took_ms >= 5_000 => Some(("late_answer", reason.clone())),
         (Err(_), _) => None,
@@ -389,7 +432,9 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
             "explanation": explanation,
         }));
     }
-    let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() else { return };
+    let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() else {
+        return;
+    };
     notice.attempts.push(Attempt {
         at_ms,
         status: answer.ok(),
@@ -453,12 +498,12 @@ fn release_held(state: &mut State, after: u64, now_ms: i64) {
 /// How far back in the ledger a held notice is looked for.
 const HELD_LOOKBACK: u64 = 1_000;
 
-async fn send(
-    world: &World,
-    url: &str,
-    message: message::Message,
-) -> Result<u16, String> {
-    let mut request = world.client.post(url).timeout(ANSWER_DEADLINE).body(message.body);
+async fn send(world: &World, url: &str, message: message::Message) -> Result<u16, String> {
+    let mut request = world
+        .client
+        .post(url)
+        .timeout(ANSWER_DEADLINE)
+        .body(message.body);
     for (name, value) in message.headers {
         request = request.header(name, value);
     }

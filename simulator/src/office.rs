@@ -63,12 +63,18 @@ fn update(
     let loaded = Arc::new(Loaded::new(record.clone())?);
     state.registry.merchants[index] = record;
     state.registry.write(&state.folder)?;
-    state.merchants.insert(mchid.to_owned(), Arc::clone(&loaded));
+    state
+        .merchants
+        .insert(mchid.to_owned(), Arc::clone(&loaded));
     Ok(loaded)
 }
 
 /// Writes the folder of a merchant: the data folder itself for the first one.
-pub(crate) fn hand_out(state: &State, urls: &Urls, mchid: &str) -> Result<MerchantFile, OfficeError> {
+pub(crate) fn hand_out(
+    state: &State,
+    urls: &Urls,
+    mchid: &str,
+) -> Result<MerchantFile, OfficeError> {
     let merchant = state
         .merchants
         .get(mchid)
@@ -102,12 +108,22 @@ pub(crate) fn hand_out(state: &State, urls: &Urls, mchid: &str) -> Result<Mercha
 }
 
 fn folder(state: &State, mchid: &str) -> PathBuf {
-    let first = state.registry.merchants.first().is_some_and(|first| first.mchid == mchid);
-    if first { state.folder.clone() } else { state.folder.join("merchants").join(mchid) }
+    let first = state
+        .registry
+        .merchants
+        .first()
+        .is_some_and(|first| first.mchid == mchid);
+    if first {
+        state.folder.clone()
+    } else {
+        state.folder.join("merchants").join(mchid)
+    }
 }
 
 fn published(world: &World, state: &State, mchid: &str) -> Result<MerchantFile, OfficeError> {
-    let urls = world.urls().ok_or_else(|| refused("the simulator is still starting"))?;
+    let urls = world
+        .urls()
+        .ok_or_else(|| refused("the simulator is still starting"))?;
     let file = hand_out(state, urls, mchid)?;
     world.changed(Change::Merchant);
     Ok(file)
@@ -130,7 +146,9 @@ pub(crate) fn add_merchant(world: &World, wanted: &Value) -> Result<Value, Offic
     if state.merchants.contains_key(&mchid) {
         return Err(refused(format!("merchant {mchid} exists already")));
     }
-    let record = state.registry.merchant(mchid.clone(), appid, mode, keys, world.now_ms())?;
+    let record = state
+        .registry
+        .merchant(mchid.clone(), appid, mode, keys, world.now_ms())?;
     let loaded = Loaded::new(record.clone())?;
     state.registry.merchants.push(record);
     state.merchants.insert(mchid.clone(), Arc::new(loaded));
@@ -156,9 +174,14 @@ pub(crate) fn change_merchant(
         "add_appid",
         "add_sub_merchant",
     ];
-    let members = wanted.as_object().ok_or_else(|| refused("the body is a JSON object"))?;
+    let members = wanted
+        .as_object()
+        .ok_or_else(|| refused("the body is a JSON object"))?;
     if let Some(unknown) = members.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-        return Err(refused(format!("{unknown} is no setting; there are {}", KNOWN.join(", "))));
+        return Err(refused(format!(
+            "{unknown} is no setting; there are {}",
+            KNOWN.join(", ")
+        )));
     }
     let mut state = world.lock();
     update(&mut state, mchid, |merchant| {
@@ -191,19 +214,26 @@ fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), OfficeE
         "apiv3_key" => {
             let key = text();
             if key.as_ref().is_some_and(|key| key.len() != 32) {
-                return Err(refused("an APIv3 key has 32 letters and digits; null removes it"));
+                return Err(refused(
+                    "an APIv3 key has 32 letters and digits; null removes it",
+                ));
             }
             merchant.apiv3_key = key;
         }
         "refund_notify_url" => merchant.refund_notify_url = text(),
         "add_appid" => {
             let appid = text().ok_or_else(|| refused("add_appid is an appid"))?;
-            merchant.apps.push(App { appid, app_secret: random::lower_hex(32) });
+            merchant.apps.push(App {
+                appid,
+                app_secret: random::lower_hex(32),
+            });
         }
         _ => {
             let sub: SubMerchant = serde_json::from_value(value.clone())
                 .map_err(|_| refused("add_sub_merchant is {sub_mchid, sub_appid?}"))?;
-            merchant.sub_merchants.retain(|held| held.sub_mchid != sub.sub_mchid);
+            merchant
+                .sub_merchants
+                .retain(|held| held.sub_mchid != sub.sub_mchid);
             merchant.sub_merchants.push(sub);
         }
     }
@@ -215,7 +245,9 @@ pub(crate) fn add_certificate(world: &World, mchid: &str) -> Result<Value, Offic
     let private_pem = keys::generate()?;
     let now_ms = world.now_ms();
     let mut state = world.lock();
-    let made = state.registry.merchant_certificate(mchid, private_pem, now_ms)?;
+    let made = state
+        .registry
+        .merchant_certificate(mchid, private_pem, now_ms)?;
     let (certificate_pem, key_pem) = (made.certificate_pem.clone(), made.private_pem.clone());
     let loaded = update(&mut state, mchid, |merchant| {
         let usable = merchant
@@ -224,7 +256,9 @@ pub(crate) fn add_certificate(world: &World, mchid: &str) -> Result<Value, Offic
             .filter(|held| held.state == CertificateState::Active)
             .count();
         if usable >= USABLE_CERTIFICATES_MAX {
-            return Err(refused("a merchant has at most three usable certificates: revoke one"));
+            return Err(refused(
+                "a merchant has at most three usable certificates: revoke one",
+            ));
         }
         merchant.certificates.push(made);
         Ok(())
@@ -350,7 +384,11 @@ fn describe(state: &State, mchid: &str) -> Result<Value, OfficeError> {
         .iter()
         .map(|(facts, _)| facts.serial.as_str())
         .collect();
-    let public: Vec<&str> = merchant.public_keys.iter().map(|(id, _)| id.as_str()).collect();
+    let public: Vec<&str> = merchant
+        .public_keys
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .collect();
     let apps: Vec<&str> = record.apps.iter().map(|app| app.appid.as_str()).collect();
     Ok(json!({
         "mchid": record.mchid,

@@ -55,7 +55,14 @@ pub(crate) fn serial() -> [u8; 20] {
 /// A UUID with version digit 5, the form of notice ids in every capture (wechatpay-v3.md §10.1).
 pub(crate) fn notice_id() -> String {
     let hex = lower_hex(32);
-    format!("{}-{}-5{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    format!(
+        "{}-{}-5{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32]
+    )
 }
 
 /// Throws that depend on the seed, on what is decided about whom, and on how often it was decided
@@ -68,12 +75,18 @@ pub(crate) struct Dice {
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, thrown: HashMap::new() }
+        Self {
+            seed,
+            thrown: HashMap::new(),
+        }
     }
 
     /// The next throw for a question about a subject, in `0.0..1.0`.
     pub(crate) fn throw(&mut self, question: &str, subject: &str) -> f64 {
-        let count = self.thrown.entry((question.to_owned(), subject.to_owned())).or_default();
+        let count = self
+            .thrown
+            .entry((question.to_owned(), subject.to_owned()))
+            .or_default();
         *count += 1;
         let mut hash = Sha256::new();
         hash.update(self.seed.to_be_bytes());

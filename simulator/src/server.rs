@@ -78,7 +78,11 @@ async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Dropped> {
     let (head, body) = request.into_parts();
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
         return Err(Dropped);
     };
@@ -90,14 +94,20 @@ async fn answer(
     };
     match api::serve(&world, request).await {
         Outcome::Drop => Err(Dropped),
-        Outcome::Send { status, headers, body, pace } => {
+        Outcome::Send {
+            status,
+            headers,
+            body,
+            pace,
+        } => {
             let mut response = hyper::Response::new(paced(body, pace));
             *response.status_mut() =
                 hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::OK);
             for (name, value) in headers {
-                if let (Ok(name), Ok(value)) =
-                    (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
-                {
+                if let (Ok(name), Ok(value)) = (
+                    HeaderName::from_bytes(name.as_bytes()),
+                    HeaderValue::from_str(&value),
+                ) {
                     response.headers_mut().append(name, value);
                 }
             }
@@ -123,7 +133,11 @@ fn paced(body: Vec<u8>, pace: Pace) -> Body {
                     return;
                 }
                 for piece in bytes.chunks(DRIP_BYTES) {
-                    if sender.send_data(Bytes::copy_from_slice(piece)).await.is_err() {
+                    if sender
+                        .send_data(Bytes::copy_from_slice(piece))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                     tokio::time::sleep(DRIP).await;

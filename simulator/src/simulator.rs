@@ -72,7 +72,9 @@ pub enum StartError {
 
 impl From<KeyError> for StartError {
     fn from(error: KeyError) -> Self {
-        Self::Keys { reason: error.to_string() }
+        Self::Keys {
+            reason: error.to_string(),
+        }
     }
 }
 
@@ -121,7 +123,10 @@ impl Simulator {
             return Err(StartError::Setting("hostility must be between 0 and 1"));
         }
         let folder = config.data_dir.clone();
-        let unusable = |reason| StartError::Folder { folder: folder.clone(), reason };
+        let unusable = |reason| StartError::Folder {
+            folder: folder.clone(),
+            reason,
+        };
         std::fs::create_dir_all(folder.join("state")).map_err(unusable)?;
         let folder = folder.canonicalize().map_err(unusable)?;
         let lock = lock(&folder)?;
@@ -136,7 +141,9 @@ impl Simulator {
         let (registry, merchants) = {
             let (folder, config) = (folder.clone(), config.clone());
             let loaded = tokio::task::spawn_blocking(move || load_keys(&folder, &config)).await;
-            loaded.map_err(|error| StartError::Keys { reason: error.to_string() })??
+            loaded.map_err(|error| StartError::Keys {
+                reason: error.to_string(),
+            })??
         };
         let acceptor = match tls_listener {
             Some(_) => Some(acceptor(&registry, config.host)?),
@@ -150,9 +157,10 @@ impl Simulator {
         let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
 
         let address = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .map_err(|reason| StartError::Folder { folder: folder.clone(), reason })
+            listener.local_addr().map_err(|reason| StartError::Folder {
+                folder: folder.clone(),
+                reason,
+            })
         };
         let urls = Urls {
             base: format!("http://{}", address(&api)?),
@@ -172,14 +180,24 @@ impl Simulator {
             tokio::spawn(Arc::clone(&world).run_timers()),
         ];
         if let Some(listener) = tls_listener {
-            tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, acceptor)));
+            tasks.push(tokio::spawn(server::run(
+                Arc::clone(&world),
+                listener,
+                acceptor,
+            )));
         }
         let router = control::router(Arc::clone(&world)).merge(config.control_routes);
         tasks.push(tokio::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(control_listener, router).await;
         }));
-        Ok(Self { world, urls, merchant, tasks, _lock: lock })
+        Ok(Self {
+            world,
+            urls,
+            merchant,
+            tasks,
+            _lock: lock,
+        })
     }
 
     /// Where the API is.
@@ -215,7 +233,9 @@ impl Simulator {
     /// The business clock.
     #[must_use]
     pub fn business_clock(&self) -> BusinessClock {
-        BusinessClock { world: Arc::clone(&self.world) }
+        BusinessClock {
+            world: Arc::clone(&self.world),
+        }
     }
 
     /// Names what changed, as it changes: `order`, `refund`, `notice`, `request`, `fault`, `clock`,
@@ -246,8 +266,10 @@ impl Drop for Simulator {
 }
 
 fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
-    let unusable =
-        |reason| StartError::Folder { folder: folder.to_path_buf(), reason };
+    let unusable = |reason| StartError::Folder {
+        folder: folder.to_path_buf(),
+        reason,
+    };
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -256,16 +278,18 @@ fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
         .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(StartError::InUse { folder: folder.to_path_buf() })
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse {
+            folder: folder.to_path_buf(),
+        }),
         Err(std::fs::TryLockError::Error(reason)) => Err(unusable(reason)),
     }
 }
 
 async fn listen(host: std::net::IpAddr, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(host, port);
-    TcpListener::bind(address).await.map_err(|reason| StartError::Port { address, reason })
+    TcpListener::bind(address)
+        .await
+        .map_err(|reason| StartError::Port { address, reason })
 }
 
 type Keys = (Registry, HashMap<String, Arc<Loaded>>);
@@ -274,8 +298,10 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     let damaged = |error: std::io::Error| StartError::Damaged {
         reason: format!("state/merchants.json: {error}"),
     };
-    let unusable =
-        |reason| StartError::Folder { folder: folder.to_path_buf(), reason };
+    let unusable = |reason| StartError::Folder {
+        folder: folder.to_path_buf(),
+        reason,
+    };
     let mut registry = match Registry::read(folder).map_err(damaged)? {
         Some(registry) => registry,
         None => {
@@ -302,7 +328,9 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
 }
 
 fn acceptor(registry: &Registry, host: std::net::IpAddr) -> Result<TlsAcceptor, StartError> {
-    let bad = |error: &dyn std::fmt::Display| StartError::Keys { reason: error.to_string() };
+    let bad = |error: &dyn std::fmt::Display| StartError::Keys {
+        reason: error.to_string(),
+    };
     let private_pem = keys::generate()?;
     let certificate = issue_tls(registry.authority(), &private_pem, host, World::wall_ms())?;
     let chain = [certificate.as_str(), &registry.root_certificate_pem]
@@ -330,7 +358,9 @@ fn client() -> Result<reqwest::Client, StartError> {
     };
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| StartError::Keys { reason: error.to_string() })?
+        .map_err(|error| StartError::Keys {
+            reason: error.to_string(),
+        })?
         .with_root_certificates(roots)
         .with_no_client_auth();
     reqwest::Client::builder()
@@ -341,19 +371,27 @@ fn client() -> Result<reqwest::Client, StartError> {
         .pool_max_idle_per_host(0)
         .http1_title_case_headers()
         .build()
-        .map_err(|error| StartError::Keys { reason: error.to_string() })
+        .map_err(|error| StartError::Keys {
+            reason: error.to_string(),
+        })
 }
 
 fn publish(world: &World, urls: &Urls, folder: &Path) -> Result<MerchantFile, StartError> {
     let state = world.lock();
     let mut first = None;
     for merchant in &state.registry.merchants {
-        let file = office::hand_out(&state, urls, &merchant.mchid).map_err(|error| match error {
-            OfficeError::Files(reason) => {
-                StartError::Folder { folder: folder.to_path_buf(), reason }
-            }
-            other => StartError::Keys { reason: other.to_string() },
-        })?;
+        let file =
+            office::hand_out(&state, urls, &merchant.mchid).map_err(|error| match error {
+                OfficeError::Files(reason) => StartError::Folder {
+                    folder: folder.to_path_buf(),
+                    reason,
+                },
+                OfficeError::NoMerchant(_) | OfficeError::Refused(_) | OfficeError::Key(_) => {
+                    StartError::Keys {
+                        reason: error.to_string(),
+                    }
+                }
+            })?;
         first.get_or_insert(file);
     }
     first.ok_or_else(|| StartError::Damaged {
@@ -363,9 +401,12 @@ fn publish(world: &World, urls: &Urls, folder: &Path) -> Result<MerchantFile, St
 
 fn state_error(error: JournalError, folder: &Path) -> StartError {
     match error {
-        JournalError::Damaged { .. } => StartError::Damaged { reason: error.to_string() },
-        JournalError::Unusable { source, .. } => {
-            StartError::Folder { folder: folder.to_path_buf(), reason: source }
-        }
+        JournalError::Damaged { .. } => StartError::Damaged {
+            reason: error.to_string(),
+        },
+        JournalError::Unusable { source, .. } => StartError::Folder {
+            folder: folder.to_path_buf(),
+            reason: source,
+        },
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::login::LoginCode;
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
 use crate::knobs::Knobs;
 use crate::ledger::{Order, OrderKey, OrderState, Refund, RefundKey, UNPAID_LIFE_MS};
+use crate::login::LoginCode;
 use crate::merchants::{Loaded, Registry};
 use crate::notices::Notice;
 
@@ -133,7 +133,10 @@ impl State {
             orders: HashMap::new(),
             refunds: HashMap::new(),
             notices: BTreeMap::new(),
-            openids: codes.values().map(|code| (code.openid.clone(), code.appid.clone())).collect(),
+            openids: codes
+                .values()
+                .map(|code| (code.openid.clone(), code.appid.clone()))
+                .collect(),
             codes,
             knobs,
             payments: HashMap::new(),
@@ -150,11 +153,17 @@ impl State {
             violations: VecDeque::new(),
             entered,
         };
-        orders.into_values().for_each(|order| state.index_order(order));
+        orders
+            .into_values()
+            .for_each(|order| state.index_order(order));
         let mut sorted: Vec<Refund> = refunds.into_values().collect();
         sorted.sort_by_key(|refund| refund.entered);
-        sorted.into_iter().for_each(|refund| state.index_refund(refund));
-        notices.into_values().for_each(|notice| state.index_notice(notice));
+        sorted
+            .into_iter()
+            .for_each(|refund| state.index_refund(refund));
+        notices
+            .into_values()
+            .for_each(|notice| state.index_notice(notice));
         Ok((state, offset_s))
     }
 
@@ -196,12 +205,17 @@ impl State {
 
     /// Whether any refund of an order was accepted, which turns its state to `REFUND`.
     pub(crate) fn refunded(&self, key: &OrderKey) -> bool {
-        self.refunds_by_order.get(key).is_some_and(|refunds| !refunds.is_empty())
+        self.refunds_by_order
+            .get(key)
+            .is_some_and(|refunds| !refunds.is_empty())
     }
 
     /// The refunds of an order, oldest first.
     pub(crate) fn refunds_of(&self, key: &OrderKey) -> impl Iterator<Item = &Refund> {
-        let keys = self.refunds_by_order.get(key).map_or(&[][..], Vec::as_slice);
+        let keys = self
+            .refunds_by_order
+            .get(key)
+            .map_or(&[][..], Vec::as_slice);
         keys.iter().filter_map(|key| self.refunds.get(key))
     }
 
@@ -211,7 +225,10 @@ impl State {
         self.owners(mchid)
             .filter_map(|mchid| {
                 let out_trade_no = out_trade_no.to_owned();
-                self.orders.get(&OrderKey { mchid, out_trade_no })
+                self.orders.get(&OrderKey {
+                    mchid,
+                    out_trade_no,
+                })
             })
             .max_by_key(|order| order.entered)
     }
@@ -221,13 +238,19 @@ impl State {
         self.owners(mchid)
             .filter_map(|mchid| {
                 let out_refund_no = out_refund_no.to_owned();
-                self.refunds.get(&RefundKey { mchid, out_refund_no })
+                self.refunds.get(&RefundKey {
+                    mchid,
+                    out_refund_no,
+                })
             })
             .max_by_key(|refund| refund.entered)
     }
 
     fn owners(&self, mchid: Option<&str>) -> impl Iterator<Item = String> {
-        self.merchants.keys().filter(move |held| mchid.is_none_or(|mchid| *held == mchid)).cloned()
+        self.merchants
+            .keys()
+            .filter(move |held| mchid.is_none_or(|mchid| *held == mchid))
+            .cloned()
     }
 
     /// Remembers a violation of WeChat Pay's rules by the merchant.
@@ -243,7 +266,11 @@ impl State {
     pub(crate) fn window(&mut self, mchid: &str, group: &'static str, second: i64) -> &mut Window {
         let window = self.windows.entry((mchid.to_owned(), group)).or_default();
         if window.second != second {
-            *window = Window { second, calls: 0, failures: 0 };
+            *window = Window {
+                second,
+                calls: 0,
+                failures: 0,
+            };
         }
         window
     }
@@ -258,7 +285,8 @@ impl State {
             }
             OrderState::Paid(payment) => {
                 self.timers.remove(&timer);
-                self.payments.insert(payment.transaction_id.clone(), key.clone());
+                self.payments
+                    .insert(payment.transaction_id.clone(), key.clone());
             }
             OrderState::Closed { .. } => {
                 self.timers.remove(&timer);
@@ -275,13 +303,18 @@ impl State {
         if let Some(old) = self.refunds.get(&key)
             && let Some(due_ms) = old.due_ms
         {
-            self.timers.remove(&(due_ms, Timer::RefundEnds(key.clone())));
+            self.timers
+                .remove(&(due_ms, Timer::RefundEnds(key.clone())));
         }
         if let Some(due_ms) = refund.due_ms {
             self.timers.insert((due_ms, Timer::RefundEnds(key.clone())));
         }
-        self.refunds_by_id.insert(refund.refund_id.clone(), key.clone());
-        let siblings = self.refunds_by_order.entry(refund.order.clone()).or_default();
+        self.refunds_by_id
+            .insert(refund.refund_id.clone(), key.clone());
+        let siblings = self
+            .refunds_by_order
+            .entry(refund.order.clone())
+            .or_default();
         if !siblings.contains(&key) {
             siblings.push(key.clone());
         }

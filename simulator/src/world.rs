@@ -80,12 +80,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(
-        state: State,
-        offset_s: i64,
-        speed: f64,
-        client: reqwest::Client,
-    ) -> Self {
+    pub(crate) fn new(state: State, offset_s: i64, speed: f64, client: reqwest::Client) -> Self {
         Self {
             state: Mutex::new(state),
             offset_s: AtomicI64::new(offset_s),
@@ -118,7 +113,9 @@ impl World {
 
     /// Real time, in milliseconds.
     pub(crate) fn wall_ms() -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
@@ -136,7 +133,11 @@ impl World {
     }
 
     /// A span of WeChat Pay's schedules at this simulator's speed.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "spans of days")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "spans of days"
+    )]
     pub(crate) fn scaled(&self, span_ms: i64) -> i64 {
         (span_ms as f64 / self.speed).round() as i64
     }
@@ -178,8 +179,14 @@ impl World {
         {
             let now_ms = self.now_ms();
             let mut state = self.lock();
-            while state.timers.first().is_some_and(|(due_ms, _)| *due_ms <= now_ms) {
-                let Some((due_ms, timer)) = state.timers.pop_first() else { break };
+            while state
+                .timers
+                .first()
+                .is_some_and(|(due_ms, _)| *due_ms <= now_ms)
+            {
+                let Some((due_ms, timer)) = state.timers.pop_first() else {
+                    break;
+                };
                 match timer {
                     Timer::OrderCloses(key) => {
                         let open = state.orders.get(&key).cloned();
@@ -216,7 +223,11 @@ impl World {
     pub(crate) fn quiet(&self) -> bool {
         let now_ms = self.now_ms();
         self.in_flight.load(Ordering::SeqCst) == 0
-            && self.lock().timers.first().is_none_or(|(due_ms, _)| *due_ms > now_ms)
+            && self
+                .lock()
+                .timers
+                .first()
+                .is_none_or(|(due_ms, _)| *due_ms > now_ms)
     }
 
     /// Runs until the simulator stops: sleeps until something is due, then does it.
@@ -229,7 +240,11 @@ impl World {
             });
             // Either ending of the nap leads to the same look at the clock.
             let _ = tokio::time::timeout(nap, self.wake.notified()).await;
-            let due = self.lock().timers.first().is_some_and(|(at, _)| *at <= self.now_ms());
+            let due = self
+                .lock()
+                .timers
+                .first()
+                .is_some_and(|(at, _)| *at <= self.now_ms());
             if due {
                 self.settle_due();
             }

@@ -53,7 +53,10 @@ const JSON_TYPE: &str = "application/json; charset=utf-8";
 impl Answer {
     /// A signed 200 whose keys are sorted.
     pub(crate) fn ok(body: &Value) -> Self {
-        Self { body: canonical::sorted(body).into_bytes(), ..Self::empty(200).signed() }
+        Self {
+            body: canonical::sorted(body).into_bytes(),
+            ..Self::empty(200).signed()
+        }
     }
 
     /// A signed 204.
@@ -88,7 +91,12 @@ impl Answer {
 
     /// An answer of another API, unsigned JSON in the given order.
     pub(crate) fn plain(status: u16, content_type: &'static str, body: String) -> Self {
-        Self { body: body.into_bytes(), content_type, request_id: None, ..Self::empty(status) }
+        Self {
+            body: body.into_bytes(),
+            content_type,
+            request_id: None,
+            ..Self::empty(status)
+        }
     }
 
     fn signed(mut self) -> Self {
@@ -110,7 +118,10 @@ impl Answer {
 
 /// A refusal as WeChat Pay words it, with the reason for a person beside it.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct Refusal(Box<Wording>);
+
+#[derive(Debug, Clone)]
+struct Wording {
     status: u16,
     code: String,
     message: String,
@@ -122,7 +133,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Wording {
             status,
             code: code.to_owned(),
             message: message.into(),
@@ -130,42 +141,42 @@ impl Refusal {
             number: Some(268_435_461),
             seal: Seal::Signed,
             explanation: None,
-        }
+        }))
     }
 
     pub(crate) fn detail(mut self, detail: Value) -> Self {
-        self.detail = Some(detail);
+        self.0.detail = Some(detail);
         self
     }
 
     pub(crate) fn number(mut self, number: u64) -> Self {
-        self.number = Some(number);
+        self.0.number = Some(number);
         self
     }
 
     pub(crate) fn without_request_id(mut self) -> Self {
-        self.number = None;
+        self.0.number = None;
         self
     }
 
     pub(crate) fn unsigned(mut self) -> Self {
-        self.seal = Seal::Unsigned;
+        self.0.seal = Seal::Unsigned;
         self
     }
 
     pub(crate) fn sealed(mut self, seal: Seal) -> Self {
-        self.seal = seal;
+        self.0.seal = seal;
         self
     }
 
     pub(crate) fn because(mut self, explanation: impl Into<String>) -> Self {
-        self.explanation = Some(explanation.into());
+        self.0.explanation = Some(explanation.into());
         self
     }
 }
 
 impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
+    fn from(Refusal(refusal): Refusal) -> Self {
         let mut body = json!({"code": refusal.code, "message": refusal.message});
         if let Some(detail) = refusal.detail {
             body["detail"] = detail;
@@ -193,7 +204,12 @@ pub(crate) enum Pace {
 /// What the port does in the end.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Send { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8>, pace: Pace },
+    Send {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+        pace: Pace,
+    },
     Drop,
 }
 
@@ -212,11 +228,16 @@ pub(crate) const FAULTS_INSTEAD: [(&str, Spoiler); 5] = [
 pub(crate) const FAULTS_AFTER: [(&str, Spoiler); 3] = [
     ("rate_limited_applied", |_| limited()),
     ("server_error_applied", |_| busy()),
-    ("accepted", |_| Answer { verdict: "accepted, not finished".to_owned(), ..Answer::empty(202).signed() }),
+    ("accepted", |_| Answer {
+        verdict: "accepted, not finished".to_owned(),
+        ..Answer::empty(202).signed()
+    }),
 ];
 
 fn limited() -> Answer {
-    Refusal::new(429, "FREQUENCY_LIMITED", "频率超限").number(268_447_840).into()
+    Refusal::new(429, "FREQUENCY_LIMITED", "频率超限")
+        .number(268_447_840)
+        .into()
 }
 
 /// The 500 of wechatpay-v3.md §13.3.
@@ -234,15 +255,19 @@ fn html(request: &Request) -> Answer {
 }
 
 fn unavailable() -> Answer {
-    let mut answer: Answer =
-        Refusal::new(503, "SERVICE_UNAVAILABLE", "系统繁忙，请稍后重试").unsigned().into();
+    let mut answer: Answer = Refusal::new(503, "SERVICE_UNAVAILABLE", "系统繁忙，请稍后重试")
+        .unsigned()
+        .into();
     answer.headers.push(("Retry-After", "86400".to_owned()));
     answer
 }
 
 fn redirected() -> Answer {
     let mut answer = Answer::plain(302, "text/html", String::new());
-    answer.headers.push(("Location", "http://169.254.169.254/latest/meta-data/".to_owned()));
+    answer.headers.push((
+        "Location",
+        "http://169.254.169.254/latest/meta-data/".to_owned(),
+    ));
     answer
 }
 
@@ -263,7 +288,11 @@ pub(crate) fn seal(
     let throw;
     {
         let mut state = world.lock();
-        let target = Target { operation: operation.name(), out_trade_no, subject: &subject };
+        let target = Target {
+            operation: operation.name(),
+            out_trade_no,
+            subject: &subject,
+        };
         if answer.seal == Seal::Signed && answer.status >= 500 && !state.knobs.sign_server_errors {
             answer.seal = Seal::Unsigned;
         }
@@ -303,8 +332,7 @@ pub(crate) fn seal(
         && let Some((serial, key)) = caller.merchant.answer_signer(asked.as_deref(), throw)
     {
         let nonce = random::lower_hex(32);
-        let timestamp =
-            World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
+        let timestamp = World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
         let signature = if spoilt.probe {
             format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
         } else {
@@ -322,7 +350,10 @@ pub(crate) fn seal(
         headers.push(("Wechatpay-Signature", signature));
         headers.push(("Wechatpay-Timestamp", timestamp.to_string()));
         headers.push(("Wechatpay-Serial", serial));
-        headers.push(("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned()));
+        headers.push((
+            "Wechatpay-Signature-Type",
+            "WECHATPAY2-SHA256-RSA2048".to_owned(),
+        ));
     }
     let mut body = answer.body;
     if spoilt.altered && !body.is_empty() {
@@ -334,7 +365,12 @@ pub(crate) fn seal(
         headers.push(("Content-Encoding", "deflate".to_owned()));
     }
     set_length(&mut headers, body.len());
-    Outcome::Send { status: answer.status, headers, body, pace }
+    Outcome::Send {
+        status: answer.status,
+        headers,
+        body,
+        pace,
+    }
 }
 
 /// An empty 404 or 405, without any WeChat header.
@@ -346,7 +382,12 @@ pub(crate) fn bare(answer: Answer) -> Outcome {
         ("Connection", "keep-alive".to_owned()),
         ("Keep-Alive", "timeout=8".to_owned()),
     ];
-    Outcome::Send { status: answer.status, headers, body: Vec::new(), pace: Pace::AtOnce }
+    Outcome::Send {
+        status: answer.status,
+        headers,
+        body: Vec::new(),
+        pace: Pace::AtOnce,
+    }
 }
 
 fn common_headers(answer: &Answer) -> Vec<(&'static str, String)> {
@@ -361,7 +402,10 @@ fn common_headers(answer: &Answer) -> Vec<(&'static str, String)> {
         ("X-Content-Type-Options", "nosniff".to_owned()),
     ];
     if let Some(number) = answer.request_id {
-        headers.push(("Request-ID", format!("08{}-{number}", random::lower_hex(38).to_uppercase())));
+        headers.push((
+            "Request-ID",
+            format!("08{}-{number}", random::lower_hex(38).to_uppercase()),
+        ));
     }
     headers.push(("Content-Language", "zh-CN".to_owned()));
     headers.extend(answer.headers.iter().cloned());
@@ -383,7 +427,10 @@ fn deflate(body: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one fault, drawn independently")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one fault, drawn independently"
+)]
 struct Spoilt {
     unsigned: bool,
     stale: bool,
@@ -400,7 +447,9 @@ struct Spoilt {
 impl Spoilt {
     /// Changes the body before it is signed.
     fn rewrite(&self, answer: &mut Answer) {
-        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return };
+        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else {
+            return;
+        };
         if self.mixed_up && body.get("out_trade_no").is_some() {
             body["out_trade_no"] = json!(random::alphanumeric(24));
         }

@@ -34,7 +34,9 @@ pub(crate) struct Authorization {
 
 /// The serial a request names, whether or not it is right; for the request log.
 pub(crate) fn claimed_serial(request: &Request) -> Option<String> {
-    parse(request.header("authorization")?).ok().map(|authorization| authorization.serial_no)
+    parse(request.header("authorization")?)
+        .ok()
+        .map(|authorization| authorization.serial_no)
 }
 
 /// Finds out who sent a request.
@@ -49,14 +51,22 @@ pub(crate) fn authenticate(
         .and_then(parse)
         .map_err(|why| malformed(request, operation, why))?;
     let refuse = |message: &str| {
-        let refusal = Refusal::new(401, "SIGN_ERROR", message).unsigned().number(268_443_699);
-        if operation.is_transactions() { refusal.without_request_id() } else { refusal }
+        let refusal = Refusal::new(401, "SIGN_ERROR", message)
+            .unsigned()
+            .number(268_443_699);
+        if operation.is_transactions() {
+            refusal.without_request_id()
+        } else {
+            refusal
+        }
     };
     let wall_s = World::wall_ms().div_euclid(1_000);
     let timestamp: i64 = authorization.timestamp.parse().unwrap_or(0);
     if (wall_s - timestamp).abs() > WINDOW_S {
-        return Err(refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
-            .because(explain::clock(&authorization.timestamp, wall_s)));
+        return Err(
+            refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
+                .because(explain::clock(&authorization.timestamp, wall_s)),
+        );
     }
     let found = world.lock().merchants.get(&authorization.mchid).cloned();
     let Some(merchant) = found else {
@@ -87,19 +97,21 @@ pub(crate) fn authenticate(
             "the business clock is past the end of this certificate: issue another by a control call",
         ));
     }
-    let body = match operation {
-        // Only the meta part of an upload is signed (wechatpay-v3.md §2.1).
-        Operation::Upload => upload::signed_part(request),
-        _ => Some(request.body.to_vec()),
+    // Only the meta part of an upload is signed (wechatpay-v3.md §2.1).
+    let body = if *operation == Operation::Upload {
+        upload::signed_part(request)
+    } else {
+        Some(request.body.to_vec())
     };
     let body = body.unwrap_or_default();
     let message = message(request, &authorization, &body);
     if !certificate.key.verifies(&message, &authorization.signature) {
-        let sign_message: String =
-            String::from_utf8_lossy(&message).chars().take(TRUNCATED_CHARACTERS).collect();
+        let sign_message: String = String::from_utf8_lossy(&message)
+            .chars()
+            .take(TRUNCATED_CHARACTERS)
+            .collect();
         let text = world.lock().knobs.sign_mismatch_message.clone();
-        let explanation =
-            explain::signature(world, request, &body, &authorization, &merchant);
+        let explanation = explain::signature(world, request, &body, &authorization, &merchant);
         return Err(refuse(&text)
             .detail(json!({
                 "detail": {"issue": "sign not match"},
@@ -118,15 +130,21 @@ pub(crate) fn authenticate(
     if state.knobs.refuse_replayed_nonce {
         let key = (authorization.mchid.clone(), authorization.nonce.clone());
         if state.nonces.insert(key, timestamp).is_some() {
-            return Err(refuse("签名错误")
-                .because("this nonce_str was used before and the knob refuse_replayed_nonce is on"));
+            return Err(refuse("签名错误").because(
+                "this nonce_str was used before and the knob refuse_replayed_nonce is on",
+            ));
         }
         if state.nonces.len() > NONCES_MAX {
-            state.nonces.retain(|_, used_s| wall_s - *used_s <= WINDOW_S);
+            state
+                .nonces
+                .retain(|_, used_s| wall_s - *used_s <= WINDOW_S);
         }
     }
     drop(state);
-    Ok(Caller { serial_no: certificate.serial.clone(), merchant })
+    Ok(Caller {
+        serial_no: certificate.serial.clone(),
+        merchant,
+    })
 }
 
 /// The five lines that are signed (wechatpay-v3.md §2.1).
@@ -142,7 +160,9 @@ pub(super) fn message(request: &Request, authorization: &Authorization, body: &[
 }
 
 fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Refusal {
-    let scheme = request.header("authorization").and_then(|value| value.split(' ').next());
+    let scheme = request
+        .header("authorization")
+        .and_then(|value| value.split(' ').next());
     let other_scheme = scheme.is_some_and(|scheme| scheme != SCHEME);
     let message = if operation.is_transactions() {
         "签名信息错误，验签失败"
@@ -151,12 +171,18 @@ fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Ref
     } else {
         "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
     };
-    let refusal = Refusal::new(401, "SIGN_ERROR", message).unsigned().number(268_443_699);
+    let refusal = Refusal::new(401, "SIGN_ERROR", message)
+        .unsigned()
+        .number(268_443_699);
     let refusal = refusal.because(format!(
         "{why}; send: Authorization: {SCHEME} mchid=\"…\",nonce_str=\"…\",signature=\"…\",\
          timestamp=\"…\",serial_no=\"…\""
     ));
-    if operation.is_transactions() { refusal.without_request_id() } else { refusal }
+    if operation.is_transactions() {
+        refusal.without_request_id()
+    } else {
+        refusal
+    }
 }
 
 /// Reads the header; pairs may come in any order.
@@ -169,14 +195,20 @@ fn parse(header: &str) -> Result<Authorization, &'static str> {
         let Some((name, value)) = pair.split_once('=') else {
             return Err("a part of Authorization is no name=\"value\" pair");
         };
-        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let quoted = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'));
         let Some(value) = quoted else {
             return Err("a value of Authorization is not in double quotes");
         };
         values.insert(name.trim(), value);
     }
     let mut take = |name: &str, why: &'static str| {
-        values.remove(name).filter(|value| !value.is_empty()).map(str::to_owned).ok_or(why)
+        values
+            .remove(name)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .ok_or(why)
     };
     let authorization = Authorization {
         mchid: take("mchid", "Authorization lacks mchid")?,

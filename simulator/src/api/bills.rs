@@ -36,7 +36,14 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     };
     let sub_mchid = context.request.parameter("sub_mchid");
     let mchid = context.caller.mchid();
-    let file = bill_file::trade(context.state, mchid, sub_mchid.as_deref(), day_ms, kind, spoil);
+    let file = bill_file::trade(
+        context.state,
+        mchid,
+        sub_mchid.as_deref(),
+        day_ms,
+        kind,
+        spoil,
+    );
     offer(context, file, "trade_bill")
 }
 
@@ -74,14 +81,22 @@ pub(crate) fn download(context: &mut Context<'_>) -> Result<Answer, Refusal> {
                 .because("another merchant applied for this bill"),
         ));
     }
-    Ok(Answer::file(if held.gzip { gzip(&held.bytes) } else { held.bytes.to_vec() }))
+    Ok(Answer::file(if held.gzip {
+        gzip(&held.bytes)
+    } else {
+        held.bytes.to_vec()
+    }))
 }
 
 fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
     let stated = context.request.parameter("bill_date").unwrap_or_default();
     let day_ms = beijing::day_start(&stated)
         .ok_or_else(|| parameter("bill_date is a day in Beijing, yyyy-MM-dd"))?;
-    if context.request.parameter("tar_type").is_some_and(|kind| kind != "GZIP") {
+    if context
+        .request
+        .parameter("tar_type")
+        .is_some_and(|kind| kind != "GZIP")
+    {
         return Err(parameter("tar_type is GZIP or absent"));
     }
     let ready_ms = day_ms + DAY_MS + READY_MS;
@@ -94,8 +109,10 @@ fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
             .because("bills reach three months back"));
     }
     if ready_ms > context.now_ms || context.fault("bill_late", operation) {
-        return Err(Refusal::new(400, "STATEMENT_CREATING", "请求的账单正在生成中")
-            .because("the bill is ready at ten in the morning, Beijing time: ask again later"));
+        return Err(
+            Refusal::new(400, "STATEMENT_CREATING", "请求的账单正在生成中")
+                .because("the bill is ready at ten in the morning, Beijing time: ask again later"),
+        );
     }
     Ok(day_ms)
 }
@@ -110,7 +127,10 @@ fn offer(
             .because("nothing was paid or refunded on that day"));
     };
     let mut bytes = file.into_bytes();
-    let mut hash: String = Sha1::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hash: String = Sha1::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if context.fault("bill_bad_hash", operation) {
         hash = random::lower_hex(40);
     }
@@ -123,7 +143,11 @@ fn offer(
     let base = if context.fault("bill_foreign_url", operation) {
         "https://bills.example.com".to_owned()
     } else {
-        context.world.urls().map(|urls| urls.base.clone()).unwrap_or_default()
+        context
+            .world
+            .urls()
+            .map(|urls| urls.base.clone())
+            .unwrap_or_default()
     };
     let tail = if gzip { "&tartype=gzip" } else { "" };
     let life_s = i64::from(context.state.knobs.download_url_life_s);
@@ -134,7 +158,10 @@ fn offer(
         gzip,
     };
     let now_ms = context.now_ms;
-    context.state.tokens.retain(|_, held| held.expires_ms > now_ms);
+    context
+        .state
+        .tokens
+        .retain(|_, held| held.expires_ms > now_ms);
     context.state.tokens.insert(token.clone(), held);
     Ok(Answer::ok(&json!({
         "download_url": format!("{base}/v3/billdownload/file?token={token}{tail}"),

@@ -21,8 +21,10 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     }
     let apiv3_key = merchant.record.apiv3_key.as_deref().unwrap_or_default();
     let mut data: Vec<Value> = Vec::new();
-    for ((facts, _), held) in
-        merchant.platform_certificates.iter().zip(&merchant.record.platform_certificates)
+    for ((facts, _), held) in merchant
+        .platform_certificates
+        .iter()
+        .zip(&merchant.record.platform_certificates)
     {
         let nonce = random::lower_hex(12);
         // The plaintext has no newline at its end.

@@ -47,8 +47,11 @@ pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
 
 /// Explains an unknown serial.
 pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
-    let held: Vec<&str> =
-        merchant.certificates.iter().map(|(facts, _)| facts.serial.as_str()).collect();
+    let held: Vec<&str> = merchant
+        .certificates
+        .iter()
+        .map(|(facts, _)| facts.serial.as_str())
+        .collect();
     let platform = merchant
         .platform_certificates
         .iter()
@@ -64,7 +67,10 @@ pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
             held.join(" or ")
         )
     } else if dropped_zeros {
-        format!("serial_no lost its leading zeros: it is {}", held.join(" or "))
+        format!(
+            "serial_no lost its leading zeros: it is {}",
+            held.join(" or ")
+        )
     } else {
         format!(
             "the merchant has no certificate with this serial; serial_no is that of \
@@ -163,10 +169,17 @@ fn opener(
     merchant: &Loaded,
 ) -> Option<(Owner, Opened)> {
     for (facts, _) in &merchant.certificates {
-        if let Some(opened) = facts.key.open(signature).and_then(|inside| read_padding(&inside)) {
+        if let Some(opened) = facts
+            .key
+            .open(signature)
+            .and_then(|inside| read_padding(&inside))
+        {
             let claimed = facts.serial.eq_ignore_ascii_case(&authorization.serial_no);
-            let owner =
-                if claimed { Owner::Claimed } else { Owner::Another(facts.serial.clone()) };
+            let owner = if claimed {
+                Owner::Claimed
+            } else {
+                Owner::Another(facts.serial.clone())
+            };
             return Some((owner, opened));
         }
     }
@@ -176,7 +189,10 @@ fn opener(
         .map(|(_, key)| key)
         .chain(merchant.platform_certificates.iter().map(|(_, key)| key));
     for key in platform {
-        let opened = key.verifying().open(signature).and_then(|inside| read_padding(&inside));
+        let opened = key
+            .verifying()
+            .open(signature)
+            .and_then(|inside| read_padding(&inside));
         if let Some(opened) = opened {
             return Some((Owner::Platform, opened));
         }
@@ -184,7 +200,10 @@ fn opener(
     let others: Vec<Arc<Loaded>> = world.lock().merchants.values().cloned().collect();
     for other in others {
         for (facts, _) in &other.certificates {
-            let opened = facts.key.open(signature).and_then(|inside| read_padding(&inside));
+            let opened = facts
+                .key
+                .open(signature)
+                .and_then(|inside| read_padding(&inside));
             if let Some(opened) = opened {
                 return Some((Owner::OtherMerchant(other.record.mchid.clone()), opened));
             }
@@ -224,7 +243,10 @@ fn variants(
 ) -> Vec<(String, Vec<u8>)> {
     let methods = [
         (String::new(), request.method.clone()),
-        ("the method was signed in lower case: use upper case".into(), request.method.to_lowercase()),
+        (
+            "the method was signed in lower case: use upper case".into(),
+            request.method.to_lowercase(),
+        ),
     ];
     let mut all = Vec::new();
     let bodies = bodies(request, body);
@@ -255,7 +277,9 @@ fn variants(
     }
     // The simplest explanation first.
     all.sort_by_key(|(count, _, _)| *count);
-    all.into_iter().map(|(_, fault, lines)| (fault, lines)).collect()
+    all.into_iter()
+        .map(|(_, fault, lines)| (fault, lines))
+        .collect()
 }
 
 fn targets(request: &Request) -> Vec<(String, String)> {
@@ -282,7 +306,8 @@ fn targets(request: &Request) -> Vec<(String, String)> {
     }
     for host in ["api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"] {
         targets.push((
-            "the URL was signed with WeChat Pay's host: sign only the path and the query".to_owned(),
+            "the URL was signed with WeChat Pay's host: sign only the path and the query"
+                .to_owned(),
             format!("https://{host}{target}"),
         ));
     }
@@ -299,7 +324,8 @@ fn targets(request: &Request) -> Vec<(String, String)> {
         target.trim_start_matches('/').to_owned(),
     ));
     targets.push((
-        "a slash is doubled in the path that was sent but not in the one that was signed".to_owned(),
+        "a slash is doubled in the path that was sent but not in the one that was signed"
+            .to_owned(),
         target.replace("//", "/"),
     ));
     targets.push((
@@ -315,7 +341,9 @@ fn bodies(request: &Request, body: &[u8]) -> Vec<(String, Vec<u8>)> {
     if body.is_empty() {
         for text in ["{}", "null", "undefined", "\"\"", "None", "[]"] {
             bodies.push((
-                format!("{text} was signed as the body of a request without one: sign an empty line"),
+                format!(
+                    "{text} was signed as the body of a request without one: sign an empty line"
+                ),
                 text.as_bytes().to_vec(),
             ));
         }
@@ -331,8 +359,12 @@ fn bodies(request: &Request, body: &[u8]) -> Vec<(String, Vec<u8>)> {
         "the body was left out of the signed text: its bytes are the fifth line".to_owned(),
         Vec::new(),
     ));
-    let Ok(text) = std::str::from_utf8(body) else { return bodies };
-    let Ok(value) = serde_json::from_str::<Value>(text) else { return bodies };
+    let Ok(text) = std::str::from_utf8(body) else {
+        return bodies;
+    };
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return bodies;
+    };
     let forms = [
         reformat(text, ",", ":"),
         reformat(text, ", ", ": "),
@@ -370,13 +402,12 @@ fn bodies(request: &Request, body: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 fn times(authorization: &Authorization) -> Vec<(String, String, String)> {
     let (timestamp, nonce) = (authorization.timestamp.clone(), authorization.nonce.clone());
-    let shifted = |by: i64| {
-        (timestamp.parse::<i64>().unwrap_or(0) + by).to_string()
-    };
+    let shifted = |by: i64| (timestamp.parse::<i64>().unwrap_or(0) + by).to_string();
     let mut times = vec![
         (String::new(), timestamp.clone(), nonce.clone()),
         (
-            "milliseconds were signed where the header says seconds: sign the header's value".into(),
+            "milliseconds were signed where the header says seconds: sign the header's value"
+                .into(),
             format!("{timestamp}000"),
             nonce.clone(),
         ),
@@ -439,12 +470,17 @@ fn lines(
     vec![
         (String::new(), join(["\n"; 5])),
         (
-            "the last line lacks its line feed: every one of the five lines ends with one".to_owned(),
+            "the last line lacks its line feed: every one of the five lines ends with one"
+                .to_owned(),
             join(["\n", "\n", "\n", "\n", ""]),
         ),
-        ("the lines end with CR LF: use a lone LF".to_owned(), join(["\r\n"; 5])),
         (
-            "the lines end with a backslash and an n, two characters: use a real line feed".to_owned(),
+            "the lines end with CR LF: use a lone LF".to_owned(),
+            join(["\r\n"; 5]),
+        ),
+        (
+            "the lines end with a backslash and an n, two characters: use a real line feed"
+                .to_owned(),
             join(["\\n"; 5]),
         ),
         (

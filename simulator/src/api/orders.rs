@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::Context;
 use super::answer::{Answer, Refusal, Seal};
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
-use super::Context;
 use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
@@ -19,8 +19,10 @@ const TICKETS_MAX: usize = 20;
 /// The limit of `detail`, without blanks (wechatpay-v3.md §5.2).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
-const AMOUNT: &[Field] =
-    &[integer("total", "总金额", 1), optional(text("currency", "货币类型", 16))];
+const AMOUNT: &[Field] = &[
+    integer("total", "总金额", 1),
+    optional(text("currency", "货币类型", 16)),
+];
 const IDENTITY: &[Field] = &[
     text("type", "证件类型", 32),
     optional(text("number", "证件号", 1024)),
@@ -64,7 +66,11 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
-const SETTLE: &[Field] = &[optional(of("profit_sharing", "是否指定分账", Kind::Boolean))];
+const SETTLE: &[Field] = &[optional(of(
+    "profit_sharing",
+    "是否指定分账",
+    Kind::Boolean,
+))];
 
 const fn matching_openid(name: &'static str, label: &'static str) -> Field {
     text(name, label, 128)
@@ -116,24 +122,37 @@ pub(crate) fn create(
 ) -> Result<Answer, Refusal> {
     let body = parse(context, &fields(partner, trade_type))?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (mchid_field, appid_field) =
-        if partner { ("sp_mchid", "sp_appid") } else { ("mchid", "appid") };
+    let (mchid_field, appid_field) = if partner {
+        ("sp_mchid", "sp_appid")
+    } else {
+        ("mchid", "appid")
+    };
     same_merchant(context, string(mchid_field).as_deref())?;
     let own_appid = string(appid_field).unwrap_or_default();
     let record = &context.caller.merchant.record;
     if !record.apps.iter().any(|app| app.appid == own_appid) {
         return Err(not_bound(&own_appid));
     }
-    let partner = if partner { Some(partner_of(context, &body, own_appid.clone())?) } else { None };
+    let partner = if partner {
+        Some(partner_of(context, &body, own_appid.clone())?)
+    } else {
+        None
+    };
     if !record.products.contains(&trade_type) {
         let message = "商户号该产品权限未开通，请前往商户平台>产品中心检查后重试";
         return Err(Refusal::new(403, "NO_AUTH", message));
     }
     let total_fen = body["amount"]["total"].as_i64().unwrap_or(0);
-    if body["amount"].get("currency").is_some_and(|currency| currency != "CNY") {
+    if body["amount"]
+        .get("currency")
+        .is_some_and(|currency| currency != "CNY")
+    {
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because("currency must be CNY"));
     }
-    if body.get("detail").is_some_and(|detail| detail.to_string().len() > DETAIL_BYTES_MAX) {
+    if body
+        .get("detail")
+        .is_some_and(|detail| detail.to_string().len() > DETAIL_BYTES_MAX)
+    {
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
             .because(format!("detail is longer than {DETAIL_BYTES_MAX} bytes")));
     }
@@ -195,8 +214,10 @@ pub(crate) fn close(
     out_trade_no: &str,
 ) -> Result<Answer, Refusal> {
     let direct = vec![text("mchid", "商户号", 32)];
-    let through_partner =
-        vec![text("sp_mchid", "服务商户号", 32), text("sub_mchid", "子商户号/二级商户号", 32)];
+    let through_partner = vec![
+        text("sp_mchid", "服务商户号", 32),
+        text("sub_mchid", "子商户号/二级商户号", 32),
+    ];
     let body = parse(context, if partner { &through_partner } else { &direct })?;
     let name = if partner { "sp_mchid" } else { "mchid" };
     same_merchant(context, body.get(name).and_then(Value::as_str))?;
@@ -212,7 +233,10 @@ pub(crate) fn close(
     };
     let found = context.state.orders.get(&key).cloned();
     let found = found.filter(|order| {
-        order.partner.as_ref().map(|partner| partner.sub_mchid.as_str())
+        order
+            .partner
+            .as_ref()
+            .map(|partner| partner.sub_mchid.as_str())
             == body.get("sub_mchid").and_then(Value::as_str)
     });
     let Some(mut order) = found else {
@@ -231,7 +255,9 @@ pub(crate) fn close(
                 .because("a paid order cannot be closed: query it and refund it if need be"));
         }
         OrderState::NotPaid => {
-            order.state = OrderState::Closed { at_ms: context.now_ms };
+            order.state = OrderState::Closed {
+                at_ms: context.now_ms,
+            };
             context.state.put_order(order);
             context.world.changed(crate::world::Change::Order);
         }
@@ -253,16 +279,21 @@ pub(crate) fn same_merchant(context: &Context<'_>, stated: Option<&str>) -> Resu
         return Ok(());
     }
     let message = "http header中的mchid与post payload中的mchid不匹配";
-    Err(Refusal::new(400, "PARAM_ERROR", message).number(270_924_337).because(format!(
-        "Authorization is signed for {caller}, the request names {}",
-        stated.unwrap_or("nobody")
-    )))
+    Err(Refusal::new(400, "PARAM_ERROR", message)
+        .number(270_924_337)
+        .because(format!(
+            "Authorization is signed for {caller}, the request names {}",
+            stated.unwrap_or("nobody")
+        )))
 }
 
 /// Reads and checks a body.
 pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
-    let sealed =
-        if context.state.knobs.sign_schema_errors { Seal::Signed } else { Seal::Unsigned };
+    let sealed = if context.state.knobs.sign_schema_errors {
+        Seal::Signed
+    } else {
+        Seal::Unsigned
+    };
     let body: Value = serde_json::from_slice(&context.request.body).map_err(|error| {
         Refusal::new(400, "PARAM_ERROR", "参数错误")
             .sealed(sealed)
@@ -273,18 +304,19 @@ pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Re
 }
 
 fn not_bound(appid: &str) -> Refusal {
-    Refusal::new(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配").number(268_445_527).because(
-        format!("{appid} is not bound to this merchant; merchant.json names the appid that is"),
-    )
+    Refusal::new(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
+        .number(268_445_527)
+        .because(format!(
+            "{appid} is not bound to this merchant; merchant.json names the appid that is"
+        ))
 }
 
-fn partner_of(
-    context: &Context<'_>,
-    body: &Value,
-    sp_appid: String,
-) -> Result<Partner, Refusal> {
+fn partner_of(context: &Context<'_>, body: &Value, sp_appid: String) -> Result<Partner, Refusal> {
     let sub_mchid = body["sub_mchid"].as_str().unwrap_or_default().to_owned();
-    let sub_appid = body.get("sub_appid").and_then(Value::as_str).map(str::to_owned);
+    let sub_appid = body
+        .get("sub_appid")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let subs = &context.caller.merchant.record.sub_merchants;
     let Some(sub) = subs.iter().find(|sub| sub.sub_mchid == sub_mchid) else {
         return Err(Refusal::new(400, "MCH_NOT_EXISTS", "商户号不存在")
@@ -292,13 +324,18 @@ fn partner_of(
             .because("this sub_mchid does not belong to the partner; add it by a control call"));
     };
     if sub_appid.as_ref() == Some(&sp_appid) {
-        return Err(Refusal::new(400, "INVALID_REQUEST", "sub_appid与sp_appid不能相同")
-            .number(268_443_704));
+        return Err(
+            Refusal::new(400, "INVALID_REQUEST", "sub_appid与sp_appid不能相同").number(268_443_704),
+        );
     }
     if sub_appid.is_some() && sub.sub_appid.is_some() && sub_appid != sub.sub_appid {
         return Err(not_bound(sub_appid.as_deref().unwrap_or_default()));
     }
-    Ok(Partner { sp_appid, sub_mchid, sub_appid })
+    Ok(Partner {
+        sp_appid,
+        sub_mchid,
+        sub_appid,
+    })
 }
 
 fn payer(
@@ -307,7 +344,9 @@ fn payer(
     own_appid: &str,
     partner: Option<&Partner>,
 ) -> Result<Option<String>, Refusal> {
-    let Some(payer) = body.get("payer") else { return Ok(None) };
+    let Some(payer) = body.get("payer") else {
+        return Ok(None);
+    };
     let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
     if payer.get("identity").is_some() {
         super::refunds::sensitive_key(context)?;
@@ -330,7 +369,9 @@ fn payer(
     // An openid that was handed out at a login belongs to the app of that login.
     match context.state.openids.get(&openid) {
         Some(home) if home != appid => Err(Refusal::new(400, "PARAM_ERROR", "appid与openid不匹配")
-            .because(format!("this openid belongs to {home}: log in with the appid of the order"))),
+            .because(format!(
+                "this openid belongs to {home}: log in with the appid of the order"
+            ))),
         Some(_) | None => Ok(Some(openid)),
     }
 }
@@ -345,9 +386,8 @@ fn payable_until(
         return Ok(now_ms + UNPAID_LIFE_MS);
     };
     let Some(stated_ms) = beijing::parse_rfc3339(stated) else {
-        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(
-            "time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00",
-        ));
+        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
+            .because("time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00"));
     };
     let knobs = &context.state.knobs;
     let days_max = match trade_type {
@@ -379,10 +419,12 @@ fn repeat(
         OrderState::Closed { .. } | OrderState::NotPaid => {}
     }
     if order.trade_type != trade_type && knobs.other_trade_type_used && !order.burnt {
-        return Err(Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
-            "the number was used for a {} order",
-            order.trade_type.wire()
-        )));
+        return Err(
+            Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
+                "the number was used for a {} order",
+                order.trade_type.wire()
+            )),
+        );
     }
     if order.first_request != first_request || order.trade_type != trade_type {
         let message = "请求重入时，参数与首次请求时不一致";
@@ -402,7 +444,11 @@ fn difference(order: &Order, again: &str) -> String {
     let (first, again) = (parse(&order.first_request), parse(again));
     let mut names: Vec<String> = Vec::new();
     for body in [&first, &again] {
-        for name in body.as_object().into_iter().flat_map(|members| members.keys()) {
+        for name in body
+            .as_object()
+            .into_iter()
+            .flat_map(|members| members.keys())
+        {
             if first.get(name) != again.get(name) && !names.contains(name) {
                 names.push(name.clone());
             }
@@ -418,7 +464,10 @@ fn difference(order: &Order, again: &str) -> String {
 /// Hands out an id for paying: a new one, except where a knob keeps the old one.
 fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
     let now_ms = context.now_ms;
-    let living = order.tickets.last().filter(|ticket| ticket.expires_ms > now_ms);
+    let living = order
+        .tickets
+        .last()
+        .filter(|ticket| ticket.expires_ms > now_ms);
     if let Some(ticket) = living
         && context.state.knobs.repeat_same_prepay
         && order.trade_type != TradeType::Native
@@ -427,7 +476,11 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
     }
     let unique = random::lower_hex(22);
     let prepay_id = format!("wx{}{unique}0000", beijing::compact_moment(now_ms));
-    let life_ms = if order.trade_type == TradeType::H5 { H5_LIFE_MS } else { TICKET_LIFE_MS };
+    let life_ms = if order.trade_type == TradeType::H5 {
+        H5_LIFE_MS
+    } else {
+        TICKET_LIFE_MS
+    };
     let ticket = Ticket {
         code_url: (order.trade_type == TradeType::Native)
             .then(|| format!("weixin://wxpay/bizpayurl?pr={}", random::alphanumeric(9))),
@@ -473,7 +526,9 @@ fn burn(context: &mut Context<'_>, key: OrderKey) {
         created_ms: context.now_ms,
         payable_until_ms: context.now_ms,
         tickets: Vec::new(),
-        state: OrderState::Closed { at_ms: context.now_ms },
+        state: OrderState::Closed {
+            at_ms: context.now_ms,
+        },
         bound_payer: None,
         failed_attempts: 0,
         burnt: true,

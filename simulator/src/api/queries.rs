@@ -19,7 +19,12 @@ pub(crate) fn by_number(
         mchid: context.caller.mchid().to_owned(),
         out_trade_no: out_trade_no.to_owned(),
     };
-    let order = context.state.orders.get(&key).filter(|order| !order.burnt).ok_or_else(not_exist)?;
+    let order = context
+        .state
+        .orders
+        .get(&key)
+        .filter(|order| !order.burnt)
+        .ok_or_else(not_exist)?;
     belongs(order, sub_mchid.as_deref())?;
     Ok(Answer::ok(&body(order, context.state.refunded(&key))))
 }
@@ -36,7 +41,11 @@ pub(crate) fn by_transaction(
         return Err(Refusal::new(400, "PARAM_ERROR", "微信订单号非法")
             .because("a transaction_id has 28 digits; a merchant's own number is asked for under out-trade-no"));
     }
-    let key = context.state.payments.get(transaction_id).ok_or_else(not_exist)?;
+    let key = context
+        .state
+        .payments
+        .get(transaction_id)
+        .ok_or_else(not_exist)?;
     if key.mchid != context.caller.mchid() {
         return Err(mismatch());
     }
@@ -46,17 +55,27 @@ pub(crate) fn by_transaction(
 }
 
 fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Refusal> {
-    let sealed =
-        if context.state.knobs.sign_schema_errors { Seal::Signed } else { Seal::Unsigned };
+    let sealed = if context.state.knobs.sign_schema_errors {
+        Seal::Signed
+    } else {
+        Seal::Unsigned
+    };
     let required = |name: &str, label: &str| {
-        context.request.parameter(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            let message =
-                format!("输入源“/query/{name}”映射到字段“{label}”必填性规则校验失败，此字段为必填项");
-            Refusal::new(400, "PARAM_ERROR", message)
-                .detail(json!({"location": "query", "value": ""}))
-                .sealed(sealed)
-                .because(format!("add ?{name}=… to the path, and sign the path with it"))
-        })
+        context
+            .request
+            .parameter(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| {
+                let message = format!(
+                    "输入源“/query/{name}”映射到字段“{label}”必填性规则校验失败，此字段为必填项"
+                );
+                Refusal::new(400, "PARAM_ERROR", message)
+                    .detail(json!({"location": "query", "value": ""}))
+                    .sealed(sealed)
+                    .because(format!(
+                        "add ?{name}=… to the path, and sign the path with it"
+                    ))
+            })
     };
     if partner {
         let sp_mchid = required("sp_mchid", "服务商户号")?;
@@ -71,7 +90,12 @@ fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Ref
 }
 
 fn belongs(order: &Order, sub_mchid: Option<&str>) -> Result<(), Refusal> {
-    if order.partner.as_ref().map(|partner| partner.sub_mchid.as_str()) == sub_mchid {
+    if order
+        .partner
+        .as_ref()
+        .map(|partner| partner.sub_mchid.as_str())
+        == sub_mchid
+    {
         Ok(())
     } else {
         Err(mismatch())

@@ -8,9 +8,9 @@ use super::orders::parse;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
 use crate::beijing::{self, DAY_MS, SECOND_MS};
 use crate::canonical;
-use crate::office::set_balance;
 use crate::keys;
 use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, RefundStatus};
+use crate::office::set_balance;
 use crate::random;
 use crate::world::Change;
 
@@ -24,7 +24,10 @@ const CARD_TYPES: [&str; 15] = [
     "GDB", "PSBC", "NBCB",
 ];
 
-const FROM: &[Field] = &[text("account", "出资账户类型", 32), integer("amount", "出资金额", 1)];
+const FROM: &[Field] = &[
+    text("account", "出资账户类型", 32),
+    integer("amount", "出资金额", 1),
+];
 const AMOUNT: &[Field] = &[
     integer("refund", "退款金额", 1),
     optional(of("from", "退款出资账户及金额", Kind::Objects(FROM))),
@@ -43,7 +46,12 @@ const REFUND: &[Field] = &[
     optional(text("sub_mchid", "子商户号", 32)),
     optional(text("transaction_id", "微信支付订单号", 32)),
     optional(text("out_trade_no", "商户订单号", 32)),
-    matching("out_refund_no", "商户退款单号", (1, 64), schema::REFUND_NUMBER),
+    matching(
+        "out_refund_no",
+        "商户退款单号",
+        (1, 64),
+        schema::REFUND_NUMBER,
+    ),
     optional(text("reason", "退款原因", 80)),
     optional_url(),
     optional(text("funds_account", "退款资金来源", 32)),
@@ -60,7 +68,12 @@ const ABNORMAL: &[Field] = &[
 ];
 
 const fn optional_url() -> Field {
-    optional(matching("notify_url", "退款结果回调url", (0, 256), schema::NOTIFY_URL))
+    optional(matching(
+        "notify_url",
+        "退款结果回调url",
+        (0, 256),
+        schema::NOTIFY_URL,
+    ))
 }
 
 /// Accepts a refund, or repeats one.
@@ -98,7 +111,10 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         return Err(missing(NOT_THERE).because("the order is not paid"));
     };
     check_amounts(context, &order, payment, refund_fen, total_fen)?;
-    let from = body["amount"].get("from").cloned().unwrap_or_else(|| json!([]));
+    let from = body["amount"]
+        .get("from")
+        .cloned()
+        .unwrap_or_else(|| json!([]));
     check_from(&from, refund_fen)?;
     if let Some(balance_fen) = context.caller.merchant.record.balance_fen {
         if balance_fen < refund_fen {
@@ -123,7 +139,10 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     let refund = Refund {
         entered: context.state.enter(),
         order: order.key.clone(),
-        sub_mchid: order.partner.as_ref().map(|partner| partner.sub_mchid.clone()),
+        sub_mchid: order
+            .partner
+            .as_ref()
+            .map(|partner| partner.sub_mchid.clone()),
         refund_id: refund_id(context.now_ms),
         transaction_id: payment.transaction_id.clone(),
         refund_fen,
@@ -186,18 +205,24 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
         .cloned();
     let mut refund = found.ok_or_else(|| missing("退款单不存在"))?;
     if refund.status != RefundStatus::Abnormal {
-        return Err(invalid("退款单状态不是退款异常，不能发起异常退款").because(format!(
-            "the refund is {}; only an ABNORMAL one takes this application",
-            refund.status.wire()
-        )));
+        return Err(
+            invalid("退款单状态不是退款异常，不能发起异常退款").because(format!(
+                "the refund is {}; only an ABNORMAL one takes this application",
+                refund.status.wire()
+            )),
+        );
     }
     match string("type").as_deref() {
         Some("USER_BANK_CARD") => {
             let private_pem = sensitive_key(context)?;
             let bank = string("bank_type").unwrap_or_default();
-            let known = bank.strip_suffix("_DEBIT").is_some_and(|bank| CARD_TYPES.contains(&bank));
+            let known = bank
+                .strip_suffix("_DEBIT")
+                .is_some_and(|bank| CARD_TYPES.contains(&bank));
             if !known {
-                return Err(parameter("bank_type is one of 15 debit types, such as ICBC_DEBIT"));
+                return Err(parameter(
+                    "bank_type is one of 15 debit types, such as ICBC_DEBIT",
+                ));
             }
             for name in ["bank_account", "real_name"] {
                 let sealed = string(name).unwrap_or_default();
@@ -235,10 +260,16 @@ pub(crate) fn sensitive_key(context: &Context<'_>) -> Result<String, Refusal> {
         return Err(Refusal::new(400, "PARAM_ERROR", message)
             .because("name the key that encrypted the fields in the header Wechatpay-Serial"));
     };
-    context.caller.merchant.platform_private(serial).map(str::to_owned).ok_or_else(|| {
-        Refusal::new(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
-            .because(format!("{serial} is no key of WeChat Pay for this merchant"))
-    })
+    context
+        .caller
+        .merchant
+        .platform_private(serial)
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Refusal::new(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误").because(format!(
+                "{serial} is no key of WeChat Pay for this merchant"
+            ))
+        })
 }
 
 /// The bank takes its time; `None` when it waits for a control call.
@@ -249,14 +280,20 @@ fn due(context: &Context<'_>) -> Option<i64> {
 
 fn find_order(context: &Context<'_>, body: &Value) -> Result<Order, Refusal> {
     let mchid = context.caller.mchid();
-    let number = body.get("out_trade_no").and_then(Value::as_str).filter(|text| !text.is_empty());
-    let transaction =
-        body.get("transaction_id").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let number = body
+        .get("out_trade_no")
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty());
+    let transaction = body
+        .get("transaction_id")
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty());
     let key = match (number, transaction) {
         (None, None) => return Err(parameter("send transaction_id or out_trade_no")),
-        (Some(out_trade_no), _) => {
-            OrderKey { mchid: mchid.to_owned(), out_trade_no: out_trade_no.to_owned() }
-        }
+        (Some(out_trade_no), _) => OrderKey {
+            mchid: mchid.to_owned(),
+            out_trade_no: out_trade_no.to_owned(),
+        },
         (None, Some(transaction_id)) => context
             .state
             .payments
@@ -265,13 +302,26 @@ fn find_order(context: &Context<'_>, body: &Value) -> Result<Order, Refusal> {
             .cloned()
             .ok_or_else(|| missing(NOT_THERE))?,
     };
-    let order = context.state.orders.get(&key).cloned().ok_or_else(|| missing(NOT_THERE))?;
+    let order = context
+        .state
+        .orders
+        .get(&key)
+        .cloned()
+        .ok_or_else(|| missing(NOT_THERE))?;
     let sub_mchid = body.get("sub_mchid").and_then(Value::as_str);
-    if order.partner.as_ref().map(|partner| partner.sub_mchid.as_str()) != sub_mchid {
+    if order
+        .partner
+        .as_ref()
+        .map(|partner| partner.sub_mchid.as_str())
+        != sub_mchid
+    {
         return Err(missing(NOT_THERE).because("sub_mchid is not that of the order"));
     }
     let stated = transaction.is_some();
-    let fits = order.payment().map(|payment| payment.transaction_id.as_str()) == transaction;
+    let fits = order
+        .payment()
+        .map(|payment| payment.transaction_id.as_str())
+        == transaction;
     if stated && !fits && order.payment().is_some() {
         return Err(mismatch().because("transaction_id and out_trade_no name different orders"));
     }
@@ -287,14 +337,19 @@ fn check_amounts(
 ) -> Result<(), Refusal> {
     let knobs = &context.state.knobs;
     if total_fen != order.total_fen {
-        return Err(mismatch()
-            .because(format!("amount.total is {total_fen}, the order's is {}", order.total_fen)));
+        return Err(mismatch().because(format!(
+            "amount.total is {total_fen}, the order's is {}",
+            order.total_fen
+        )));
     }
     if context.now_ms - payment.at_ms > REFUNDABLE_MS {
         return Err(coded(&knobs.refund_overdue_code, "订单已经超过退款期限"));
     }
-    let holding: Vec<&Refund> =
-        context.state.refunds_of(&order.key).filter(|refund| refund.holds()).collect();
+    let holding: Vec<&Refund> = context
+        .state
+        .refunds_of(&order.key)
+        .filter(|refund| refund.holds())
+        .collect();
     let given_fen: i64 = holding.iter().map(|refund| refund.refund_fen).sum();
     if given_fen == order.total_fen {
         return Err(invalid("订单已全额退款"));
@@ -309,11 +364,20 @@ fn check_amounts(
     if context.state.refunds_of(&order.key).count() >= REFUNDS_MAX {
         return Err(coded(&knobs.refund_too_many_code, "部分退款次数超过限制"));
     }
-    let last_ms = context.state.refunds_of(&order.key).map(|refund| refund.created_ms).max();
-    let interval_ms = context.world.scaled(i64::from(knobs.refund_interval_s) * SECOND_MS);
+    let last_ms = context
+        .state
+        .refunds_of(&order.key)
+        .map(|refund| refund.created_ms)
+        .max();
+    let interval_ms = context
+        .world
+        .scaled(i64::from(knobs.refund_interval_s) * SECOND_MS);
     if last_ms.is_some_and(|last_ms| context.now_ms - last_ms < interval_ms) {
-        return Err(coded(&knobs.refund_too_soon_code, "同一笔订单的两次退款间隔过短，请稍后再试")
-            .because("one minute must pass between two refunds of an order"));
+        return Err(coded(
+            &knobs.refund_too_soon_code,
+            "同一笔订单的两次退款间隔过短，请稍后再试",
+        )
+        .because("one minute must pass between two refunds of an order"));
     }
     Ok(())
 }
@@ -323,16 +387,25 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     if items.is_empty() {
         return Ok(());
     }
-    let sum: i64 = items.iter().filter_map(|item| item["amount"].as_i64()).sum();
-    let mut accounts: Vec<&str> =
-        items.iter().filter_map(|item| item["account"].as_str()).collect();
-    let known = accounts.iter().all(|account| matches!(*account, "AVAILABLE" | "UNAVAILABLE"));
+    let sum: i64 = items
+        .iter()
+        .filter_map(|item| item["amount"].as_i64())
+        .sum();
+    let mut accounts: Vec<&str> = items
+        .iter()
+        .filter_map(|item| item["account"].as_str())
+        .collect();
+    let known = accounts
+        .iter()
+        .all(|account| matches!(*account, "AVAILABLE" | "UNAVAILABLE"));
     accounts.sort_unstable();
     accounts.dedup();
     if known && accounts.len() == items.len() && sum == refund_fen {
         Ok(())
     } else {
-        Err(parameter("amount.from names AVAILABLE and UNAVAILABLE once each and sums to refund"))
+        Err(parameter(
+            "amount.from names AVAILABLE and UNAVAILABLE once each and sums to refund",
+        ))
     }
 }
 
@@ -345,7 +418,12 @@ fn share(refund_fen: i64, payer_total_fen: i64, total_fen: i64) -> i64 {
 
 /// 29 digits from `503`, with the day inside.
 fn refund_id(now_ms: i64) -> String {
-    format!("503{}{}{}", random::digits(8), beijing::compact_day(now_ms), random::digits(10))
+    format!(
+        "503{}{}{}",
+        random::digits(8),
+        beijing::compact_day(now_ms),
+        random::digits(10)
+    )
 }
 
 fn parameter(why: &str) -> Refusal {

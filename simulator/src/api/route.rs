@@ -6,13 +6,29 @@ use crate::ledger::TradeType;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operation {
     Certificates,
-    Order { partner: bool, trade_type: TradeType },
-    QueryByNumber { partner: bool, out_trade_no: String },
-    QueryById { partner: bool, transaction_id: String },
-    Close { partner: bool, out_trade_no: String },
+    Order {
+        partner: bool,
+        trade_type: TradeType,
+    },
+    QueryByNumber {
+        partner: bool,
+        out_trade_no: String,
+    },
+    QueryById {
+        partner: bool,
+        transaction_id: String,
+    },
+    Close {
+        partner: bool,
+        out_trade_no: String,
+    },
     Refund,
-    QueryRefund { out_refund_no: String },
-    AbnormalRefund { refund_id: String },
+    QueryRefund {
+        out_refund_no: String,
+    },
+    AbnormalRefund {
+        refund_id: String,
+    },
     TradeBill,
     FundFlowBill,
     Download,
@@ -81,7 +97,10 @@ impl Operation {
     /// there is none).
     pub(crate) fn limits(&self) -> (u32, u32) {
         match self {
-            Self::Order { trade_type: TradeType::Jsapi, .. } => (500, u32::MAX),
+            Self::Order {
+                trade_type: TradeType::Jsapi,
+                ..
+            } => (500, u32::MAX),
             Self::Refund => (150, 6),
             Self::QueryRefund { .. } => (300, u32::MAX),
             Self::AbnormalRefund { .. } => (150, u32::MAX),
@@ -115,18 +134,36 @@ pub(crate) fn route(method: &str, path: &str) -> Route {
     };
     let (wanted, operation) = match rest {
         [kind] => match TradeType::from_path(kind) {
-            Some(trade_type) => ("POST", Operation::Order { partner, trade_type }),
+            Some(trade_type) => (
+                "POST",
+                Operation::Order {
+                    partner,
+                    trade_type,
+                },
+            ),
             None => return Route::Unknown,
         },
-        ["id", id] if !id.is_empty() => {
-            ("GET", Operation::QueryById { partner, transaction_id: decode(id) })
-        }
-        ["out-trade-no", number] if !number.is_empty() => {
-            ("GET", Operation::QueryByNumber { partner, out_trade_no: decode(number) })
-        }
-        ["out-trade-no", number, "close"] if !number.is_empty() => {
-            ("POST", Operation::Close { partner, out_trade_no: decode(number) })
-        }
+        ["id", id] if !id.is_empty() => (
+            "GET",
+            Operation::QueryById {
+                partner,
+                transaction_id: decode(id),
+            },
+        ),
+        ["out-trade-no", number] if !number.is_empty() => (
+            "GET",
+            Operation::QueryByNumber {
+                partner,
+                out_trade_no: decode(number),
+            },
+        ),
+        ["out-trade-no", number, "close"] if !number.is_empty() => (
+            "POST",
+            Operation::Close {
+                partner,
+                out_trade_no: decode(number),
+            },
+        ),
         _ => return Route::Unknown,
     };
     found(method, wanted, operation)
@@ -136,12 +173,27 @@ fn route_others(method: &str, segments: &[&str]) -> Route {
     match segments {
         ["v3", "certificates"] => found(method, "GET", Operation::Certificates),
         ["v3", "refund", "domestic", "refunds"] => found(method, "POST", Operation::Refund),
-        ["v3", "refund", "domestic", "refunds", number] if !number.is_empty() => {
-            found(method, "GET", Operation::QueryRefund { out_refund_no: decode(number) })
-        }
-        ["v3", "refund", "domestic", "refunds", id, "apply-abnormal-refund"] => {
-            found(method, "POST", Operation::AbnormalRefund { refund_id: decode(id) })
-        }
+        ["v3", "refund", "domestic", "refunds", number] if !number.is_empty() => found(
+            method,
+            "GET",
+            Operation::QueryRefund {
+                out_refund_no: decode(number),
+            },
+        ),
+        [
+            "v3",
+            "refund",
+            "domestic",
+            "refunds",
+            id,
+            "apply-abnormal-refund",
+        ] => found(
+            method,
+            "POST",
+            Operation::AbnormalRefund {
+                refund_id: decode(id),
+            },
+        ),
         ["v3", "bill", "tradebill"] => found(method, "GET", Operation::TradeBill),
         ["v3", "bill", "fundflowbill"] => found(method, "GET", Operation::FundFlowBill),
         ["v3", "billdownload", "file"] => found(method, "GET", Operation::Download),
@@ -152,7 +204,11 @@ fn route_others(method: &str, segments: &[&str]) -> Route {
 }
 
 fn found(method: &str, wanted: &str, operation: Operation) -> Route {
-    if method == wanted { Route::Found(operation) } else { Route::WrongMethod }
+    if method == wanted {
+        Route::Found(operation)
+    } else {
+        Route::WrongMethod
+    }
 }
 
 /// Decodes `%XX`; what is no valid escape or no UTF-8 stays as it is.

@@ -27,8 +27,15 @@ pub(crate) enum Unit {
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    Text { min: usize, max: usize, unit: Unit, pattern: Option<&'static str> },
-    Integer { min: i64 },
+    Text {
+        min: usize,
+        max: usize,
+        unit: Unit,
+        pattern: Option<&'static str>,
+    },
+    Integer {
+        min: i64,
+    },
     Boolean,
     Object(&'static [Field]),
     Objects(&'static [Field]),
@@ -48,8 +55,18 @@ pub(crate) struct Field {
 
 /// A text counted in characters, at least one when it is required.
 pub(crate) const fn text(name: &'static str, label: &'static str, max: usize) -> Field {
-    let kind = Kind::Text { min: 1, max, unit: Unit::Characters, pattern: None };
-    Field { name, label, required: true, kind }
+    let kind = Kind::Text {
+        min: 1,
+        max,
+        unit: Unit::Characters,
+        pattern: None,
+    };
+    Field {
+        name,
+        label,
+        required: true,
+        kind,
+    }
 }
 
 pub(crate) const fn matching(
@@ -58,12 +75,27 @@ pub(crate) const fn matching(
     (min, max): (usize, usize),
     pattern: &'static str,
 ) -> Field {
-    let kind = Kind::Text { min, max, unit: Unit::Bytes, pattern: Some(pattern) };
-    Field { name, label, required: true, kind }
+    let kind = Kind::Text {
+        min,
+        max,
+        unit: Unit::Bytes,
+        pattern: Some(pattern),
+    };
+    Field {
+        name,
+        label,
+        required: true,
+        kind,
+    }
 }
 
 pub(crate) const fn integer(name: &'static str, label: &'static str, min: i64) -> Field {
-    Field { name, label, required: true, kind: Kind::Integer { min } }
+    Field {
+        name,
+        label,
+        required: true,
+        kind: Kind::Integer { min },
+    }
 }
 
 pub(crate) const fn object(
@@ -71,20 +103,46 @@ pub(crate) const fn object(
     label: &'static str,
     fields: &'static [Field],
 ) -> Field {
-    Field { name, label, required: true, kind: Kind::Object(fields) }
+    Field {
+        name,
+        label,
+        required: true,
+        kind: Kind::Object(fields),
+    }
 }
 
 pub(crate) const fn of(name: &'static str, label: &'static str, kind: Kind) -> Field {
-    Field { name, label, required: true, kind }
+    Field {
+        name,
+        label,
+        required: true,
+        kind,
+    }
 }
 
 /// Makes a field optional; an optional text may be empty.
 pub(crate) const fn optional(field: Field) -> Field {
     let kind = match field.kind {
-        Kind::Text { max, unit, pattern, .. } => Kind::Text { min: 0, max, unit, pattern },
-        kind => kind,
+        Kind::Text {
+            max, unit, pattern, ..
+        } => Kind::Text {
+            min: 0,
+            max,
+            unit,
+            pattern,
+        },
+        kind @ (Kind::Integer { .. }
+        | Kind::Boolean
+        | Kind::Object(_)
+        | Kind::Objects(_)
+        | Kind::Texts
+        | Kind::Anything) => kind,
     };
-    Field { required: false, kind, ..field }
+    Field {
+        required: false,
+        kind,
+        ..field
+    }
 }
 
 pub(crate) const GOODS: &[Field] = &[
@@ -122,13 +180,19 @@ pub(crate) fn check(body: &Value, fields: &[Field], sealed: Seal) -> Result<(), 
 }
 
 fn find_undefined(body: &Value, fields: &[Field], path: &str, found: &mut Vec<String>) {
-    let Some(members) = body.as_object() else { return };
+    let Some(members) = body.as_object() else {
+        return;
+    };
     let mut names: Vec<&String> = members.keys().collect();
     names.sort_unstable();
     for name in names {
         let value = &members[name];
         let path = format!("{path}/{name}");
-        match fields.iter().find(|field| field.name == name).map(|field| field.kind) {
+        match fields
+            .iter()
+            .find(|field| field.name == name)
+            .map(|field| field.kind)
+        {
             None => found.push(path),
             Some(Kind::Object(fields)) => find_undefined(value, fields, &path, found),
             Some(Kind::Objects(fields)) => {
@@ -136,7 +200,13 @@ fn find_undefined(body: &Value, fields: &[Field], path: &str, found: &mut Vec<St
                     find_undefined(item, fields, &format!("{path}/{index}"), found);
                 }
             }
-            Some(Kind::Text { .. } | Kind::Integer { .. } | Kind::Boolean | Kind::Texts | Kind::Anything) => {}
+            Some(
+                Kind::Text { .. }
+                | Kind::Integer { .. }
+                | Kind::Boolean
+                | Kind::Texts
+                | Kind::Anything,
+            ) => {}
         }
     }
 }
@@ -169,15 +239,25 @@ fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Fault> {
         (message, value.clone())
     };
     match field.kind {
-        Kind::Text { min, max, unit, pattern } => {
-            let text = value.as_str().ok_or_else(|| wrong(" string 类型的 Json 值"))?;
+        Kind::Text {
+            min,
+            max,
+            unit,
+            pattern,
+        } => {
+            let text = value
+                .as_str()
+                .ok_or_else(|| wrong(" string 类型的 Json 值"))?;
             check_text(text, (min, max), unit, pattern, label, path)
         }
         Kind::Integer { min } => {
-            let number = value.as_i64().ok_or_else(|| wrong("合法的 64 位有符号整数"))?;
+            let number = value
+                .as_i64()
+                .ok_or_else(|| wrong("合法的 64 位有符号整数"))?;
             if number < min {
-                let message =
-                    format!("输入源“{path}”映射到数值字段“{label}”规则校验失败，值低于最小值 {min}");
+                let message = format!(
+                    "输入源“{path}”映射到数值字段“{label}”规则校验失败，值低于最小值 {min}"
+                );
                 return Err((message, value.clone()));
             }
             Ok(())
@@ -187,7 +267,9 @@ fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Fault> {
         Kind::Object(fields) if value.is_object() => check_object(value, fields, path),
         Kind::Object(_) => Err(wrong(" object 类型的 Json 值")),
         Kind::Objects(fields) => {
-            let items = value.as_array().ok_or_else(|| wrong(" array 类型的 Json 值"))?;
+            let items = value
+                .as_array()
+                .ok_or_else(|| wrong(" array 类型的 Json 值"))?;
             for (index, item) in items.iter().enumerate() {
                 check_object(item, fields, &format!("{path}/{index}"))?;
             }
@@ -195,7 +277,9 @@ fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Fault> {
         }
         Kind::Anything => Ok(()),
         Kind::Texts => {
-            let items = value.as_array().ok_or_else(|| wrong(" array 类型的 Json 值"))?;
+            let items = value
+                .as_array()
+                .ok_or_else(|| wrong(" array 类型的 Json 值"))?;
             if items.iter().all(Value::is_string) {
                 Ok(())
             } else {
@@ -219,15 +303,24 @@ fn check_text(
     };
     let prefix = format!("输入源“{path}”映射到值字段“{label}”字符串规则校验失败");
     if length < min {
-        return Err((format!("{prefix}，{word} {length}，小于最小值 {min}"), json!(length)));
+        return Err((
+            format!("{prefix}，{word} {length}，小于最小值 {min}"),
+            json!(length),
+        ));
     }
     if length > max {
-        return Err((format!("{prefix}，{word} {length}，大于最大值 {max}"), json!(length)));
+        return Err((
+            format!("{prefix}，{word} {length}，大于最大值 {max}"),
+            json!(length),
+        ));
     }
     if let Some(pattern) = pattern
         && !matches(pattern, text)
     {
-        return Err((format!("{prefix}，字符串必须匹配正则表达式“{pattern}”"), json!(text)));
+        return Err((
+            format!("{prefix}，字符串必须匹配正则表达式“{pattern}”"),
+            json!(text),
+        ));
     }
     Ok(())
 }
@@ -240,5 +333,7 @@ fn matches(pattern: &str, text: &str) -> bool {
             .filter_map(|pattern| Some((pattern, Regex::new(pattern).ok()?)))
             .collect()
     });
-    PATTERNS.iter().any(|(known, regex)| *known == pattern && regex.is_match(text))
+    PATTERNS
+        .iter()
+        .any(|(known, regex)| *known == pattern && regex.is_match(text))
 }

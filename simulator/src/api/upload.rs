@@ -15,11 +15,18 @@ pub(crate) fn signed_part(request: &Request) -> Option<Vec<u8>> {
 
 /// Answers an upload whose signature held.
 pub(crate) fn upload(request: &Request) -> Answer {
-    let meta: Value =
-        signed_part(request).and_then(|meta| serde_json::from_slice(&meta).ok()).unwrap_or_default();
+    let meta: Value = signed_part(request)
+        .and_then(|meta| serde_json::from_slice(&meta).ok())
+        .unwrap_or_default();
     let file = part(request, "file").unwrap_or_default();
-    let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
-    let stated = meta.get("sha256").and_then(Value::as_str).unwrap_or_default();
+    let digest: String = Sha256::digest(&file)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let stated = meta
+        .get("sha256")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !stated.eq_ignore_ascii_case(&digest) {
         return Refusal::new(400, "PARAM_ERROR", "参数错误")
             .because("sha256 in meta is not that of the file part")
@@ -30,7 +37,13 @@ pub(crate) fn upload(request: &Request) -> Answer {
 
 fn part(request: &Request, name: &str) -> Option<Vec<u8>> {
     let kind = request.header("content-type")?;
-    let boundary = kind.split("boundary=").nth(1)?.split(';').next()?.trim().trim_matches('"');
+    let boundary = kind
+        .split("boundary=")
+        .nth(1)?
+        .split(';')
+        .next()?
+        .trim()
+        .trim_matches('"');
     let marker = format!("--{boundary}").into_bytes();
     let body = &request.body[..];
     let mut starts: Vec<usize> = Vec::new();
@@ -53,5 +66,7 @@ fn part(request: &Request, name: &str) -> Option<Vec<u8>> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }

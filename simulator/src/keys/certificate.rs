@@ -98,14 +98,22 @@ pub(crate) fn issue_tls(
     now_ms: i64,
 ) -> Result<String, KeyError> {
     let mut params = named(&[(DnType::CommonName, "WeChat Pay simulator")]);
-    let hosts = ["localhost", "api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"];
+    let hosts = [
+        "localhost",
+        "api.mch.weixin.qq.com",
+        "api2.mch.weixin.qq.com",
+    ];
     for name in hosts {
-        let name = name.try_into().map_err(|error| KeyError::new("name a host", error))?;
+        let name = name
+            .try_into()
+            .map_err(|error| KeyError::new("name a host", error))?;
         params.subject_alt_names.push(SanType::DnsName(name));
     }
-    for address in
-        [host, std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()]
-    {
+    for address in [
+        host,
+        std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::Ipv6Addr::LOCALHOST.into(),
+    ] {
         params.subject_alt_names.push(SanType::IpAddress(address));
     }
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -121,7 +129,9 @@ pub(crate) fn read_certificate(pem: &str) -> Result<CertificateFacts, KeyError> 
     let step = "read a certificate";
     let (_, parsed) =
         x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| KeyError::new(step, e))?;
-    let certificate = parsed.parse_x509().map_err(|error| KeyError::new(step, error))?;
+    let certificate = parsed
+        .parse_x509()
+        .map_err(|error| KeyError::new(step, error))?;
     let key = rsa::PublicKey::from_public_key_der(certificate.public_key().raw)
         .map_err(|error| KeyError::new(step, error))?;
     let serial = certificate.raw_serial();

@@ -60,12 +60,7 @@ pub(crate) struct Message {
 }
 
 /// Seals and signs an attempt afresh.
-pub(crate) fn build(
-    dispatch: &Dispatch,
-    serial: &str,
-    key: &SigningKey,
-    wall_ms: i64,
-) -> Message {
+pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms: i64) -> Message {
     let body = envelope(dispatch);
     let nonce = random::alphanumeric(32);
     let mut timestamp = wall_ms.div_euclid(1_000);
@@ -78,9 +73,7 @@ pub(crate) fn build(
             (serial.to_owned(), signed(&body))
         }
         Twist::BadSignature => (serial.to_owned(), signed("{}")),
-        Twist::UnknownSerial => {
-            (random::lower_hex(40).to_uppercase(), signed(&body))
-        }
+        Twist::UnknownSerial => (random::lower_hex(40).to_uppercase(), signed(&body)),
         Twist::Probe => (serial.to_owned(), probe()),
     };
     let headers = vec![
@@ -92,10 +85,17 @@ pub(crate) fn build(
         ("Wechatpay-Nonce", nonce),
         ("Wechatpay-Serial", serial.clone()),
         ("Wechatpay-Signature", signature),
-        ("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned()),
+        (
+            "Wechatpay-Signature-Type",
+            "WECHATPAY2-SHA256-RSA2048".to_owned(),
+        ),
         ("Wechatpay-Timestamp", timestamp.to_string()),
     ];
-    Message { headers, body, serial }
+    Message {
+        headers,
+        body,
+        serial,
+    }
 }
 
 /// The value of a signature probe (wechatpay-v3.md §3.5).
@@ -117,9 +117,13 @@ fn envelope(dispatch: &Dispatch) -> String {
         payload.pop();
         payload.push_str(",\"new_member\":{\"since\":\"today\"}}");
     }
-    let ciphertext =
-        keys::seal(&apiv3_key, &nonce, &notice.original_type, payload.as_bytes())
-            .unwrap_or_default();
+    let ciphertext = keys::seal(
+        &apiv3_key,
+        &nonce,
+        &notice.original_type,
+        payload.as_bytes(),
+    )
+    .unwrap_or_default();
     let resource = ordered(&[
         ("original_type", json!(notice.original_type)),
         ("algorithm", json!("AEAD_AES_256_GCM")),
@@ -175,9 +179,10 @@ pub(crate) fn payment(order: &Order) -> Option<String> {
     let payer = match &order.partner {
         None => ordered(&[("openid", json!(payment.openid))]),
         Some(_) => match &payment.sub_openid {
-            Some(sub_openid) => {
-                ordered(&[("sp_openid", json!(payment.openid)), ("sub_openid", json!(sub_openid))])
-            }
+            Some(sub_openid) => ordered(&[
+                ("sp_openid", json!(payment.openid)),
+                ("sub_openid", json!(sub_openid)),
+            ]),
             None => ordered(&[("sp_openid", json!(payment.openid))]),
         },
     };
@@ -197,7 +202,10 @@ pub(crate) fn refund(refund: &Refund) -> String {
     let mut members = match &refund.sub_mchid {
         None => vec![("mchid", json!(refund.key.mchid))],
         Some(sub_mchid) => {
-            vec![("sp_mchid", json!(refund.key.mchid)), ("sub_mchid", json!(sub_mchid))]
+            vec![
+                ("sp_mchid", json!(refund.key.mchid)),
+                ("sub_mchid", json!(sub_mchid)),
+            ]
         }
     };
     members.extend([
@@ -234,7 +242,9 @@ pub(crate) fn coupon(like: &Notice) -> String {
 
 /// Writes an object whose members keep the given order, whatever map `serde_json` was built with.
 fn ordered(members: &[(&str, Value)]) -> String {
-    let parts: Vec<String> =
-        members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let parts: Vec<String> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
     format!("{{{}}}", parts.join(","))
 }

@@ -15,7 +15,10 @@ fn certificates(bench: &Bench) -> Draft {
 #[tokio::test]
 async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
     let bench = Bench::with(crate::support::certificate_mode).await;
-    let query = format!("/v3/pay/transactions/id/1?mchid={}", bench.client.file.mchid);
+    let query = format!(
+        "/v3/pay/transactions/id/1?mchid={}",
+        bench.client.file.mchid
+    );
     let garbled = [
         None,
         Some("nonsense".to_owned()),
@@ -23,8 +26,9 @@ async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
         Some("WECHATPAY2-SHA256-RSA2048 mchid=\"1\",nonce_str=\"2\"".to_owned()),
     ];
     for authorization in garbled {
-        let other_scheme =
-            authorization.as_ref().is_some_and(|text| !text.starts_with("WECHATPAY2-SHA256"));
+        let other_scheme = authorization
+            .as_ref()
+            .is_some_and(|text| !text.starts_with("WECHATPAY2-SHA256"));
         let mut draft = certificates(&bench);
         draft.authorization = Some(authorization.clone());
         let answer = bench.client.send(draft).await;
@@ -39,14 +43,25 @@ async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
     }
     let mut draft = certificates(&bench);
     draft.authorization = Some(Some("Bearer x".to_owned()));
-    assert!(bench.client.send(draft).await.text().contains("HTTP头Authorization认证类型不正确"));
+    assert!(
+        bench
+            .client
+            .send(draft)
+            .await
+            .text()
+            .contains("HTTP头Authorization认证类型不正确")
+    );
 
     // Time comes before the signature: this one is wrong in both.
     for off_s in [-301_i64, 301, -86_400] {
         let mut draft = certificates(&bench);
         draft.timestamp = (draft.timestamp.parse::<i64>().unwrap() + off_s).to_string();
         let answer = bench.client.send(draft).await;
-        assert_eq!((answer.status, answer.text().as_str()), (401, STALE), "{off_s}");
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (401, STALE),
+            "{off_s}"
+        );
     }
     for off_s in [-290_i64, 290] {
         let mut draft = certificates(&bench);
@@ -56,7 +71,10 @@ async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
     }
     // Any order of the pairs.
     let draft = certificates(&bench);
-    let message = format!("GET\n/v3/certificates\n{}\n{}\n\n", draft.timestamp, draft.nonce);
+    let message = format!(
+        "GET\n/v3/certificates\n{}\n{}\n\n",
+        draft.timestamp, draft.nonce
+    );
     let signature = crate::support::sign(&bench.client.key, message.as_bytes());
     let mut draft = draft;
     draft.authorization = Some(Some(format!(
@@ -73,11 +91,17 @@ async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
     body["mchid"] = json!("1999999999");
     let answer = bench.client.post("/v3/pay/transactions/jsapi", &body).await;
     let message = "http header中的mchid与post payload中的mchid不匹配";
-    assert_eq!((answer.status, answer.code().as_str()), (400, "PARAM_ERROR"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "PARAM_ERROR")
+    );
     assert_eq!(answer.json()["message"], message);
     assert_eq!(answer.body.len(), 92, "the length that was captured");
-    let mut draft =
-        bench.client.draft("POST", "/v3/pay/transactions/jsapi", body.to_string().as_bytes());
+    let mut draft = bench.client.draft(
+        "POST",
+        "/v3/pay/transactions/jsapi",
+        body.to_string().as_bytes(),
+    );
     draft.signed_body = b"{}".to_vec();
     assert_eq!(bench.client.send(draft).await.status, 401);
     // A merchant nobody knows gets no detail.
@@ -95,7 +119,12 @@ async fn point_06_a_known_merchant_is_told_the_message_the_server_built() {
     let mchid = &bench.client.file.mchid;
     let target = format!("/v3/pay/transactions/out-trade-no/ORDER%7C06*?mchid={mchid}&x=%E4%B8%AD");
     let answer = bench.client.get(&target).await;
-    assert_eq!(answer.status, 404, "raw target is what is signed: {}", answer.text());
+    assert_eq!(
+        answer.status,
+        404,
+        "raw target is what is signed: {}",
+        answer.text()
+    );
     let body = "{\"mchid\" : \"咖啡\"}".as_bytes();
     let path = "/v3/pay/transactions/out-trade-no/ORDER06/close";
     let mut draft = bench.client.draft("POST", path, body);
@@ -122,7 +151,11 @@ async fn point_06_a_known_merchant_is_told_the_message_the_server_built() {
             "message": "错误的签名，验签失败",
         })
     );
-    assert!(answer.text().starts_with("{\"code\":\"SIGN_ERROR\",\"detail\":{\"detail\":{\"issue\":"));
+    assert!(
+        answer
+            .text()
+            .starts_with("{\"code\":\"SIGN_ERROR\",\"detail\":{\"detail\":{\"issue\":")
+    );
 }
 
 #[tokio::test]
@@ -162,12 +195,22 @@ async fn point_07_several_certificates_work_at_once_and_bad_ones_are_refused() {
         let path = format!("{path}/{}", other.file.serial_no);
         bench.control(&path, json!({"state": state})).await;
         let answer = other.get(&query).await;
-        assert_eq!((answer.status, answer.json()["message"].as_str()), (401, Some(message)));
+        assert_eq!(
+            (answer.status, answer.json()["message"].as_str()),
+            (401, Some(message))
+        );
     }
-    assert_eq!(bench.client.get(&query).await.status, 404, "the first one still works");
+    assert_eq!(
+        bench.client.get(&query).await.status,
+        404,
+        "the first one still works"
+    );
     // Five years on, by the business clock.
     bench.advance(1826 * 86_400).await;
-    assert_eq!(bench.client.get(&query).await.json()["message"], "商户证书已过期");
+    assert_eq!(
+        bench.client.get(&query).await.json()["message"],
+        "商户证书已过期"
+    );
 }
 
 #[tokio::test]
@@ -182,8 +225,10 @@ async fn point_08_only_the_meta_part_of_an_upload_is_signed() {
     );
     let mut draft = bench.client.draft("POST", "/v3/merchant/media/upload", b"");
     draft.signed_body = meta.into_bytes();
-    draft.headers =
-        vec![("Content-Type".to_owned(), "multipart/form-data; boundary=border".to_owned())];
+    draft.headers = vec![(
+        "Content-Type".to_owned(),
+        "multipart/form-data; boundary=border".to_owned(),
+    )];
     let mut whole = draft.clone();
     whole.signed_body = body.clone().into_bytes();
     let send = |mut draft: Draft| {

@@ -18,14 +18,19 @@ async fn business(bench: &Bench) -> OffsetDateTime {
 async fn tomorrow_at(bench: &Bench, hour: i64, minute: i64) -> String {
     let now = business(bench).await;
     let today = now.date();
-    let since_midnight = i64::from(now.hour()) * 3600 + i64::from(now.minute()) * 60
-        + i64::from(now.second());
-    bench.advance(86_400 - since_midnight + hour * 3600 + minute * 60).await;
+    let since_midnight =
+        i64::from(now.hour()) * 3600 + i64::from(now.minute()) * 60 + i64::from(now.second());
+    bench
+        .advance(86_400 - since_midnight + hour * 3600 + minute * 60)
+        .await;
     today.to_string()
 }
 
 async fn apply(bench: &Bench, query: &str) -> Answer {
-    bench.client.get(&format!("/v3/bill/tradebill?{query}")).await
+    bench
+        .client
+        .get(&format!("/v3/bill/tradebill?{query}"))
+        .await
 }
 
 async fn download(bench: &Bench, client: &Client, applied: &Answer) -> Answer {
@@ -40,19 +45,35 @@ async fn point_31_bills_are_ready_at_ten_and_only_for_days_that_have_one() {
     bench.paid("ORDER-31", 1).await;
     let today = business(&bench).await.date().to_string();
     let refused = apply(&bench, &format!("bill_date={today}")).await;
-    assert_eq!((refused.status, refused.code().as_str()), (400, "INVALID_REQUEST"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "INVALID_REQUEST")
+    );
     let day = tomorrow_at(&bench, 9, 50).await;
     let early = apply(&bench, &format!("bill_date={day}")).await;
-    assert_eq!((early.status, early.code().as_str()), (400, "STATEMENT_CREATING"));
+    assert_eq!(
+        (early.status, early.code().as_str()),
+        (400, "STATEMENT_CREATING")
+    );
     bench.advance(11 * 60).await;
     assert_eq!(apply(&bench, &format!("bill_date={day}")).await.status, 200);
     bench.advance(86_400).await;
     let empty = (business(&bench).await.date() - time::Duration::days(1)).to_string();
     let nothing = apply(&bench, &format!("bill_date={empty}")).await;
-    assert_eq!((nothing.status, nothing.code().as_str()), (400, "NO_STATEMENT_EXIST"));
+    assert_eq!(
+        (nothing.status, nothing.code().as_str()),
+        (400, "NO_STATEMENT_EXIST")
+    );
     bench.advance(95 * 86_400).await;
-    assert_eq!(apply(&bench, &format!("bill_date={day}")).await.code(), "INVALID_REQUEST");
-    for query in ["bill_date=20210128", "", "bill_date=2021-01-28&bill_type=NONE"] {
+    assert_eq!(
+        apply(&bench, &format!("bill_date={day}")).await.code(),
+        "INVALID_REQUEST"
+    );
+    for query in [
+        "bill_date=20210128",
+        "",
+        "bill_date=2021-01-28&bill_type=NONE",
+    ] {
         assert_eq!(apply(&bench, query).await.code(), "PARAM_ERROR", "{query}");
     }
 }
@@ -71,11 +92,18 @@ async fn point_32_the_trade_bill_has_the_exact_form_and_hash() {
     let day = tomorrow_at(&bench, 10, 30).await;
     let applied = apply(&bench, &format!("bill_date={day}&bill_type=ALL")).await;
     assert!(bench.client.verifies(&applied, &bench.client.public_key()));
-    assert!(applied.text().starts_with("{\"download_url\":\"http://127.0.0.1:"));
+    assert!(
+        applied
+            .text()
+            .starts_with("{\"download_url\":\"http://127.0.0.1:")
+    );
     let bill = download(&bench, &bench.client, &applied).await;
     assert_eq!(bill.status, 200);
     assert!(bill.is_unsigned());
-    let hash: String = Sha1::digest(&bill.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = Sha1::digest(&bill.body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(applied.json()["hash_value"], hash);
     assert_eq!(applied.json()["hash_type"], "SHA1");
     let time = |text: String| text[..19].replace('T', " ");
@@ -97,11 +125,22 @@ async fn point_32_the_trade_bill_has_the_exact_form_and_hash() {
     assert_eq!(bill.text(), expected);
 
     let zipped = apply(&bench, &format!("bill_date={day}&tar_type=GZIP")).await;
-    assert_eq!(zipped.json()["hash_value"], hash, "over the uncompressed bytes");
-    assert!(zipped.json()["download_url"].as_str().unwrap().ends_with("&tartype=gzip"));
+    assert_eq!(
+        zipped.json()["hash_value"],
+        hash,
+        "over the uncompressed bytes"
+    );
+    assert!(
+        zipped.json()["download_url"]
+            .as_str()
+            .unwrap()
+            .ends_with("&tartype=gzip")
+    );
     let packed = download(&bench, &bench.client, &zipped).await;
     let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut unpacked).unwrap();
+    flate2::read::GzDecoder::new(&packed.body[..])
+        .read_to_string(&mut unpacked)
+        .unwrap();
     assert_eq!(unpacked, expected);
 
     let other = bench.control("/_sim/merchants", json!({})).await;
@@ -110,12 +149,17 @@ async fn point_32_the_trade_bill_has_the_exact_form_and_hash() {
     let refused = download(&bench, &stranger, &applied).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "NO_AUTH"));
     let target = applied.json()["download_url"].as_str().unwrap().to_owned();
-    let mut unsigned = bench.client.draft("GET", &target[bench.simulator.base_url().len()..], b"");
+    let mut unsigned = bench
+        .client
+        .draft("GET", &target[bench.simulator.base_url().len()..], b"");
     unsigned.authorization = Some(None);
     assert_eq!(bench.client.send(unsigned).await.status, 401);
     bench.advance(301).await;
     let expired = download(&bench, &bench.client, &applied).await;
-    assert_eq!((expired.status, expired.code().as_str()), (400, "INVALID_REQUEST"));
+    assert_eq!(
+        (expired.status, expired.code().as_str()),
+        (400, "INVALID_REQUEST")
+    );
 }
 
 #[tokio::test]
@@ -128,11 +172,17 @@ async fn point_32_the_fund_flow_bill_balances() {
     let applied = bench.client.get(&target).await;
     let bill = download(&bench, &bench.client, &applied).await.text();
     let lines: Vec<&str> = bill.split("\r\n").collect();
-    assert_eq!(lines[0], "\u{feff}记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号");
+    assert_eq!(
+        lines[0],
+        "\u{feff}记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号"
+    );
     assert!(lines[1].contains("`收入,`5.00,`5.00,"));
     assert!(lines[2].contains("`支出,`2.00,`3.00,"));
     assert!(lines[2].ends_with("`退款总金额2.00元;含手续费0.00元,`R-32-flow"));
-    assert_eq!(lines[3], "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额");
+    assert_eq!(
+        lines[3],
+        "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
+    );
     assert_eq!(lines[4], "`2,`1,`5.00,`1,`2.00");
     let target = format!("/v3/bill/fundflowbill?bill_date={day}&account_type=FEES");
     assert_eq!(bench.client.get(&target).await.code(), "NO_STATEMENT_EXIST");
@@ -150,14 +200,35 @@ async fn bills_can_be_late_misleading_or_hostile() {
     };
     assert_eq!(strike("bill_late").await.code(), "STATEMENT_CREATING");
     let hash = |bill: &Answer| -> String {
-        Sha1::digest(&bill.body).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha1::digest(&bill.body)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     };
     let bad = strike("bill_bad_hash").await;
-    assert_ne!(bad.json()["hash_value"], hash(&download(&bench, &bench.client, &bad).await));
+    assert_ne!(
+        bad.json()["hash_value"],
+        hash(&download(&bench, &bench.client, &bad).await)
+    );
     let foreign = strike("bill_foreign_url").await;
-    assert!(foreign.json()["download_url"].as_str().unwrap().contains("example.com"));
+    assert!(
+        foreign.json()["download_url"]
+            .as_str()
+            .unwrap()
+            .contains("example.com")
+    );
     let formula = strike("bill_formula").await;
-    assert!(download(&bench, &bench.client, &formula).await.text().contains("`=cmd|"));
+    assert!(
+        download(&bench, &bench.client, &formula)
+            .await
+            .text()
+            .contains("`=cmd|")
+    );
     let totals = strike("bill_bad_totals").await;
-    assert!(download(&bench, &bench.client, &totals).await.text().contains("`1,`0.02,"));
+    assert!(
+        download(&bench, &bench.client, &totals)
+            .await
+            .text()
+            .contains("`1,`0.02,")
+    );
 }

@@ -17,15 +17,29 @@ async fn point_14_certificates_open_and_rotate() {
     assert_eq!(sealed["associated_data"], "certificate");
     let nonce = sealed["nonce"].as_str().unwrap();
     assert_eq!(nonce.len(), 12);
-    assert!(nonce.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    assert!(
+        nonce
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    );
     let pem = String::from_utf8(open(&key, sealed).unwrap()).unwrap();
-    assert!(pem.ends_with("-----END CERTIFICATE-----"), "no newline at the end");
+    assert!(
+        pem.ends_with("-----END CERTIFICATE-----"),
+        "no newline at the end"
+    );
     assert!(pem.lines().all(|line| line.len() <= 64));
-    assert!(bench.client.verifies(&answer, &PublicKey::of_certificate(&pem)));
+    assert!(
+        bench
+            .client
+            .verifies(&answer, &PublicKey::of_certificate(&pem))
+    );
     let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
     let certificate = block.parse_x509().unwrap();
     let issuer = certificate.issuer().to_string();
-    assert_eq!(issuer, "C=CN, O=Tenpay.com, OU=Tenpay.com CA Center, CN=Tenpay.com Root CA");
+    assert_eq!(
+        issuer,
+        "C=CN, O=Tenpay.com, OU=Tenpay.com CA Center, CN=Tenpay.com Root CA"
+    );
     let subject = certificate.subject().to_string();
     assert_eq!(
         subject,
@@ -33,7 +47,11 @@ async fn point_14_certificates_open_and_rotate() {
     );
     let serial = data[0]["serial_no"].as_str().unwrap();
     assert_eq!(serial.len(), 40);
-    let hex: String = certificate.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex: String = certificate
+        .raw_serial()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
     assert_eq!(serial, format!("{hex:0>40}"));
     let life = certificate.validity().not_after.timestamp()
         - certificate.validity().not_before.timestamp();
@@ -44,22 +62,46 @@ async fn point_14_certificates_open_and_rotate() {
 
     let mchid = &bench.client.file.mchid;
     let rotate = format!("/_sim/merchants/{mchid}/rotate");
-    bench.control(&rotate, json!({"what": "platform_certificate"})).await;
+    bench
+        .control(&rotate, json!({"what": "platform_certificate"}))
+        .await;
     let data = bench.client.get("/v3/certificates").await.json()["data"].clone();
     assert_eq!(data.as_array().unwrap().len(), 2);
-    let both: Vec<String> =
-        (0..2).map(|index| data[index]["serial_no"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(bench.query("none").await.header("wechatpay-serial"), both[0], "the old one signs");
+    let both: Vec<String> = (0..2)
+        .map(|index| data[index]["serial_no"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        bench.query("none").await.header("wechatpay-serial"),
+        both[0],
+        "the old one signs"
+    );
     let settings = format!("/_sim/merchants/{mchid}");
-    bench.control(&settings, json!({"new_certificate_share": 1.0})).await;
-    assert_eq!(bench.query("none").await.header("wechatpay-serial"), both[1]);
-    bench.control(&rotate, json!({"what": "platform_certificate_end"})).await;
+    bench
+        .control(&settings, json!({"new_certificate_share": 1.0}))
+        .await;
+    assert_eq!(
+        bench.query("none").await.header("wechatpay-serial"),
+        both[1]
+    );
+    bench
+        .control(&rotate, json!({"what": "platform_certificate_end"}))
+        .await;
     let answer = bench.client.get("/v3/certificates").await;
     assert_eq!(answer.json()["data"].as_array().unwrap().len(), 1);
-    assert!(bench.client.verifies(&answer, &bench.client.platform_certificate()));
+    assert!(
+        bench
+            .client
+            .verifies(&answer, &bench.client.platform_certificate())
+    );
 
-    let other = bench.control("/_sim/merchants", json!({"mode": "certificate"})).await;
-    assert_ne!(other["platform_certificates"][0], json!(both[1]), "each merchant its own");
+    let other = bench
+        .control("/_sim/merchants", json!({"mode": "certificate"}))
+        .await;
+    assert_ne!(
+        other["platform_certificates"][0],
+        json!(both[1]),
+        "each merchant its own"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +110,9 @@ async fn point_14_a_serial_keeps_its_leading_zeros() {
     // One certificate in 16 has a serial whose first digit is zero; all have 40 digits.
     let mchid = bench.client.file.mchid.clone();
     let merchants = bench.seen("/_sim/merchants").await;
-    let serial = merchants["items"][0]["certificates"][0]["serial_no"].as_str().unwrap();
+    let serial = merchants["items"][0]["certificates"][0]["serial_no"]
+        .as_str()
+        .unwrap();
     assert_eq!(serial.len(), 40);
     let target = format!("/v3/pay/transactions/out-trade-no/none?mchid={mchid}");
     let mut draft = bench.client.draft("GET", &target, b"");

@@ -22,7 +22,9 @@ async fn misuse_is_explained_in_words_that_name_the_fix() {
     let body = bench.jsapi("ORDER-explained", 1);
     let compact = body.to_string();
     let post = || {
-        bench.client.draft("POST", "/v3/pay/transactions/jsapi", compact.as_bytes())
+        bench
+            .client
+            .draft("POST", "/v3/pay/transactions/jsapi", compact.as_bytes())
     };
 
     let mut draft = get();
@@ -52,11 +54,20 @@ async fn misuse_is_explained_in_words_that_name_the_fix() {
     draft.signed_body = serde_json::to_vec_pretty(&body).unwrap();
     explained(&bench, draft, "serialised again after signing").await;
     let mut draft = post();
-    draft.signed_body = compact.replace(",\"", ", \"").replace("\":", "\": ").into_bytes();
+    draft.signed_body = compact
+        .replace(",\"", ", \"")
+        .replace("\":", "\": ")
+        .into_bytes();
     explained(&bench, draft, "serialised again after signing").await;
     let escaped: String = compact
         .chars()
-        .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", c as u32) })
+        .map(|c| {
+            if c.is_ascii() {
+                c.to_string()
+            } else {
+                format!("\\u{:04x}", c as u32)
+            }
+        })
         .collect();
     let mut draft = post();
     draft.signed_body = escaped.into_bytes();
@@ -94,25 +105,38 @@ async fn a_wrong_key_is_told_whose_it_is() {
     let bench = Bench::new().await;
     let mchid = bench.client.file.mchid.clone();
     let query = format!("/v3/pay/transactions/out-trade-no/ORDER-k?mchid={mchid}");
-    let second =
-        bench.control(&format!("/_sim/merchants/{mchid}/certificates"), json!({})).await;
+    let second = bench
+        .control(&format!("/_sim/merchants/{mchid}/certificates"), json!({}))
+        .await;
     let draft = bench.client.draft("GET", &query, b"");
     let mut other = bench.client.clone();
     let key = crate::support::private_key(second["apiclient_key"].as_str().unwrap());
     other.key = std::sync::Arc::new(key);
     let answer = other.send(draft.clone()).await;
     assert_eq!(answer.status, 401);
-    let explanation = bench.last_request().await["explanation"].as_str().unwrap().to_owned();
-    assert!(explanation.contains("wrong key for the serial"), "{explanation}");
+    let explanation = bench.last_request().await["explanation"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        explanation.contains("wrong key for the serial"),
+        "{explanation}"
+    );
     assert!(explanation.contains(second["serial_no"].as_str().unwrap()));
     let pem = std::fs::read_to_string(bench.client.folder.join("platform_key.pem")).unwrap();
     other.key = std::sync::Arc::new(crate::support::private_key(&pem));
     other.send(draft.clone()).await;
-    let explanation = bench.last_request().await["explanation"].as_str().unwrap().to_owned();
+    let explanation = bench.last_request().await["explanation"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(explanation.contains("apiclient_key.pem"), "{explanation}");
     let stranger = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
     other.key = std::sync::Arc::new(stranger);
     other.send(draft).await;
-    let explanation = bench.last_request().await["explanation"].as_str().unwrap().to_owned();
+    let explanation = bench.last_request().await["explanation"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(explanation.contains("no key known here"), "{explanation}");
 }

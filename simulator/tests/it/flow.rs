@@ -13,20 +13,33 @@ async fn an_order_is_paid_notified_refunded_and_notified_again() {
     let unpaid = bench.query("ORDER-flow-1").await;
     assert_eq!(unpaid.json()["trade_state"], "NOTPAY");
     assert!(bench.client.verifies(&unpaid, &public));
-    let row = bench.control("/_sim/orders/ORDER-flow-1/pay", json!({})).await;
+    let row = bench
+        .control("/_sim/orders/ORDER-flow-1/pay", json!({}))
+        .await;
     assert_eq!(row["trade_state"], "SUCCESS");
     let notices = bench.inbox.wait(1).await;
     assert!(notices[0].verified_by(&public));
     let payload = notices[0].payload(&bench.client.file.apiv3_key);
-    assert!(payload.contains("\"out_trade_no\":\"ORDER-flow-1\""), "{payload}");
+    assert!(
+        payload.contains("\"out_trade_no\":\"ORDER-flow-1\""),
+        "{payload}"
+    );
     let refund = bench.refund("ORDER-flow-1", "REFUND-1", 40, 100).await;
     assert_eq!(refund.json()["status"], "PROCESSING", "{}", refund.text());
     let notices = bench.inbox.wait(2).await;
     assert!(notices[1].verified_by(&public));
     let payload = notices[1].payload(&bench.client.file.apiv3_key);
-    assert!(payload.contains("\"refund_status\":\"SUCCESS\""), "{payload}");
-    assert_eq!(bench.query("ORDER-flow-1").await.json()["trade_state"], "REFUND");
-    bench.notice("ORDER-flow-1", |row| row["state"] == "delivered").await;
+    assert!(
+        payload.contains("\"refund_status\":\"SUCCESS\""),
+        "{payload}"
+    );
+    assert_eq!(
+        bench.query("ORDER-flow-1").await.json()["trade_state"],
+        "REFUND"
+    );
+    bench
+        .notice("ORDER-flow-1", |row| row["state"] == "delivered")
+        .await;
     assert_eq!(bench.seen("/_sim/violations").await["items"], json!([]));
     bench.simulator.stop().await;
 }
@@ -37,7 +50,11 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
     first.inbox.always(500, std::time::Duration::ZERO);
     first.paid("ORDER-survive", 7).await;
     first.inbox.wait(1).await;
-    first.notice("ORDER-survive", |row| row["attempts"].as_array().unwrap().len() == 1).await;
+    first
+        .notice("ORDER-survive", |row| {
+            row["attempts"].as_array().unwrap().len() == 1
+        })
+        .await;
     first.advance(3).await;
     let (folder, inbox) = (first.folder.clone(), first.inbox.clone());
     // Dropped, not stopped: nothing is written on the way out.
@@ -53,10 +70,20 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
     };
     let client = crate::support::Client::from_folder(folder.path());
     assert_eq!(second.business_clock().offset_seconds(), 3);
-    let bench = Bench { client, inbox, folder, simulator: second };
-    assert_eq!(bench.query("ORDER-survive").await.json()["trade_state"], "SUCCESS");
+    let bench = Bench {
+        client,
+        inbox,
+        folder,
+        simulator: second,
+    };
+    assert_eq!(
+        bench.query("ORDER-survive").await.json()["trade_state"],
+        "SUCCESS"
+    );
     bench.inbox.always(204, std::time::Duration::ZERO);
     bench.simulator.business_clock().advance(15);
     bench.inbox.wait(2).await;
-    bench.notice("ORDER-survive", |row| row["state"] == "delivered").await;
+    bench
+        .notice("ORDER-survive", |row| row["state"] == "delivered")
+        .await;
 }

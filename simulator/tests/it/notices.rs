@@ -13,7 +13,14 @@ async fn point_27_envelope_and_resource_have_the_order_of_real_ones() {
     let row = bench.paid("ORDER-27", 1).await;
     let notice = bench.inbox.wait(1).await.pop().unwrap();
     let envelope = notice.envelope();
-    let text = |pointer: &str| envelope.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    let text = |pointer: &str| {
+        envelope
+            .pointer(pointer)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(
         notice.text(),
         format!(
@@ -54,7 +61,11 @@ async fn point_27_envelope_and_resource_have_the_order_of_real_ones() {
     bench.advance(5).await;
     let notice = bench.inbox.wait(2).await.pop().unwrap();
     assert_eq!(notice.envelope()["resource"]["associated_data"], "refund");
-    let done = bench.client.get("/v3/refund/domestic/refunds/R-27").await.json();
+    let done = bench
+        .client
+        .get("/v3/refund/domestic/refunds/R-27")
+        .await
+        .json();
     assert_eq!(
         notice.payload(&file.apiv3_key),
         format!(
@@ -76,7 +87,11 @@ async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
     bench.inbox.always(500, Duration::ZERO);
     bench.paid("ORDER-28", 1).await;
     bench.inbox.wait(1).await;
-    bench.notice("ORDER-28", |row| row["attempts"].as_array().unwrap().len() == 1).await;
+    bench
+        .notice("ORDER-28", |row| {
+            row["attempts"].as_array().unwrap().len() == 1
+        })
+        .await;
     let delays = [
         15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10_800, 10_800, 10_800, 21_600, 21_600,
     ];
@@ -88,15 +103,21 @@ async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
         bench.advance(2).await;
         bench.inbox.wait(index + 2).await;
     }
-    bench.notice("ORDER-28", |row| row["state"] == "given_up").await;
+    bench
+        .notice("ORDER-28", |row| row["state"] == "given_up")
+        .await;
     bench.advance(86_400 * 3).await;
     let received = bench.inbox.received();
     assert_eq!(received.len(), 16);
-    let ids: std::collections::BTreeSet<String> =
-        received.iter().map(|notice| notice.envelope()["id"].to_string()).collect();
+    let ids: std::collections::BTreeSet<String> = received
+        .iter()
+        .map(|notice| notice.envelope()["id"].to_string())
+        .collect();
     assert_eq!(ids.len(), 1);
-    let nonces: std::collections::BTreeSet<&str> =
-        received.iter().map(|notice| notice.header("wechatpay-nonce")).collect();
+    let nonces: std::collections::BTreeSet<&str> = received
+        .iter()
+        .map(|notice| notice.header("wechatpay-nonce"))
+        .collect();
     assert_eq!(nonces.len(), 16, "signed afresh each time");
     let public = bench.client.public_key();
     assert!(received.iter().all(|notice| notice.verified_by(&public)));
@@ -109,26 +130,42 @@ async fn point_28_only_200_and_204_in_time_are_success() {
         bench.inbox.answer(&[status]);
         let number = format!("ORDER-28-{status}");
         bench.paid(&number, 1).await;
-        bench.notice(&number, |row| row["state"] == "delivered").await;
+        bench
+            .notice(&number, |row| row["state"] == "delivered")
+            .await;
     }
     for status in [201_u16, 202, 301, 302, 400, 401, 404, 409, 500, 503] {
         bench.inbox.answer(&[status]);
         let number = format!("ORDER-28-{status}");
         bench.paid(&number, 1).await;
         let row = bench
-            .notice(&number, |row| row["attempts"].as_array().unwrap().len() == 1)
+            .notice(&number, |row| {
+                row["attempts"].as_array().unwrap().len() == 1
+            })
             .await;
         assert_eq!(row["state"], "pending");
         assert_eq!(row["attempts"][0]["status"], status);
-        assert!(row["attempts"][0]["verdict"].as_str().unwrap().contains("only 200 or 204"));
+        assert!(
+            row["attempts"][0]["verdict"]
+                .as_str()
+                .unwrap()
+                .contains("only 200 or 204")
+        );
     }
     bench.inbox.always(204, Duration::from_secs(20));
     bench.paid("ORDER-28-slow", 1).await;
     let row = bench
-        .notice("ORDER-28-slow", |row| row["attempts"].as_array().unwrap().len() == 1)
+        .notice("ORDER-28-slow", |row| {
+            row["attempts"].as_array().unwrap().len() == 1
+        })
         .await;
     assert!(row["attempts"][0]["status"].is_null());
-    assert!(row["attempts"][0]["verdict"].as_str().unwrap().contains("within 5 seconds"));
+    assert!(
+        row["attempts"][0]["verdict"]
+            .as_str()
+            .unwrap()
+            .contains("within 5 seconds")
+    );
     let violations = bench.seen("/_sim/violations").await;
     assert_eq!(violations["items"][0]["kind"], "late_answer");
 }
@@ -137,44 +174,70 @@ async fn point_28_only_200_and_204_in_time_are_success() {
 async fn point_29_notices_come_twice_late_out_of_order_or_not_at_all() {
     let bench = Bench::with(|config| config.speed = 100.0).await;
     let key = bench.client.file.apiv3_key.clone();
-    bench.fault(json!({"name": "notice_duplicated", "count": 1})).await;
+    bench
+        .fault(json!({"name": "notice_duplicated", "count": 1}))
+        .await;
     bench.paid("ORDER-29-twice", 1).await;
     let notices = bench.inbox.wait(2).await;
     assert_eq!(notices[0].envelope()["id"], notices[1].envelope()["id"]);
 
-    bench.fault(json!({"name": "notice_lost", "count": 1})).await;
+    bench
+        .fault(json!({"name": "notice_lost", "count": 1}))
+        .await;
     bench.paid("ORDER-29-lost", 1).await;
     bench.inbox.wait(3).await;
-    let row = bench.notice("ORDER-29-lost", |row| row["state"] == "delivered").await;
+    let row = bench
+        .notice("ORDER-29-lost", |row| row["state"] == "delivered")
+        .await;
     assert_eq!(row["attempts"].as_array().unwrap().len(), 2);
 
-    bench.fault(json!({"name": "notice_reordered", "count": 1})).await;
+    bench
+        .fault(json!({"name": "notice_reordered", "count": 1}))
+        .await;
     bench.paid("ORDER-29-first", 1).await;
     bench.paid("ORDER-29-second", 1).await;
     let notices = bench.inbox.wait(5).await;
     assert!(notices[3].payload(&key).contains("ORDER-29-second"));
     assert!(notices[4].payload(&key).contains("ORDER-29-first"));
 
-    bench.fault(json!({"name": "notice_late", "count": 1})).await;
+    bench
+        .fault(json!({"name": "notice_late", "count": 1}))
+        .await;
     bench.paid("ORDER-29-late", 1).await;
-    let row = bench.notice("ORDER-29-late", |row| row["state"] == "delivered").await;
+    let row = bench
+        .notice("ORDER-29-late", |row| row["state"] == "delivered")
+        .await;
     assert_eq!(row["attempts"].as_array().unwrap().len(), 1);
 
     // Neither a failed payment nor a closed order has a callback.
     let before = bench.inbox.received().len();
     bench.order("ORDER-29-fail", 1).await;
-    bench.control("/_sim/orders/ORDER-29-fail/fail", json!({})).await;
+    bench
+        .control("/_sim/orders/ORDER-29-fail/fail", json!({}))
+        .await;
     let mchid = bench.client.file.mchid.clone();
     let close = "/v3/pay/transactions/out-trade-no/ORDER-29-fail/close";
     bench.client.post(close, &json!({"mchid": mchid})).await;
     // Nor has anything once the merchant has no APIv3 key.
     bench.order("ORDER-29-keyless", 1).await;
-    bench.control(&format!("/_sim/merchants/{mchid}"), json!({"apiv3_key": null})).await;
-    bench.control("/_sim/orders/ORDER-29-keyless/pay", json!({})).await;
-    let row = bench.notice("ORDER-29-keyless", |row| row["state"] == "not_sent").await;
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}"),
+            json!({"apiv3_key": null}),
+        )
+        .await;
+    bench
+        .control("/_sim/orders/ORDER-29-keyless/pay", json!({}))
+        .await;
+    let row = bench
+        .notice("ORDER-29-keyless", |row| row["state"] == "not_sent")
+        .await;
     assert!(row["why"].as_str().unwrap().contains("APIv3 key"));
     assert_eq!(bench.inbox.received().len(), before);
-    assert_eq!(bench.query("ORDER-29-late").await.json()["message"], "商户未设置APIv3密钥。");
+    assert_eq!(
+        bench.query("ORDER-29-late").await.json()["message"],
+        "商户未设置APIv3密钥。"
+    );
 }
 
 #[tokio::test]
@@ -185,21 +248,34 @@ async fn point_30_a_refund_without_notify_url_has_no_v3_callback() {
     let refund = async |number: &str| {
         let mut body = bench.refund_body("ORDER-30", number, 1, 2);
         body.as_object_mut().unwrap().remove("notify_url");
-        let answer = bench.client.post("/v3/refund/domestic/refunds", &body).await;
+        let answer = bench
+            .client
+            .post("/v3/refund/domestic/refunds", &body)
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         bench.advance(61).await;
         let out_refund_no = json!(number);
-        bench.notice("ORDER-30", |row| row["out_refund_no"] == out_refund_no).await
+        bench
+            .notice("ORDER-30", |row| row["out_refund_no"] == out_refund_no)
+            .await
     };
     let row = refund("R-30-none").await;
     assert_eq!(row["state"], "not_sent");
     assert!(row["why"].as_str().unwrap().contains("nothing is sent"));
     let mchid = bench.client.file.mchid.clone();
     let url = bench.inbox.url.clone();
-    bench.control(&format!("/_sim/merchants/{mchid}"), json!({"refund_notify_url": url})).await;
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}"),
+            json!({"refund_notify_url": url}),
+        )
+        .await;
     let row = refund("R-30-v2").await;
     assert!(row["why"].as_str().unwrap().contains("v2 XML"));
-    assert_eq!(bench.seen("/_sim/violations").await["items"][0]["kind"], "v2_callback");
+    assert_eq!(
+        bench.seen("/_sim/violations").await["items"][0]["kind"],
+        "v2_callback"
+    );
     assert_eq!(bench.inbox.received().len(), 1);
 }
 
@@ -208,7 +284,9 @@ async fn a_notice_arrives_within_a_moment_of_the_payment() {
     let bench = Bench::new().await;
     bench.order("ORDER-prompt", 1).await;
     let paid = std::time::Instant::now();
-    bench.control("/_sim/orders/ORDER-prompt/pay", json!({})).await;
+    bench
+        .control("/_sim/orders/ORDER-prompt/pay", json!({}))
+        .await;
     bench.inbox.wait(1).await;
     // Generous for a busy machine; on an idle one it is a few milliseconds.
     assert!(paid.elapsed() < Duration::from_secs(2));

@@ -103,7 +103,12 @@ async fn point_15_fields_are_refused_one_at_a_time_with_the_observed_words() {
         "{\"location\":\"body\",\"value\":\"\"}",
         "输入源“/body/scene_info”映射到字段“场景信息”必填性规则校验失败，此字段为必填项",
     );
-    check("/v3/pay/transactions/h5", json!({"/payer": "REMOVED"}), scene).await;
+    check(
+        "/v3/pay/transactions/h5",
+        json!({"/payer": "REMOVED"}),
+        scene,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -151,20 +156,38 @@ async fn point_16_foreign_apps_and_closed_products_are_refused() {
     let mut body = bench.jsapi("ORDER-16", 1);
     body["appid"] = json!("wx0000000000000000");
     let answer = bench.client.post(JSAPI, &body).await;
-    assert_eq!((answer.status, answer.code().as_str()), (400, "APPID_MCHID_NOT_MATCH"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "APPID_MCHID_NOT_MATCH")
+    );
     assert_eq!(answer.json()["message"], "appid和mch_id不匹配");
     assert!(answer.is_signed());
     let mchid = bench.client.file.mchid.clone();
-    bench.control(&format!("/_sim/merchants/{mchid}"), json!({"products": ["native"]})).await;
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}"),
+            json!({"products": ["native"]}),
+        )
+        .await;
     let answer = bench.client.post(JSAPI, &bench.jsapi("ORDER-16", 1)).await;
     assert_eq!((answer.status, answer.code().as_str()), (403, "NO_AUTH"));
     // An openid that came from a login belongs to the app of that login.
-    bench.control(&format!("/_sim/merchants/{mchid}"), json!({"products": ["jsapi"]})).await;
-    let codes = bench.control("/_sim/codes", json!({"appid": "wxanother"})).await;
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}"),
+            json!({"products": ["jsapi"]}),
+        )
+        .await;
+    let codes = bench
+        .control("/_sim/codes", json!({"appid": "wxanother"}))
+        .await;
     let mut body = bench.jsapi("ORDER-16", 1);
     body["payer"]["openid"] = codes["openid"].clone();
     let answer = bench.client.post(JSAPI, &body).await;
-    assert_eq!((answer.status, answer.code().as_str()), (400, "PARAM_ERROR"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "PARAM_ERROR")
+    );
     assert_eq!(answer.json()["message"], "appid与openid不匹配");
 }
 
@@ -182,7 +205,12 @@ async fn point_17_a_number_keeps_its_first_parameters() {
 
     let refuse = async |body: &Value, path: &str, status: u16, code: &str, message: &str| {
         let answer = bench.client.post(path, body).await;
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{}",
+            answer.text()
+        );
         assert_eq!(answer.json()["message"], message);
         assert!(answer.is_signed());
     };
@@ -198,7 +226,10 @@ async fn point_17_a_number_keeps_its_first_parameters() {
         other[name] = value;
         refuse(&other, JSAPI, 400, "INVALID_REQUEST", reentry).await;
         let explanation = bench.last_request().await["explanation"].clone();
-        assert!(explanation.as_str().unwrap().contains(name), "{explanation}");
+        assert!(
+            explanation.as_str().unwrap().contains(name),
+            "{explanation}"
+        );
     }
     bench.knob("reentry_code", json!("PARAM_ERROR")).await;
     let mut other = body.clone();
@@ -218,7 +249,14 @@ async fn point_17_a_number_keeps_its_first_parameters() {
     bench.client.post(JSAPI, &closed).await;
     let mchid = &bench.client.file.mchid;
     let close = "/v3/pay/transactions/out-trade-no/ORDER-17-closed/close";
-    assert_eq!(bench.client.post(close, &json!({"mchid": mchid})).await.status, 204);
+    assert_eq!(
+        bench
+            .client
+            .post(close, &json!({"mchid": mchid}))
+            .await
+            .status,
+        204
+    );
     refuse(&closed, JSAPI, 400, "ORDER_CLOSED", "订单已关闭").await;
 }
 
@@ -228,11 +266,18 @@ async fn point_17_a_new_native_code_kills_the_old_one() {
     let body = bench.native("ORDER-17-native", 5);
     let path = "/v3/pay/transactions/native";
     let old = bench.client.post(path, &body).await.json()["code_url"].clone();
-    assert!(old.as_str().unwrap().starts_with("weixin://wxpay/bizpayurl?pr="));
+    assert!(
+        old.as_str()
+            .unwrap()
+            .starts_with("weixin://wxpay/bizpayurl?pr=")
+    );
     let new = bench.client.post(path, &body).await.json()["code_url"].clone();
     let pay = "/_sim/orders/ORDER-17-native/pay";
     let (status, answer) = bench.control_raw(pay, json!({"code_url": old})).await;
-    assert_eq!((status, answer["code"].as_str()), (409, Some("CODE_REPLACED")));
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (409, Some("CODE_REPLACED"))
+    );
     bench.control(pay, json!({"code_url": new})).await;
 }
 
@@ -241,25 +286,48 @@ async fn point_18_ids_expire_and_orders_close_by_themselves() {
     let bench = Bench::new().await;
     let prepay_id = bench.order("ORDER-18", 1).await;
     let h5 = bench.h5("ORDER-18-h5", 1);
-    let h5_url = bench.client.post("/v3/pay/transactions/h5", &h5).await.json()["h5_url"].clone();
-    assert!(h5_url.as_str().unwrap().starts_with(
-        "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=wx"
-    ));
+    let h5_url = bench
+        .client
+        .post("/v3/pay/transactions/h5", &h5)
+        .await
+        .json()["h5_url"]
+        .clone();
+    assert!(
+        h5_url
+            .as_str()
+            .unwrap()
+            .starts_with("https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=wx")
+    );
     bench.advance(301).await;
     let expired = async |number: &str, body: Value, code: &str| {
         let path = format!("/_sim/orders/{number}/pay");
         let (status, answer) = bench.control_raw(&path, body).await;
-        assert_eq!((status, answer["code"].as_str()), (409, Some(code)), "{answer}");
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (409, Some(code)),
+            "{answer}"
+        );
     };
     expired("ORDER-18-h5", json!({"h5_url": h5_url}), "PREPAY_EXPIRED").await;
     bench.advance(7_200).await;
-    expired("ORDER-18", json!({"prepay_id": prepay_id}), "PREPAY_EXPIRED").await;
+    expired(
+        "ORDER-18",
+        json!({"prepay_id": prepay_id}),
+        "PREPAY_EXPIRED",
+    )
+    .await;
     let fresh = bench.order("ORDER-18", 1).await;
-    bench.control("/_sim/orders/ORDER-18/pay", json!({"prepay_id": fresh})).await;
+    bench
+        .control("/_sim/orders/ORDER-18/pay", json!({"prepay_id": fresh}))
+        .await;
 
     // time_expire: at least a minute, at most 7 or 15 days; it ends paying, not the order.
     let short = |number: &str, native: bool, time: &str| {
-        let mut body = if native { bench.native(number, 1) } else { bench.jsapi(number, 1) };
+        let mut body = if native {
+            bench.native(number, 1)
+        } else {
+            bench.jsapi(number, 1)
+        };
         body["time_expire"] = json!(time);
         body
     };
@@ -267,26 +335,49 @@ async fn point_18_ids_expire_and_orders_close_by_themselves() {
     assert_eq!(bench.client.post(JSAPI, &past).await.status, 200);
     bench.advance(61).await;
     expired("ORDER-18-past", json!({}), "TIME_EXPIRED").await;
-    assert_eq!(bench.query("ORDER-18-past").await.json()["trade_state"], "NOTPAY");
+    assert_eq!(
+        bench.query("ORDER-18-past").await.json()["trade_state"],
+        "NOTPAY"
+    );
     let far = "2200-01-01T00:00:00+08:00";
     let native = short("ORDER-18-native", true, far);
-    bench.client.post("/v3/pay/transactions/native", &native).await;
-    bench.client.post(JSAPI, &short("ORDER-18-far", false, far)).await;
+    bench
+        .client
+        .post("/v3/pay/transactions/native", &native)
+        .await;
+    bench
+        .client
+        .post(JSAPI, &short("ORDER-18-far", false, far))
+        .await;
     let day = |number: &str| format!("/_sim/orders/{number}");
-    let created = bench.seen("/_sim/clock").await["business_time"].as_str().unwrap().to_owned();
+    let created = bench.seen("/_sim/clock").await["business_time"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (number, days) in [("ORDER-18-native", 7), ("ORDER-18-far", 15)] {
-        let until = bench.seen(&day(number)).await["payable_until"].as_str().unwrap().to_owned();
+        let until = bench.seen(&day(number)).await["payable_until"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert_eq!(days_between(&created, &until), days, "{number}");
     }
     bench.advance(7 * 86_400).await;
     for number in ["ORDER-18-past", "ORDER-18-native", "ORDER-18-h5"] {
-        assert_eq!(bench.query(number).await.json()["trade_state"], "CLOSED", "{number}");
+        assert_eq!(
+            bench.query(number).await.json()["trade_state"],
+            "CLOSED",
+            "{number}"
+        );
     }
 }
 
 fn days_between(from: &str, until: &str) -> i64 {
     use time::OffsetDateTime;
     use time::format_description::well_known::Rfc3339;
-    let parse = |text: &str| OffsetDateTime::parse(text, &Rfc3339).unwrap().unix_timestamp();
+    let parse = |text: &str| {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .unwrap()
+            .unix_timestamp()
+    };
     ((parse(until) - parse(from)) as f64 / 86_400.0).round() as i64
 }

@@ -9,9 +9,18 @@ async fn point_33_limits_errors_and_gateways_answer_as_documented() {
     let bench = Bench::new().await;
     let mut codes = Vec::new();
     for _ in 0..12 {
-        codes.push(bench.client.get("/v3/bill/fundflowbill?bill_date=x").await.code());
+        codes.push(
+            bench
+                .client
+                .get("/v3/bill/fundflowbill?bill_date=x")
+                .await
+                .code(),
+        );
     }
-    assert!(codes.iter().any(|code| code == "FREQUENCY_LIMITED"), "{codes:?}");
+    assert!(
+        codes.iter().any(|code| code == "FREQUENCY_LIMITED"),
+        "{codes:?}"
+    );
     bench.order("ORDER-33", 1).await;
     let strike = async |name: &str| {
         bench.fault(json!({"name": name, "count": 1})).await;
@@ -20,15 +29,24 @@ async fn point_33_limits_errors_and_gateways_answer_as_documented() {
     let limited = strike("rate_limited").await;
     assert_eq!(
         (limited.status, limited.text().as_str()),
-        (429, "{\"code\":\"FREQUENCY_LIMITED\",\"message\":\"频率超限\"}")
+        (
+            429,
+            "{\"code\":\"FREQUENCY_LIMITED\",\"message\":\"频率超限\"}"
+        )
     );
     let busy = strike("server_error").await;
     assert_eq!(
         (busy.status, busy.text().as_str()),
-        (500, "{\"code\":\"SYSTEM_ERROR\",\"message\":\"系统繁忙，请稍后重试\"}")
+        (
+            500,
+            "{\"code\":\"SYSTEM_ERROR\",\"message\":\"系统繁忙，请稍后重试\"}"
+        )
     );
     let gateway = strike("html_error").await;
-    assert_eq!((gateway.status, gateway.header("content-type")), (502, "text/html"));
+    assert_eq!(
+        (gateway.status, gateway.header("content-type")),
+        (502, "text/html")
+    );
     assert!(gateway.text().starts_with("<html>"));
     let away = strike("unavailable").await;
     assert_eq!((away.status, away.header("retry-after")), (503, "86400"));
@@ -51,7 +69,9 @@ async fn point_34_login_codes_work_once_for_five_minutes_and_errors_are_200() {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     };
     let issue = async |openid: Option<&str>| {
-        let issued = bench.control("/_sim/codes", json!({"openid": openid})).await;
+        let issued = bench
+            .control("/_sim/codes", json!({"openid": openid}))
+            .await;
         issued["code"].as_str().unwrap().to_owned()
     };
     let code = issue(Some("oPayer")).await;
@@ -91,16 +111,19 @@ async fn point_35_bodies_are_in_beijing_time_and_headers_in_unix_seconds() {
     let success = answer.json()["success_time"].as_str().unwrap().to_owned();
     assert_eq!(success.len(), "2018-06-08T10:34:56+08:00".len());
     assert!(success.ends_with("+08:00"));
-    let parsed = time::OffsetDateTime::parse(
-        &success,
-        &time::format_description::well_known::Rfc3339,
-    )
-    .unwrap();
+    let parsed =
+        time::OffsetDateTime::parse(&success, &time::format_description::well_known::Rfc3339)
+            .unwrap();
     let signed_at: i64 = answer.header("wechatpay-timestamp").parse().unwrap();
     let ahead = parsed.unix_timestamp() - signed_at;
     // Business time is a day ahead; the signature is dated by real time.
     assert!((86_390..=86_400).contains(&ahead), "{ahead}");
     let notice = bench.inbox.wait(1).await.pop().unwrap();
-    assert!(notice.envelope()["create_time"].as_str().unwrap().ends_with("+08:00"));
+    assert!(
+        notice.envelope()["create_time"]
+            .as_str()
+            .unwrap()
+            .ends_with("+08:00")
+    );
     assert_eq!(notice.header("wechatpay-timestamp").len(), 10);
 }

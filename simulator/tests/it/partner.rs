@@ -32,18 +32,28 @@ async fn a_partner_orders_queries_closes_and_refunds_for_its_sub_merchant() {
     );
     let mut same = body.clone();
     same["sub_appid"] = json!(file.appid);
-    assert_eq!(bench.client.post(path, &same).await.code(), "INVALID_REQUEST");
+    assert_eq!(
+        bench.client.post(path, &same).await.code(),
+        "INVALID_REQUEST"
+    );
     assert_eq!(bench.client.post(path, &body).await.status, 200);
     let query = format!(
         "/v3/pay/partner/transactions/out-trade-no/ORDER-partner?sp_mchid={}&sub_mchid={sub}",
         file.mchid
     );
-    assert_eq!(bench.client.get(&query).await.json()["trade_state"], "NOTPAY");
-    let target =
-        format!("/v3/pay/transactions/out-trade-no/ORDER-partner?mchid={}", file.mchid);
+    assert_eq!(
+        bench.client.get(&query).await.json()["trade_state"],
+        "NOTPAY"
+    );
+    let target = format!(
+        "/v3/pay/transactions/out-trade-no/ORDER-partner?mchid={}",
+        file.mchid
+    );
     let direct = bench.client.get(&target).await;
     assert_eq!(direct.json()["message"], "商户号和订单信息不匹配");
-    bench.control("/_sim/orders/ORDER-partner/pay", json!({})).await;
+    bench
+        .control("/_sim/orders/ORDER-partner/pay", json!({}))
+        .await;
     let paid = bench.client.get(&query).await.json();
     assert_eq!(paid["sub_mchid"], sub);
     assert_eq!(paid["sp_appid"], file.appid);
@@ -58,17 +68,27 @@ async fn a_partner_orders_queries_closes_and_refunds_for_its_sub_merchant() {
     assert!(payload.starts_with(&start), "{payload}");
     let mut refund = bench.refund_body("ORDER-partner", "R-partner", 10, 10);
     let path = "/v3/refund/domestic/refunds";
-    assert_eq!(bench.client.post(path, &refund).await.status, 404, "sub_mchid is missing");
+    assert_eq!(
+        bench.client.post(path, &refund).await.status,
+        404,
+        "sub_mchid is missing"
+    );
     refund["sub_mchid"] = json!(sub);
     assert_eq!(bench.client.post(path, &refund).await.status, 200);
     let found = format!("{path}/R-partner?sub_mchid={sub}");
     assert_eq!(bench.client.get(&found).await.status, 200);
     bench.advance(5).await;
     let payload = bench.inbox.wait(2).await[1].payload(&file.apiv3_key);
-    assert!(payload.starts_with(&format!("{{\"sp_mchid\":\"{}\",\"sub_mchid\":\"{sub}\"", file.mchid)));
+    assert!(payload.starts_with(&format!(
+        "{{\"sp_mchid\":\"{}\",\"sub_mchid\":\"{sub}\"",
+        file.mchid
+    )));
 
     body["out_trade_no"] = json!("ORDER-partner-2");
-    bench.client.post("/v3/pay/partner/transactions/jsapi", &body).await;
+    bench
+        .client
+        .post("/v3/pay/partner/transactions/jsapi", &body)
+        .await;
     let close = "/v3/pay/partner/transactions/out-trade-no/ORDER-partner-2/close";
     let closing = json!({"sp_mchid": file.mchid, "sub_mchid": sub});
     assert_eq!(bench.client.post(close, &closing).await.status, 204);

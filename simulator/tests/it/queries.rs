@@ -10,8 +10,10 @@ async fn point_20_bodies_equal_the_captured_ones() {
     let file = bench.client.file.clone();
     bench.paid("ORDER-20", 1).await;
     let row = bench.seen("/_sim/orders/ORDER-20").await;
-    let (transaction, time) =
-        (row["transaction_id"].as_str().unwrap(), row["success_time"].as_str().unwrap());
+    let (transaction, time) = (
+        row["transaction_id"].as_str().unwrap(),
+        row["success_time"].as_str().unwrap(),
+    );
     assert_eq!(
         bench.query("ORDER-20").await.text(),
         format!(
@@ -26,21 +28,47 @@ async fn point_20_bodies_equal_the_captured_ones() {
         )
     );
     let by_id = format!("/v3/pay/transactions/id/{transaction}?mchid={}", file.mchid);
-    assert_eq!(bench.client.get(&by_id).await.body, bench.query("ORDER-20").await.body);
+    assert_eq!(
+        bench.client.get(&by_id).await.body,
+        bench.query("ORDER-20").await.body
+    );
     bench.refund("ORDER-20", "R-20", 1, 1).await;
     let refunded = bench.query("ORDER-20").await.json();
     assert_eq!(refunded["trade_state"], "REFUND");
-    assert_eq!(refunded["trade_state_desc"], "订单发生过退款，退款详情请查询退款单");
+    assert_eq!(
+        refunded["trade_state_desc"],
+        "订单发生过退款，退款详情请查询退款单"
+    );
 
     let missing = bench.query("ORDER-none").await;
     assert_eq!(missing.status, 404);
-    assert_eq!(missing.text(), "{\"code\":\"ORDER_NOT_EXIST\",\"message\":\"订单不存在\"}");
-    let elsewhere = bench.client.get("/v3/pay/transactions/out-trade-no/ORDER-20?mchid=1999").await;
-    assert_eq!((elsewhere.status, elsewhere.code().as_str()), (400, "PARAM_ERROR"));
-    let without = bench.client.get("/v3/pay/transactions/out-trade-no/ORDER-20").await;
+    assert_eq!(
+        missing.text(),
+        "{\"code\":\"ORDER_NOT_EXIST\",\"message\":\"订单不存在\"}"
+    );
+    let elsewhere = bench
+        .client
+        .get("/v3/pay/transactions/out-trade-no/ORDER-20?mchid=1999")
+        .await;
+    assert_eq!(
+        (elsewhere.status, elsewhere.code().as_str()),
+        (400, "PARAM_ERROR")
+    );
+    let without = bench
+        .client
+        .get("/v3/pay/transactions/out-trade-no/ORDER-20")
+        .await;
     assert_eq!(without.status, 400);
-    assert!(without.json()["message"].as_str().unwrap().contains("/query/mchid"));
-    let odd = bench.client.get(&format!("/v3/pay/transactions/id/12?mchid={}", file.mchid)).await;
+    assert!(
+        without.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("/query/mchid")
+    );
+    let odd = bench
+        .client
+        .get(&format!("/v3/pay/transactions/id/12?mchid={}", file.mchid))
+        .await;
     assert_eq!(odd.json()["message"], "微信订单号非法");
 }
 
@@ -52,7 +80,10 @@ async fn point_20_another_merchants_payment_is_a_mismatch() {
     let folder = std::path::PathBuf::from(made["folder"].as_str().unwrap());
     let other = crate::support::Client::from_folder(&folder);
     let transaction = row["transaction_id"].as_str().unwrap();
-    let target = format!("/v3/pay/transactions/id/{transaction}?mchid={}", other.file.mchid);
+    let target = format!(
+        "/v3/pay/transactions/id/{transaction}?mchid={}",
+        other.file.mchid
+    );
     let answer = other.get(&target).await;
     assert_eq!(answer.json()["message"], "商户号和订单信息不匹配");
     assert!(other.verifies(&answer, &other.public_key()));
@@ -62,7 +93,14 @@ async fn point_20_another_merchants_payment_is_a_mismatch() {
 async fn point_21_a_transaction_id_appears_with_the_payment() {
     let bench = Bench::new().await;
     bench.order("ORDER-21", 1).await;
-    assert!(bench.query("ORDER-21").await.json().get("transaction_id").is_none());
+    assert!(
+        bench
+            .query("ORDER-21")
+            .await
+            .json()
+            .get("transaction_id")
+            .is_none()
+    );
     let row = bench.control("/_sim/orders/ORDER-21/pay", json!({})).await;
     let transaction = row["transaction_id"].as_str().unwrap();
     assert_eq!(transaction.len(), 28);
@@ -85,12 +123,17 @@ async fn point_22_closing_is_idempotent_and_never_closes_what_is_paid() {
     let closed = bench.query("ORDER-22").await.json();
     assert_eq!(closed["trade_state"], "CLOSED");
     assert_eq!(closed.as_object().unwrap().len(), 5);
-    let (status, _) = bench.control_raw("/_sim/orders/ORDER-22/pay", json!({})).await;
+    let (status, _) = bench
+        .control_raw("/_sim/orders/ORDER-22/pay", json!({}))
+        .await;
     assert_eq!(status, 409);
 
     bench.paid("ORDER-22-paid", 1).await;
     let refused = close("ORDER-22-paid").await;
-    assert_eq!((refused.status, refused.code().as_str()), (400, "ORDER_PAID"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "ORDER_PAID")
+    );
     bench.knob("close_paid_code", json!("ORDERPAID")).await;
     assert_eq!(close("ORDER-22-paid").await.code(), "ORDERPAID");
 
@@ -98,6 +141,12 @@ async fn point_22_closing_is_idempotent_and_never_closes_what_is_paid() {
     bench.knob("close_unknown_burns", json!(true)).await;
     assert_eq!(close("ORDER-22-none").await.status, 204);
     let path = "/v3/pay/transactions/jsapi";
-    let burnt = bench.client.post(path, &bench.jsapi("ORDER-22-none", 1)).await;
-    assert_eq!(burnt.json()["message"], "请求重入时，参数与首次请求时不一致");
+    let burnt = bench
+        .client
+        .post(path, &bench.jsapi("ORDER-22-none", 1))
+        .await;
+    assert_eq!(
+        burnt.json()["message"],
+        "请求重入时，参数与首次请求时不一致"
+    );
 }

@@ -12,15 +12,26 @@ use crate::support::{Bench, Client, tls};
 #[tokio::test]
 async fn a_taken_port_an_unusable_folder_and_damaged_state_are_said_in_one_sentence() {
     let bench = Bench::new().await;
-    let port = bench.simulator.base_url().rsplit(':').next().unwrap().parse().unwrap();
+    let port = bench
+        .simulator
+        .base_url()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path());
     config.port = port;
     let error = Simulator::start(config).await.unwrap_err();
     assert!(matches!(error, StartError::Port { .. }), "{error}");
-    let error = Simulator::start(Config::new(bench.folder.path())).await.unwrap_err();
+    let error = Simulator::start(Config::new(bench.folder.path()))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StartError::InUse { .. }), "{error}");
-    let error = Simulator::start(Config::new("/proc/nowhere")).await.unwrap_err();
+    let error = Simulator::start(Config::new("/proc/nowhere"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StartError::Folder { .. }), "{error}");
     std::fs::create_dir(folder.path().join("state")).ok();
     std::fs::copy(
@@ -29,14 +40,27 @@ async fn a_taken_port_an_unusable_folder_and_damaged_state_are_said_in_one_sente
     )
     .unwrap();
     std::fs::write(folder.path().join("state/journal.jsonl"), "nonsense\n{}\n").unwrap();
-    let error = Simulator::start(Config::new(folder.path())).await.unwrap_err();
+    let error = Simulator::start(Config::new(folder.path()))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StartError::Damaged { .. }), "{error}");
-    std::fs::write(folder.path().join("state/journal.jsonl"), "{\"clock\":5}\n{\"cl").unwrap();
+    std::fs::write(
+        folder.path().join("state/journal.jsonl"),
+        "{\"clock\":5}\n{\"cl",
+    )
+    .unwrap();
     let simulator = Simulator::start(Config::new(folder.path())).await.unwrap();
-    assert_eq!(simulator.business_clock().offset_seconds(), 5, "a torn last line is dropped");
+    assert_eq!(
+        simulator.business_clock().offset_seconds(),
+        5,
+        "a torn last line is dropped"
+    );
     let mut config = Config::new(folder.path());
     config.speed = 0.0;
-    assert!(matches!(Simulator::start(config).await, Err(StartError::Setting(_))));
+    assert!(matches!(
+        Simulator::start(config).await,
+        Err(StartError::Setting(_))
+    ));
 }
 
 #[tokio::test]
@@ -57,7 +81,13 @@ async fn the_api_is_served_over_tls_by_its_own_ca() {
     assert_eq!(answer.status, 200);
     assert!(client.verifies(&answer, &client.public_key()));
     client.http = crate::support::http();
-    assert!(client.try_send(client.draft("GET", &target, b"")).await.is_err(), "an unknown CA");
+    assert!(
+        client
+            .try_send(client.draft("GET", &target, b""))
+            .await
+            .is_err(),
+        "an unknown CA"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +125,13 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
         "amount": {"total": 1},
         "payer": {"openid": "o"},
     });
-    assert_eq!(client.post("/v3/pay/transactions/jsapi", &body).await.status, 200);
+    assert_eq!(
+        client
+            .post("/v3/pay/transactions/jsapi", &body)
+            .await
+            .status,
+        200
+    );
     child.kill().await.unwrap();
     let started = Instant::now();
     let mut child = start(folder.path());
@@ -114,7 +150,13 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
         .await
         .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    for word in ["IT IS NOT WECHAT PAY", "/_sim/faults", "--hostility", "TWO CLOCKS", "merchant.json"] {
+    for word in [
+        "IT IS NOT WECHAT PAY",
+        "/_sim/faults",
+        "--hostility",
+        "TWO CLOCKS",
+        "merchant.json",
+    ] {
         assert!(help.contains(word), "{word}");
     }
 }
@@ -137,8 +179,17 @@ fn merchant_json_has_the_agreed_fields() {
     };
     let value = serde_json::to_value(file).unwrap();
     for name in [
-        "base_url", "control_url", "mchid", "appid", "app_secret", "serial_no", "apiv3_key",
-        "public_key_id", "mode", "backup_url", "ca_file",
+        "base_url",
+        "control_url",
+        "mchid",
+        "appid",
+        "app_secret",
+        "serial_no",
+        "apiv3_key",
+        "public_key_id",
+        "mode",
+        "backup_url",
+        "ca_file",
     ] {
         assert!(value.get(name).is_some(), "{name}");
     }

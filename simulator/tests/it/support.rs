@@ -63,7 +63,12 @@ impl Bench {
         change(&mut config);
         let simulator = Simulator::start(config).await.unwrap();
         let client = Client::from_folder(folder.path());
-        Self { simulator, client, inbox: Inbox::open().await, folder }
+        Self {
+            simulator,
+            client,
+            inbox: Inbox::open().await,
+            folder,
+        }
     }
 
     /// The body of a JSAPI order.
@@ -89,8 +94,7 @@ impl Bench {
     /// The body of an H5 order.
     pub fn h5(&self, out_trade_no: &str, total: i64) -> Value {
         let mut body = self.native(out_trade_no, total);
-        body["scene_info"] =
-            json!({"payer_client_ip": "203.0.113.7", "h5_info": {"type": "Wap"}});
+        body["scene_info"] = json!({"payer_client_ip": "203.0.113.7", "h5_info": {"type": "Wap"}});
         body
     }
 
@@ -105,7 +109,8 @@ impl Bench {
     /// Places and pays an order; answers the ledger row.
     pub async fn paid(&self, out_trade_no: &str, total: i64) -> Value {
         self.order(out_trade_no, total).await;
-        self.control(&format!("/_sim/orders/{out_trade_no}/pay"), json!({})).await
+        self.control(&format!("/_sim/orders/{out_trade_no}/pay"), json!({}))
+            .await
     }
 
     /// Asks for an order by the merchant's number.
@@ -125,7 +130,13 @@ impl Bench {
         })
     }
 
-    pub async fn refund(&self, out_trade_no: &str, number: &str, refund: i64, total: i64) -> Answer {
+    pub async fn refund(
+        &self,
+        out_trade_no: &str,
+        number: &str,
+        refund: i64,
+        total: i64,
+    ) -> Answer {
         let body = self.refund_body(out_trade_no, number, refund, total);
         self.client.post("/v3/refund/domestic/refunds", &body).await
     }
@@ -139,10 +150,19 @@ impl Bench {
 
     pub async fn control_raw(&self, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.simulator.control_url());
-        let response =
-            self.client.http.post(url).body(body.to_string()).send().await.unwrap();
+        let response = self
+            .client
+            .http
+            .post(url)
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
         let status = response.status().as_u16();
-        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+        (
+            status,
+            serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(),
+        )
     }
 
     pub async fn seen(&self, path: &str) -> Value {
@@ -161,13 +181,19 @@ impl Bench {
 
     /// Moves the business clock and waits until what became due has been sent.
     pub async fn advance(&self, seconds: i64) {
-        self.control("/_sim/clock", json!({"advance_s": seconds, "wait": true})).await;
+        self.control("/_sim/clock", json!({"advance_s": seconds, "wait": true}))
+            .await;
     }
 
     /// The last request as the simulator saw it.
     pub async fn last_request(&self) -> Value {
         let requests = self.seen("/_sim/requests").await;
-        requests["items"].as_array().unwrap().last().unwrap().clone()
+        requests["items"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .clone()
     }
 
     /// Waits until a notice of this order satisfies a condition, and answers its row.
@@ -176,16 +202,21 @@ impl Bench {
         let waited = async {
             loop {
                 let rows = self.seen(&path).await;
-                let found = rows["items"].as_array().unwrap().iter().find(|row| holds(row)).cloned();
+                let found = rows["items"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find(|row| holds(row))
+                    .cloned();
                 if let Some(row) = found {
                     return row;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| {
-            panic!("no notice of {out_trade_no} came to hold")
-        })
+        tokio::time::timeout(PATIENCE, waited)
+            .await
+            .unwrap_or_else(|_| panic!("no notice of {out_trade_no} came to hold"))
     }
 }
 
@@ -211,7 +242,10 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(String::as_str).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     pub fn is_signed(&self) -> bool {
@@ -219,7 +253,10 @@ impl Answer {
     }
 
     pub fn is_unsigned(&self) -> bool {
-        !self.headers.keys().any(|name| name.starts_with("wechatpay-"))
+        !self
+            .headers
+            .keys()
+            .any(|name| name.starts_with("wechatpay-"))
     }
 }
 
@@ -270,7 +307,11 @@ impl Client {
     }
 
     pub fn draft(&self, method: &str, target: &str, body: &[u8]) -> Draft {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            .to_string();
         Draft {
             method: method.to_owned(),
             target: target.to_owned(),
@@ -327,7 +368,10 @@ impl Client {
         });
         let url = format!("{}{}", self.base, draft.target);
         let method = reqwest::Method::from_bytes(draft.method.as_bytes()).unwrap();
-        let mut request = self.http.request(method, url).header("Accept", "application/json");
+        let mut request = self
+            .http
+            .request(method, url)
+            .header("Accept", "application/json");
         if draft.user_agent {
             request = request.header("User-Agent", "simulator-tests/1");
         }
@@ -335,7 +379,9 @@ impl Client {
             request = request.header("Authorization", authorization);
         }
         if !draft.body.is_empty() {
-            request = request.header("Content-Type", "application/json").body(draft.body);
+            request = request
+                .header("Content-Type", "application/json")
+                .body(draft.body);
         }
         for (name, value) in draft.headers {
             request = request.header(name, value);
@@ -350,7 +396,11 @@ impl Client {
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect();
         let status = response.status().as_u16();
-        Ok(Answer { status, headers, body: response.bytes().await?.to_vec() })
+        Ok(Answer {
+            status,
+            headers,
+            body: response.bytes().await?.to_vec(),
+        })
     }
 
     pub async fn get(&self, target: &str) -> Answer {
@@ -358,7 +408,8 @@ impl Client {
     }
 
     pub async fn post(&self, target: &str, body: &Value) -> Answer {
-        self.send(self.draft("POST", target, body.to_string().as_bytes())).await
+        self.send(self.draft("POST", target, body.to_string().as_bytes()))
+            .await
     }
 
     /// Whether an answer is signed by the key of the file `name` and by the serial it names.
@@ -421,7 +472,10 @@ impl PublicKey {
 }
 
 fn pem_bytes(pem: &[u8]) -> Vec<u8> {
-    rustls_pki_types::SubjectPublicKeyInfoDer::from_pem_slice(pem).unwrap().as_ref().to_vec()
+    rustls_pki_types::SubjectPublicKeyInfoDer::from_pem_slice(pem)
+        .unwrap()
+        .as_ref()
+        .to_vec()
 }
 
 pub fn private_key(pem: &str) -> KeyPair {
@@ -431,7 +485,13 @@ pub fn private_key(pem: &str) -> KeyPair {
 
 pub fn sign(key: &KeyPair, message: &[u8]) -> String {
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+    key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        message,
+        &mut signature,
+    )
+    .unwrap();
     STANDARD.encode(signature)
 }
 
@@ -441,8 +501,13 @@ pub fn open(apiv3_key: &str, resource: &Value) -> Option<Vec<u8>> {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, apiv3_key.as_bytes()).unwrap());
     let nonce = Nonce::try_assume_unique_for_key(text("nonce").as_bytes()).ok()?;
     let mut sealed = STANDARD.decode(text("ciphertext")).ok()?;
-    let opened =
-        key.open_in_place(nonce, Aad::from(text("associated_data").as_bytes()), &mut sealed).ok()?;
+    let opened = key
+        .open_in_place(
+            nonce,
+            Aad::from(text("associated_data").as_bytes()),
+            &mut sealed,
+        )
+        .ok()?;
     Some(opened.to_vec())
 }
 
@@ -459,7 +524,9 @@ pub fn http() -> reqwest::Client {
 pub fn tls(ca_pem: Option<&[u8]>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     if let Some(pem) = ca_pem {
-        roots.add(rustls_pki_types::CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        roots
+            .add(rustls_pki_types::CertificateDer::from_pem_slice(pem).unwrap())
+            .unwrap();
     }
     rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
@@ -487,7 +554,10 @@ impl Received {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(String::as_str).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     pub fn payload(&self, apiv3_key: &str) -> String {
@@ -524,12 +594,18 @@ impl Inbox {
     pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/wechatpay/notify", listener.local_addr().unwrap());
-        let inbox = Self { url, mail: Arc::default(), arrived: Arc::new(Notify::new()) };
+        let inbox = Self {
+            url,
+            mail: Arc::default(),
+            arrived: Arc::new(Notify::new()),
+        };
         let router = axum::Router::new()
             .fallback(
                 |axum::extract::State(inbox): axum::extract::State<Self>,
                  headers: axum::http::HeaderMap,
-                 body: axum::body::Bytes| async move { inbox.take(&headers, &body).await },
+                 body: axum::body::Bytes| async move {
+                    inbox.take(&headers, &body).await
+                },
             )
             .with_state(inbox.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -543,9 +619,15 @@ impl Inbox {
             .collect();
         let (status, pause) = {
             let mut mail = self.mail.lock().unwrap();
-            mail.received.push(Received { headers, body: body.to_vec() });
+            mail.received.push(Received {
+                headers,
+                body: body.to_vec(),
+            });
             let always = mail.always;
-            mail.answers.pop_front().or(always).unwrap_or((204, Duration::ZERO))
+            mail.answers
+                .pop_front()
+                .or(always)
+                .unwrap_or((204, Duration::ZERO))
         };
         self.arrived.notify_waiters();
         tokio::time::sleep(pause).await;
@@ -598,6 +680,8 @@ pub fn seal_field(public: &PublicKey, text: &str) -> String {
     let key = PublicEncryptingKey::from_der(public.der()).unwrap();
     let key = OaepPublicEncryptingKey::new(key).unwrap();
     let mut sealed = vec![0; key.ciphertext_size()];
-    let sealed = key.encrypt(&OAEP_SHA1_MGF1SHA1, text.as_bytes(), &mut sealed, None).unwrap();
+    let sealed = key
+        .encrypt(&OAEP_SHA1_MGF1SHA1, text.as_bytes(), &mut sealed, None)
+        .unwrap();
     STANDARD.encode(sealed)
 }

@@ -15,11 +15,21 @@ async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty(
     let path = format!("/v3/pay/transactions/out-trade-no/ORDER-01?mchid={mchid}");
     assert_eq!(backup.get(&path).await.json()["out_trade_no"], "ORDER-01");
     let same = bench.client.draft("GET", &path, b"");
-    let (one, other) = (bench.client.send(same.clone()).await, backup.send(same).await);
+    let (one, other) = (
+        bench.client.send(same.clone()).await,
+        backup.send(same).await,
+    );
     assert_eq!(one.body, other.body, "one signature is good on both hosts");
     let strange = [
-        "/", "/v3", "/v4/certificates", "/v3/pay/transactions/micropay", "/v3/pay/transactions/",
-        "/v3/pay/transactions/id/", "/v3/refund/domestic", "/v3/certificates/", "//v3/certificates",
+        "/",
+        "/v3",
+        "/v4/certificates",
+        "/v3/pay/transactions/micropay",
+        "/v3/pay/transactions/",
+        "/v3/pay/transactions/id/",
+        "/v3/refund/domestic",
+        "/v3/certificates/",
+        "//v3/certificates",
     ];
     for target in strange {
         let answer = bench.client.get(target).await;
@@ -33,8 +43,15 @@ async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty(
         ("GET", "/v3/refund/domestic/refunds"),
         ("POST", "/v3/bill/tradebill"),
     ] {
-        let answer = bench.client.send(bench.client.draft(method, target, b"")).await;
-        assert_eq!((answer.status, answer.body.len()), (405, 0), "{method} {target}");
+        let answer = bench
+            .client
+            .send(bench.client.draft(method, target, b""))
+            .await;
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (405, 0),
+            "{method} {target}"
+        );
         assert!(answer.is_unsigned());
     }
 }
@@ -51,12 +68,16 @@ async fn point_02_a_missing_user_agent_is_refused_before_authentication_on_some_
         assert_eq!((answer.status, answer.text().as_str()), (400, text));
         assert!(answer.is_unsigned());
     }
-    let mut draft = bench.client.draft("GET", "/v3/pay/transactions/id/1?mchid=1", b"");
+    let mut draft = bench
+        .client
+        .draft("GET", "/v3/pay/transactions/id/1?mchid=1", b"");
     draft.user_agent = false;
     draft.authorization = Some(None);
     assert_eq!(bench.client.send(draft).await.status, 401);
     let body = bench.jsapi("ORDER-02", 1).to_string();
-    let mut draft = bench.client.draft("POST", "/v3/pay/transactions/jsapi", body.as_bytes());
+    let mut draft = bench
+        .client
+        .draft("POST", "/v3/pay/transactions/jsapi", body.as_bytes());
     draft.user_agent = false;
     assert_eq!(bench.client.send(draft).await.status, 200);
 }
@@ -67,9 +88,20 @@ async fn point_03_answers_carry_the_captured_headers() {
     bench.order("ORDER-03", 1).await;
     let found = bench.query("ORDER-03").await;
     let names = [
-        "server", "date", "content-type", "content-length", "connection", "keep-alive",
-        "cache-control", "x-content-type-options", "request-id", "content-language",
-        "wechatpay-nonce", "wechatpay-signature", "wechatpay-timestamp", "wechatpay-serial",
+        "server",
+        "date",
+        "content-type",
+        "content-length",
+        "connection",
+        "keep-alive",
+        "cache-control",
+        "x-content-type-options",
+        "request-id",
+        "content-language",
+        "wechatpay-nonce",
+        "wechatpay-signature",
+        "wechatpay-timestamp",
+        "wechatpay-serial",
         "wechatpay-signature-type",
     ];
     let mut sorted: Vec<&str> = found.headers.keys().map(String::as_str).collect();
@@ -78,7 +110,10 @@ async fn point_03_answers_carry_the_captured_headers() {
     wanted.sort_unstable();
     assert_eq!(sorted, wanted);
     assert_eq!(found.header("server"), "nginx");
-    assert_eq!(found.header("content-type"), "application/json; charset=utf-8");
+    assert_eq!(
+        found.header("content-type"),
+        "application/json; charset=utf-8"
+    );
     assert_eq!(found.header("keep-alive"), "timeout=8");
     assert_eq!(found.header("cache-control"), "no-cache, must-revalidate");
     assert!(found.header("request-id").starts_with("08"));
@@ -90,9 +125,14 @@ async fn point_03_answers_carry_the_captured_headers() {
     let closed = bench.client.post(path, &json!({"mchid": mchid})).await;
     assert_eq!(closed.status, 204);
     assert_eq!(closed.header("content-length"), "0");
-    assert_eq!(closed.header("content-type"), "application/json; charset=utf-8");
+    assert_eq!(
+        closed.header("content-type"),
+        "application/json; charset=utf-8"
+    );
     assert!(bench.client.verifies(&closed, &bench.client.public_key()));
-    let mut draft = bench.client.draft("GET", "/v3/pay/transactions/id/1?mchid=1", b"");
+    let mut draft = bench
+        .client
+        .draft("GET", "/v3/pay/transactions/id/1?mchid=1", b"");
     draft.authorization = Some(None);
     assert_eq!(bench.client.send(draft).await.header("request-id"), "");
     let mut draft = bench.client.draft("GET", "/v3/certificates", b"");
@@ -105,10 +145,15 @@ async fn point_04_json_is_compact_and_sorted_and_languages_are_tolerated() {
     let bench = Bench::new().await;
     bench.order("ORDER-04", 6000).await;
     let file = &bench.client.file;
-    let target = format!("/v3/pay/transactions/out-trade-no/ORDER-04?mchid={}", file.mchid);
+    let target = format!(
+        "/v3/pay/transactions/out-trade-no/ORDER-04?mchid={}",
+        file.mchid
+    );
     for language in ["en", "zh-CN", "zh-HK", "zh-TW", "xx"] {
         let mut draft = bench.client.draft("GET", &target, b"");
-        draft.headers.push(("Accept-Language".to_owned(), language.to_owned()));
+        draft
+            .headers
+            .push(("Accept-Language".to_owned(), language.to_owned()));
         let answer = bench.client.send(draft).await;
         assert_eq!(
             answer.text(),
