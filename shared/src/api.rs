@@ -100,7 +100,11 @@ pub trait ScheduledFunction: Send + Sync + Sized + 'static {
 /// The environment is incomplete, or the runtime's API went away.
 pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
     let platform = Platform::system()?;
-    let function = Arc::new(built(F::NAME, &platform, F::from_vars(&Vars::from_env(), &platform))?);
+    let function = Arc::new(built(
+        F::NAME,
+        &platform,
+        F::from_vars(&Vars::from_env(), &platform),
+    )?);
     function.warm_up().await;
     lambda_http::run(lambda_http::service_fn(move |request| {
         let function = Arc::clone(&function);
@@ -115,7 +119,11 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
 /// The environment is incomplete, or the runtime's API went away.
 pub async fn run_scheduled<F: ScheduledFunction>() -> Result<(), lambda_runtime::Error> {
     let platform = Platform::system()?;
-    let function = Arc::new(built(F::NAME, &platform, F::from_vars(&Vars::from_env(), &platform))?);
+    let function = Arc::new(built(
+        F::NAME,
+        &platform,
+        F::from_vars(&Vars::from_env(), &platform),
+    )?);
     lambda_runtime::run(lambda_runtime::service_fn(move |event| {
         let function = Arc::clone(&function);
         async move { function.handle(event).await }
@@ -148,7 +156,10 @@ fn built<F>(
 ) -> Result<F, ConfigError> {
     if let Err(error) = &built {
         let mut record = Record::start(name, &platform.clock);
-        record.field("error", error.to_string()).count(Metric::NotConfigured).raise(Level::Error);
+        record
+            .field("error", error.to_string())
+            .count(Metric::NotConfigured)
+            .raise(Level::Error);
         record.write(&platform.log, &platform.clock, "not configured");
     }
     built

@@ -26,7 +26,9 @@ impl Clock {
 
     /// A clock whose business reading stands `offset` seconds before the wall.
     pub fn offset_by(offset: Offset) -> Self {
-        Self { offset: Some(offset) }
+        Self {
+            offset: Some(offset),
+        }
     }
 
     /// Real time.
@@ -35,16 +37,22 @@ impl Clock {
     }
 
     /// Real time in Unix milliseconds; Lambda gives its deadline so.
-    #[expect(clippy::disallowed_methods, reason = "this is the file that asks the system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that asks the system"
+    )]
     pub fn wall_millis(&self) -> i64 {
         // A clock before 1970 reads as 1970: every signature is then stale and nothing moves.
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The time that business schedules follow.
     pub fn business(&self) -> Timestamp {
-        self.wall().plus_seconds(self.offset.as_ref().map_or(0, |offset| offset()))
+        self.wall()
+            .plus_seconds(self.offset.as_ref().map_or(0, |offset| offset()))
     }
 }
 

@@ -43,7 +43,9 @@ impl Vars {
 
     /// These variables and no others.
     pub const fn from_map(variables: BTreeMap<String, String>) -> Self {
-        Self { given: Some(variables) }
+        Self {
+            given: Some(variables),
+        }
     }
 
     /// The variable's value; an empty one is as good as none.
@@ -67,7 +69,9 @@ pub struct ConfigError {
 impl ConfigError {
     /// For a part that could not be built although every problem was told.
     pub fn untold() -> Self {
-        Self { problems: vec!["a part could not be built".to_owned()] }
+        Self {
+            problems: vec!["a part could not be built".to_owned()],
+        }
     }
 }
 
@@ -91,7 +95,11 @@ pub struct Merchant {
 impl<'a> Reader<'a> {
     /// Starts to read.
     pub const fn new(vars: &'a Vars, platform: &'a Platform) -> Self {
-        Self { vars, platform, problems: Vec::new() }
+        Self {
+            vars,
+            platform,
+            problems: Vec::new(),
+        }
     }
 
     /// A variable that must be there.
@@ -108,12 +116,23 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number in a range, or `default` where the variable is absent.
-    pub fn number(&mut self, name: &'static str, default: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
-        let Some(text) = self.vars.get(name) else { return default };
+    pub fn number(
+        &mut self,
+        name: &'static str,
+        default: i64,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> i64 {
+        let Some(text) = self.vars.get(name) else {
+            return default;
+        };
         match text.parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                self.problem(format!("{name} must be {} to {}", range.start(), range.end()));
+                self.problem(format!(
+                    "{name} must be {} to {}",
+                    range.start(),
+                    range.end()
+                ));
                 default
             }
         }
@@ -143,7 +162,10 @@ impl<'a> Reader<'a> {
         {
             self.problem("MCHID must be 8 to 32 digits".to_owned());
         }
-        Merchant { mchid, appid: self.appid() }
+        Merchant {
+            mchid,
+            appid: self.appid(),
+        }
     }
 
     /// `APPID`.
@@ -160,7 +182,12 @@ impl<'a> Reader<'a> {
     /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.
     pub fn trusted_hosts(&self) -> Vec<String> {
         self.optional("WECHATPAY_TRUSTED_HOSTS")
-            .map(|hosts| hosts.split(',').map(|host| host.trim().to_owned()).collect())
+            .map(|hosts| {
+                hosts
+                    .split(',')
+                    .map(|host| host.trim().to_owned())
+                    .collect()
+            })
             .unwrap_or_default()
     }
 
@@ -173,7 +200,9 @@ impl<'a> Reader<'a> {
         let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
         let parsed = Endpoints::parse(
             base.as_deref().unwrap_or("https://api.mch.weixin.qq.com"),
-            backup.as_deref().unwrap_or("https://api2.mch.weixin.qq.com"),
+            backup
+                .as_deref()
+                .unwrap_or("https://api2.mch.weixin.qq.com"),
             &trusted,
         );
         self.check("WECHATPAY_BASE_URL or WECHATPAY_BACKUP_URL", parsed)
@@ -184,7 +213,9 @@ impl<'a> Reader<'a> {
         let prefix = self.optional("ORDER_NUMBER_PREFIX").unwrap_or_default();
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if prefix.len() > crate::api::numbers::PREFIX_MAX || !prefix.bytes().all(legal) {
-            self.problem("ORDER_NUMBER_PREFIX must be at most 6 of A-Z, a-z, 0-9, _ and -".to_owned());
+            self.problem(
+                "ORDER_NUMBER_PREFIX must be at most 6 of A-Z, a-z, 0-9, _ and -".to_owned(),
+            );
         }
         prefix
     }
@@ -256,7 +287,8 @@ impl<'a> Reader<'a> {
     }
 
     fn endpoint_url(&self, own: &'static str) -> Option<String> {
-        self.optional(own).or_else(|| self.optional("AWS_ENDPOINT_URL"))
+        self.optional(own)
+            .or_else(|| self.optional("AWS_ENDPOINT_URL"))
     }
 }
 
@@ -268,5 +300,7 @@ fn timeouts() -> TimeoutConfig {
 }
 
 fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
+    RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(25))
 }

@@ -90,7 +90,10 @@ impl Desk {
     /// A secret is not usable.
     pub async fn keys(&self) -> Result<Keys, SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        Ok(Keys { merchant: signing?.key(), platform: platform_keys?.keys() })
+        Ok(Keys {
+            merchant: signing?.key(),
+            platform: platform_keys?.keys(),
+        })
     }
 
     /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.
@@ -104,7 +107,10 @@ impl Desk {
         deadline: &Deadline,
     ) -> Result<(Signed<Prepaid>, Keys), DeskError> {
         let keys = self.keys().await?;
-        let prepaid = self.client.prepay(&self.call(&keys, deadline), trade_type, bytes).await;
+        let prepaid = self
+            .client
+            .prepay(&self.call(&keys, deadline), trade_type, bytes)
+            .await;
         Ok((self.noticed(prepaid).await?, keys))
     }
 
@@ -120,7 +126,10 @@ impl Desk {
         record: &mut Record,
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let keys = self.keys().await?;
-        let asked = self.client.query_order(&self.call(&keys, deadline), order_id).await;
+        let asked = self
+            .client
+            .query_order(&self.call(&keys, deadline), order_id)
+            .await;
         match self.noticed(asked).await {
             Ok(report) => self.settle_order(&report, record).await,
             Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
@@ -145,7 +154,10 @@ impl Desk {
         record: &mut Record,
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let keys = self.keys().await?;
-        let asked = self.client.query_transaction(&self.call(&keys, deadline), transaction_id).await;
+        let asked = self
+            .client
+            .query_transaction(&self.call(&keys, deadline), transaction_id)
+            .await;
         let report = self.noticed(asked).await?;
         self.settle_order(&report, record).await
     }
@@ -160,9 +172,15 @@ impl Desk {
         deadline: &Deadline,
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let keys = self.keys().await?;
-        let asked = self.client.close(&self.call(&keys, deadline), order_id).await;
+        let asked = self
+            .client
+            .close(&self.call(&keys, deadline), order_id)
+            .await;
         let closed = self.noticed(asked).await?;
-        Ok(self.settlement.closed(order_id, &closed, self.clock.business()).await?)
+        Ok(self
+            .settlement
+            .closed(order_id, &closed, self.clock.business())
+            .await?)
     }
 
     /// Sends a reserved refund, with the same bytes as ever, and settles the answer.
@@ -184,9 +202,15 @@ impl Desk {
             refund: refund.amount,
             total: refund.total,
         };
-        let sent = self.client.refund(&self.call(&keys, deadline), &request).await;
+        let sent = self
+            .client
+            .refund(&self.call(&keys, deadline), &request)
+            .await;
         let report = self.noticed(sent).await?;
-        let settled = self.settlement.refund(&report, self.clock.business()).await?;
+        let settled = self
+            .settlement
+            .refund(&report, self.clock.business())
+            .await?;
         note_settled(&settled, record);
         Ok(settled)
     }
@@ -202,9 +226,15 @@ impl Desk {
         record: &mut Record,
     ) -> Result<Settled<StoredRefund>, DeskError> {
         let keys = self.keys().await?;
-        let asked = self.client.query_refund(&self.call(&keys, deadline), &refund.refund_id).await;
+        let asked = self
+            .client
+            .query_refund(&self.call(&keys, deadline), &refund.refund_id)
+            .await;
         let report = self.noticed(asked).await?;
-        let settled = self.settlement.refund(&report, self.clock.business()).await?;
+        let settled = self
+            .settlement
+            .refund(&report, self.clock.business())
+            .await?;
         note_settled(&settled, record);
         Ok(settled)
     }
@@ -225,7 +255,11 @@ impl Desk {
     }
 
     fn call<'a>(&'a self, keys: &'a Keys, deadline: &Deadline) -> Call<'a> {
-        Call { keys, clock: &self.clock, time_left: deadline.left(&self.clock, CALL_MAX) }
+        Call {
+            keys,
+            clock: &self.clock,
+            time_left: deadline.left(&self.clock, CALL_MAX),
+        }
     }
 
     /// Reads newer keys where an answer hints that there are: one that does not verify, or a

@@ -46,7 +46,11 @@ impl Platform {
     /// # Errors
     /// TLS could not be set up.
     pub fn local(clock: Clock, log: Log) -> Result<Self, PlatformError> {
-        Ok(Self { clock, http: http_client()?, log })
+        Ok(Self {
+            clock,
+            http: http_client()?,
+            log,
+        })
     }
 }
 
@@ -77,7 +81,10 @@ fn http_client() -> Result<reqwest::Client, PlatformError> {
 /// Fresh random bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    #[expect(clippy::expect_used, reason = "a system without randomness can sign nothing safely")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a system without randomness can sign nothing safely"
+    )]
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }

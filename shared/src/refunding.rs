@@ -51,7 +51,12 @@ enum Meaning {
 impl Sender {
     /// Sends through this desk; `interval_seconds` lie between two refunds of an order.
     pub const fn new(desk: Desk, refunds: Refunds, clock: Clock, interval_seconds: i64) -> Self {
-        Self { desk, refunds, clock, interval_seconds }
+        Self {
+            desk,
+            refunds,
+            clock,
+            interval_seconds,
+        }
     }
 
     /// The desk.
@@ -77,11 +82,16 @@ impl Sender {
         record: &mut Record,
     ) -> Result<Sent, DeskError> {
         match self.desk.send_refund(&refund, deadline, record).await {
-            Ok(settled) => Ok(Sent { refund: settled.record().map_or(refund, |stored| stored.refund) }),
+            Ok(settled) => Ok(Sent {
+                refund: settled.record().map_or(refund, |stored| stored.refund),
+            }),
             Err(DeskError::Call(error)) => self.not_sent(refund, &error, attempts, record).await,
             // The refund stands reserved, which is the answer; the sweep sends it when it can.
             Err(DeskError::Secret(error)) => {
-                record.field("error", error.to_string()).count(Metric::NotConfigured).raise(Level::Error);
+                record
+                    .field("error", error.to_string())
+                    .count(Metric::NotConfigured)
+                    .raise(Level::Error);
                 Ok(Sent { refund })
             }
             Err(DeskError::Store(error)) => {
@@ -104,7 +114,9 @@ impl Sender {
         record: &mut Record,
     ) -> Result<Sent, DeskError> {
         match self.desk.ask_refund(&refund, deadline, record).await {
-            Ok(settled) => Ok(Sent { refund: settled.record().map_or(refund, |stored| stored.refund) }),
+            Ok(settled) => Ok(Sent {
+                refund: settled.record().map_or(refund, |stored| stored.refund),
+            }),
             Err(DeskError::Call(CallError::Refused(refusal)))
                 if refusal.status == 404 && refund.state == RefundState::Reserved =>
             {
@@ -140,7 +152,10 @@ impl Sender {
         let (wait, refusals, needs_human) = match meaning {
             Meaning::Unknown if matches!(error, CallError::Unknown(UnknownCause::RateLimited)) => {
                 // Too many at once, or too early after another: worth another try before long.
-                let due = Due { at: now.plus_seconds(self.interval_seconds), attempts: 0 };
+                let due = Due {
+                    at: now.plus_seconds(self.interval_seconds),
+                    attempts: 0,
+                };
                 refund.next_attempt_at = Some(due.at);
                 // A conflict means that the refund moved on meanwhile.
                 self.refunds.postpone(&refund, Some(due)).await?;
@@ -148,28 +163,45 @@ impl Sender {
             }
             // The due time of the reservation, or of the sweep's claim, stands.
             Meaning::Unknown => return Ok(Sent { refund }),
-            Meaning::NotEnough => {
-                (NOT_ENOUGH_SECONDS, refusals, Some("the merchant's balance is short".to_owned()))
-            }
-            Meaning::Later if refusals < REFUSALS_MAX => {
-                (self.interval_seconds.max(backoff_seconds(attempts).min(60)), refusals, None)
-            }
+            Meaning::NotEnough => (
+                NOT_ENOUGH_SECONDS,
+                refusals,
+                Some("the merchant's balance is short".to_owned()),
+            ),
+            Meaning::Later if refusals < REFUSALS_MAX => (
+                self.interval_seconds.max(backoff_seconds(attempts).min(60)),
+                refusals,
+                None,
+            ),
             Meaning::Later | Meaning::Definite => {
                 let code = match error {
                     CallError::Refused(refusal) => refusal.code.as_str(),
                     CallError::Unknown(_) => "",
                 };
-                (NOT_ENOUGH_SECONDS, refusals, Some(format!("WeChat Pay refuses it: {code}")))
+                (
+                    NOT_ENOUGH_SECONDS,
+                    refusals,
+                    Some(format!("WeChat Pay refuses it: {code}")),
+                )
             }
         };
         if needs_human.is_some() && refund.needs_human.is_none() {
             record.count(Metric::NeedsHuman).raise(Level::Error);
         }
-        let due = Due { at: now.plus_seconds(wait), attempts: 0 };
+        let due = Due {
+            at: now.plus_seconds(wait),
+            attempts: 0,
+        };
         let needs_human = needs_human.or_else(|| refund.needs_human.clone());
         let settlement = self.desk.settlement();
-        settlement.refund_refused(&refund, refusals, needs_human.clone(), Some(due)).await?;
-        if let Some(stored) = self.refunds.load(&refund.order_id, &refund.refund_id).await? {
+        settlement
+            .refund_refused(&refund, refusals, needs_human.clone(), Some(due))
+            .await?;
+        if let Some(stored) = self
+            .refunds
+            .load(&refund.order_id, &refund.refund_id)
+            .await?
+        {
             refund = stored.refund;
         }
         Ok(Sent { refund })
@@ -193,7 +225,12 @@ fn meaning(refusal: &Refusal) -> Meaning {
 }
 
 fn note(error: &CallError, record: &mut Record) {
-    let metric =
-        if error.is_unverified() { Metric::WechatpayUnverified } else { Metric::WechatpayErrors };
-    record.field("wechatpay.error", error.to_string()).count(metric);
+    let metric = if error.is_unverified() {
+        Metric::WechatpayUnverified
+    } else {
+        Metric::WechatpayErrors
+    };
+    record
+        .field("wechatpay.error", error.to_string())
+        .count(metric);
 }

@@ -65,7 +65,8 @@ impl Settlement {
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         let report = report.get();
-        self.decide_order(&report.order_id, now, |order| order.observe(report, now)).await
+        self.decide_order(&report.order_id, now, |order| order.observe(report, now))
+            .await
     }
 
     /// Settles WeChat Pay's signed word that the order is closed; a repeat changes nothing.
@@ -78,7 +79,8 @@ impl Settlement {
         _closed: &Signed<Closed>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        self.decide_order(order_id, now, |order| order.observe_close(now)).await
+        self.decide_order(order_id, now, |order| order.observe_close(now))
+            .await
     }
 
     /// Settles WeChat Pay's signed word that it has no such order; an unsigned one, or another
@@ -94,7 +96,11 @@ impl Settlement {
     ) -> Result<Settled<StoredOrder>, StoreError> {
         let counts = refusal.is_signed_absence();
         self.decide_order(order_id, now, |order| {
-            if counts { order.observe_absence(now) } else { Observation::Unchanged }
+            if counts {
+                order.observe_absence(now)
+            } else {
+                Observation::Unchanged
+            }
         })
         .await
     }
@@ -108,7 +114,8 @@ impl Settlement {
         order_id: &OrderId,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        self.decide_order(order_id, now, |order| order.begin_close(now)).await
+        self.decide_order(order_id, now, |order| order.begin_close(now))
+            .await
     }
 
     /// Settles a signed report about a refund; a repeat changes nothing. A CLOSED gives the amount
@@ -123,7 +130,11 @@ impl Settlement {
     ) -> Result<Settled<StoredRefund>, StoreError> {
         let report = report.get();
         for _ in 0..DECISIONS_MAX {
-            let Some(stored) = self.refunds.load(&report.order_id, &report.refund_id).await? else {
+            let Some(stored) = self
+                .refunds
+                .load(&report.order_id, &report.refund_id)
+                .await?
+            else {
                 return Ok(Settled::Unknown);
             };
             let (after, release) = match stored.refund.observe(report, now) {
@@ -134,7 +145,11 @@ impl Settlement {
                 refund::Observation::Changed { refund, release } => (*refund, release),
             };
             let due = first_due(after.due_at(now, 0));
-            match self.refunds.commit(&stored.refund, &after, release, due).await? {
+            match self
+                .refunds
+                .commit(&stored.refund, &after, release, due)
+                .await?
+            {
                 Commit::Done => return Ok(Settled::Changed(settled_refund(after, due))),
                 Commit::Conflict => {}
             }
@@ -180,7 +195,13 @@ impl Settlement {
             };
             let due = first_due(after.due_at(now, 0));
             match self.orders.commit(&stored.order, &after, due).await? {
-                Commit::Done => return Ok(Settled::Changed(StoredOrder { order: after, due, ..stored })),
+                Commit::Done => {
+                    return Ok(Settled::Changed(StoredOrder {
+                        order: after,
+                        due,
+                        ..stored
+                    }));
+                }
                 Commit::Conflict => {}
             }
         }
@@ -194,9 +215,15 @@ fn first_due(at: Option<Timestamp>) -> Option<Due> {
 
 fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
     refund.next_attempt_at = due.map(|due| due.at);
-    StoredRefund { refund, attempts: 0 }
+    StoredRefund {
+        refund,
+        attempts: 0,
+    }
 }
 
 fn contended(action: &'static str) -> StoreError {
-    StoreError::Unavailable { action, cause: "too many writers at once".to_owned() }
+    StoreError::Unavailable {
+        action,
+        cause: "too many writers at once".to_owned(),
+    }
 }

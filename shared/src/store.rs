@@ -69,7 +69,10 @@ pub enum StoreError {
 }
 
 /// Keeps the service's code and leaves the request out of the text: it holds personal data.
-fn unavailable<E: ProvideErrorMetadata, R>(action: &'static str, error: &SdkError<E, R>) -> StoreError {
+fn unavailable<E: ProvideErrorMetadata, R>(
+    action: &'static str,
+    error: &SdkError<E, R>,
+) -> StoreError {
     let cause = match error {
         SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
         SdkError::TimeoutError(_) => "timeout".to_owned(),

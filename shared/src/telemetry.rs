@@ -186,7 +186,9 @@ impl Record {
     /// Gives a metric a value.
     pub fn measure(&mut self, metric: Metric, value: i64) -> &mut Self {
         match self.metrics.iter_mut().find(|(known, _)| *known == metric) {
-            Some((_, sum)) if metric != Metric::DueBacklogSeconds => *sum = sum.saturating_add(value),
+            Some((_, sum)) if metric != Metric::DueBacklogSeconds => {
+                *sum = sum.saturating_add(value)
+            }
             Some((_, last)) => *last = value,
             None => self.metrics.push((metric, value)),
         }
@@ -203,11 +205,17 @@ impl Record {
     pub fn write(self, log: &Log, clock: &Clock, message: &str) {
         let now_ms = clock.wall_millis();
         let mut line = Map::new();
-        line.insert("timestamp".to_owned(), Value::String(rfc3339_millis(now_ms)));
+        line.insert(
+            "timestamp".to_owned(),
+            Value::String(rfc3339_millis(now_ms)),
+        );
         line.insert("level".to_owned(), Value::from(self.level.as_str()));
         line.insert("function".to_owned(), Value::from(self.function));
         line.insert("message".to_owned(), Value::from(message));
-        line.insert("duration_ms".to_owned(), Value::from(now_ms.saturating_sub(self.started_ms)));
+        line.insert(
+            "duration_ms".to_owned(),
+            Value::from(now_ms.saturating_sub(self.started_ms)),
+        );
         line.extend(self.fields);
         if !self.metrics.is_empty() {
             let declared: Vec<Value> = self

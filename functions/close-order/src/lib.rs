@@ -37,7 +37,12 @@ impl HttpFunction for CloseOrder {
         let callers = Callers::from_reader(&mut reader);
         reader.finish()?;
         let desk = desk.ok_or_else(ConfigError::untold)?;
-        Ok(Self { callers, orders, desk, platform: platform.clone() })
+        Ok(Self {
+            callers,
+            orders,
+            desk,
+            platform: platform.clone(),
+        })
     }
 
     fn platform(&self) -> &Platform {
@@ -54,16 +59,20 @@ impl HttpFunction for CloseOrder {
         record.field("caller", caller.kind());
         incoming.query([])?;
         let segments = incoming.segments();
-        let ("POST", ["orders", order_id, "close"]) = (incoming.method.as_str(), segments.as_slice()) else {
+        let ("POST", ["orders", order_id, "close"]) =
+            (incoming.method.as_str(), segments.as_slice())
+        else {
             return Err(Problem::not_found());
         };
-        let order_id = OrderId::parse(*order_id)
-            .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+        let order_id = OrderId::parse(*order_id).map_err(|error| {
+            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
+        })?;
         record.field("order.out_trade_no", order_id.as_str());
         nothing_in(incoming)?;
         let stored = self.orders.load(&order_id).await?;
-        let stored =
-            stored.filter(|stored| caller.may_see(&stored.order)).ok_or_else(Problem::not_found)?;
+        let stored = stored
+            .filter(|stored| caller.may_see(&stored.order))
+            .ok_or_else(Problem::not_found)?;
         match stored.order.state {
             OrderState::Success(_) | OrderState::Closed { .. } => return answered(&stored.order),
             OrderState::NotPay | OrderState::Closing { .. } => {}
@@ -91,7 +100,11 @@ impl CloseOrder {
                 // Paid, or closed already, or something else: WeChat Pay's record tells, not its
                 // refusal.
                 record.field("wechatpay.code", refusal.code);
-                match self.desk.ask_order(order_id, &incoming.deadline, record).await {
+                match self
+                    .desk
+                    .ask_order(order_id, &incoming.deadline, record)
+                    .await
+                {
                     Ok(settled) => settled,
                     Err(DeskError::Call(error)) => {
                         record.field("wechatpay.error", error.to_string());
@@ -102,7 +115,9 @@ impl CloseOrder {
                 }
             }
             Err(DeskError::Call(error)) => {
-                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                record
+                    .field("wechatpay.error", error.to_string())
+                    .count(Metric::WechatpayErrors);
                 return answered(&begun.order);
             }
             Err(error) => return Err(error.into()),
@@ -117,7 +132,9 @@ fn answered(order: &Order) -> Result<Answer, Problem> {
     let body = answer::order(order);
     match order.state {
         OrderState::Closed { .. } => Ok(Answer::json(200, Value::Object(body))),
-        OrderState::NotPay | OrderState::Closing { .. } => Ok(Answer::json(202, Value::Object(body))),
+        OrderState::NotPay | OrderState::Closing { .. } => {
+            Ok(Answer::json(202, Value::Object(body)))
+        }
         OrderState::Success(_) => {
             let mut problem = Problem::new(
                 Code::OrderPaid,

@@ -10,7 +10,9 @@ mod native;
 mod terms;
 
 use serde_json::{Map, Value, json};
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers};
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers,
+};
 use shared::config::{ConfigError, Merchant, Reader, Vars};
 use shared::desk::{Desk, DeskError};
 use shared::domain::order::Party;
@@ -83,14 +85,18 @@ impl HttpFunction for CreateOrder {
         let asked = terms::Asked::read(&caller, incoming)?;
         let order_id = match (&caller, asked.named()) {
             (Caller::Merchant, Some(order_id)) => order_id.clone(),
-            (Caller::Merchant | Caller::Payer { .. }, _) => self.derived_number(&caller, incoming).await?,
+            (Caller::Merchant | Caller::Payer { .. }, _) => {
+                self.derived_number(&caller, incoming).await?
+            }
         };
         record.field("order.out_trade_no", order_id.as_str());
         let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
             Ok(terms) => Order::placed(terms),
             // What is no longer on sale, or was never, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
-                Some(stored) => return self.repeat(&caller, &asked, stored, incoming, record).await,
+                Some(stored) => {
+                    return self.repeat(&caller, &asked, stored, incoming, record).await;
+                }
                 None => return Err(problem),
             },
         };
@@ -99,13 +105,26 @@ impl HttpFunction for CreateOrder {
         let due = order
             .due_at(order.terms.created_at, 0)
             .map(|at| Due { at, attempts: 0 });
-        match self.orders.place(&order, &attempt, claim.as_ref(), due).await? {
+        match self
+            .orders
+            .place(&order, &attempt, claim.as_ref(), due)
+            .await?
+        {
             Placed::New => {
                 record.field("placed", "new");
-                let stored = StoredOrder { order, due, code: None, code_claim: claim };
-                self.pay(stored, Some(&attempt), 201, incoming, record).await
+                let stored = StoredOrder {
+                    order,
+                    due,
+                    code: None,
+                    code_claim: claim,
+                };
+                self.pay(stored, Some(&attempt), 201, incoming, record)
+                    .await
             }
-            Placed::Existing(stored) => self.repeat(&caller, &asked, *stored, incoming, record).await,
+            Placed::Existing(stored) => {
+                self.repeat(&caller, &asked, *stored, incoming, record)
+                    .await
+            }
         }
     }
 }
@@ -117,8 +136,10 @@ impl CreateOrder {
         incoming: &Incoming,
     ) -> Result<shared::domain::OrderId, Problem> {
         let key = numbers::idempotency_key(incoming)?.ok_or_else(|| match caller {
-            Caller::Payer { .. } => Problem::new(Code::MalformedRequest, "Idempotency-Key is missing")
-                .field("Idempotency-Key"),
+            Caller::Payer { .. } => {
+                Problem::new(Code::MalformedRequest, "Idempotency-Key is missing")
+                    .field("Idempotency-Key")
+            }
             Caller::Merchant => Problem::new(
                 Code::InvalidValue,
                 "out_trade_no is missing: a merchant names the order",
@@ -126,8 +147,11 @@ impl CreateOrder {
             .field("out_trade_no"),
         })?;
         if *caller == Caller::Merchant {
-            return Err(Problem::new(Code::InvalidValue, "out_trade_no is missing: a merchant names the order")
-                .field("out_trade_no"));
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "out_trade_no is missing: a merchant names the order",
+            )
+            .field("out_trade_no"));
         }
         let keys = self.callers.keys().await?;
         Ok(numbers::order_id(&keys, &self.number_prefix, caller, key)?)
@@ -177,7 +201,10 @@ impl CreateOrder {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
                 record.field("wechatpay.code", refusal.code.clone());
                 let order_id = &stored.order.terms.order_id;
-                let settled = self.desk.ask_order(order_id, &incoming.deadline, record).await?;
+                let settled = self
+                    .desk
+                    .ask_order(order_id, &incoming.deadline, record)
+                    .await?;
                 match settled.record() {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
@@ -192,19 +219,38 @@ impl CreateOrder {
     async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, DeskError> {
         let terms = &order.terms;
         let bytes = terms::wire(terms).body();
-        let (prepaid, keys) = self.desk.prepay(terms.trade_type, &bytes, &incoming.deadline).await?;
-        Ok(Pay::Ready(self.pay_parameters(terms.trade_type, prepaid.get(), &keys, order)))
+        let (prepaid, keys) = self
+            .desk
+            .prepay(terms.trade_type, &bytes, &incoming.deadline)
+            .await?;
+        Ok(Pay::Ready(self.pay_parameters(
+            terms.trade_type,
+            prepaid.get(),
+            &keys,
+            order,
+        )))
     }
 
     /// What the client is handed; fresh timestamp, nonce and signature each time.
-    fn pay_parameters(&self, trade_type: TradeType, prepaid: &Prepaid, keys: &Keys, order: &Order) -> Value {
+    fn pay_parameters(
+        &self,
+        trade_type: TradeType,
+        prepaid: &Prepaid,
+        keys: &Keys,
+        order: &Order,
+    ) -> Value {
         let now = self.platform.clock.wall();
         let nonce = wechatpay::sign::nonce();
         match prepaid {
             Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
                 let terms = &order.terms;
                 let parameters = wechatpay::sign::app_parameters(
-                    &keys.merchant, &terms.appid, &terms.mchid, prepay_id, now, &nonce,
+                    &keys.merchant,
+                    &terms.appid,
+                    &terms.mchid,
+                    prepay_id,
+                    now,
+                    &nonce,
                 );
                 json!({
                     "appid": parameters.appid,
@@ -218,7 +264,11 @@ impl CreateOrder {
             }
             Prepaid::PrepayId(prepay_id) => {
                 let parameters = wechatpay::sign::pay_parameters(
-                    &keys.merchant, &order.terms.appid, prepay_id, now, &nonce,
+                    &keys.merchant,
+                    &order.terms.appid,
+                    prepay_id,
+                    now,
+                    &nonce,
                 );
                 json!({
                     "timeStamp": parameters.time_stamp,

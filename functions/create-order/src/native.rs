@@ -49,7 +49,9 @@ pub(crate) fn claim(order: &Order, attempt: &str, clock: &Clock) -> Option<CodeC
 /// The code as it is handed out: its text, and as a picture.
 pub(crate) fn shown(code_url: &str) -> Value {
     // A code_url has at most 512 characters (checked when read), far below what a QR code holds.
-    let svg = QRBuilder::new(code_url).build().map(|code| SvgBuilder::default().to_str(&code));
+    let svg = QRBuilder::new(code_url)
+        .build()
+        .map(|code| SvgBuilder::default().to_str(&code));
     json!({"code_url": code_url, "qr_svg": svg.unwrap_or_default()})
 }
 
@@ -88,7 +90,12 @@ impl CreateOrder {
                 until: clock.wall().plus_seconds(CLAIM_SECONDS),
             };
             let stale = clock.business().minus_seconds(CODE_GOOD_SECONDS);
-            if self.orders.claim_code(order_id, &claim, stale, clock.wall()).await? == Commit::Done {
+            if self
+                .orders
+                .claim_code(order_id, &claim, stale, clock.wall())
+                .await?
+                == Commit::Done
+            {
                 return self.ask_for_code(&seen.order, &claim, incoming).await;
             }
             if waited >= until_left {
@@ -117,7 +124,11 @@ impl CreateOrder {
         let order_id = &order.terms.order_id;
         let bytes = terms::wire(&order.terms).body();
         let asked_at = self.platform.clock.business();
-        let prepaid = match self.desk.prepay(TradeType::Native, &bytes, &incoming.deadline).await {
+        let prepaid = match self
+            .desk
+            .prepay(TradeType::Native, &bytes, &incoming.deadline)
+            .await
+        {
             Ok((prepaid, _)) => prepaid.into_inner(),
             Err(error) => {
                 // A definite refusal gave no code. After anything else a code may still come to be,
@@ -129,14 +140,21 @@ impl CreateOrder {
             }
         };
         let Prepaid::CodeUrl(code_url) = prepaid else {
-            return Err(DeskError::Call(CallError::unexpected("a Native order without a code_url")));
+            return Err(DeskError::Call(CallError::unexpected(
+                "a Native order without a code_url",
+            )));
         };
-        let code = NativeCode { code_url, at: asked_at };
+        let code = NativeCode {
+            code_url,
+            at: asked_at,
+        };
         match self.orders.keep_code(order_id, claim, &code).await? {
             Commit::Done => Ok(Pay::Ready(shown(&code.code_url))),
             // The claim ran out and somebody else's code stands: ours is the dead one.
             Commit::Conflict => match self.orders.load(order_id).await? {
-                Some(StoredOrder { code: Some(newer), .. }) => Ok(Pay::Ready(shown(&newer.code_url))),
+                Some(StoredOrder {
+                    code: Some(newer), ..
+                }) => Ok(Pay::Ready(shown(&newer.code_url))),
                 Some(_) | None => Err(StoreError::Unavailable {
                     action: "keep a code",
                     cause: "another caller is asking for a newer one".to_owned(),

@@ -84,7 +84,11 @@ struct SceneBody {
 
 /// A request that is well-formed and allowed.
 pub(crate) enum Asked {
-    Payer { trade_type: TradeType, items: Vec<Item>, attach: Option<String> },
+    Payer {
+        trade_type: TradeType,
+        items: Vec<Item>,
+        attach: Option<String>,
+    },
     Merchant(Box<MerchantOrder>),
 }
 
@@ -102,9 +106,8 @@ pub(crate) struct MerchantOrder {
 impl Asked {
     pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Self, Problem> {
         let body: Body = body::read(&incoming.body)?;
-        let trade_type = TradeType::parse(&body.trade_type).ok_or_else(|| {
-            invalid("trade_type", "trade_type must be jsapi, native, h5 or app")
-        })?;
+        let trade_type = TradeType::parse(&body.trade_type)
+            .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
         text("attach", body.attach.as_deref(), ATTACH_MAX)?;
         match caller {
             Caller::Payer { .. } => body.payers(trade_type),
@@ -124,10 +127,19 @@ impl Asked {
     pub(crate) fn differing_field(&self, caller: &Caller, terms: &Terms) -> Option<&'static str> {
         let differs = |differs: bool, field| differs.then_some(field);
         match self {
-            Self::Payer { trade_type, items, attach } => {
-                let Caller::Payer { openid } = caller else { return Some("payer.openid") };
+            Self::Payer {
+                trade_type,
+                items,
+                attach,
+            } => {
+                let Caller::Payer { openid } = caller else {
+                    return Some("payer.openid");
+                };
                 differs(*trade_type != terms.trade_type, "trade_type")
-                    .or(differs(terms.openid.as_ref() != Some(openid), "payer.openid"))
+                    .or(differs(
+                        terms.openid.as_ref() != Some(openid),
+                        "payer.openid",
+                    ))
                     .or(differs(*items != terms.items, "items"))
                     .or(differs(*attach != terms.attach, "attach"))
             }
@@ -135,7 +147,10 @@ impl Asked {
                 let expires = order.time_expire;
                 differs(order.trade_type != terms.trade_type, "trade_type")
                     .or(differs(order.total != terms.total, "amount.total"))
-                    .or(differs(order.description != terms.description, "description"))
+                    .or(differs(
+                        order.description != terms.description,
+                        "description",
+                    ))
                     .or(differs(order.openid != terms.openid, "payer.openid"))
                     .or(differs(order.attach != terms.attach, "attach"))
                     .or(differs(
@@ -168,25 +183,44 @@ impl Body {
             )
             .field(field));
         }
-        let items = self.items.ok_or_else(|| invalid("items", "items is missing"))?;
+        let items = self
+            .items
+            .ok_or_else(|| invalid("items", "items is missing"))?;
         if items.is_empty() || items.len() > ITEMS_MAX {
-            return Err(invalid("items", format!("items must be 1 to {ITEMS_MAX} articles")));
+            return Err(invalid(
+                "items",
+                format!("items must be 1 to {ITEMS_MAX} articles"),
+            ));
         }
         let mut lines: Vec<Item> = Vec::new();
         for Object(item) in items {
             if !(1..=QUANTITY_MAX).contains(&item.quantity) {
-                return Err(invalid("items", format!("a quantity must be 1 to {QUANTITY_MAX}")));
+                return Err(invalid(
+                    "items",
+                    format!("a quantity must be 1 to {QUANTITY_MAX}"),
+                ));
             }
-            let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            let legal =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
             if item.sku.is_empty() || item.sku.len() > SKU_MAX || !item.sku.bytes().all(legal) {
-                return Err(invalid("items", "a sku must be 1 to 64 characters of A-Z, a-z, 0-9, _, - and ."));
+                return Err(invalid(
+                    "items",
+                    "a sku must be 1 to 64 characters of A-Z, a-z, 0-9, _, - and .",
+                ));
             }
             if lines.iter().any(|line| line.sku == item.sku) {
                 return Err(invalid("items", format!("{} is listed twice", item.sku)));
             }
-            lines.push(Item { sku: item.sku, quantity: item.quantity });
+            lines.push(Item {
+                sku: item.sku,
+                quantity: item.quantity,
+            });
         }
-        Ok(Asked::Payer { trade_type, items: lines, attach: self.attach })
+        Ok(Asked::Payer {
+            trade_type,
+            items: lines,
+            attach: self.attach,
+        })
     }
 
     fn merchants(self, trade_type: TradeType, incoming: &Incoming) -> Result<Asked, Problem> {
@@ -198,22 +232,31 @@ impl Body {
             .field("items"));
         }
         let order_id = self.out_trade_no.map(OrderId::parse).transpose()?;
-        let description =
-            self.description.ok_or_else(|| invalid("description", "description is missing"))?;
+        let description = self
+            .description
+            .ok_or_else(|| invalid("description", "description is missing"))?;
         text("description", Some(&description), DESCRIPTION_MAX)?;
-        let Object(amount) =
-            self.amount.ok_or_else(|| invalid("amount.total", "amount.total is missing"))?;
+        let Object(amount) = self
+            .amount
+            .ok_or_else(|| invalid("amount.total", "amount.total is missing"))?;
         if amount.currency.is_some_and(|currency| currency != "CNY") {
             return Err(invalid("amount.currency", "amount.currency must be CNY"));
         }
-        let total = Fen::new(amount.total).map_err(|error| invalid("amount.total", error.to_string()))?;
+        let total =
+            Fen::new(amount.total).map_err(|error| invalid("amount.total", error.to_string()))?;
         let openid = self.payer.map(|Object(payer)| payer.openid);
         match (trade_type, &openid) {
             (TradeType::Jsapi, None) => {
-                return Err(invalid("payer.openid", "payer.openid is missing: a jsapi order has a payer"));
+                return Err(invalid(
+                    "payer.openid",
+                    "payer.openid is missing: a jsapi order has a payer",
+                ));
             }
             (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => {
-                return Err(invalid("payer.openid", "payer.openid is for jsapi orders only"));
+                return Err(invalid(
+                    "payer.openid",
+                    "payer.openid is for jsapi orders only",
+                ));
             }
             (TradeType::Jsapi, Some(openid)) => openid_shape(openid)?,
             (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
@@ -222,7 +265,10 @@ impl Body {
             .time_expire
             .map(|text| {
                 wire::parse_rfc3339(&text).ok_or_else(|| {
-                    invalid("time_expire", "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00")
+                    invalid(
+                        "time_expire",
+                        "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",
+                    )
                 })
             })
             .transpose()?;
@@ -230,7 +276,10 @@ impl Body {
         let payer_client_ip = match (trade_type, address) {
             (TradeType::H5, Some(address)) => {
                 if address.parse::<std::net::IpAddr>().is_err() {
-                    return Err(invalid("scene_info.payer_client_ip", "payer_client_ip must be an IP address"));
+                    return Err(invalid(
+                        "scene_info.payer_client_ip",
+                        "payer_client_ip must be an IP address",
+                    ));
                 }
                 Some(address)
             }
@@ -281,7 +330,11 @@ impl CreateOrder {
             created_at: now,
         };
         match asked {
-            Asked::Payer { trade_type, items, attach } => {
+            Asked::Payer {
+                trade_type,
+                items,
+                attach,
+            } => {
                 let (description, total) = self.priced(items).await?;
                 if let Caller::Payer { openid } = caller {
                     terms.openid = Some(openid.clone());
@@ -306,14 +359,20 @@ impl CreateOrder {
                 if let Some(expires) = order.time_expire {
                     let seconds = expires.seconds_since(now);
                     if !(ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX).contains(&seconds) {
-                        return Err(invalid("time_expire", "time_expire must be 1 minute to 7 days ahead"));
+                        return Err(invalid(
+                            "time_expire",
+                            "time_expire must be 1 minute to 7 days ahead",
+                        ));
                     }
                     terms.time_expire = expires;
                 }
             }
         }
         if terms.trade_type == TradeType::H5 && terms.payer_client_ip.is_none() {
-            return Err(invalid("scene_info.payer_client_ip", "an h5 order needs the payer's address"));
+            return Err(invalid(
+                "scene_info.payer_client_ip",
+                "an h5 order needs the payer's address",
+            ));
         }
         Ok(terms)
     }
@@ -325,7 +384,8 @@ impl CreateOrder {
         let mut description = String::new();
         for item in items {
             let article = articles.get(&item.sku).ok_or_else(|| {
-                Problem::new(Code::UnknownSku, format!("{} is not on sale", item.sku)).field("items")
+                Problem::new(Code::UnknownSku, format!("{} is not on sale", item.sku))
+                    .field("items")
             })?;
             let price = article.price.times(item.quantity)?;
             total = Some(total.map_or(Ok(price), |sum| sum.plus(price))?);
@@ -362,7 +422,11 @@ pub(crate) fn wire(terms: &Terms) -> PrepayRequest<'_> {
 }
 
 pub(crate) fn differ(field: &'static str) -> Problem {
-    Problem::new(Code::TermsDiffer, format!("the order of this number has another {field}")).field(field)
+    Problem::new(
+        Code::TermsDiffer,
+        format!("the order of this number has another {field}"),
+    )
+    .field(field)
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
@@ -373,7 +437,10 @@ fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
 fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Problem> {
     let Some(value) = value else { return Ok(()) };
     if value.is_empty() || value.len() > most {
-        return Err(invalid(field, format!("{field} must be 1 to {most} bytes of UTF-8")));
+        return Err(invalid(
+            field,
+            format!("{field} must be 1 to {most} bytes of UTF-8"),
+        ));
     }
     if value.chars().any(char::is_control) {
         return Err(invalid(field, format!("{field} has a control character")));
@@ -384,7 +451,10 @@ fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Pro
 fn openid_shape(openid: &str) -> Result<(), Problem> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if openid.is_empty() || openid.len() > OPENID_MAX || !openid.bytes().all(legal) {
-        return Err(invalid("payer.openid", "payer.openid is not of an openid's shape"));
+        return Err(invalid(
+            "payer.openid",
+            "payer.openid is not of an openid's shape",
+        ));
     }
     Ok(())
 }
@@ -392,7 +462,10 @@ fn openid_shape(openid: &str) -> Result<(), Problem> {
 /// The text, cut at a character's end to at most `most` bytes.
 fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
-        let end = (0..=most).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+        let end = (0..=most)
+            .rev()
+            .find(|index| text.is_char_boundary(*index))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text

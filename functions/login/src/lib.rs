@@ -55,12 +55,22 @@ impl HttpFunction for Login {
         let app = Secret::from_reader(&mut reader, "APP_SECRET_ARN");
         let callers = Callers::from_reader(&mut reader);
         let appid = reader.appid();
-        let base = reader.optional("WECHAT_API_BASE_URL").unwrap_or_else(|| WECHAT_API.to_owned());
+        let base = reader
+            .optional("WECHAT_API_BASE_URL")
+            .unwrap_or_else(|| WECHAT_API.to_owned());
         let url = jscode2session(&base, &reader.trusted_hosts());
         let url = reader.check("WECHAT_API_BASE_URL", url);
         reader.finish()?;
-        let jscode2session = url.ok_or_else(|| ConfigError { problems: Vec::new() })?;
-        Ok(Self { app, callers, appid, jscode2session, platform: platform.clone() })
+        let jscode2session = url.ok_or_else(|| ConfigError {
+            problems: Vec::new(),
+        })?;
+        Ok(Self {
+            app,
+            callers,
+            appid,
+            jscode2session,
+            platform: platform.clone(),
+        })
     }
 
     fn platform(&self) -> &Platform {
@@ -75,8 +85,13 @@ impl HttpFunction for Login {
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
         let request: SessionRequest = body::read(&incoming.body)?;
         let code = request.code;
-        if code.is_empty() || code.len() > CODE_MAX || !code.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"));
+        if code.is_empty()
+            || code.len() > CODE_MAX
+            || !code.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(
+                Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
+            );
         }
         let openid = self.openid(&code, incoming, record).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
@@ -96,11 +111,16 @@ impl Login {
     ) -> Result<String, Problem> {
         let app = self.app.get().await?;
         if app.appid != self.appid {
-            return Err(Problem::new(Code::NotConfigured, "the service is set up for another app")
-                .because("the app secret belongs to another appid than APPID")
-                .counting(Metric::NotConfigured));
+            return Err(
+                Problem::new(Code::NotConfigured, "the service is set up for another app")
+                    .because("the app secret belongs to another appid than APPID")
+                    .counting(Metric::NotConfigured),
+            );
         }
-        let answer = self.ask(&app, code, incoming).await.map_err(|cause| unavailable().because(cause))?;
+        let answer = self
+            .ask(&app, code, incoming)
+            .await
+            .map_err(|cause| unavailable().because(cause))?;
         match (answer.errcode.unwrap_or(0), answer.openid) {
             (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
             (0, _) => Err(unavailable().because("an answer without an openid")),
@@ -111,7 +131,12 @@ impl Login {
         }
     }
 
-    async fn ask(&self, app: &App, code: &str, incoming: &Incoming) -> Result<SessionAnswer, String> {
+    async fn ask(
+        &self,
+        app: &App,
+        code: &str,
+        incoming: &Incoming,
+    ) -> Result<SessionAnswer, String> {
         let mut url = self.jscode2session.clone();
         url.query_pairs_mut()
             .append_pair("appid", &app.appid)
@@ -122,8 +147,14 @@ impl Login {
         let timeout = incoming.deadline.left(&self.platform.clock, most);
         // The URL holds the app secret: no error may carry it into a log.
         let told = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer =
-            self.platform.http.get(url).timeout(timeout).send().await.map_err(told)?;
+        let mut answer = self
+            .platform
+            .http
+            .get(url)
+            .timeout(timeout)
+            .send()
+            .await
+            .map_err(told)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(told)? {
             if bytes.len() + chunk.len() > ANSWER_MAX {
@@ -137,21 +168,28 @@ impl Login {
 }
 
 fn unavailable() -> Problem {
-    Problem::new(Code::WechatpayUnavailable, "WeChat gave no usable answer; log in again")
-        .retry_after(2)
-        .counting(Metric::WechatpayErrors)
+    Problem::new(
+        Code::WechatpayUnavailable,
+        "WeChat gave no usable answer; log in again",
+    )
+    .retry_after(2)
+    .counting(Metric::WechatpayErrors)
 }
 
 /// What WeChat's errcode means for the caller (docs/wechatpay.md, "Login").
 fn refusal(errcode: i64) -> Problem {
     match errcode {
-        40029 | 40163 | 40226 => {
-            Problem::new(Code::LoginRefused, "WeChat did not accept the code; get a fresh one by wx.login")
-        }
+        40029 | 40163 | 40226 => Problem::new(
+            Code::LoginRefused,
+            "WeChat did not accept the code; get a fresh one by wx.login",
+        ),
         -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
-        _ => Problem::new(Code::NotConfigured, "WeChat did not accept the app's credentials")
-            .because(format!("jscode2session answered errcode {errcode}"))
-            .counting(Metric::NotConfigured),
+        _ => Problem::new(
+            Code::NotConfigured,
+            "WeChat did not accept the app's credentials",
+        )
+        .because(format!("jscode2session answered errcode {errcode}"))
+        .counting(Metric::NotConfigured),
     }
 }
 
@@ -163,7 +201,9 @@ fn jscode2session(base: &str, trusted_hosts: &[String]) -> Result<Url, String> {
         None => host.to_owned(),
     };
     if url.as_str().trim_end_matches('/') != WECHAT_API && !trusted_hosts.contains(&authority) {
-        return Err(format!("{authority} is neither WeChat's host nor in WECHATPAY_TRUSTED_HOSTS"));
+        return Err(format!(
+            "{authority} is neither WeChat's host nor in WECHATPAY_TRUSTED_HOSTS"
+        ));
     }
     url.set_path("/sns/jscode2session");
     Ok(url)

@@ -17,7 +17,7 @@ use shared::settlement::{Settled, Settlement};
 use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
 use shared::telemetry::{Level, Metric, Record};
 use shared::wechatpay::notification::{self, Notice, NoticeError};
-use shared::wechatpay::{Apiv3Keys, Signed, SignatureHeaders, VerifyError, verify, wire};
+use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify, wire};
 
 /// How much of an event's type is kept, in characters.
 const EVENT_TYPE_MAX: usize = 64;
@@ -113,11 +113,15 @@ impl NotifyCallback {
             }
         };
         // Both were read at start and are read again by time, never because of what a request says.
-        let (platform_keys, apiv3_keys) = tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
+        let (platform_keys, apiv3_keys) =
+            tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
             (Err(error), _) | (_, Err(error)) => {
-                record.field("error", error.to_string()).count(Metric::NotConfigured).raise(Level::Error);
+                record
+                    .field("error", error.to_string())
+                    .count(Metric::NotConfigured)
+                    .raise(Level::Error);
                 return Outcome::Later;
             }
         };
@@ -130,7 +134,9 @@ impl NotifyCallback {
                     VerifyError::UnknownSerial => "serial",
                     VerifyError::BadSignature => "signature",
                 };
-                record.field("notice", "unauthorized").field("reason", reason);
+                record
+                    .field("notice", "unauthorized")
+                    .field("reason", reason);
                 record.count(Metric::NotifyUnauthorized).raise(Level::Warn);
                 return Outcome::Unauthorized;
             }
@@ -145,13 +151,26 @@ impl NotifyCallback {
         }
     }
 
-    async fn settle(&self, id: &str, notice: Notice, envelope: &str, record: &mut Record) -> Outcome {
+    async fn settle(
+        &self,
+        id: &str,
+        notice: Notice,
+        envelope: &str,
+        record: &mut Record,
+    ) -> Outcome {
         match notice {
             Notice::Payment(report) => self.payment(id, &report, envelope, record).await,
             Notice::Refund(report) => self.refund(id, &report, envelope, record).await,
             Notice::Unhandled { event_type } => {
-                record.field("notice", "unhandled").field("notice.event_type", event_type.clone());
-                let kept = Kept { id, event_type: &event_type, outcome: "not handled", order: None };
+                record
+                    .field("notice", "unhandled")
+                    .field("notice.event_type", event_type.clone());
+                let kept = Kept {
+                    id,
+                    event_type: &event_type,
+                    outcome: "not handled",
+                    order: None,
+                };
                 match self.keep(&kept, envelope, record).await {
                     true => Outcome::Done,
                     false => Outcome::Later,
@@ -171,14 +190,28 @@ impl NotifyCallback {
         record.field("order.out_trade_no", order_id.as_str());
         // The order's own merchant and app are compared below; a notice for another merchant may
         // name no order of ours at all.
-        if report.get().mchid.as_ref().is_some_and(|mchid| *mchid != self.merchant.mchid) {
+        if report
+            .get()
+            .mchid
+            .as_ref()
+            .is_some_and(|mchid| *mchid != self.merchant.mchid)
+        {
             record.count(Metric::MoneyMismatch).raise(Level::Error);
             let outcome = "for another merchant";
-            let kept =
-                Kept { id, event_type: "TRANSACTION", outcome, order: Some(order_id.as_str()) };
-            return self.refuse(&kept, envelope, record, Outcome::Contradiction).await;
+            let kept = Kept {
+                id,
+                event_type: "TRANSACTION",
+                outcome,
+                order: Some(order_id.as_str()),
+            };
+            return self
+                .refuse(&kept, envelope, record, Outcome::Contradiction)
+                .await;
         }
-        let settled = self.settlement.order(report, self.platform.clock.business()).await;
+        let settled = self
+            .settlement
+            .order(report, self.platform.clock.business())
+            .await;
         match settled {
             Ok(settled) => {
                 note_settled(&settled, record);
@@ -207,7 +240,11 @@ impl NotifyCallback {
         let order_id = report.get().order_id.clone();
         record.field("order.out_trade_no", order_id.as_str());
         record.field("refund.out_refund_no", report.get().refund_id.as_str());
-        match self.settlement.refund(report, self.platform.clock.business()).await {
+        match self
+            .settlement
+            .refund(report, self.platform.clock.business())
+            .await
+        {
             Ok(settled) => {
                 note_settled(&settled, record);
                 let kept = Kept {
@@ -231,16 +268,23 @@ impl NotifyCallback {
     ) -> Outcome {
         match settled {
             Settled::Changed(_) | Settled::Unchanged(_) => Outcome::Done,
-            Settled::Unknown => self.refuse(kept, envelope, record, Outcome::UnknownOrder).await,
+            Settled::Unknown => {
+                self.refuse(kept, envelope, record, Outcome::UnknownOrder)
+                    .await
+            }
             Settled::Contradiction(..) => {
-                self.refuse(kept, envelope, record, Outcome::Contradiction).await
+                self.refuse(kept, envelope, record, Outcome::Contradiction)
+                    .await
             }
         }
     }
 
     /// A signed notice that could not be read or believed.
     async fn unread(&self, error: &NoticeError, envelope: &str, record: &mut Record) -> Outcome {
-        record.field("notice", "unreadable").field("error", error.to_string()).raise(Level::Error);
+        record
+            .field("notice", "unreadable")
+            .field("error", error.to_string())
+            .raise(Level::Error);
         let (id, outcome) = match error {
             NoticeError::Undecryptable { .. } => {
                 record.count(Metric::Apiv3KeyMismatch);
@@ -272,7 +316,11 @@ impl NotifyCallback {
         record: &mut Record,
         outcome: Outcome,
     ) -> Outcome {
-        if self.keep(kept, envelope, record).await { outcome } else { Outcome::Later }
+        if self.keep(kept, envelope, record).await {
+            outcome
+        } else {
+            Outcome::Later
+        }
     }
 
     async fn keep(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> bool {
@@ -328,5 +376,9 @@ fn later(error: &shared::store::StoreError, record: &mut Record) -> Outcome {
 fn digest(envelope: &str) -> String {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(envelope.as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

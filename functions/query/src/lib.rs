@@ -23,6 +23,9 @@ const ASK_FLOOR_SECONDS: i64 = 2;
 /// How many refunds of an order one request asks about; the sweep asks about the others.
 const REFUNDS_ASKED_MAX: usize = 3;
 
+/// How often an order and its refunds are read until they are from one moment.
+const READS_MAX: u32 = 3;
+
 /// How many orders a page has.
 const PAGE: i32 = 20;
 
@@ -114,20 +117,36 @@ impl Query {
         record: &mut Record,
     ) -> Result<(Order, bool), Problem> {
         let settled_for_good = match &stored.order.state {
-            OrderState::Success(_) | OrderState::Closed { by: ClosedBy::Wechatpay, .. } => true,
+            OrderState::Success(_)
+            | OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
+            } => true,
             OrderState::NotPay
             | OrderState::Closing { .. }
-            | OrderState::Closed { by: ClosedBy::Absence { .. }, .. } => false,
+            | OrderState::Closed {
+                by: ClosedBy::Absence { .. },
+                ..
+            } => false,
         };
         if settled_for_good {
             return Ok((stored.order, true));
         }
         let order_id = stored.order.terms.order_id.clone();
         let now = self.platform.clock.wall();
-        if self.orders.claim_asking(&order_id, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+        if self
+            .orders
+            .claim_asking(&order_id, now, ASK_FLOOR_SECONDS)
+            .await?
+            == Commit::Conflict
+        {
             return Ok((stored.order, false));
         }
-        match self.desk.ask_order(&order_id, &incoming.deadline, record).await {
+        match self
+            .desk
+            .ask_order(&order_id, &incoming.deadline, record)
+            .await
+        {
             Ok(settled) => match settled.record() {
                 Some(stored) => Ok((stored.order, true)),
                 None => Ok((stored.order, true)),
@@ -161,11 +180,20 @@ impl Query {
             .collect();
         for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
             let now = self.platform.clock.wall();
-            if self.refunds.claim_asking(refund, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+            if self
+                .refunds
+                .claim_asking(refund, now, ASK_FLOOR_SECONDS)
+                .await?
+                == Commit::Conflict
+            {
                 fresh = false;
                 continue;
             }
-            match self.desk.ask_refund(refund, &incoming.deadline, record).await {
+            match self
+                .desk
+                .ask_refund(refund, &incoming.deadline, record)
+                .await
+            {
                 Ok(_) => changed = true,
                 Err(DeskError::Call(error)) => {
                     note_unasked(&error, record);
@@ -174,25 +202,60 @@ impl Query {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changed {
-            return Ok(Answer::json(200, answer::queried_order(&order, &refunds, fresh)));
+        if !changed && answer::balances(&order, &refunds) {
+            return Ok(Answer::json(
+                200,
+                answer::queried_order(&order, &refunds, fresh),
+            ));
         }
-        // A refund that closed gave its amount back, so both are read again.
-        let refunds = self.refunds.of_order(&order_id).await?;
-        let order = self.orders.load(&order_id).await?.map_or(order, |stored| stored.order);
-        Ok(Answer::json(200, answer::queried_order(&order, &refunds, fresh)))
+        let (order, refunds) = self.balanced(order, refunds).await?;
+        Ok(Answer::json(
+            200,
+            answer::queried_order(&order, &refunds, fresh),
+        ))
+    }
+
+    /// The order and its refunds from one moment. They are separate items, and a refund that is
+    /// reserved or given back between two reads shows as books that do not balance.
+    async fn balanced(
+        &self,
+        mut order: Order,
+        mut refunds: Vec<Refund>,
+    ) -> Result<(Order, Vec<Refund>), Problem> {
+        for _ in 0..READS_MAX {
+            refunds = self.refunds.of_order(&order.terms.order_id).await?;
+            if let Some(stored) = self.orders.load(&order.terms.order_id).await? {
+                order = stored.order;
+            }
+            if answer::balances(&order, &refunds) {
+                break;
+            }
+        }
+        Ok((order, refunds))
     }
 
     /// By WeChat Pay's number of a payment: WeChat Pay is asked, and the number in its answer read.
-    async fn by_transaction(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn by_transaction(
+        &self,
+        incoming: &Incoming,
+        record: &mut Record,
+    ) -> Result<Answer, Problem> {
         let [transaction_id] = incoming.query(["transaction_id"])?;
         let transaction_id = transaction_id.ok_or_else(|| {
-            Problem::new(Code::MalformedRequest, "transaction_id is missing: a merchant asks for one order")
-                .field("transaction_id")
+            Problem::new(
+                Code::MalformedRequest,
+                "transaction_id is missing: a merchant asks for one order",
+            )
+            .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id)
-            .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-        match self.desk.ask_transaction(&transaction_id, &incoming.deadline, record).await {
+        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
+            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
+        })?;
+        match self
+            .desk
+            .ask_transaction(&transaction_id, &incoming.deadline, record)
+            .await
+        {
             Ok(settled) => {
                 let stored = settled.record().ok_or_else(Problem::not_found)?;
                 if stored.order.terms.mchid != self.merchant.mchid {
@@ -202,7 +265,9 @@ impl Query {
                 self.answered(stored.order, true, incoming, record).await
             }
             // 404, and 400 for a number that was never one of its own.
-            Err(DeskError::Call(CallError::Refused(refusal))) if matches!(refusal.status, 400 | 404) => {
+            Err(DeskError::Call(CallError::Refused(refusal)))
+                if matches!(refusal.status, 400 | 404) =>
+            {
                 Err(Problem::not_found())
             }
             Err(error) => Err(error.into()),
@@ -238,7 +303,11 @@ fn path_number(text: &str) -> Result<OrderId, Problem> {
 /// index is asked for the caller's own openid whatever it says.
 fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let refused = || {
-        Problem::new(Code::MalformedRequest, "next_token is not one of this API's").field("next_token")
+        Problem::new(
+            Code::MalformedRequest,
+            "next_token is not one of this API's",
+        )
+        .field("next_token")
     };
     let (created_at, order_id) = token.split_once('.').ok_or_else(refused)?;
     let created_at = created_at.parse().map_err(|_| refused())?;
@@ -247,7 +316,12 @@ fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
 }
 
 fn note_unasked(error: &CallError, record: &mut Record) {
-    let metric =
-        if error.is_unverified() { Metric::WechatpayUnverified } else { Metric::WechatpayErrors };
-    record.field("wechatpay.error", error.to_string()).count(metric);
+    let metric = if error.is_unverified() {
+        Metric::WechatpayUnverified
+    } else {
+        Metric::WechatpayErrors
+    };
+    record
+        .field("wechatpay.error", error.to_string())
+        .count(metric);
 }

@@ -42,12 +42,21 @@ impl Asked {
         let amount =
             Fen::new(amount.refund).map_err(|error| invalid("amount.refund", error.to_string()))?;
         if let Some(reason) = &body.reason
-            && (reason.is_empty() || reason.len() > REASON_MAX || reason.chars().any(char::is_control))
+            && (reason.is_empty()
+                || reason.len() > REASON_MAX
+                || reason.chars().any(char::is_control))
         {
-            return Err(invalid("reason", format!("reason must be 1 to {REASON_MAX} bytes of plain text")));
+            return Err(invalid(
+                "reason",
+                format!("reason must be 1 to {REASON_MAX} bytes of plain text"),
+            ));
         }
         let refund_id = body.out_refund_no.map(RefundId::parse).transpose()?;
-        Ok(Self { amount, reason: body.reason, refund_id })
+        Ok(Self {
+            amount,
+            reason: body.reason,
+            refund_id,
+        })
     }
 
     /// The first field in which a repeat differs from the refund.
@@ -72,26 +81,31 @@ pub(crate) fn exceeds(refundable: i64) -> Problem {
 }
 
 pub(crate) fn decided(refund: &Refund) -> Problem {
-    Problem::new(Code::RefundDecided, format!("the refund is {} already", refund.state.as_str()))
-        .with("refund_status", refund.state.as_str())
+    Problem::new(
+        Code::RefundDecided,
+        format!("the refund is {} already", refund.state.as_str()),
+    )
+    .with("refund_status", refund.state.as_str())
 }
 
 /// Why nothing was reserved.
 pub(crate) fn refused(reserve: Reserve) -> Problem {
     match reserve {
-        Reserve::NumberTaken => {
-            Problem::new(Code::RefundNumberTaken, "another order's refund has this out_refund_no")
-                .field("out_refund_no")
-        }
+        Reserve::NumberTaken => Problem::new(
+            Code::RefundNumberTaken,
+            "another order's refund has this out_refund_no",
+        )
+        .field("out_refund_no"),
         Reserve::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
         Reserve::Exceeds { refundable } => exceeds(refundable),
         Reserve::TooMany => Problem::plain(Code::TooManyRefunds),
         Reserve::TooOld => Problem::plain(Code::RefundTooLate),
         // These are dealt with by whoever reserves; a new one between two tries is tried again.
-        Reserve::Done | Reserve::Exists(_) | Reserve::MomentTaken { .. } => {
-            Problem::new(Code::StoreUnavailable, "the order's refunds changed meanwhile; send this again")
-                .retry_after(1)
-        }
+        Reserve::Done | Reserve::Exists(_) | Reserve::MomentTaken { .. } => Problem::new(
+            Code::StoreUnavailable,
+            "the order's refunds changed meanwhile; send this again",
+        )
+        .retry_after(1),
     }
 }
 

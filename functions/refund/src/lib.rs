@@ -61,7 +61,12 @@ impl HttpFunction for Refund {
         Ok(Self {
             callers,
             orders,
-            sender: Sender::new(desk, refunds.clone(), platform.clock.clone(), interval_seconds),
+            sender: Sender::new(
+                desk,
+                refunds.clone(),
+                platform.clock.clone(),
+                interval_seconds,
+            ),
             refunds,
             number_prefix,
             public_base_url,
@@ -92,9 +97,19 @@ impl HttpFunction for Refund {
             }
             ("GET", ["orders", order_id, "refunds", refund_id]) => {
                 let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
-                self.show(&caller, &order_id, &refund_id, &incoming.deadline, record).await
+                self.show(&caller, &order_id, &refund_id, &incoming.deadline, record)
+                    .await
             }
-            ("POST", ["orders", order_id, "refunds", refund_id, decision @ ("approve" | "reject")]) => {
+            (
+                "POST",
+                [
+                    "orders",
+                    order_id,
+                    "refunds",
+                    refund_id,
+                    decision @ ("approve" | "reject"),
+                ],
+            ) => {
                 let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
                 // A payer learns nothing of the merchant's door, not even that it is there.
                 if caller != Caller::Merchant {
@@ -103,7 +118,8 @@ impl HttpFunction for Refund {
                 ask::nothing_in(incoming)?;
                 let order = self.visible(&caller, &order_id).await?.order;
                 if *decision == "approve" {
-                    self.approve(&order, &refund_id, &incoming.deadline, record).await
+                    self.approve(&order, &refund_id, &incoming.deadline, record)
+                        .await
                 } else {
                     self.reject(&order, &refund_id).await
                 }
@@ -122,11 +138,15 @@ impl Refund {
         record: &mut Record,
     ) -> Result<Answer, Problem> {
         let asked = ask::Asked::read(incoming)?;
-        let refund_id = self.refund_number(caller, order_id, &asked, incoming).await?;
+        let refund_id = self
+            .refund_number(caller, order_id, &asked, incoming)
+            .await?;
         record.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
-            return self.repeat(&asked, known.refund, &incoming.deadline, record).await;
+            return self
+                .repeat(&asked, known.refund, &incoming.deadline, record)
+                .await;
         }
         let order = self.paid(stored, incoming, record).await?;
         let payment = order
@@ -159,10 +179,14 @@ impl Refund {
             }
             return match self.refunds.request(&refund).await? {
                 Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                other => self.not_reserved(other, &asked, &incoming.deadline, record).await,
+                other => {
+                    self.not_reserved(other, &asked, &incoming.deadline, record)
+                        .await
+                }
             };
         }
-        self.reserve_and_send(refund, &asked, incoming, record).await
+        self.reserve_and_send(refund, &asked, incoming, record)
+            .await
     }
 
     /// Takes the amount and sends the refund, now if the order's minute allows it.
@@ -174,24 +198,43 @@ impl Refund {
         record: &mut Record,
     ) -> Result<Answer, Problem> {
         let now = self.platform.clock.business();
-        let soon = Due { at: now.plus_seconds(FOLLOW_UP_SECONDS), attempts: 0 };
+        let soon = Due {
+            at: now.plus_seconds(FOLLOW_UP_SECONDS),
+            attempts: 0,
+        };
         refund.next_attempt_at = Some(soon.at);
-        match self.refunds.reserve(&refund, now, self.interval_seconds, soon).await? {
+        match self
+            .refunds
+            .reserve(&refund, now, self.interval_seconds, soon)
+            .await?
+        {
             Reserve::Done => {
                 record.field("reserved", "now");
-                let sent = self.sender.send_claimed(refund, 0, &incoming.deadline, record).await?;
+                let sent = self
+                    .sender
+                    .send_claimed(refund, 0, &incoming.deadline, record)
+                    .await?;
                 Ok(sent_answer(202, sent))
             }
             Reserve::MomentTaken { next_refund_at } => {
                 record.field("reserved", "later");
-                let due = Due { at: next_refund_at, attempts: 0 };
+                let due = Due {
+                    at: next_refund_at,
+                    attempts: 0,
+                };
                 refund.next_attempt_at = Some(due.at);
                 match self.refunds.reserve_for_later(&refund, now, due).await? {
                     Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                    other => self.not_reserved(other, asked, &incoming.deadline, record).await,
+                    other => {
+                        self.not_reserved(other, asked, &incoming.deadline, record)
+                            .await
+                    }
                 }
             }
-            other => self.not_reserved(other, asked, &incoming.deadline, record).await,
+            other => {
+                self.not_reserved(other, asked, &incoming.deadline, record)
+                    .await
+            }
         }
     }
 
@@ -263,12 +306,21 @@ impl Refund {
             | RefundState::Success { .. } => return Ok(Answer::json(200, answer::refund(&refund))),
         }
         let now = self.platform.clock.business();
-        let soon = Due { at: now.plus_seconds(FOLLOW_UP_SECONDS), attempts: 0 };
-        let mut approved = self.refunds.approve(&refund, now, Some(self.interval_seconds), soon).await?;
+        let soon = Due {
+            at: now.plus_seconds(FOLLOW_UP_SECONDS),
+            attempts: 0,
+        };
+        let mut approved = self
+            .refunds
+            .approve(&refund, now, Some(self.interval_seconds), soon)
+            .await?;
         let mut due = soon;
         let mut claimed = true;
         if let Approved::Reserve(Reserve::MomentTaken { next_refund_at }) = approved {
-            due = Due { at: next_refund_at, attempts: 0 };
+            due = Due {
+                at: next_refund_at,
+                attempts: 0,
+            };
             claimed = false;
             approved = self.refunds.approve(&refund, now, None, due).await?;
         }
@@ -287,7 +339,10 @@ impl Refund {
         if !claimed {
             return Ok(Answer::json(202, answer::refund(&reserved)));
         }
-        let sent = self.sender.send_claimed(reserved, 0, deadline, record).await?;
+        let sent = self
+            .sender
+            .send_claimed(reserved, 0, deadline, record)
+            .await?;
         Ok(sent_answer(202, sent))
     }
 
@@ -309,14 +364,20 @@ impl Refund {
         }
     }
 
-    async fn undecided(&self, order: &Order, refund_id: &RefundId) -> Result<domain::Refund, Problem> {
+    async fn undecided(
+        &self,
+        order: &Order,
+        refund_id: &RefundId,
+    ) -> Result<domain::Refund, Problem> {
         let stored = self.refunds.load(&order.terms.order_id, refund_id).await?;
         Ok(stored.ok_or_else(Problem::not_found)?.refund)
     }
 
     async fn visible(&self, caller: &Caller, order_id: &OrderId) -> Result<StoredOrder, Problem> {
         let stored = self.orders.load(order_id).await?;
-        stored.filter(|stored| caller.may_see(&stored.order)).ok_or_else(Problem::not_found)
+        stored
+            .filter(|stored| caller.may_see(&stored.order))
+            .ok_or_else(Problem::not_found)
     }
 
     /// The order, paid on record: where the record says otherwise WeChat Pay is asked first.
@@ -330,7 +391,11 @@ impl Refund {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
-        let settled = self.sender.desk().ask_order(order_id, &incoming.deadline, record).await?;
+        let settled = self
+            .sender
+            .desk()
+            .ask_order(order_id, &incoming.deadline, record)
+            .await?;
         settled
             .record()
             .map(|stored| stored.order)
@@ -349,13 +414,25 @@ impl Refund {
             return Ok(refund);
         }
         let now: Timestamp = self.platform.clock.wall();
-        if self.refunds.claim_asking(&refund, now, ASK_FLOOR_SECONDS).await? == Commit::Conflict {
+        if self
+            .refunds
+            .claim_asking(&refund, now, ASK_FLOOR_SECONDS)
+            .await?
+            == Commit::Conflict
+        {
             return Ok(refund);
         }
-        match self.sender.desk().ask_refund(&refund, deadline, record).await {
+        match self
+            .sender
+            .desk()
+            .ask_refund(&refund, deadline, record)
+            .await
+        {
             Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
             Err(DeskError::Call(error)) => {
-                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                record
+                    .field("wechatpay.error", error.to_string())
+                    .count(Metric::WechatpayErrors);
                 Ok(refund)
             }
             Err(error) => Err(error.into()),
@@ -374,11 +451,20 @@ impl Refund {
             return Ok(named.clone());
         }
         let key = key.ok_or_else(|| {
-            Problem::new(Code::MalformedRequest, "send an Idempotency-Key, or name the out_refund_no")
-                .field("Idempotency-Key")
+            Problem::new(
+                Code::MalformedRequest,
+                "send an Idempotency-Key, or name the out_refund_no",
+            )
+            .field("Idempotency-Key")
         })?;
         let keys = self.callers.keys().await?;
-        Ok(shared::api::numbers::refund_id(&keys, &self.number_prefix, caller, order_id, key)?)
+        Ok(shared::api::numbers::refund_id(
+            &keys,
+            &self.number_prefix,
+            caller,
+            order_id,
+            key,
+        )?)
     }
 }
 

@@ -77,7 +77,12 @@ impl ScheduledFunction for Sweep {
         Ok(Self {
             due: DueIndex::new(table),
             orders,
-            sender: Sender::new(desk, refunds.clone(), platform.clock.clone(), interval_seconds),
+            sender: Sender::new(
+                desk,
+                refunds.clone(),
+                platform.clock.clone(),
+                interval_seconds,
+            ),
             refunds,
             platform: platform.clone(),
         })
@@ -108,7 +113,10 @@ impl ScheduledFunction for Sweep {
                 Err(error) => unavailable = Some(error),
             }
         }
-        record.field("looked_at", done.looked_at).field("failed", done.failed).field("left", done.left);
+        record
+            .field("looked_at", done.looked_at)
+            .field("failed", done.failed)
+            .field("left", done.left);
         if let Some(error) = &unavailable {
             record.field("error", error.to_string()).raise(Level::Error);
         }
@@ -116,13 +124,19 @@ impl ScheduledFunction for Sweep {
         match unavailable {
             // The schedule's own retries and the next minute do the rest.
             Some(error) => Err(error.into()),
-            None => Ok(json!({"looked_at": done.looked_at, "failed": done.failed, "left": done.left})),
+            None => {
+                Ok(json!({"looked_at": done.looked_at, "failed": done.failed, "left": done.left}))
+            }
         }
     }
 }
 
 impl Sweep {
-    async fn shard(&self, shard: u32, deadline: Deadline) -> Result<(Done, Option<i64>), StoreError> {
+    async fn shard(
+        &self,
+        shard: u32,
+        deadline: Deadline,
+    ) -> Result<(Done, Option<i64>), StoreError> {
         let clock = &self.platform.clock;
         let mut done = Done::default();
         let mut oldest = None;
@@ -172,7 +186,8 @@ impl Sweep {
             DueItem::Refund(order_id, refund_id) => {
                 record.field("order.out_trade_no", order_id.as_str());
                 record.field("refund.out_refund_no", refund_id.as_str());
-                self.refund(order_id, refund_id, deadline, &mut record).await
+                self.refund(order_id, refund_id, deadline, &mut record)
+                    .await
             }
         };
         if let Err(error) = &looked {

@@ -17,10 +17,17 @@ impl Sweep {
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<(), DeskError> {
-        let Some(claimed) = self.orders.load(order_id).await? else { return Ok(()) };
+        let Some(claimed) = self.orders.load(order_id).await? else {
+            return Ok(());
+        };
         record.field("trade_state", claimed.order.state.as_str());
         let attempts = claimed.due.map_or(0, |due| due.attempts);
-        let asked = match self.sender.desk().ask_order(order_id, &deadline, record).await {
+        let asked = match self
+            .sender
+            .desk()
+            .ask_order(order_id, &deadline, record)
+            .await
+        {
             Ok(settled) => settled,
             Err(DeskError::Call(error)) => {
                 self.note(&error, attempts, record);
@@ -28,7 +35,9 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        let Some(stored) = asked.record() else { return Ok(()) };
+        let Some(stored) = asked.record() else {
+            return Ok(());
+        };
         if self.should_close(&stored, record) {
             self.close(order_id, deadline, record).await?;
         }
@@ -44,11 +53,18 @@ impl Sweep {
                     && order.missing_since.is_none()
             }
             OrderState::Closing { .. } => order.missing_since.is_none(),
-            OrderState::Closed { by: ClosedBy::Absence { .. }, .. } => {
+            OrderState::Closed {
+                by: ClosedBy::Absence { .. },
+                ..
+            } => {
                 // The question a moment ago found it there after all, unless it was absent again.
                 !record.has("wechatpay.trade_state")
             }
-            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => false,
+            OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
+            }
+            | OrderState::Success(_) => false,
         };
         // "No such order" at this moment leaves nothing to close, and closing burns the number for a
         // prepay that may still be on its way.
@@ -61,7 +77,11 @@ impl Sweep {
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<(), DeskError> {
-        self.sender.desk().settlement().begin_close(order_id, self.now()).await?;
+        self.sender
+            .desk()
+            .settlement()
+            .begin_close(order_id, self.now())
+            .await?;
         match self.sender.desk().close_order(order_id, &deadline).await {
             Ok(_) => {
                 record.field("closed", true);
@@ -69,7 +89,9 @@ impl Sweep {
             }
             // Paid in this very moment, perhaps: the next look asks.
             Err(DeskError::Call(error)) => {
-                record.field("wechatpay.error", error.to_string()).count(Metric::WechatpayErrors);
+                record
+                    .field("wechatpay.error", error.to_string())
+                    .count(Metric::WechatpayErrors);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -78,7 +100,9 @@ impl Sweep {
 
     /// Moves the due time from the claim to where the order's state wants it.
     async fn put_off(&self, order_id: &OrderId, attempts: u32) -> Result<(), DeskError> {
-        let Some(stored) = self.orders.load(order_id).await? else { return Ok(()) };
+        let Some(stored) = self.orders.load(order_id).await? else {
+            return Ok(());
+        };
         let attempts = match stored.due {
             // Changed since the claim, which set the count back.
             Some(due) if due.attempts == 0 => return Ok(()),
@@ -87,7 +111,9 @@ impl Sweep {
         };
         let at = stored.order.due_at(self.now(), attempts);
         // A conflict means that somebody changed the order and its due time with it.
-        self.orders.postpone(&stored.order, at.map(|at| Due { at, attempts })).await?;
+        self.orders
+            .postpone(&stored.order, at.map(|at| Due { at, attempts }))
+            .await?;
         Ok(())
     }
 
@@ -97,7 +123,9 @@ impl Sweep {
         } else {
             Metric::WechatpayErrors
         };
-        record.field("wechatpay.error", error.to_string()).count(metric);
+        record
+            .field("wechatpay.error", error.to_string())
+            .count(metric);
         if attempts == ATTEMPTS_MAX {
             record.count(Metric::NeedsHuman).raise(Level::Error);
         }

@@ -20,10 +20,14 @@ impl Sweep {
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<(), DeskError> {
-        let Some(claimed) = self.refunds.load(order_id, refund_id).await? else { return Ok(()) };
+        let Some(claimed) = self.refunds.load(order_id, refund_id).await? else {
+            return Ok(());
+        };
         let StoredRefund { refund, attempts } = claimed;
         record.field("status", refund.state.as_str());
-        if refund.state.is_under_way() && self.now().seconds_since(refund.created_at) > STUCK_SECONDS {
+        if refund.state.is_under_way()
+            && self.now().seconds_since(refund.created_at) > STUCK_SECONDS
+        {
             record.count(Metric::RefundStuck).raise(Level::Warn);
         }
         if attempts == ATTEMPTS_MAX {
@@ -38,10 +42,15 @@ impl Sweep {
         }
         let claim_moment = async || -> Result<bool, DeskError> {
             let interval = self.sender.interval_seconds();
-            let claimed = self.orders.claim_refund_moment(order_id, self.now(), interval).await?;
+            let claimed = self
+                .orders
+                .claim_refund_moment(order_id, self.now(), interval)
+                .await?;
             Ok(claimed == Commit::Done)
         };
-        self.sender.follow(refund, attempts, claim_moment, &deadline, record).await?;
+        self.sender
+            .follow(refund, attempts, claim_moment, &deadline, record)
+            .await?;
         self.put_off_refund(order_id, refund_id, attempts).await
     }
 
@@ -53,7 +62,9 @@ impl Sweep {
         refund_id: &RefundId,
         attempts: u32,
     ) -> Result<(), DeskError> {
-        let Some(stored) = self.refunds.load(order_id, refund_id).await? else { return Ok(()) };
+        let Some(stored) = self.refunds.load(order_id, refund_id).await? else {
+            return Ok(());
+        };
         let now = self.now();
         // Changed since the claim, with a due time of its own.
         if stored.attempts == 0 || stored.refund.next_attempt_at.is_none() {

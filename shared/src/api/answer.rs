@@ -25,17 +25,29 @@ pub struct Answer {
 impl Answer {
     /// A JSON answer.
     pub const fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), content_type: "application/json", retry_after: None }
+        Self {
+            status,
+            body: Some(body),
+            content_type: "application/json",
+            retry_after: None,
+        }
     }
 
     /// 204.
     pub const fn nothing() -> Self {
-        Self { status: 204, body: None, content_type: "application/json", retry_after: None }
+        Self {
+            status: 204,
+            body: None,
+            content_type: "application/json",
+            retry_after: None,
+        }
     }
 
     /// The answer as HTTP.
     pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::builder().status(self.status).header(CACHE_CONTROL, "no-store");
+        let mut response = Response::builder()
+            .status(self.status)
+            .header(CACHE_CONTROL, "no-store");
         if let Some(seconds) = self.retry_after {
             response = response.header(RETRY_AFTER, seconds);
         }
@@ -58,13 +70,25 @@ impl Answer {
 pub fn order(order: &Order) -> Map<String, Value> {
     let terms = &order.terms;
     let mut body = Map::new();
-    body.insert("out_trade_no".to_owned(), Value::from(terms.order_id.as_str()));
-    body.insert("trade_type".to_owned(), Value::from(terms.trade_type.as_str()));
+    body.insert(
+        "out_trade_no".to_owned(),
+        Value::from(terms.order_id.as_str()),
+    );
+    body.insert(
+        "trade_type".to_owned(),
+        Value::from(terms.trade_type.as_str()),
+    );
     body.insert("trade_state".to_owned(), Value::from(order.state.as_str()));
-    body.insert("amount".to_owned(), json!({"total": terms.total.get(), "currency": CURRENCY}));
+    body.insert(
+        "amount".to_owned(),
+        json!({"total": terms.total.get(), "currency": CURRENCY}),
+    );
     body.insert("time_expire".to_owned(), moment(terms.time_expire));
     if let Some(payment) = order.payment_on_record() {
-        body.insert("transaction_id".to_owned(), Value::from(payment.transaction_id.as_str()));
+        body.insert(
+            "transaction_id".to_owned(),
+            Value::from(payment.transaction_id.as_str()),
+        );
         body.insert("success_time".to_owned(), moment(payment.success_time));
     }
     body
@@ -78,7 +102,9 @@ pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
         .filter(|refund| matches!(refund.state, RefundState::Success { .. }))
         .map(|refund| refund.amount.get())
         .sum();
-    let refundable = record.payment_on_record().map_or(0, |payment| payment.refundable);
+    let refundable = record
+        .payment_on_record()
+        .map_or(0, |payment| payment.refundable);
     body.insert("fresh".to_owned(), Value::from(fresh));
     body.insert(
         "amount".to_owned(),
@@ -91,6 +117,19 @@ pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
     );
     body.insert("refunds".to_owned(), refunds.iter().map(refund).collect());
     Value::Object(body)
+}
+
+/// Whether what is left to give back and what refunds hold make the total: what every reader of an
+/// order and its refunds must see.
+pub fn balances(record: &Order, refunds: &[Refund]) -> bool {
+    let held: i64 = refunds
+        .iter()
+        .filter(|refund| refund.state.holds_money())
+        .map(|refund| refund.amount.get())
+        .sum();
+    record
+        .payment_on_record()
+        .is_none_or(|payment| payment.refundable + held == record.terms.total.get())
 }
 
 /// A refund as every function answers it.

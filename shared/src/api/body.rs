@@ -29,7 +29,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 T::deserialize(MapAccessDeserializer::new(map))
             }
         }
-        deserializer.deserialize_map(ObjectOnly(PhantomData)).map(Self)
+        deserializer
+            .deserialize_map(ObjectOnly(PhantomData))
+            .map(Self)
     }
 }
 
@@ -57,8 +59,11 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
         Problem::new(Code::InvalidValue, format!("{path}: {cause}")).field(path)
     })?;
-    deserializer
-        .end()
-        .map_err(|_| Problem::new(Code::MalformedJson, "something follows the body's JSON object"))?;
+    deserializer.end().map_err(|_| {
+        Problem::new(
+            Code::MalformedJson,
+            "something follows the body's JSON object",
+        )
+    })?;
     Ok(object.0)
 }

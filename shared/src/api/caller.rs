@@ -95,7 +95,10 @@ impl Callers {
     /// 401 without exactly one valid credential; 503 without usable keys.
     pub async fn authenticate(&self, incoming: &Incoming) -> Result<Caller, Problem> {
         let refused = || {
-            Problem::new(Code::Unauthenticated, "send a valid token or API key as a bearer credential")
+            Problem::new(
+                Code::Unauthenticated,
+                "send a valid token or API key as a bearer credential",
+            )
         };
         let credential = incoming
             .header("authorization")
@@ -117,7 +120,10 @@ impl Callers {
     /// The secret is not usable.
     pub async fn issue(&self, openid: &str) -> Result<(String, Timestamp), Problem> {
         let keys = self.keys.get().await?;
-        let key = keys.token_keys.first().ok_or_else(|| Problem::plain(Code::InternalError))?;
+        let key = keys
+            .token_keys
+            .first()
+            .ok_or_else(|| Problem::plain(Code::InternalError))?;
         let now = self.clock.wall();
         let expires_at = now.plus_seconds(TOKEN_SECONDS);
         let claims = Claims {
@@ -126,9 +132,13 @@ impl Callers {
             iat: now.unix_seconds(),
             exp: expires_at.unix_seconds(),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(key))
-            .map(|token| (token, expires_at))
-            .map_err(|error| Problem::plain(Code::InternalError).because(error.to_string()))
+        jsonwebtoken::encode(
+            &Header::new(Algorithm::HS256),
+            &claims,
+            &EncodingKey::from_secret(key),
+        )
+        .map(|token| (token, expires_at))
+        .map_err(|error| Problem::plain(Code::InternalError).because(error.to_string()))
     }
 
     fn recognise(&self, credential: &str, keys: &ApiKeys) -> Option<Caller> {
@@ -149,9 +159,16 @@ impl Callers {
         keys.token_keys
             .iter()
             .find_map(|key| {
-                jsonwebtoken::decode::<Claims>(credential, &DecodingKey::from_secret(key), &validation).ok()
+                jsonwebtoken::decode::<Claims>(
+                    credential,
+                    &DecodingKey::from_secret(key),
+                    &validation,
+                )
+                .ok()
             })
             .filter(|token| now < token.claims.exp && !token.claims.sub.is_empty())
-            .map(|token| Caller::Payer { openid: token.claims.sub })
+            .map(|token| Caller::Payer {
+                openid: token.claims.sub,
+            })
     }
 }

@@ -28,8 +28,14 @@ impl Deadline {
     /// A deadline at this moment of the wall clock, in Unix milliseconds; 0 means none was told.
     pub fn at_millis(at_ms: u64, clock: &Clock) -> Self {
         let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told == 0 { clock.wall_millis() + UNTOLD_DEADLINE_MS } else { told };
-        Self { at_ms: at_ms - ANSWER_RESERVE_MS }
+        let at_ms = if told == 0 {
+            clock.wall_millis() + UNTOLD_DEADLINE_MS
+        } else {
+            told
+        };
+        Self {
+            at_ms: at_ms - ANSWER_RESERVE_MS,
+        }
     }
 
     /// What is left, at most `most`; nothing where it has passed.
@@ -75,11 +81,16 @@ impl Incoming {
         };
         let (deadline_ms, invocation_id) = request
             .lambda_context_ref()
-            .map_or((0, String::new()), |context| (context.deadline, context.request_id.clone()));
+            .map_or((0, String::new()), |context| {
+                (context.deadline, context.request_id.clone())
+            });
         let query = request
             .query_string_parameters_ref()
             .map(|parameters| {
-                parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+                parameters
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect()
             })
             .unwrap_or_default();
         let (parts, body) = request.into_parts();
@@ -140,9 +151,14 @@ impl Incoming {
                     format!("there is no query parameter {name:?} here"),
                 ));
             };
-            let Some(slot) = found.get_mut(place) else { continue };
+            let Some(slot) = found.get_mut(place) else {
+                continue;
+            };
             if slot.replace(value.as_str()).is_some() {
-                return Err(Problem::new(Code::MalformedRequest, format!("{name} is given twice")));
+                return Err(Problem::new(
+                    Code::MalformedRequest,
+                    format!("{name} is given twice"),
+                ));
             }
         }
         Ok(found)
@@ -155,7 +171,11 @@ impl Incoming {
             route.push_str(if index == 0 { " /" } else { "/" });
             route.push_str(match (index, segment) {
                 (1 | 3, _) if self.path.starts_with("/orders/") => "{}",
-                (_, known @ ("orders" | "sessions" | "refunds" | "close" | "approve" | "reject" | "wechatpay" | "notify")) => known,
+                (
+                    _,
+                    known @ ("orders" | "sessions" | "refunds" | "close" | "approve" | "reject"
+                    | "wechatpay" | "notify"),
+                ) => known,
                 _ => "?",
             });
         }

@@ -30,7 +30,9 @@ pub fn idempotency_key(incoming: &Incoming) -> Result<Option<&str>, Problem> {
         .header("idempotency-key")
         .filter(|key| {
             KEY_LENGTHS.contains(&key.len())
-                && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                && key
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         })
         .map(Some)
         .ok_or_else(|| {
@@ -46,8 +48,16 @@ pub fn idempotency_key(incoming: &Incoming) -> Result<Option<&str>, Problem> {
 ///
 /// # Errors
 /// The prefix is not of a number's alphabet or too long.
-pub fn order_id(keys: &ApiKeys, prefix: &str, caller: &Caller, key: &str) -> Result<OrderId, InvalidId> {
-    OrderId::parse(format!("{prefix}{}", hash(keys, &[kind(caller), who(caller), "order", key])))
+pub fn order_id(
+    keys: &ApiKeys,
+    prefix: &str,
+    caller: &Caller,
+    key: &str,
+) -> Result<OrderId, InvalidId> {
+    OrderId::parse(format!(
+        "{prefix}{}",
+        hash(keys, &[kind(caller), who(caller), "order", key])
+    ))
 }
 
 /// The number of the refund of this order that this caller means by this key.

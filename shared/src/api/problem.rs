@@ -143,7 +143,9 @@ impl Code {
             | Self::RefundNumberTaken
             | Self::RefundDecided => 409,
             Self::BodyTooLarge => 413,
-            Self::UnknownField | Self::FieldNotAllowed | Self::InvalidValue | Self::UnknownSku => 422,
+            Self::UnknownField | Self::FieldNotAllowed | Self::InvalidValue | Self::UnknownSku => {
+                422
+            }
             Self::InternalError => 500,
             Self::WechatpayRefused => 502,
             Self::WechatpayUnavailable | Self::StoreUnavailable | Self::NotConfigured => 503,
@@ -269,7 +271,10 @@ impl Problem {
             _ => record,
         };
         let mut body = Map::new();
-        body.insert("type".to_owned(), Value::from(format!("urn:wxpay:problem:{}", self.code.as_str())));
+        body.insert(
+            "type".to_owned(),
+            Value::from(format!("urn:wxpay:problem:{}", self.code.as_str())),
+        );
         body.insert("title".to_owned(), Value::from(self.code.title()));
         body.insert("status".to_owned(), Value::from(self.code.status()));
         body.insert("code".to_owned(), Value::from(self.code.as_str()));
@@ -302,23 +307,27 @@ impl From<StoreError> for Problem {
 
 impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
-        Self::new(Code::NotConfigured, "the service has no usable keys yet; its operator is told")
-            .retry_after(60)
-            .because(error.to_string())
-            .counting(Metric::NotConfigured)
+        Self::new(
+            Code::NotConfigured,
+            "the service has no usable keys yet; its operator is told",
+        )
+        .retry_after(60)
+        .because(error.to_string())
+        .counting(Metric::NotConfigured)
     }
 }
 
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused(refusal) => {
-                Self::new(Code::WechatpayRefused, format!("WeChat Pay answered {}", refusal.code))
-                    .with("wechatpay_code", refusal.code.clone())
-                    .with("wechatpay_status", refusal.status)
-                    .because(error.to_string())
-                    .counting(Metric::WechatpayErrors)
-            }
+            CallError::Refused(refusal) => Self::new(
+                Code::WechatpayRefused,
+                format!("WeChat Pay answered {}", refusal.code),
+            )
+            .with("wechatpay_code", refusal.code.clone())
+            .with("wechatpay_status", refusal.status)
+            .because(error.to_string())
+            .counting(Metric::WechatpayErrors),
             CallError::Unknown(cause) => {
                 let metric = match cause {
                     UnknownCause::Unverified { .. } => Metric::WechatpayUnverified,

@@ -20,7 +20,10 @@ use aws_smithy_types::body::SdkBody;
 const ANSWER_MAX: usize = 16 << 20;
 
 pub(super) fn http_client(client: reqwest::Client) -> SharedHttpClient {
-    SharedHttpClient::new(Lent { client, read_timeout: None })
+    SharedHttpClient::new(Lent {
+        client,
+        read_timeout: None,
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -52,14 +55,19 @@ impl HttpConnector for Lent {
 
 impl Lent {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let request = request
+            .try_into_http1x()
+            .map_err(|error| ConnectorError::user(error.into()))?;
         let (parts, body) = request.into_parts();
         let bytes = body
             .bytes()
             .map(<[u8]>::to_vec)
             .ok_or_else(|| ConnectorError::user("a streaming body cannot be sent".into()))?;
-        let mut request =
-            self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(bytes);
+        let mut request = self
+            .client
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .body(bytes);
         if let Some(timeout) = self.read_timeout {
             request = request.timeout(timeout);
         }
@@ -71,7 +79,10 @@ impl Lent {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(kind)? {
             if bytes.len() + chunk.len() > ANSWER_MAX {
-                return Err(ConnectorError::other("the answer is too large".into(), None));
+                return Err(ConnectorError::other(
+                    "the answer is too large".into(),
+                    None,
+                ));
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -70,7 +70,10 @@ impl<T: Content> Secret<T> {
             arn: reader.required(variable),
             client: reader.secrets_client(),
             clock: reader.platform().clock.clone(),
-            reading: Mutex::new(Reading { content: None, read_at: Timestamp::from_unix_seconds(0) }),
+            reading: Mutex::new(Reading {
+                content: None,
+                read_at: Timestamp::from_unix_seconds(0),
+            }),
         }
     }
 
@@ -103,7 +106,10 @@ impl<T: Content> Secret<T> {
         match self.read().await {
             Ok(content) => {
                 let content = Arc::new(content);
-                *reading = Reading { content: Some(Arc::clone(&content)), read_at: now };
+                *reading = Reading {
+                    content: Some(Arc::clone(&content)),
+                    read_at: now,
+                };
                 Ok(content)
             }
             Err(error) => match &reading.content {
@@ -119,12 +125,26 @@ impl<T: Content> Secret<T> {
     }
 
     async fn read(&self) -> Result<T, SecretError> {
-        let unusable = |problem| SecretError { name: T::NAME, problem };
-        let answer = self.client.get_secret_value().secret_id(&self.arn).send().await.map_err(|error| {
-            use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-            let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-            unusable(format!("Secrets Manager answered {}", code.unwrap_or("nothing usable")))
-        })?;
+        let unusable = |problem| SecretError {
+            name: T::NAME,
+            problem,
+        };
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.arn)
+            .send()
+            .await
+            .map_err(|error| {
+                use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+                let code = error
+                    .as_service_error()
+                    .and_then(ProvideErrorMetadata::code);
+                unusable(format!(
+                    "Secrets Manager answered {}",
+                    code.unwrap_or("nothing usable")
+                ))
+            })?;
         let text = answer
             .secret_string()
             .ok_or_else(|| unusable("it has no text".to_owned()))?;
@@ -135,7 +155,11 @@ impl<T: Content> Secret<T> {
 fn shape<'de, S: Deserialize<'de>>(text: &'de str) -> Result<S, String> {
     serde_json::from_str(text).map_err(|error| {
         // serde's words may quote the content; its place does not.
-        format!("it is not JSON of the expected shape (line {}, column {})", error.line(), error.column())
+        format!(
+            "it is not JSON of the expected shape (line {}, column {})",
+            error.line(),
+            error.column()
+        )
     })
 }
 
@@ -197,7 +221,9 @@ impl Content for Wechatpay {
         let text: Text = shape(text)?;
         let mut entries = vec![(text.public_key_id.as_str(), text.public_key.as_str())];
         entries.extend(
-            text.also_accepted.iter().map(|key| (key.public_key_id.as_str(), key.public_key.as_str())),
+            text.also_accepted
+                .iter()
+                .map(|key| (key.public_key_id.as_str(), key.public_key.as_str())),
         );
         PlatformKeys::parse(&entries)
             .map(|keys| Self(Arc::new(keys)))
@@ -249,7 +275,10 @@ impl Content for App {
         if text.appid.is_empty() || text.app_secret.len() < 16 {
             return Err("appid or app_secret is a placeholder".to_owned());
         }
-        Ok(Self { appid: text.appid, secret: text.app_secret })
+        Ok(Self {
+            appid: text.appid,
+            secret: text.app_secret,
+        })
     }
 }
 
@@ -291,7 +320,9 @@ impl Content for ApiKeys {
         }
         let mut merchant_key_hashes = Vec::new();
         for hash in &text.merchant_key_hashes {
-            let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok();
+            let bytes = data_encoding::HEXLOWER_PERMISSIVE
+                .decode(hash.as_bytes())
+                .ok();
             match bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
                 Some(hash) => merchant_key_hashes.push(hash),
                 None => problems.push("a merchant key hash is not SHA-256 in hex".to_owned()),
@@ -302,7 +333,11 @@ impl Content for ApiKeys {
             Vec::new()
         });
         if problems.is_empty() {
-            Ok(Self { token_keys, merchant_key_hashes, number_key })
+            Ok(Self {
+                token_keys,
+                merchant_key_hashes,
+                number_key,
+            })
         } else {
             Err(problems.join("; "))
         }

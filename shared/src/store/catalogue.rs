@@ -53,16 +53,29 @@ impl Catalogue {
             .send()
             .await
             .map_err(|error| unavailable(ACTION, &error))?;
-        if answer.unprocessed_keys().is_some_and(|unprocessed| !unprocessed.is_empty()) {
-            return Err(StoreError::Unavailable { action: ACTION, cause: "a part only".to_owned() });
+        if answer
+            .unprocessed_keys()
+            .is_some_and(|unprocessed| !unprocessed.is_empty())
+        {
+            return Err(StoreError::Unavailable {
+                action: ACTION,
+                cause: "a part only".to_owned(),
+            });
         }
         let mut articles = BTreeMap::new();
-        for attributes in answer.responses().and_then(|tables| tables.get(&self.0.name)).into_iter().flatten() {
+        for attributes in answer
+            .responses()
+            .and_then(|tables| tables.get(&self.0.name))
+            .into_iter()
+            .flatten()
+        {
             let reader = Reader::new(attributes);
             if !reader.flag("on_sale") {
                 continue;
             }
-            let Some(sku) = reader.text("pk")?.strip_prefix("SKU#") else { continue };
+            let Some(sku) = reader.text("pk")?.strip_prefix("SKU#") else {
+                continue;
+            };
             let article = Article {
                 description: reader.text("description")?.to_owned(),
                 price: reader.fen("price_fen")?,

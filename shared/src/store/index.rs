@@ -36,7 +36,10 @@ pub(super) fn due_attributes(
     [
         ("due_shard", due.map(|_| item::text(shard(key)))),
         ("due_at", due.map(|due| item::moment(due.at))),
-        ("due_attempts", due.and_then(|due| (due.attempts > 0).then(|| item::number(due.attempts)))),
+        (
+            "due_attempts",
+            due.and_then(|due| (due.attempts > 0).then(|| item::number(due.attempts))),
+        ),
     ]
 }
 
@@ -200,7 +203,10 @@ impl PayerIndex {
             .send()
             .await
             .map_err(|error| unavailable("Query payer", &error))?;
-        let mut page = PayerPage { order_ids: Vec::new(), next: None };
+        let mut page = PayerPage {
+            order_ids: Vec::new(),
+            next: None,
+        };
         for attributes in answer.items() {
             let key = Reader::new(attributes).text("pk")?;
             if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
@@ -209,7 +215,11 @@ impl PayerIndex {
         }
         if let Some(last) = answer.last_evaluated_key() {
             let reader = Reader::new(last);
-            if let Some(Ok(order_id)) = reader.text("pk")?.strip_prefix("ORDER#").map(OrderId::parse) {
+            if let Some(Ok(order_id)) = reader
+                .text("pk")?
+                .strip_prefix("ORDER#")
+                .map(OrderId::parse)
+            {
                 page.next = Some((order_id, reader.moment("created_at")?));
             }
         }

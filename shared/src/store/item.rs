@@ -51,7 +51,10 @@ impl<'a> Reader<'a> {
             Some(AttributeValue::S(key)) => key.clone(),
             _ => "without a key".to_owned(),
         };
-        StoreError::Unreadable { key, cause: cause.into() }
+        StoreError::Unreadable {
+            key,
+            cause: cause.into(),
+        }
     }
 
     pub(super) fn text_or_none(&self, name: &str) -> Result<Option<&'a str>, StoreError> {
@@ -63,7 +66,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
-        self.text_or_none(name)?.ok_or_else(|| self.unreadable(format!("{name} is missing")))
+        self.text_or_none(name)?
+            .ok_or_else(|| self.unreadable(format!("{name} is missing")))
     }
 
     pub(super) fn number_or_none(&self, name: &str) -> Result<Option<i64>, StoreError> {
@@ -78,7 +82,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<i64, StoreError> {
-        self.number_or_none(name)?.ok_or_else(|| self.unreadable(format!("{name} is missing")))
+        self.number_or_none(name)?
+            .ok_or_else(|| self.unreadable(format!("{name} is missing")))
     }
 
     pub(super) fn count(&self, name: &str) -> Result<u32, StoreError> {
@@ -130,7 +135,10 @@ impl<'a> Reader<'a> {
     }
 
     fn terms(&self) -> Result<Terms, StoreError> {
-        let owned = |name| self.text_or_none(name).map(|value| value.map(str::to_owned));
+        let owned = |name| {
+            self.text_or_none(name)
+                .map(|value| value.map(str::to_owned))
+        };
         Ok(Terms {
             order_id: self.order_id("out_trade_no")?,
             trade_type: TradeType::parse(self.text("trade_type")?)
@@ -152,12 +160,17 @@ impl<'a> Reader<'a> {
     }
 
     fn lines(&self) -> Result<Vec<OrderLine>, StoreError> {
-        let Some(lines) = self.text_or_none("items")? else { return Ok(Vec::new()) };
+        let Some(lines) = self.text_or_none("items")? else {
+            return Ok(Vec::new());
+        };
         lines
             .split(',')
             .map(|line| {
                 let (sku, quantity) = line.split_once(':')?;
-                Some(OrderLine { sku: sku.to_owned(), quantity: quantity.parse().ok()? })
+                Some(OrderLine {
+                    sku: sku.to_owned(),
+                    quantity: quantity.parse().ok()?,
+                })
             })
             .collect::<Option<_>>()
             .ok_or_else(|| self.unreadable("items is malformed"))
@@ -166,7 +179,9 @@ impl<'a> Reader<'a> {
     fn order_state(&self) -> Result<OrderState, StoreError> {
         match self.text("trade_state")? {
             "NOTPAY" => Ok(OrderState::NotPay),
-            "CLOSING" => Ok(OrderState::Closing { since: self.moment("closing_at")? }),
+            "CLOSING" => Ok(OrderState::Closing {
+                since: self.moment("closing_at")?,
+            }),
             "CLOSED" => Ok(OrderState::Closed {
                 at: self.moment("closed_at")?,
                 by: match self.number_or_none("absence_confirmations")? {
@@ -196,7 +211,9 @@ impl<'a> Reader<'a> {
             "PROCESSING" => RefundState::Processing,
             "ABNORMAL" => RefundState::Abnormal,
             "CLOSED" => RefundState::Closed,
-            "SUCCESS" => RefundState::Success { at: self.moment("success_time")? },
+            "SUCCESS" => RefundState::Success {
+                at: self.moment("success_time")?,
+            },
             "REJECTED" => RefundState::Rejected,
             _ => return Err(self.unreadable("status is unknown")),
         };
@@ -246,10 +263,16 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     set("attach", terms.attach.as_deref().map(text));
     set("notify_url", Some(text(&terms.notify_url)));
     set("openid", terms.openid.as_deref().map(text));
-    set("payer_client_ip", terms.payer_client_ip.as_deref().map(text));
+    set(
+        "payer_client_ip",
+        terms.payer_client_ip.as_deref().map(text),
+    );
     if !terms.items.is_empty() {
-        let lines: Vec<String> =
-            terms.items.iter().map(|line| format!("{}:{}", line.sku, line.quantity)).collect();
+        let lines: Vec<String> = terms
+            .items
+            .iter()
+            .map(|line| format!("{}:{}", line.sku, line.quantity))
+            .collect();
         set("items", Some(text(lines.join(","))));
     }
     set("placed_by", Some(text(terms.placed_by.as_str())));
@@ -286,12 +309,27 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
         ("closing_at", closing_at.map(moment)),
         ("closed_at", closed_at.map(moment)),
         ("absence_confirmations", confirmations.map(number)),
-        ("transaction_id", payment.map(|paid| text(paid.transaction_id.as_str()))),
-        ("success_time", payment.map(|paid| moment(paid.success_time))),
-        ("payer_total", payment.and_then(|paid| paid.payer_total).map(number)),
+        (
+            "transaction_id",
+            payment.map(|paid| text(paid.transaction_id.as_str())),
+        ),
+        (
+            "success_time",
+            payment.map(|paid| moment(paid.success_time)),
+        ),
+        (
+            "payer_total",
+            payment.and_then(|paid| paid.payer_total).map(number),
+        ),
         ("refundable", payment.map(|paid| number(paid.refundable))),
-        ("refund_count", payment.map(|paid| number(paid.refund_count))),
-        ("next_refund_at", payment.and_then(|paid| paid.next_refund_at).map(moment)),
+        (
+            "refund_count",
+            payment.map(|paid| number(paid.refund_count)),
+        ),
+        (
+            "next_refund_at",
+            payment.and_then(|paid| paid.next_refund_at).map(moment),
+        ),
     ]
 }
 
@@ -332,7 +370,10 @@ pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<Attr
         ("version", Some(number(refund.version))),
         ("refund_id", refund.wechatpay_refund_id.as_deref().map(text)),
         ("success_time", success_time.map(moment)),
-        ("refusals", (refund.refusals > 0).then(|| number(refund.refusals))),
+        (
+            "refusals",
+            (refund.refusals > 0).then(|| number(refund.refusals)),
+        ),
         ("needs_human", refund.needs_human.as_deref().map(text)),
     ]
 }

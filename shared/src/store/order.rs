@@ -99,8 +99,11 @@ impl Orders {
             Ok(_) => return Ok(Placed::New),
             Err(error) => error,
         };
-        let Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) =
-            error.as_service_error()
+        let Some(
+            aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
+                failed,
+            ),
+        ) = error.as_service_error()
         else {
             return Err(unavailable(ACTION, &error));
         };
@@ -133,7 +136,10 @@ impl Orders {
             .send()
             .await
             .map_err(|error| unavailable("GetItem order", &error))?;
-        answer.item().map(|attributes| stored_order(&Reader::new(attributes))).transpose()
+        answer
+            .item()
+            .map(|attributes| stored_order(&Reader::new(attributes)))
+            .transpose()
     }
 
     /// The orders of these numbers (at most 100), in their order; missing ones are left out.
@@ -164,11 +170,22 @@ impl Orders {
             .send()
             .await
             .map_err(|error| unavailable(ACTION, &error))?;
-        if answer.unprocessed_keys().is_some_and(|unprocessed| !unprocessed.is_empty()) {
-            return Err(StoreError::Unavailable { action: ACTION, cause: "a part only".to_owned() });
+        if answer
+            .unprocessed_keys()
+            .is_some_and(|unprocessed| !unprocessed.is_empty())
+        {
+            return Err(StoreError::Unavailable {
+                action: ACTION,
+                cause: "a part only".to_owned(),
+            });
         }
         let mut found = Vec::new();
-        for attributes in answer.responses().and_then(|tables| tables.get(&self.0.name)).into_iter().flatten() {
+        for attributes in answer
+            .responses()
+            .and_then(|tables| tables.get(&self.0.name))
+            .into_iter()
+            .flatten()
+        {
             found.push(Reader::new(attributes).order()?);
         }
         Ok(order_ids
@@ -193,7 +210,13 @@ impl Orders {
             .assign(item::order_progress(after))
             .assign(due_attributes(key, due))
             .value("before", number(before.version));
-        self.update("UpdateItem order", &after.terms.order_id, update, "#version = :before").await
+        self.update(
+            "UpdateItem order",
+            &after.terms.order_id,
+            update,
+            "#version = :before",
+        )
+        .await
     }
 
     /// Moves the order's due time and nothing else; the version stays.
@@ -205,7 +228,13 @@ impl Orders {
             .assign(due_attributes(order.terms.order_id.as_str(), due))
             .names(["version"])
             .value("before", number(order.version));
-        self.update("postpone an order", &order.terms.order_id, update, "#version = :before").await
+        self.update(
+            "postpone an order",
+            &order.terms.order_id,
+            update,
+            "#version = :before",
+        )
+        .await
     }
 
     /// Claims the right to ask WeChat Pay about the order: at most one caller in `floor_seconds`
@@ -226,7 +255,8 @@ impl Orders {
         // A reading from the future is a clock that went back: it must not silence us for good.
         let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
                          OR #asked_at <= :floor OR #asked_at > :asked_at)";
-        self.update("claim asking", order_id, update, condition).await
+        self.update("claim asking", order_id, update, condition)
+            .await
     }
 
     /// Claims the right to ask for a Native order's code, where there is none given after
@@ -254,7 +284,8 @@ impl Orders {
              AND (attribute_not_exists(#code_url_at) OR #code_url_at <= :stale) \
              AND (attribute_not_exists(#code_claim) OR #code_claim = :code_claim \
                   OR #code_claim_until <= :now)";
-        self.update("claim a code", order_id, update, condition).await
+        self.update("claim a code", order_id, update, condition)
+            .await
     }
 
     /// Keeps the code that the claimant was given, and ends the claim.
@@ -275,18 +306,29 @@ impl Orders {
                 ("code_claim_until", None),
             ])
             .value("token", text(&claim.token));
-        self.update("keep a code", order_id, update, "#code_claim = :token").await
+        self.update("keep a code", order_id, update, "#code_claim = :token")
+            .await
     }
 
     /// Ends a claim that led to no code.
     ///
     /// # Errors
     /// The table is unavailable; the claim then ends by itself.
-    pub async fn release_code(&self, order_id: &OrderId, claim: &CodeClaim) -> Result<Commit, StoreError> {
+    pub async fn release_code(
+        &self,
+        order_id: &OrderId,
+        claim: &CodeClaim,
+    ) -> Result<Commit, StoreError> {
         let update = Update::default()
             .assign([("code_claim", None), ("code_claim_until", None)])
             .value("token", text(&claim.token));
-        self.update("release a code claim", order_id, update, "#code_claim = :token").await
+        self.update(
+            "release a code claim",
+            order_id,
+            update,
+            "#code_claim = :token",
+        )
+        .await
     }
 
     /// Claims the moment for a refund's request to WeChat Pay, which wants `interval_seconds`
@@ -301,13 +343,17 @@ impl Orders {
         interval_seconds: i64,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("next_refund_at", Some(moment(super::refund::next_refund_at(now, interval_seconds))))])
+            .assign([(
+                "next_refund_at",
+                Some(moment(super::refund::next_refund_at(now, interval_seconds))),
+            )])
             .names(["trade_state"])
             .value("success", text("SUCCESS"))
             .value("now", moment(now));
         let condition = "#trade_state = :success \
                          AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
-        self.update("claim a refund's moment", order_id, update, condition).await
+        self.update("claim a refund's moment", order_id, update, condition)
+            .await
     }
 
     async fn update(
@@ -353,15 +399,26 @@ pub(super) fn commit_of<T>(
 
 fn stored_order(reader: &Reader<'_>) -> Result<StoredOrder, StoreError> {
     let due = reader.moment_or_none("due_at")?;
-    let code = match (reader.text_or_none("code_url")?, reader.moment_or_none("code_url_at")?) {
-        (Some(code_url), Some(at)) => Some(NativeCode { code_url: code_url.to_owned(), at }),
+    let code = match (
+        reader.text_or_none("code_url")?,
+        reader.moment_or_none("code_url_at")?,
+    ) {
+        (Some(code_url), Some(at)) => Some(NativeCode {
+            code_url: code_url.to_owned(),
+            at,
+        }),
         _ => None,
     };
-    let code_claim =
-        match (reader.text_or_none("code_claim")?, reader.moment_or_none("code_claim_until")?) {
-            (Some(token), Some(until)) => Some(CodeClaim { token: token.to_owned(), until }),
-            _ => None,
-        };
+    let code_claim = match (
+        reader.text_or_none("code_claim")?,
+        reader.moment_or_none("code_claim_until")?,
+    ) {
+        (Some(token), Some(until)) => Some(CodeClaim {
+            token: token.to_owned(),
+            until,
+        }),
+        _ => None,
+    };
     let attempts = reader.count("due_attempts")?;
     Ok(StoredOrder {
         order: reader.order()?,

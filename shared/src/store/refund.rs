@@ -108,7 +108,10 @@ impl Refunds {
             .item()
             .map(|attributes| {
                 let reader = Reader::new(attributes);
-                Ok(StoredRefund { refund: reader.refund()?, attempts: reader.count("due_attempts")? })
+                Ok(StoredRefund {
+                    refund: reader.refund()?,
+                    attempts: reader.count("due_attempts")?,
+                })
             })
             .transpose()
     }
@@ -148,8 +151,9 @@ impl Refunds {
         let writes = [self.put_refund(refund, None)?, self.put_guard(refund)?];
         match self.transact("ask for a refund", &writes).await? {
             Transacted::Done => Ok(Reserve::Done),
-            Transacted::Cancelled(reasons) => number_conflict(&reasons, [0, 1])?
-                .ok_or_else(|| unexplained("ask for a refund")),
+            Transacted::Cancelled(reasons) => {
+                number_conflict(&reasons, [0, 1])?.ok_or_else(|| unexplained("ask for a refund"))
+            }
         }
     }
 
@@ -165,7 +169,8 @@ impl Refunds {
         interval_seconds: i64,
         due: Due,
     ) -> Result<Reserve, StoreError> {
-        self.reserve_new(refund, now, Moment::Claim { interval_seconds }, due).await
+        self.reserve_new(refund, now, Moment::Claim { interval_seconds }, due)
+            .await
     }
 
     /// As [`Self::reserve`], but leaves the sending to the sweep at `due`.
@@ -194,8 +199,9 @@ impl Refunds {
         due: Due,
     ) -> Result<Approved, StoreError> {
         const ACTION: &str = "approve a refund";
-        let moment = interval_seconds
-            .map_or(Moment::Wait, |interval_seconds| Moment::Claim { interval_seconds });
+        let moment = interval_seconds.map_or(Moment::Wait, |interval_seconds| Moment::Claim {
+            interval_seconds,
+        });
         let mut reserved = refund.clone();
         reserved.state = RefundState::Reserved;
         reserved.version += 1;
@@ -231,7 +237,8 @@ impl Refunds {
         let update = Update::default()
             .assign(item::refund_progress(&rejected))
             .value("requested", text(RefundState::Requested.as_str()));
-        self.update("reject a refund", refund, update, "#status = :requested").await
+        self.update("reject a refund", refund, update, "#status = :requested")
+            .await
     }
 
     /// Writes what became of `before`, if nobody changed it since it was read; `release` goes back
@@ -253,7 +260,9 @@ impl Refunds {
             .value("before", number(before.version));
         let condition = "#version = :before";
         let Some(amount) = release else {
-            return self.update("UpdateItem refund", after, update, condition).await;
+            return self
+                .update("UpdateItem refund", after, update, condition)
+                .await;
         };
         let give_back = Update::default()
             .names(["refundable", "version", "trade_state"])
@@ -288,7 +297,8 @@ impl Refunds {
             .assign(due_attributes(refund.refund_id.as_str(), due))
             .names(["version"])
             .value("before", number(refund.version));
-        self.update("postpone a refund", refund, update, "#version = :before").await
+        self.update("postpone a refund", refund, update, "#version = :before")
+            .await
     }
 
     /// Claims the right to ask WeChat Pay about the refund: at most one caller in `floor_seconds`
@@ -308,7 +318,8 @@ impl Refunds {
             .value("floor", moment(now.minus_seconds(floor_seconds)));
         let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
                          OR #asked_at <= :floor OR #asked_at > :asked_at)";
-        self.update("claim asking for a refund", refund, update, condition).await
+        self.update("claim asking for a refund", refund, update, condition)
+            .await
     }
 
     async fn reserve_new(
@@ -346,7 +357,13 @@ impl Refunds {
                              AND #refund_count < :most AND #success_time > :oldest"
             .to_owned();
         let mut update = Update::default()
-            .names(["trade_state", "refundable", "refund_count", "success_time", "version"])
+            .names([
+                "trade_state",
+                "refundable",
+                "refund_count",
+                "success_time",
+                "version",
+            ])
             .clause("#refundable = #refundable - :amount")
             .clause("#refund_count = #refund_count + :one")
             .clause("#version = #version + :one")
@@ -357,7 +374,10 @@ impl Refunds {
             .value("oldest", moment(now.minus_seconds(REFUND_WINDOW_SECONDS)));
         if let Moment::Claim { interval_seconds } = moment_of {
             update = update
-                .assign([("next_refund_at", Some(moment(next_refund_at(now, interval_seconds))))])
+                .assign([(
+                    "next_refund_at",
+                    Some(moment(next_refund_at(now, interval_seconds))),
+                )])
                 .value("now", moment(now));
             condition.push_str(
                 " AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)",
@@ -366,7 +386,11 @@ impl Refunds {
         self.order_update(&refund.order_id, update, &condition)
     }
 
-    fn put_refund(&self, refund: &Refund, due: Option<Due>) -> Result<TransactWriteItem, StoreError> {
+    fn put_refund(
+        &self,
+        refund: &Refund,
+        due: Option<Due>,
+    ) -> Result<TransactWriteItem, StoreError> {
         let mut attributes = item::new_refund(refund);
         for (name, value) in due_attributes(refund.refund_id.as_str(), due) {
             if let Some(value) = value {
@@ -378,7 +402,10 @@ impl Refunds {
 
     fn put_guard(&self, refund: &Refund) -> Result<TransactWriteItem, StoreError> {
         self.put_if_absent(item::Attributes::from([
-            ("pk".to_owned(), text(format!("REFUNDNO#{}", refund.refund_id))),
+            (
+                "pk".to_owned(),
+                text(format!("REFUNDNO#{}", refund.refund_id)),
+            ),
             ("sk".to_owned(), text("REFUNDNO")),
             ("out_trade_no".to_owned(), text(refund.order_id.as_str())),
         ]))
@@ -401,7 +428,12 @@ impl Refunds {
         update: Update,
         condition: &str,
     ) -> Result<TransactWriteItem, StoreError> {
-        self.table_update(item::order_key(order_id), text(item::ORDER_SORT_KEY), update, condition)
+        self.table_update(
+            item::order_key(order_id),
+            text(item::ORDER_SORT_KEY),
+            update,
+            condition,
+        )
     }
 
     fn refund_update(
@@ -411,7 +443,12 @@ impl Refunds {
         condition: &str,
     ) -> Result<TransactWriteItem, StoreError> {
         let sort_key = item::refund_sort_key(&refund.refund_id);
-        self.table_update(item::order_key(&refund.order_id), sort_key, update, condition)
+        self.table_update(
+            item::order_key(&refund.order_id),
+            sort_key,
+            update,
+            condition,
+        )
     }
 
     fn table_update(
@@ -483,7 +520,10 @@ impl Refunds {
                 }
                 _ => return Err(unavailable(action, &error)),
             };
-            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+            if reasons
+                .iter()
+                .any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            {
                 return Ok(Transacted::Cancelled(reasons));
             }
             if attempt >= CONFLICT_TRIES_MAX {
@@ -501,11 +541,16 @@ enum Transacted {
 }
 
 fn unexplained(action: &'static str) -> StoreError {
-    StoreError::Unavailable { action, cause: "refused for no known reason".to_owned() }
+    StoreError::Unavailable {
+        action,
+        cause: "refused for no known reason".to_owned(),
+    }
 }
 
 fn failed(reasons: &[CancellationReason], index: usize) -> Option<&CancellationReason> {
-    reasons.get(index).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+    reasons
+        .get(index)
+        .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
 /// Reads a cancelled write of a refund and its guard, which stand at these places.
@@ -514,7 +559,9 @@ fn number_conflict(
     [refund, guard]: [usize; 2],
 ) -> Result<Option<Reserve>, StoreError> {
     if let Some(reason) = failed(reasons, refund) {
-        let attributes = reason.item().ok_or_else(|| unexplained("read a cancelled refund"))?;
+        let attributes = reason
+            .item()
+            .ok_or_else(|| unexplained("read a cancelled refund"))?;
         let found = Reader::new(attributes).refund()?;
         return Ok(Some(Reserve::Exists(Box::new(found))));
     }
@@ -527,12 +574,20 @@ fn order_refusal(
     amount: Fen,
     now: Timestamp,
 ) -> Result<Option<Reserve>, StoreError> {
-    let Some(reason) = failed(reasons, 0) else { return Ok(None) };
-    let Some(attributes) = reason.item() else { return Ok(Some(Reserve::NotPaid)) };
+    let Some(reason) = failed(reasons, 0) else {
+        return Ok(None);
+    };
+    let Some(attributes) = reason.item() else {
+        return Ok(Some(Reserve::NotPaid));
+    };
     let order = Reader::new(attributes).order()?;
-    let Some(payment) = order.payment_on_record() else { return Ok(Some(Reserve::NotPaid)) };
+    let Some(payment) = order.payment_on_record() else {
+        return Ok(Some(Reserve::NotPaid));
+    };
     if payment.refundable < amount.get() {
-        return Ok(Some(Reserve::Exceeds { refundable: payment.refundable }));
+        return Ok(Some(Reserve::Exceeds {
+            refundable: payment.refundable,
+        }));
     }
     if payment.refund_count >= REFUNDS_MAX {
         return Ok(Some(Reserve::TooMany));
@@ -540,5 +595,7 @@ fn order_refusal(
     if payment.success_time <= now.minus_seconds(REFUND_WINDOW_SECONDS) {
         return Ok(Some(Reserve::TooOld));
     }
-    Ok(payment.next_refund_at.map(|next_refund_at| Reserve::MomentTaken { next_refund_at }))
+    Ok(payment
+        .next_refund_at
+        .map(|next_refund_at| Reserve::MomentTaken { next_refund_at }))
 }
