@@ -29,6 +29,9 @@ mod upload;
 use answer::{Answer, Outcome, Refusal};
 use route::{Operation, Route};
 
+/// The part of a refusal's body that the request log repeats.
+const ANSWER_CHARACTERS: usize = 2_000;
+
 /// A request as it came: nothing decoded, nothing normalised.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -346,6 +349,8 @@ fn note(
         "out_trade_no": out_trade_no,
         "verdict": answer.verdict,
         "explanation": answer.explanation,
+        "answer": (answer.status >= 300)
+            .then(|| String::from_utf8_lossy(&answer.body).chars().take(ANSWER_CHARACTERS).collect::<String>()),
         "fault": answer.fault,
         "serial_no": authenticate::claimed_serial(request),
     });

@@ -381,7 +381,13 @@ impl Registry {
             .ok_or_else(missing)?;
         let public = record.public_keys.last().ok_or_else(missing)?;
         let (_, public_signing) = merchant.public_keys.last().ok_or_else(missing)?;
-        let platform = record.platform_certificates.last().ok_or_else(missing)?;
+        // The certificate that signs: during a rotation the old one, until the change has begun.
+        let platform = if record.new_certificate_share > 0.0 {
+            record.platform_certificates.last()
+        } else {
+            record.platform_certificates.first()
+        };
+        let platform = platform.ok_or_else(missing)?;
         let signing = match record.mode {
             Mode::PublicKey | Mode::Both => &public.private_pem,
             Mode::Certificate => &platform.private_pem,

@@ -324,6 +324,7 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
                     return Err(refused("no rotation is under way"));
                 }
                 merchant.platform_certificates.remove(0);
+                merchant.new_certificate_share = 0.0;
                 Ok(())
             })?;
         }

@@ -2,7 +2,7 @@
 //! fails before a port answers.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,10 +157,11 @@ impl Simulator {
         let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
 
         let address = |listener: &TcpListener| {
-            listener.local_addr().map_err(|reason| StartError::Folder {
+            let bound = listener.local_addr().map_err(|reason| StartError::Folder {
                 folder: folder.clone(),
                 reason,
-            })
+            });
+            bound.map(reachable)
         };
         let urls = Urls {
             base: format!("http://{}", address(&api)?),
@@ -290,6 +291,17 @@ async fn listen(host: std::net::IpAddr, port: u16) -> Result<TcpListener, StartE
     TcpListener::bind(address)
         .await
         .map_err(|reason| StartError::Port { address, reason })
+}
+
+/// Every-interface addresses cannot be connected to everywhere; loopback can.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 type Keys = (Registry, HashMap<String, Arc<Loaded>>);

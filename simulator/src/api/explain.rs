@@ -30,6 +30,9 @@ const SHA1_PREFIX: [u8; 15] = [
 /// Mistakes that are looked for together; more would take too long and happen rarely.
 const MISTAKES_MAX: usize = 2;
 
+/// The part of a signed text that an explanation repeats.
+const SHOWN_CHARACTERS: usize = 400;
+
 /// Explains a timestamp outside the window.
 pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
     let stated: i64 = timestamp.parse().unwrap_or(0);
@@ -118,10 +121,20 @@ pub(crate) fn signature(
             return "it was signed with SHA1withRSA: use SHA256withRSA".to_owned();
         }
     };
+    let server = super::authenticate::message(request, authorization, body);
     let fault = variants(request, body, authorization)
         .into_iter()
         .find(|(_, message)| Sha256::digest(message)[..] == digest[..])
-        .map(|(name, _)| name)
+        .map(|(name, client)| {
+            if name.is_empty() {
+                return name;
+            }
+            format!(
+                "{name}\nthe server built: {}\nyou signed:       {}",
+                shown(&server),
+                shown(&client)
+            )
+        })
         .or_else(|| hashed_first(request, body, authorization, &digest));
     match (owner, fault) {
         (Owner::Claimed, Some(fault)) => fault,
@@ -148,6 +161,15 @@ pub(crate) fn signature(
             format!("it was signed with the key of merchant {mchid}")
         }
     }
+}
+
+/// A signed text on one line, cut where it gets long.
+fn shown(message: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(message)
+        .chars()
+        .take(SHOWN_CHARACTERS)
+        .collect();
+    format!("{text:?}")
 }
 
 enum Owner {
