@@ -74,7 +74,10 @@ struct Inner {
 
 impl fmt::Debug for Aws {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Aws").field("url", &self.url).finish_non_exhaustive()
+        formatter
+            .debug_struct("Aws")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,10 +97,15 @@ impl Aws {
         create_table(&table, &template.table)?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
         let listen = async || {
-            TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("no port is free: {error}"))
+            TcpListener::bind("127.0.0.1:0")
+                .await
+                .map_err(|error| format!("no port is free: {error}"))
         };
         let address = |listener: &TcpListener| {
-            listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| error.to_string())
+            listener
+                .local_addr()
+                .map(|address| format!("http://{address}"))
+                .map_err(|error| error.to_string())
         };
         let (inside, outside) = (listen().await?, listen().await?);
         let (table_url, url) = (address(&inside)?, address(&outside)?);
@@ -117,7 +125,12 @@ impl Aws {
                 let _ = axum::serve(outside, router).await;
             }),
         ];
-        Ok(Self { url, table, inner, tasks })
+        Ok(Self {
+            url,
+            table,
+            inner,
+            tasks,
+        })
     }
 
     /// The secrets.
@@ -156,13 +169,19 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(), String> {
     let name = physical("Table");
-    let known = database.get_table_metadata(&name).map_err(|error| error.to_string())?;
+    let known = database
+        .get_table_metadata(&name)
+        .map_err(|error| error.to_string())?;
     if known.is_some() {
         return Ok(());
     }
     let mut request = json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST"});
     // What the emulator has no use for (backups, encryption, alarms) stays the template's.
-    for part in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"] {
+    for part in [
+        "AttributeDefinitions",
+        "KeySchema",
+        "GlobalSecondaryIndexes",
+    ] {
         request[part] = properties[part].clone();
     }
     request["StreamSpecification"] = json!({
@@ -178,7 +197,10 @@ fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(),
 }
 
 async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (service, operation) = target.split_once('.').unwrap_or(("", ""));
     let Ok(request) = serde_json::from_slice::<Value>(&body) else {
         return refusal("SerializationException", "the request is not JSON");
@@ -187,24 +209,43 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
     let needed = match service {
         "DynamoDB_20120810" => access::table_permissions(operation, &request),
         "secretsmanager" => access::secret_permissions(operation, &request),
-        _ => return refusal("UnknownOperationException", "only DynamoDB and Secrets Manager are here"),
+        _ => {
+            return refusal(
+                "UnknownOperationException",
+                "only DynamoDB and Secrets Manager are here",
+            );
+        }
     };
     if let Err(denied) = inner.access.check(&caller, &needed) {
         return refusal(
             "AccessDeniedException",
-            &format!("{caller} is not authorized to perform: {} on {}", denied.action, denied.resource),
+            &format!(
+                "{caller} is not authorized to perform: {} on {}",
+                denied.action, denied.resource
+            ),
         );
     }
     if caller != OPERATOR {
         let mut used = locked(&inner.used);
-        used.extend(needed.into_iter().map(|permission| (caller.clone(), permission)));
+        used.extend(
+            needed
+                .into_iter()
+                .map(|permission| (caller.clone(), permission)),
+        );
     }
-    let asked = AwsCall { caller, operation: operation.to_owned(), request };
+    let asked = AwsCall {
+        caller,
+        operation: operation.to_owned(),
+        request,
+    };
     let hook = locked(&inner.fault).clone();
     match hook.and_then(|hook| hook(&asked)) {
         Some(Fault::Fail) => return failure("InternalServerError"),
         Some(Fault::Throttle) => {
-            return refusal("ProvisionedThroughputExceededException", "throttled on purpose");
+            return refusal(
+                "ProvisionedThroughputExceededException",
+                "throttled on purpose",
+            );
         }
         Some(Fault::Conflict) => return conflict(&asked.request),
         Some(Fault::LoseAnswer) => {
@@ -221,24 +262,47 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
 }
 
 impl Inner {
-    async fn answer(&self, service: &str, call: &AwsCall, headers: &HeaderMap, body: Bytes) -> Response {
+    async fn answer(
+        &self,
+        service: &str,
+        call: &AwsCall,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Response {
         if service == "secretsmanager" {
             return match self.secrets.call(&call.operation, &call.request) {
-                Ok(answer) => (StatusCode::OK, [(axum::http::header::CONTENT_TYPE, "application/x-amz-json-1.1")], answer.to_string()).into_response(),
+                Ok(answer) => (
+                    StatusCode::OK,
+                    [(
+                        axum::http::header::CONTENT_TYPE,
+                        "application/x-amz-json-1.1",
+                    )],
+                    answer.to_string(),
+                )
+                    .into_response(),
                 Err((code, message)) => refusal(code, &message),
             };
         }
         let mut forwarded = self.http.post(&self.table_url).body(body);
-        for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
+        for name in [
+            "content-type",
+            "x-amz-target",
+            "authorization",
+            "x-amz-date",
+        ] {
             if let Some(value) = headers.get(name) {
                 forwarded = forwarded.header(name, value);
             }
         }
-        let Ok(answer) = forwarded.send().await else { return failure("InternalServerError") };
+        let Ok(answer) = forwarded.send().await else {
+            return failure("InternalServerError");
+        };
         let status = answer.status();
         let mut passed = HeaderMap::new();
         for name in ["content-type", "x-amz-crc32", "x-amzn-requestid"] {
-            if let (Some(value), Ok(name)) = (answer.headers().get(name), HeaderName::try_from(name)) {
+            if let (Some(value), Ok(name)) =
+                (answer.headers().get(name), HeaderName::try_from(name))
+            {
                 passed.insert(name, value.clone());
             }
         }
@@ -250,11 +314,17 @@ impl Inner {
 }
 
 fn refusal(code: &str, message: &str) -> Response {
-    error_answer(StatusCode::BAD_REQUEST, &json!({"__type": code, "message": message}))
+    error_answer(
+        StatusCode::BAD_REQUEST,
+        &json!({"__type": code, "message": message}),
+    )
 }
 
 fn failure(code: &str) -> Response {
-    error_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"__type": code, "message": "failed on purpose"}))
+    error_answer(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &json!({"__type": code, "message": "failed on purpose"}),
+    )
 }
 
 fn conflict(request: &Value) -> Response {
@@ -272,5 +342,13 @@ fn conflict(request: &Value) -> Response {
 }
 
 fn error_answer(status: StatusCode, body: &Value) -> Response {
-    (status, [(axum::http::header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+    (
+        status,
+        [(
+            axum::http::header::CONTENT_TYPE,
+            "application/x-amz-json-1.0",
+        )],
+        body.to_string(),
+    )
+        .into_response()
 }

@@ -30,7 +30,9 @@ pub async fn alone() -> Result<(), String> {
     options.port = Some(0);
     options.simulator_port = Some(0);
     options.control_port = Some(0);
-    let stack = Stack::start(options).await.map_err(|error| error.to_string())?;
+    let stack = Stack::start(options)
+        .await
+        .map_err(|error| error.to_string())?;
     let ran = run(&stack.described(), folder.path()).await;
     stack.stop().await;
     ran
@@ -42,10 +44,14 @@ pub async fn alone() -> Result<(), String> {
 /// Says which step did not do what it should.
 pub async fn join(api_url: &str, data_dir: &Path) -> Result<(), String> {
     let file = data_dir.join("local.json");
-    let described = std::fs::read(&file)
-        .map_err(|error| format!("{} cannot be read ({error}): is a stack up there?", file.display()))?;
-    let mut described: Value =
-        serde_json::from_slice(&described).map_err(|error| format!("{}: {error}", file.display()))?;
+    let described = std::fs::read(&file).map_err(|error| {
+        format!(
+            "{} cannot be read ({error}): is a stack up there?",
+            file.display()
+        )
+    })?;
+    let mut described: Value = serde_json::from_slice(&described)
+        .map_err(|error| format!("{}: {error}", file.display()))?;
     described["api_url"] = Value::from(api_url.trim_end_matches('/'));
     run(&described, data_dir).await
 }
@@ -63,8 +69,8 @@ struct Shop {
 async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {
     let text = |name: &str| described[name].as_str().unwrap_or_default().to_owned();
     let file = data_dir.join("simulator").join("apiclient_cert.pem");
-    let certificate =
-        std::fs::read(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let certificate = std::fs::read(&file)
+        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     let http = Platform::system().map_err(|error| error.to_string())?.http;
     let mut shop = Shop {
         http,
@@ -87,33 +93,82 @@ impl Shop {
     async fn payers_order(&mut self, run: &str) -> Result<String, String> {
         let openid = format!("oDemo{}", &run[..20]);
         let code = self.control("codes", json!({"openid": openid})).await?;
-        let session = self.api(Method::POST, "/sessions", None, &[], Some(json!({"code": code["code"]}))).await?;
-        let token = session.expect(200)?["token"].as_str().unwrap_or_default().to_owned();
-        self.told("logged in", "a wx.login code became a token; the openid never came from a body");
+        let session = self
+            .api(
+                Method::POST,
+                "/sessions",
+                None,
+                &[],
+                Some(json!({"code": code["code"]})),
+            )
+            .await?;
+        let token = session.expect(200)?["token"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        self.told(
+            "logged in",
+            "a wx.login code became a token; the openid never came from a body",
+        );
 
         let key = format!("demo-{run}");
         let body = json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 2}]});
         let headers = [("Idempotency-Key", key.as_str())];
-        let placed = self.api(Method::POST, "/orders", Some(&token), &headers, Some(body.clone())).await?;
+        let placed = self
+            .api(
+                Method::POST,
+                "/orders",
+                Some(&token),
+                &headers,
+                Some(body.clone()),
+            )
+            .await?;
         let placed = placed.expect(201)?;
-        let number = placed["out_trade_no"].as_str().unwrap_or_default().to_owned();
+        let number = placed["out_trade_no"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let total = placed["amount"]["total"].as_i64().unwrap_or_default();
-        self.told("order placed", &format!("{number}, 2 × tea, priced by the server at {total} fen"));
+        self.told(
+            "order placed",
+            &format!("{number}, 2 × tea, priced by the server at {total} fen"),
+        );
         self.check_pay_sign(&placed["pay"])?;
-        self.told("pay parameters", "paySign verifies against the merchant's certificate");
+        self.told(
+            "pay parameters",
+            "paySign verifies against the merchant's certificate",
+        );
 
-        let again = self.api(Method::POST, "/orders", Some(&token), &headers, Some(body)).await?;
+        let again = self
+            .api(Method::POST, "/orders", Some(&token), &headers, Some(body))
+            .await?;
         let again = again.expect(200)?;
-        same("the repeated order's number", &again["out_trade_no"], &json!(number))?;
+        same(
+            "the repeated order's number",
+            &again["out_trade_no"],
+            &json!(number),
+        )?;
         self.told("same request again", "the same order, signed afresh");
 
-        self.control(&format!("orders/{number}/pay"), json!({"openid": openid, "pay": again["pay"]})).await?;
-        self.told("paid on the phone", "the simulator checked paySign as WeChat Pay does");
-        let paid = self.wait(&token, &number, |order| order["trade_state"] == "SUCCESS").await?;
+        self.control(
+            &format!("orders/{number}/pay"),
+            json!({"openid": openid, "pay": again["pay"]}),
+        )
+        .await?;
+        self.told(
+            "paid on the phone",
+            "the simulator checked paySign as WeChat Pay does",
+        );
+        let paid = self
+            .wait(&token, &number, |order| order["trade_state"] == "SUCCESS")
+            .await?;
         self.notified(&number, "TRANSACTION.SUCCESS").await?;
         self.told(
             "notice settled",
-            &format!("signature held, notice opened, order SUCCESS, payment {}", paid["transaction_id"]),
+            &format!(
+                "signature held, notice opened, order SUCCESS, payment {}",
+                paid["transaction_id"]
+            ),
         );
         Ok(number)
     }
@@ -128,23 +183,42 @@ impl Shop {
             let body = json!({
                 "out_refund_no": refund_number, "amount": {"refund": amount}, "reason": "cup broke",
             });
-            let asked = self.api(Method::POST, &path, Some(&merchant), &[], Some(body)).await?;
+            let asked = self
+                .api(Method::POST, &path, Some(&merchant), &[], Some(body))
+                .await?;
             let status = asked.expect(202)?["status"].clone();
-            self.told(&format!("refund of {amount}"), &format!("{refund_number} is {status}"));
+            self.told(
+                &format!("refund of {amount}"),
+                &format!("{refund_number} is {status}"),
+            );
             let ended = self
                 .wait(&merchant, number, |order| {
-                    order["refunds"].as_array().into_iter().flatten().any(|refund| {
-                        refund["out_refund_no"] == refund_number.as_str() && refund["status"] == "SUCCESS"
-                    })
+                    order["refunds"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .any(|refund| {
+                            refund["out_refund_no"] == refund_number.as_str()
+                                && refund["status"] == "SUCCESS"
+                        })
                 })
                 .await?;
             let left = &ended["amount"]["refundable"];
-            self.told("refund settled", &format!("{refund_number} SUCCESS, {left} fen left to give back"));
+            self.told(
+                "refund settled",
+                &format!("{refund_number} SUCCESS, {left} fen left to give back"),
+            );
             refunds.push(refund_number);
         }
         let body = json!({"out_refund_no": format!("{number}-over"), "amount": {"refund": 1}});
-        let refused = self.api(Method::POST, &path, Some(&merchant), &[], Some(body)).await?;
-        same("the third refund's code", &refused.expect(409)?["code"], &json!("refund_exceeds"))?;
+        let refused = self
+            .api(Method::POST, &path, Some(&merchant), &[], Some(body))
+            .await?;
+        same(
+            "the third refund's code",
+            &refused.expect(409)?["code"],
+            &json!("refund_exceeds"),
+        )?;
         self.told("one fen more", "refused: refund_exceeds");
         Ok(refunds)
     }
@@ -155,22 +229,39 @@ impl Shop {
         let body = json!({
             "trade_type": "native", "out_trade_no": number, "description": "Cake", "amount": {"total": 2550},
         });
-        let placed = self.api(Method::POST, "/orders", Some(&merchant), &[], Some(body)).await?;
+        let placed = self
+            .api(Method::POST, "/orders", Some(&merchant), &[], Some(body))
+            .await?;
         let placed = placed.expect(201)?;
         let code_url = placed["pay"]["code_url"].clone();
-        if !placed["pay"]["qr_svg"].as_str().is_some_and(|svg| svg.starts_with("<svg")) {
+        if !placed["pay"]["qr_svg"]
+            .as_str()
+            .is_some_and(|svg| svg.starts_with("<svg"))
+        {
             return Err("the Native order has no QR code".to_owned());
         }
-        self.told("Native order", &format!("{number} with the QR code of {code_url}"));
-        self.control(&format!("orders/{number}/pay"), json!({"code_url": code_url})).await?;
-        self.wait(&merchant, &number, |order| order["trade_state"] == "SUCCESS").await?;
+        self.told(
+            "Native order",
+            &format!("{number} with the QR code of {code_url}"),
+        );
+        self.control(
+            &format!("orders/{number}/pay"),
+            json!({"code_url": code_url}),
+        )
+        .await?;
+        self.wait(&merchant, &number, |order| {
+            order["trade_state"] == "SUCCESS"
+        })
+        .await?;
         self.told("code scanned and paid", "order SUCCESS");
         Ok(number)
     }
 
     /// Compares what we and WeChat Pay have on record.
     async fn books(&mut self, numbers: &[String], refund_numbers: &[String]) -> Result<(), String> {
-        let ledger = self.get(&format!("{}/_sim/ledger", self.control_url)).await?;
+        let ledger = self
+            .get(&format!("{}/_sim/ledger", self.control_url))
+            .await?;
         let theirs: Vec<&Value> = ledger["items"].as_array().into_iter().flatten().collect();
         let mut table = Table::new();
         table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
@@ -179,24 +270,43 @@ impl Shop {
         let (mut taken, mut given) = ((0, 0), (0, 0));
         let merchant = self.merchant_api_key.clone();
         for number in numbers {
-            let ours = self.api(Method::GET, &format!("/orders/{number}"), Some(&merchant), &[], None).await?;
+            let ours = self
+                .api(
+                    Method::GET,
+                    &format!("/orders/{number}"),
+                    Some(&merchant),
+                    &[],
+                    None,
+                )
+                .await?;
             let ours = ours.expect(200)?;
             let there = theirs.iter().find(|row| {
                 row["out_trade_no"] == number.as_str() && row["out_refund_no"].is_null()
             });
             let state = there.map_or(Value::Null, |row| row["trade_state"].clone());
-            let (mine, other) =
-                (fen(&ours["amount"]["total"]), there.map_or(0, |row| fen_of(row, "total")));
+            let (mine, other) = (
+                fen(&ours["amount"]["total"]),
+                there.map_or(0, |row| fen_of(row, "total")),
+            );
             let paid = state == "SUCCESS" || state == "REFUND";
             balanced &= paid && ours["trade_state"] == "SUCCESS" && mine == other;
             taken = (taken.0 + mine, taken.1 + other);
-            table.add_row(row("order", number, &ours["trade_state"], mine, &state, other));
+            table.add_row(row(
+                "order",
+                number,
+                &ours["trade_state"],
+                mine,
+                &state,
+                other,
+            ));
             for refund in ours["refunds"].as_array().into_iter().flatten() {
                 let name = refund["out_refund_no"].as_str().unwrap_or_default();
                 let there = theirs.iter().find(|row| row["out_refund_no"] == name);
                 let status = there.map_or(Value::Null, |row| row["status"].clone());
-                let (mine, other) =
-                    (fen(&refund["amount"]["refund"]), there.map_or(0, |row| fen_of(row, "refund")));
+                let (mine, other) = (
+                    fen(&refund["amount"]["refund"]),
+                    there.map_or(0, |row| fen_of(row, "refund")),
+                );
                 balanced &= refund["status"] == status && mine == other;
                 balanced &= refund_numbers.iter().any(|known| known == name);
                 given = (given.0 + mine, given.1 + other);
@@ -231,11 +341,14 @@ impl Shop {
         );
         let (_, pem) = x509_parser::pem::parse_x509_pem(&self.certificate)
             .map_err(|error| format!("the merchant's certificate is no PEM: {error}"))?;
-        let certificate =
-            pem.parse_x509().map_err(|error| format!("the merchant's certificate is none: {error}"))?;
+        let certificate = pem
+            .parse_x509()
+            .map_err(|error| format!("the merchant's certificate is none: {error}"))?;
         let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, certificate.public_key().raw)
             .map_err(|_| "the merchant's certificate has no RSA key".to_owned())?;
-        let signature = STANDARD.decode(text("paySign")).map_err(|_| "paySign is not base64".to_owned())?;
+        let signature = STANDARD
+            .decode(text("paySign"))
+            .map_err(|_| "paySign is not base64".to_owned())?;
         key.verify_sig(message.as_bytes(), &signature)
             .map_err(|_| "paySign does not verify against the merchant's certificate".to_owned())
     }
@@ -251,35 +364,48 @@ impl Shop {
         let mut last = Value::Null;
         for _ in 0..looks {
             let path = format!("/orders/{number}");
-            last = self.api(Method::GET, &path, Some(credential), &[], None).await?.expect(200)?;
+            last = self
+                .api(Method::GET, &path, Some(credential), &[], None)
+                .await?
+                .expect(200)?;
             if wanted(&last) {
                 return Ok(last);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Err(format!("the order {number} did not become what it should; it is {last}"))
+        Err(format!(
+            "the order {number} did not become what it should; it is {last}"
+        ))
     }
 
     /// Waits until WeChat Pay's notice was delivered and answered well.
     async fn notified(&self, number: &str, event_type: &str) -> Result<(), String> {
         let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..looks {
-            let notices = self.get(&format!("{}/_sim/notifications", self.control_url)).await?;
-            let answered = notices["items"].as_array().into_iter().flatten().any(|notice| {
-                notice["out_trade_no"] == number
-                    && notice["event_type"] == event_type
-                    && notice["attempts"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .any(|attempt| attempt["status"] == 204)
-            });
+            let notices = self
+                .get(&format!("{}/_sim/notifications", self.control_url))
+                .await?;
+            let answered = notices["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|notice| {
+                    notice["out_trade_no"] == number
+                        && notice["event_type"] == event_type
+                        && notice["attempts"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .any(|attempt| attempt["status"] == 204)
+                });
             if answered {
                 return Ok(());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Err(format!("no notice {event_type} of {number} was delivered and answered with 204"))
+        Err(format!(
+            "no notice {event_type} of {number} was delivered and answered with 204"
+        ))
     }
 
     async fn control(&self, path: &str, body: Value) -> Result<Value, String> {
@@ -301,7 +427,13 @@ impl Shop {
     }
 
     async fn get(&self, url: &str) -> Result<Value, String> {
-        let answer = self.http.get(url).timeout(PATIENCE).send().await.map_err(|error| error.to_string())?;
+        let answer = self
+            .http
+            .get(url)
+            .timeout(PATIENCE)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
         answer.json().await.map_err(|error| error.to_string())
     }
 
@@ -314,7 +446,10 @@ impl Shop {
         body: Option<Value>,
     ) -> Result<Answer, String> {
         let asked = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.api_url)).timeout(PATIENCE);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.api_url))
+            .timeout(PATIENCE);
         if let Some(credential) = credential {
             request = request.bearer_auth(credential);
         }
@@ -324,11 +459,17 @@ impl Shop {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer =
-            request.send().await.map_err(|error| format!("the API does not answer: {error}"))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| format!("the API does not answer: {error}"))?;
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap_or_default();
-        Ok(Answer { asked, status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+        Ok(Answer {
+            asked,
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        })
     }
 }
 
@@ -343,12 +484,19 @@ impl Answer {
         if self.status == status {
             return Ok(self.body);
         }
-        Err(format!("{} answered {} instead of {status}: {}", self.asked, self.status, self.body))
+        Err(format!(
+            "{} answered {} instead of {status}: {}",
+            self.asked, self.status, self.body
+        ))
     }
 }
 
 fn same(what: &str, is: &Value, should_be: &Value) -> Result<(), String> {
-    if is == should_be { Ok(()) } else { Err(format!("{what} is {is} instead of {should_be}")) }
+    if is == should_be {
+        Ok(())
+    } else {
+        Err(format!("{what} is {is} instead of {should_be}"))
+    }
 }
 
 fn fen(value: &Value) -> i64 {
@@ -357,10 +505,19 @@ fn fen(value: &Value) -> i64 {
 
 /// A ledger row's amount: a number, or an object with this member.
 fn fen_of(row: &Value, member: &str) -> i64 {
-    row["amount"].as_i64().unwrap_or_else(|| fen(&row["amount"][member]))
+    row["amount"]
+        .as_i64()
+        .unwrap_or_else(|| fen(&row["amount"][member]))
 }
 
 fn row(kind: &str, name: &str, here: &Value, mine: i64, there: &Value, other: i64) -> Vec<String> {
     let state = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    vec![kind.to_owned(), name.to_owned(), state(here), mine.to_string(), state(there), other.to_string()]
+    vec![
+        kind.to_owned(),
+        name.to_owned(),
+        state(here),
+        mine.to_string(),
+        state(there),
+        other.to_string(),
+    ]
 }

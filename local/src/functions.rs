@@ -25,12 +25,16 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
     match binary {
         login::Login::NAME => http::<login::Login>(vars, platform),
         create_order::CreateOrder::NAME => http::<create_order::CreateOrder>(vars, platform),
-        notify_callback::NotifyCallback::NAME => http::<notify_callback::NotifyCallback>(vars, platform),
+        notify_callback::NotifyCallback::NAME => {
+            http::<notify_callback::NotifyCallback>(vars, platform)
+        }
         query::Query::NAME => http::<query::Query>(vars, platform),
         close_order::CloseOrder::NAME => http::<close_order::CloseOrder>(vars, platform),
         refund::Refund::NAME => http::<refund::Refund>(vars, platform),
         <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, platform),
-        other => Err(format!("template.yaml names a binary {other:?}, which is no function of this bundle")),
+        other => Err(format!(
+            "template.yaml names a binary {other:?}, which is no function of this bundle"
+        )),
     }
 }
 
@@ -39,16 +43,17 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            let request: LambdaRequest =
-                serde_json::from_value(event).map_err(|error| format!("the event cannot be read: {error}"))?;
+            let request: LambdaRequest = serde_json::from_value(event)
+                .map_err(|error| format!("the event cannot be read: {error}"))?;
             let service = lambda_http::service_fn(move |request| {
                 let function = Arc::clone(&function);
                 async move { Ok::<_, std::convert::Infallible>(function.handle(request).await) }
             });
             let mut adapter = lambda_http::Adapter::from(service);
-            let answer = lambda_http::Service::call(&mut adapter, LambdaEvent::new(request, context))
-                .await
-                .map_err(|error| error.to_string())?;
+            let answer =
+                lambda_http::Service::call(&mut adapter, LambdaEvent::new(request, context))
+                    .await
+                    .map_err(|error| error.to_string())?;
             serde_json::to_value(answer).map_err(|error| error.to_string())
         })
     }))
@@ -59,7 +64,10 @@ fn scheduled<F: ScheduledFunction>(vars: &Vars, platform: &Platform) -> Result<I
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            function.handle(LambdaEvent::new(event, context)).await.map_err(|error| error.to_string())
+            function
+                .handle(LambdaEvent::new(event, context))
+                .await
+                .map_err(|error| error.to_string())
         })
     }))
 }

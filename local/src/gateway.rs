@@ -72,7 +72,13 @@ impl Gateway {
                 })
             })
             .collect();
-        Self { routes, functions, clock, domain_name, console }
+        Self {
+            routes,
+            functions,
+            clock,
+            domain_name,
+            console,
+        }
     }
 
     /// The gateway as a service; it needs the callers' addresses.
@@ -85,7 +91,10 @@ impl Gateway {
     /// # Errors
     /// The function failed, did not answer in time, or there is none of that id.
     pub async fn invoke(&self, id: &str, event: Value) -> Result<Value, InvokeError> {
-        let function = self.functions.get(id).ok_or(InvokeError::Failed(format!("there is no {id}")))?;
+        let function = self
+            .functions
+            .get(id)
+            .ok_or(InvokeError::Failed(format!("there is no {id}")))?;
         let timeout_ms = i64::try_from(function.timeout.as_millis()).unwrap_or(i64::MAX);
         let mut context = Context::default();
         context.request_id = shared::platform::random_token();
@@ -100,24 +109,30 @@ impl Gateway {
     }
 
     fn matching(&self, method: &str, path: &str) -> Option<(&Route, Map<String, Value>)> {
-        self.routes.iter().filter(|route| route.method == method).find_map(|route| {
-            let (wanted, given) = (route.path.split('/'), path.split('/'));
-            if wanted.clone().count() != given.clone().count() {
-                return None;
-            }
-            let mut parameters = Map::new();
-            for (wanted, given) in wanted.zip(given) {
-                match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-                    Some(_) if given.is_empty() => return None,
-                    Some(name) => {
-                        parameters.insert(name.to_owned(), Value::from(percent_decoded(given)));
-                    }
-                    None if wanted == given => {}
-                    None => return None,
+        self.routes
+            .iter()
+            .filter(|route| route.method == method)
+            .find_map(|route| {
+                let (wanted, given) = (route.path.split('/'), path.split('/'));
+                if wanted.clone().count() != given.clone().count() {
+                    return None;
                 }
-            }
-            Some((route, parameters))
-        })
+                let mut parameters = Map::new();
+                for (wanted, given) in wanted.zip(given) {
+                    match wanted
+                        .strip_prefix('{')
+                        .and_then(|name| name.strip_suffix('}'))
+                    {
+                        Some(_) if given.is_empty() => return None,
+                        Some(name) => {
+                            parameters.insert(name.to_owned(), Value::from(percent_decoded(given)));
+                        }
+                        None if wanted == given => {}
+                        None => return None,
+                    }
+                }
+                Some((route, parameters))
+            })
     }
 
     async fn route(&self, source: SocketAddr, request: Request) -> Response {
@@ -135,7 +150,9 @@ impl Gateway {
         let event = self.event(route, parameters, &parts, source, &body);
         match self.invoke(&route.function, event).await {
             Ok(answer) => http_answer(&answer),
-            Err(InvokeError::TimedOut) => told(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            Err(InvokeError::TimedOut) => {
+                told(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+            }
             Err(InvokeError::Failed(_)) => {
                 told(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
             }
@@ -272,11 +289,18 @@ fn percent_decoded(text: &str) -> String {
 
 /// Text types as text, everything else in base64.
 fn event_body(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("text/plain");
     let textual = kind.starts_with("text/")
-        || ["application/json", "application/xml", "application/javascript"]
-            .iter()
-            .any(|known| kind.starts_with(known));
+        || [
+            "application/json",
+            "application/xml",
+            "application/javascript",
+        ]
+        .iter()
+        .any(|known| kind.starts_with(known));
     match std::str::from_utf8(body) {
         Ok(text) if textual => (text.to_owned(), false),
         Ok(_) | Err(_) => (STANDARD.encode(body), true),
@@ -285,15 +309,26 @@ fn event_body(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
 
 /// The function's answer as HTTP.
 fn http_answer(answer: &Value) -> Response {
-    let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let status = answer["statusCode"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok());
     let mut response = Response::builder().status(status.unwrap_or(500));
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
         if let Some(value) = value.as_str() {
             response = response.header(name, value);
         }
     }
-    for (name, values) in answer["multiValueHeaders"].as_object().into_iter().flatten() {
-        for value in values.as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for (name, values) in answer["multiValueHeaders"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        for value in values
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             if answer["headers"].get(name).is_none() {
                 response = response.header(name, value);
             }

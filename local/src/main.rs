@@ -107,10 +107,15 @@ async fn up(up: Up) -> Result<(), String> {
         Mode::Certificate => simulator::Mode::Certificate,
         Mode::Both => simulator::Mode::Both,
     };
-    let stack = Stack::start(options).await.map_err(|error: StartError| error.to_string())?;
+    let stack = Stack::start(options)
+        .await
+        .map_err(|error: StartError| error.to_string())?;
     greet(&stack);
     stopped().await;
-    println!("Stopping; {} keeps everything for the next start.", stack.data_dir.display());
+    println!(
+        "Stopping; {} keeps everything for the next start.",
+        stack.data_dir.display()
+    );
     stack.stop().await;
     Ok(())
 }
@@ -119,16 +124,29 @@ fn greet(stack: &Stack) {
     let (api, control) = (&stack.api_url, stack.simulator.control_url());
     println!("The API            {api}");
     println!("The console        {api}/console");
-    println!("WeChat Pay (not the real one) {}", stack.simulator.base_url());
+    println!(
+        "WeChat Pay (not the real one) {}",
+        stack.simulator.base_url()
+    );
     println!("Its phone and controls        {control}");
     println!("Written down in    {}/local.json", stack.data_dir.display());
     println!();
     println!("Place an order as the merchant, and pay it:");
-    println!("  curl -s {api}/orders -H 'Authorization: Bearer {}' \\", stack.merchant_api_key);
+    println!(
+        "  curl -s {api}/orders -H 'Authorization: Bearer {}' \\",
+        stack.merchant_api_key
+    );
     println!("    -H 'Content-Type: application/json' \\");
-    println!("    -d '{{\"trade_type\":\"native\",\"out_trade_no\":\"hello-0001\",\"description\":\"Coffee\",\"amount\":{{\"total\":1}}}}'");
-    println!("  curl -s -X POST {control}/_sim/orders/hello-0001/pay -H 'Content-Type: application/json' -d '{{}}'");
-    println!("  curl -s {api}/orders/hello-0001 -H 'Authorization: Bearer {}'", stack.merchant_api_key);
+    println!(
+        "    -d '{{\"trade_type\":\"native\",\"out_trade_no\":\"hello-0001\",\"description\":\"Coffee\",\"amount\":{{\"total\":1}}}}'"
+    );
+    println!(
+        "  curl -s -X POST {control}/_sim/orders/hello-0001/pay -H 'Content-Type: application/json' -d '{{}}'"
+    );
+    println!(
+        "  curl -s {api}/orders/hello-0001 -H 'Authorization: Bearer {}'",
+        stack.merchant_api_key
+    );
     println!();
     println!("Or watch a whole payment: wxpay demo (cargo run -- demo). Ctrl-C stops this.");
 }

@@ -130,7 +130,10 @@ pub struct Stack {
 
 impl fmt::Debug for Stack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Stack").field("api_url", &self.api_url).finish_non_exhaustive()
+        formatter
+            .debug_struct("Stack")
+            .field("api_url", &self.api_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,11 +144,17 @@ impl Stack {
     /// Says in one sentence what stands in the way.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let folder = options.data_dir.clone();
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| StartError(format!("the folder {} cannot be made: {error}", folder.display())))?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            StartError(format!(
+                "the folder {} cannot be made: {error}",
+                folder.display()
+            ))
+        })?;
         let lock = lock(&folder)?;
         let listener = listen("--port", options.port, PORT).await?;
-        let address = listener.local_addr().map_err(|error| StartError(error.to_string()))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| StartError(error.to_string()))?;
         let api_url = format!("http://{address}");
 
         let business = Arc::new(OnceLock::new());
@@ -161,7 +170,8 @@ impl Stack {
             Some(log) => log.clone(),
             None => file_log(&folder)?,
         };
-        let platform = Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+        let platform =
+            Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
         let aws = Aws::start(&folder, &template, platform.http.clone()).await?;
         let merchant_api_key = merchant_api_key(&folder);
         put_secrets(&aws, &folder, &simulator, &merchant_api_key)?;
@@ -189,7 +199,11 @@ impl Stack {
             let every = Duration::from_secs_f64((60.0 / options.speed).max(0.5));
             for (id, function) in &template.functions {
                 if function.scheduled {
-                    tasks.push(tokio::spawn(schedule(Arc::clone(&gateway), id.clone(), every)));
+                    tasks.push(tokio::spawn(schedule(
+                        Arc::clone(&gateway),
+                        id.clone(),
+                        every,
+                    )));
                 }
             }
         }
@@ -205,7 +219,8 @@ impl Stack {
             tasks,
             _lock: lock,
         };
-        let described = serde_json::to_vec_pretty(&stack.described()).map_err(|error| error.to_string())?;
+        let described =
+            serde_json::to_vec_pretty(&stack.described()).map_err(|error| error.to_string())?;
         secrets::replace(&stack.data_dir.join("local.json"), &described)?;
         Ok(stack)
     }
@@ -259,10 +274,16 @@ impl Stack {
 fn lock(folder: &Path) -> Result<File, StartError> {
     let path = folder.join("lock");
     let file = File::create(&path).map_err(|error| {
-        StartError(format!("the folder {} cannot be written to: {error}", folder.display()))
+        StartError(format!(
+            "the folder {} cannot be written to: {error}",
+            folder.display()
+        ))
     })?;
     file.try_lock().map_err(|_| {
-        StartError(format!("another wxpay runs in {}: stop it, or give --data-dir another folder", folder.display()))
+        StartError(format!(
+            "another wxpay runs in {}: stop it, or give --data-dir another folder",
+            folder.display()
+        ))
     })?;
     Ok(file)
 }
@@ -271,9 +292,9 @@ async fn listen(option: &str, wanted: Option<u16>, usual: u16) -> Result<TcpList
     let first = wanted.unwrap_or(usual);
     match TcpListener::bind(("127.0.0.1", first)).await {
         Ok(listener) => Ok(listener),
-        Err(error) if wanted.is_some() => {
-            Err(StartError(format!("the port {first} ({option}) cannot be used: {error}")))
-        }
+        Err(error) if wanted.is_some() => Err(StartError(format!(
+            "the port {first} ({option}) cannot be used: {error}"
+        ))),
         Err(_) => TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| StartError(format!("no port is free: {error}"))),
@@ -303,22 +324,30 @@ async fn start_simulator(
     config.hostility = options.hostility;
     config.speed = options.speed;
     config.keys_from.clone_from(&options.keys_from);
-    config.control_routes =
-        Router::new().route("/_local/clock", post(move_clock)).with_state(Arc::clone(business));
-    Simulator::start(config).await.map_err(|error| StartError(error.to_string()))
+    config.control_routes = Router::new()
+        .route("/_local/clock", post(move_clock))
+        .with_state(Arc::clone(business));
+    Simulator::start(config)
+        .await
+        .map_err(|error| StartError(error.to_string()))
 }
 
 async fn move_clock(
     State(business): State<Arc<OnceLock<BusinessClock>>>,
     body: axum::body::Bytes,
 ) -> (StatusCode, axum::Json<Value>) {
-    let seconds = serde_json::from_slice::<Value>(&body).ok().and_then(|body| body["advance_s"].as_i64());
+    let seconds = serde_json::from_slice::<Value>(&body)
+        .ok()
+        .and_then(|body| body["advance_s"].as_i64());
     let (Some(seconds @ 0..), Some(business)) = (seconds, business.get()) else {
         let told = json!({"message": "send {\"advance_s\": seconds}, not below 0"});
         return (StatusCode::BAD_REQUEST, axum::Json(told));
     };
     business.advance(seconds);
-    (StatusCode::OK, axum::Json(json!({"offset_s": business.offset_seconds()})))
+    (
+        StatusCode::OK,
+        axum::Json(json!({"offset_s": business.offset_seconds()})),
+    )
 }
 
 fn offset_clock(business: BusinessClock) -> Clock {
@@ -327,7 +356,10 @@ fn offset_clock(business: BusinessClock) -> Clock {
 
 fn template_text() -> Result<String, StartError> {
     let start = std::env::current_dir().map_err(|error| StartError(error.to_string()))?;
-    let found = start.ancestors().map(|folder| folder.join("template.yaml")).find(|file| file.is_file());
+    let found = start
+        .ancestors()
+        .map(|folder| folder.join("template.yaml"))
+        .find(|file| file.is_file());
     match found {
         Some(file) => std::fs::read_to_string(&file)
             .map_err(|error| StartError(format!("{} cannot be read: {error}", file.display()))),
@@ -348,7 +380,10 @@ fn parameters(options: &Options, api_url: &str, simulator: &Simulator) -> BTreeM
         ("WechatpayBaseUrl".to_owned(), base.to_owned()),
         ("WechatpayBackupUrl".to_owned(), backup.to_owned()),
         ("WechatApiBaseUrl".to_owned(), base.to_owned()),
-        ("WechatpayTrustedHosts".to_owned(), format!("{},{}", host(base), host(backup))),
+        (
+            "WechatpayTrustedHosts".to_owned(),
+            format!("{},{}", host(base), host(backup)),
+        ),
         ("RefundIntervalSeconds".to_owned(), format!("{interval}")),
     ]);
     parameters.extend(options.parameters.clone());
@@ -372,8 +407,12 @@ fn put_secrets(
 ) -> Result<(), StartError> {
     let files = folder.join("simulator");
     let read = |name: &str| {
-        std::fs::read_to_string(files.join(name))
-            .map_err(|error| StartError(format!("{} cannot be read: {error}", files.join(name).display())))
+        std::fs::read_to_string(files.join(name)).map_err(|error| {
+            StartError(format!(
+                "{} cannot be read: {error}",
+                files.join(name).display()
+            ))
+        })
     };
     let merchant = simulator.merchant();
     let put = |id: &str, value: Value| -> Result<(), StartError> {
@@ -382,13 +421,19 @@ fn put_secrets(
         }
         Ok(())
     };
-    put("SigningSecret", json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}))?;
+    put(
+        "SigningSecret",
+        json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}),
+    )?;
     put(
         "WechatpaySecret",
         json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?}),
     )?;
     put("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key}))?;
-    put("AppSecret", json!({"appid": merchant.appid, "app_secret": merchant.app_secret}))?;
+    put(
+        "AppSecret",
+        json!({"appid": merchant.appid, "app_secret": merchant.app_secret}),
+    )?;
     let hash = Sha256::digest(merchant_api_key.as_bytes());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     put(
@@ -417,11 +462,16 @@ fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
             // What was changed since the first start stays changed.
             "ConditionExpression": "attribute_not_exists(pk)",
         });
-        let request = serde_json::from_value(request).map_err(|error| StartError(error.to_string()))?;
+        let request =
+            serde_json::from_value(request).map_err(|error| StartError(error.to_string()))?;
         match aws.table.put_item(request) {
             Ok(_) => {}
             Err(error) if error.to_string().contains("conditional") => {}
-            Err(error) => return Err(StartError(format!("the catalogue cannot be written: {error}"))),
+            Err(error) => {
+                return Err(StartError(format!(
+                    "the catalogue cannot be written: {error}"
+                )));
+            }
         }
     }
     Ok(())
@@ -441,7 +491,11 @@ fn file_log(folder: &Path) -> Result<Log, StartError> {
     })))
 }
 
-fn link(template: &Template, aws: &Aws, platform: &Platform) -> Result<BTreeMap<String, Linked>, StartError> {
+fn link(
+    template: &Template,
+    aws: &Aws,
+    platform: &Platform,
+) -> Result<BTreeMap<String, Linked>, StartError> {
     let mut linked = BTreeMap::new();
     for (id, function) in &template.functions {
         let mut variables = function.environment.clone();
@@ -456,7 +510,14 @@ fn link(template: &Template, aws: &Aws, platform: &Platform) -> Result<BTreeMap<
         let invoke = functions::link(&function.binary, &Vars::from_map(variables), platform)
             .map_err(|error| StartError(format!("{id} cannot be started: {error}")))?;
         let timeout = Duration::from_secs(function.timeout_seconds);
-        linked.insert(id.clone(), Linked { id: id.clone(), invoke, timeout });
+        linked.insert(
+            id.clone(),
+            Linked {
+                id: id.clone(),
+                invoke,
+                timeout,
+            },
+        );
     }
     Ok(linked)
 }

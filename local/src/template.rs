@@ -77,7 +77,10 @@ pub fn physical(logical_id: &str) -> String {
 /// The ARN of a resource on this machine: what `!GetAtt …​.Arn` gives.
 pub fn arn(logical_id: &str) -> String {
     match logical_id {
-        "Table" => format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", physical("Table")),
+        "Table" => format!(
+            "arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}",
+            physical("Table")
+        ),
         secret if secret.ends_with("Secret") => {
             format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}")
         }
@@ -131,11 +134,16 @@ fn function(
     resolver: &Resolver<'_>,
 ) -> Result<Function, TemplateError> {
     let Some(binary) = resource["Metadata"]["BuildProperties"]["Binary"].as_str() else {
-        return fail(format!("the function {name} names no Binary in its Metadata"));
+        return fail(format!(
+            "the function {name} names no Binary in its Metadata"
+        ));
     };
     let properties = resolver.resolve(name, &resource["Properties"])?;
     let mut environment = BTreeMap::new();
-    for variables in [&globals["Environment"]["Variables"], &properties["Environment"]["Variables"]] {
+    for variables in [
+        &globals["Environment"]["Variables"],
+        &properties["Environment"]["Variables"],
+    ] {
         for (variable, value) in variables.as_object().into_iter().flatten() {
             environment.insert(variable.clone(), plain(value));
         }
@@ -149,9 +157,12 @@ fn function(
         match declared["Type"].as_str() {
             Some("HttpApi") => {
                 let of = |property: &str| {
-                    declared["Properties"][property].as_str().map(str::to_owned).ok_or_else(|| {
-                        TemplateError(format!("the event {event} of {name} has no {property}"))
-                    })
+                    declared["Properties"][property]
+                        .as_str()
+                        .map(str::to_owned)
+                        .ok_or_else(|| {
+                            TemplateError(format!("the event {event} of {name} has no {property}"))
+                        })
                 };
                 routes.push((of("Method")?.to_ascii_uppercase(), of("Path")?));
             }
@@ -186,7 +197,10 @@ fn permissions(name: &str, policies: &Value) -> Result<Vec<Permission>, Template
             }
             for action in many(&statement["Action"]) {
                 for resource in many(&statement["Resource"]) {
-                    allowed.push(Permission { action: action.clone(), resource });
+                    allowed.push(Permission {
+                        action: action.clone(),
+                        resource,
+                    });
                 }
             }
         }
@@ -231,9 +245,15 @@ impl<'a> Resolver<'a> {
             parameters.insert(name, value);
         }
         if let Some(unknown) = given.keys().find(|name| !parameters.contains_key(*name)) {
-            return fail(format!("it has no parameter {unknown}, which the local stack sets"));
+            return fail(format!(
+                "it has no parameter {unknown}, which the local stack sets"
+            ));
         }
-        Ok(Self { parameters, conditions: &yaml["Conditions"], resources: &yaml["Resources"] })
+        Ok(Self {
+            parameters,
+            conditions: &yaml["Conditions"],
+            resources: &yaml["Resources"],
+        })
     }
 
     fn resolve(&self, place: &str, yaml: &Yaml) -> Result<Value, TemplateError> {
@@ -249,16 +269,22 @@ impl<'a> Resolver<'a> {
                 Ok(Value::Object(resolved))
             }
             Yaml::Sequence(values) => {
-                let values: Result<Vec<Value>, _> =
-                    values.iter().map(|value| self.resolve(place, value)).collect();
-                Ok(values?.into_iter().filter(|value| !value.is_null()).collect())
+                let values: Result<Vec<Value>, _> = values
+                    .iter()
+                    .map(|value| self.resolve(place, value))
+                    .collect();
+                Ok(values?
+                    .into_iter()
+                    .filter(|value| !value.is_null())
+                    .collect())
             }
             Yaml::Tagged(tagged) => {
                 let tag = tagged.tag.to_string();
                 self.intrinsic(place, tag.trim_start_matches('!'), &tagged.value)
             }
-            scalar => serde_json::to_value(scalar)
-                .map_err(|error| TemplateError(format!("{place} has a value that is none ({error})"))),
+            scalar => serde_json::to_value(scalar).map_err(|error| {
+                TemplateError(format!("{place} has a value that is none ({error})"))
+            }),
         }
     }
 
@@ -269,10 +295,16 @@ impl<'a> Resolver<'a> {
             ("Sub", Yaml::String(text)) => Ok(Value::from(self.substitute(place, text)?)),
             ("If", Yaml::Sequence(parts)) if parts.len() == 3 => {
                 let condition = parts[0].as_str().unwrap_or_default();
-                let chosen = if self.condition(place, &self.conditions[condition])? { 1 } else { 2 };
+                let chosen = if self.condition(place, &self.conditions[condition])? {
+                    1
+                } else {
+                    2
+                };
                 self.resolve(place, &parts[chosen])
             }
-            _ => fail(format!("{place} uses !{tag} in a way the local stack does not know")),
+            _ => fail(format!(
+                "{place} uses !{tag} in a way the local stack does not know"
+            )),
         }
     }
 
@@ -288,7 +320,9 @@ impl<'a> Resolver<'a> {
             "AWS::URLSuffix" => Ok(Value::from("amazonaws.com")),
             "AWS::NoValue" => Ok(Value::Null),
             resource if self.declares(resource) => Ok(Value::from(physical(resource))),
-            other => fail(format!("{place} refers to {other}, which is neither a parameter nor a resource")),
+            other => fail(format!(
+                "{place} refers to {other}, which is neither a parameter nor a resource"
+            )),
         }
     }
 
@@ -335,18 +369,25 @@ impl<'a> Resolver<'a> {
         let tag = tagged.tag.to_string();
         match (tag.trim_start_matches('!'), &tagged.value) {
             ("Equals", Yaml::Sequence(sides)) if sides.len() == 2 => {
-                let (left, right) = (self.resolve(place, &sides[0])?, self.resolve(place, &sides[1])?);
+                let (left, right) = (
+                    self.resolve(place, &sides[0])?,
+                    self.resolve(place, &sides[1])?,
+                );
                 Ok(plain(&left) == plain(&right))
             }
             ("Not", Yaml::Sequence(of)) if of.len() == 1 => Ok(!self.condition(place, &of[0])?),
-            ("And", Yaml::Sequence(of)) => {
-                of.iter().try_fold(true, |all, one| Ok(all && self.condition(place, one)?))
+            ("And", Yaml::Sequence(of)) => of
+                .iter()
+                .try_fold(true, |all, one| Ok(all && self.condition(place, one)?)),
+            ("Or", Yaml::Sequence(of)) => of
+                .iter()
+                .try_fold(false, |any, one| Ok(any || self.condition(place, one)?)),
+            ("Condition", Yaml::String(name)) => {
+                self.condition(place, &self.conditions[name.as_str()])
             }
-            ("Or", Yaml::Sequence(of)) => {
-                of.iter().try_fold(false, |any, one| Ok(any || self.condition(place, one)?))
-            }
-            ("Condition", Yaml::String(name)) => self.condition(place, &self.conditions[name.as_str()]),
-            (tag, _) => fail(format!("a condition uses !{tag}, which the local stack does not know")),
+            (tag, _) => fail(format!(
+                "a condition uses !{tag}, which the local stack does not know"
+            )),
         }
     }
 }

@@ -157,9 +157,9 @@ impl<'a> Reader<'a> {
     /// `MCHID` and `APPID`.
     pub fn merchant(&mut self) -> Merchant {
         let mchid = self.required("MCHID");
-        if !mchid.is_empty()
-            && !((8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit()))
-        {
+        let legal =
+            (8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit());
+        if !mchid.is_empty() && !legal {
             self.problem("MCHID must be 8 to 32 digits".to_owned());
         }
         Merchant {
@@ -171,9 +171,8 @@ impl<'a> Reader<'a> {
     /// `APPID`.
     pub fn appid(&mut self) -> String {
         let appid = self.required("APPID");
-        if !appid.is_empty()
-            && !(appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        {
+        let legal = appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !appid.is_empty() && !legal {
             self.problem("APPID must be at most 32 letters and digits".to_owned());
         }
         appid

@@ -5,6 +5,9 @@
 //! something [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that
 //! was read, so of two that decide at once one decides again.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use crate::domain::order::{Contradiction, Observation};
 use crate::domain::refund;
 use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};

@@ -5,6 +5,9 @@
 //! `docs/data-model.md`. A lost answer of a write is safe to repeat: every condition reads the same
 //! whoever wrote the item.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod catalogue;
 mod evidence;
 mod index;

@@ -187,7 +187,7 @@ impl Record {
     pub fn measure(&mut self, metric: Metric, value: i64) -> &mut Self {
         match self.metrics.iter_mut().find(|(known, _)| *known == metric) {
             Some((_, sum)) if metric != Metric::DueBacklogSeconds => {
-                *sum = sum.saturating_add(value)
+                *sum = sum.saturating_add(value);
             }
             Some((_, last)) => *last = value,
             None => self.metrics.push((metric, value)),

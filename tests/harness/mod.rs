@@ -32,7 +32,8 @@ async fn keys() -> PathBuf {
     let folder = KEYS
         .get_or_init(|| async {
             let folder = tempfile::tempdir().unwrap();
-            let simulator = simulator::Simulator::start(simulator::Config::new(folder.path())).await;
+            let simulator =
+                simulator::Simulator::start(simulator::Config::new(folder.path())).await;
             simulator.unwrap().stop().await;
             folder
         })
@@ -58,7 +59,12 @@ impl Answer {
     /// Checks that it is a problem document of this code.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
-        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.body);
+        assert_eq!(
+            (self.status, self.body["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.body
+        );
         assert_eq!(self.body["status"], status);
         self.body
     }
@@ -94,13 +100,21 @@ impl TestStack {
         options.control_port = Some(0);
         options.schedules = false;
         options.keys_from = Some(keys().await);
-        options.log = Some(Log::to(Arc::new(move |line| lines.lock().unwrap().push(line.to_owned()))));
+        options.log = Some(Log::to(Arc::new(move |line| {
+            lines.lock().unwrap().push(line.to_owned());
+        })));
         change(&mut options);
         let stack = Stack::start(options).await.unwrap();
         let merchant = stack.merchant_api_key.clone();
         let http = Platform::system().unwrap().http;
         let logged = Logged::new(logged, &stack);
-        Self { stack, merchant, http, logged, folder }
+        Self {
+            stack,
+            merchant,
+            http,
+            logged,
+            folder,
+        }
     }
 
     /// Stops the stack and starts another one from its folder.
@@ -113,7 +127,15 @@ impl TestStack {
     /// A payer's token.
     pub async fn login(&self, openid: &str) -> String {
         let code = self.control("codes", json!({"openid": openid})).await;
-        let session = self.send(Method::POST, "/sessions", None, &[], Some(json!({"code": code["code"]}))).await;
+        let session = self
+            .send(
+                Method::POST,
+                "/sessions",
+                None,
+                &[],
+                Some(json!({"code": code["code"]})),
+            )
+            .await;
         session.expect(200)["token"].as_str().unwrap().to_owned()
     }
 
@@ -127,7 +149,8 @@ impl TestStack {
         body: Option<Value>,
     ) -> Answer {
         let body = body.map(|body| body.to_string().into_bytes());
-        self.send_bytes(method, path, credential, headers, body).await
+        self.send_bytes(method, path, credential, headers, body)
+            .await
     }
 
     /// A request with any body.
@@ -139,12 +162,17 @@ impl TestStack {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.stack.api_url)).timeout(PATIENCE);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.stack.api_url))
+            .timeout(PATIENCE);
         if let Some(credential) = credential {
             request = request.bearer_auth(credential);
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -162,22 +190,33 @@ impl TestStack {
 
     /// `GET` with a credential.
     pub async fn get(&self, credential: &str, path: &str) -> Answer {
-        self.send(Method::GET, path, Some(credential), &[], None).await
+        self.send(Method::GET, path, Some(credential), &[], None)
+            .await
     }
 
     /// `POST` with a credential.
     pub async fn post(&self, credential: &str, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(credential), &[], Some(body)).await
+        self.send(Method::POST, path, Some(credential), &[], Some(body))
+            .await
     }
 
     /// `POST` with a credential and an `Idempotency-Key`.
     pub async fn post_once(&self, credential: &str, path: &str, key: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(credential), &[("Idempotency-Key", key)], Some(body)).await
+        self.send(
+            Method::POST,
+            path,
+            Some(credential),
+            &[("Idempotency-Key", key)],
+            Some(body),
+        )
+        .await
     }
 
     /// A merchant's Native order of this total, placed.
     pub async fn native(&self, number: &str, total: i64) -> Value {
-        self.post(&self.merchant, "/orders", native_order(number, total)).await.expect(201)
+        self.post(&self.merchant, "/orders", native_order(number, total))
+            .await
+            .expect(201)
     }
 
     /// A merchant's Native order, placed, paid and known to be.
@@ -189,30 +228,37 @@ impl TestStack {
 
     /// The merchant's view of an order.
     pub async fn order(&self, number: &str) -> Value {
-        self.get(&self.merchant, &format!("/orders/{number}")).await.expect(200)
+        self.get(&self.merchant, &format!("/orders/{number}"))
+            .await
+            .expect(200)
     }
 
     /// Asks for a refund as the merchant.
     pub async fn refund(&self, number: &str, refund_number: &str, amount: i64) -> Answer {
         let body = json!({"out_refund_no": refund_number, "amount": {"refund": amount}});
-        self.post(&self.merchant, &format!("/orders/{number}/refunds"), body).await
+        self.post(&self.merchant, &format!("/orders/{number}/refunds"), body)
+            .await
     }
 
     /// What the payer does on the phone.
     pub async fn pay(&self, number: &str) -> Value {
-        self.control(&format!("orders/{number}/pay"), json!({})).await
+        self.control(&format!("orders/{number}/pay"), json!({}))
+            .await
     }
 
     /// Waits until the order is in this state, as queries tell it.
     pub async fn until_state(&self, number: &str, state: &str) -> Value {
-        self.until(|| self.order(number), |order| order["trade_state"] == state).await
+        self.until(|| self.order(number), |order| order["trade_state"] == state)
+            .await
     }
 
     /// Waits until a refund of the order is in this status, as queries tell it.
     pub async fn until_refund(&self, number: &str, refund_number: &str, status: &str) -> Value {
         self.until(
             || self.order(number),
-            |order| refund_of(order, refund_number).is_some_and(|refund| refund["status"] == status),
+            |order| {
+                refund_of(order, refund_number).is_some_and(|refund| refund["status"] == status)
+            },
         )
         .await
     }
@@ -239,7 +285,10 @@ impl TestStack {
     pub fn control(&self, path: &str, body: Value) -> impl Future<Output = Value> {
         let request = self
             .http
-            .post(format!("{}/_sim/{path}", self.stack.simulator.control_url()))
+            .post(format!(
+                "{}/_sim/{path}",
+                self.stack.simulator.control_url()
+            ))
             .timeout(PATIENCE)
             .json(&body);
         let path = path.to_owned();
@@ -255,7 +304,15 @@ impl TestStack {
     /// The rows of a control list: `ledger`, `notifications`, `requests`, `violations`.
     pub async fn seen(&self, list: &str) -> Vec<Value> {
         let url = format!("{}/_sim/{list}", self.stack.simulator.control_url());
-        let answer: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        let answer: Value = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         answer["items"].as_array().unwrap().clone()
     }
 
@@ -269,13 +326,27 @@ impl TestStack {
     /// No faults any more.
     pub async fn no_faults(&self) {
         let url = format!("{}/_sim/faults", self.stack.simulator.control_url());
-        assert!(self.http.delete(url).send().await.unwrap().status().is_success());
+        assert!(
+            self.http
+                .delete(url)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
     }
 
     /// Moves the business clock of the service and of WeChat Pay.
     pub async fn advance(&self, seconds: i64) {
         let url = format!("{}/_local/clock", self.stack.simulator.control_url());
-        let moved = self.http.post(url).json(&json!({"advance_s": seconds})).send().await.unwrap();
+        let moved = self
+            .http
+            .post(url)
+            .json(&json!({"advance_s": seconds}))
+            .send()
+            .await
+            .unwrap();
         assert!(moved.status().is_success());
     }
 
@@ -286,12 +357,18 @@ impl TestStack {
 
     /// Sends a notice that the platform signed and sealed; `content` is what is inside.
     pub async fn notice(&self, event_type: &str, content: &Value) -> Answer {
-        self.notice_sealing(event_type, content.to_string().as_bytes()).await
+        self.notice_sealing(event_type, content.to_string().as_bytes())
+            .await
     }
 
     /// Sends a notice around these bytes.
     pub async fn notice_sealing(&self, event_type: &str, content: &[u8]) -> Answer {
-        self.signed_notice(notice_body(self.apiv3_key().as_bytes(), event_type, content)).await
+        self.signed_notice(notice_body(
+            self.apiv3_key().as_bytes(),
+            event_type,
+            content,
+        ))
+        .await
     }
 
     /// Sends a body with a platform signature that holds.
@@ -302,9 +379,18 @@ impl TestStack {
 
     /// Sends a body with these headers to the webhook.
     pub async fn raw_notice(&self, headers: &[(String, String)], body: Vec<u8>) -> Answer {
-        let headers: Vec<(&str, &str)> =
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.send_bytes(Method::POST, "/wechatpay/notify", None, &headers, Some(body)).await
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.send_bytes(
+            Method::POST,
+            "/wechatpay/notify",
+            None,
+            &headers,
+            Some(body),
+        )
+        .await
     }
 
     /// The headers of a platform signature over the body at this time.
@@ -328,7 +414,9 @@ impl TestStack {
     /// RSASSA-PKCS1-v1_5 with SHA-256 by the platform's key, in base64.
     pub fn platform_signature(&self, message: &[u8]) -> String {
         let pem = std::fs::read_to_string(self.simulator_file("platform_key.pem")).unwrap();
-        shared::wechatpay::MerchantKey::parse("00", &pem).unwrap().sign(message)
+        shared::wechatpay::MerchantKey::parse("00", &pem)
+            .unwrap()
+            .sign(message)
     }
 
     /// The merchant's APIv3 key.
@@ -347,7 +435,12 @@ impl TestStack {
             "TableName": local::template::physical("Table"),
             "Key": {"pk": {"S": partition}, "sk": {"S": sort}},
         });
-        let answer = self.stack.aws.table.get_item(serde_json::from_value(request).unwrap()).unwrap();
+        let answer = self
+            .stack
+            .aws
+            .table
+            .get_item(serde_json::from_value(request).unwrap())
+            .unwrap();
         serde_json::to_value(answer).unwrap()["Item"].clone()
     }
 
@@ -359,8 +452,16 @@ impl TestStack {
     /// All items of the table.
     pub fn items(&self) -> Vec<Value> {
         let request = json!({"TableName": local::template::physical("Table")});
-        let answer = self.stack.aws.table.scan(serde_json::from_value(request).unwrap()).unwrap();
-        serde_json::to_value(answer).unwrap()["Items"].as_array().unwrap().clone()
+        let answer = self
+            .stack
+            .aws
+            .table
+            .scan(serde_json::from_value(request).unwrap())
+            .unwrap();
+        serde_json::to_value(answer).unwrap()["Items"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// What the functions logged so far.
@@ -391,7 +492,10 @@ impl Logged {
             "prepay_id",
             "WECHATPAY2-SHA256",
         ];
-        Self { lines, never: never.map(str::to_owned).to_vec() }
+        Self {
+            lines,
+            never: never.map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -406,7 +510,10 @@ impl Drop for Logged {
         }
         for line in lines.iter() {
             for secret in &self.never {
-                assert!(!line.contains(secret.as_str()), "{secret:?} was logged: {line}");
+                assert!(
+                    !line.contains(secret.as_str()),
+                    "{secret:?} was logged: {line}"
+                );
             }
         }
     }
@@ -414,7 +521,10 @@ impl Drop for Logged {
 
 /// The refund of this number in an order's answer.
 pub fn refund_of<'a>(order: &'a Value, refund_number: &str) -> Option<&'a Value> {
-    order["refunds"].as_array()?.iter().find(|refund| refund["out_refund_no"] == refund_number)
+    order["refunds"]
+        .as_array()?
+        .iter()
+        .find(|refund| refund["out_refund_no"] == refund_number)
 }
 
 /// A merchant's Native order.
@@ -427,7 +537,11 @@ pub fn native_order(number: &str, total: i64) -> Value {
 
 /// A notice's envelope around these bytes, sealed with this key.
 pub fn notice_body(apiv3_key: &[u8], event_type: &str, content: &[u8]) -> Vec<u8> {
-    let associated = if event_type.starts_with("REFUND") { "refund" } else { "transaction" };
+    let associated = if event_type.starts_with("REFUND") {
+        "refund"
+    } else {
+        "transaction"
+    };
     json!({
         "id": "b62e271c-3389-58a0-8146-4a704966e8f1",
         "create_time": "2026-01-28T17:07:11+08:00",
@@ -452,8 +566,12 @@ pub fn seal(key: &[u8], nonce: &[u8; 12], associated: &[u8], content: &[u8]) -> 
     use base64::Engine;
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
     let mut sealed = content.to_vec();
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), &mut sealed)
-        .unwrap();
+    key.seal_in_place_append_tag(
+        Nonce::assume_unique_for_key(*nonce),
+        Aad::from(associated),
+        &mut sealed,
+    )
+    .unwrap();
     base64::engine::general_purpose::STANDARD.encode(sealed)
 }
 

@@ -13,25 +13,42 @@ fn coffee() -> Value {
 async fn a_payers_order_is_priced_by_the_server_and_belongs_to_them() {
     let stack = TestStack::start().await;
     let (alice, bob) = (stack.login(ALICE).await, stack.login(BOB).await);
-    let placed = stack.post_once(&alice, "/orders", "key-0000000000001", coffee()).await.expect(201);
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", coffee())
+        .await
+        .expect(201);
     assert_eq!(placed["amount"], json!({"total": 3, "currency": "CNY"}));
     assert_eq!(placed["trade_state"], "NOTPAY");
     let pay: Vec<&String> = placed["pay"].as_object().unwrap().keys().collect();
-    assert_eq!(pay, ["nonceStr", "package", "paySign", "signType", "timeStamp"]);
+    assert_eq!(
+        pay,
+        ["nonceStr", "package", "paySign", "signType", "timeStamp"]
+    );
     let path = format!("/orders/{}", placed["out_trade_no"].as_str().unwrap());
     stack.get(&alice, &path).await.expect(200);
     stack.get(&bob, &path).await.refused(404, "not_found");
-    let missing = stack.get(&bob, "/orders/ABCDEFGHIJKLMNOPQRSTUVWXYZ").await.refused(404, "not_found");
-    assert_eq!(missing, stack.get(&bob, &path).await.body, "somebody else's is as good as missing");
+    let missing = stack
+        .get(&bob, "/orders/ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        .await
+        .refused(404, "not_found");
+    assert_eq!(
+        missing,
+        stack.get(&bob, &path).await.body,
+        "somebody else's is as good as missing"
+    );
     let mine = stack.get(&alice, "/orders").await.expect(200);
     assert_eq!(mine["items"].as_array().unwrap().len(), 1);
-    assert_eq!(stack.get(&bob, "/orders").await.expect(200)["items"], json!([]));
+    assert_eq!(
+        stack.get(&bob, "/orders").await.expect(200)["items"],
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn sixteen_equal_creates_at_once_give_one_order_and_one_usable_code() {
     let stack = TestStack::start().await;
-    let creates = (0..16).map(|_| stack.post(&stack.merchant, "/orders", native_order("at-once-01", 100)));
+    let creates =
+        (0..16).map(|_| stack.post(&stack.merchant, "/orders", native_order("at-once-01", 100)));
     let answers = join_all(creates).await;
     let mut codes: Vec<Value> = answers
         .iter()
@@ -40,10 +57,15 @@ async fn sixteen_equal_creates_at_once_give_one_order_and_one_usable_code() {
             answer.body["pay"]["code_url"].clone()
         })
         .collect();
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 201).count(),
+        1
+    );
     codes.dedup();
     assert_eq!(codes.len(), 1, "one code for all: {codes:?}");
-    stack.control("orders/at-once-01/pay", json!({"code_url": codes[0]})).await;
+    stack
+        .control("orders/at-once-01/pay", json!({"code_url": codes[0]}))
+        .await;
     stack.until_state("at-once-01", "SUCCESS").await;
 }
 
@@ -54,14 +76,22 @@ async fn sixteen_equal_payers_creates_give_one_order_each_of_whose_parameters_pa
     let creates =
         (0..16).map(|_| stack.post_once(&alice, "/orders", "key-0000000000001", coffee()));
     let answers = join_all(creates).await;
-    let mut numbers: Vec<&Value> = answers.iter().map(|answer| &answer.body["out_trade_no"]).collect();
+    let mut numbers: Vec<&Value> = answers
+        .iter()
+        .map(|answer| &answer.body["out_trade_no"])
+        .collect();
     numbers.dedup();
     assert_eq!(numbers.len(), 1);
     let orders = stack.seen("ledger").await;
     assert_eq!(orders.len(), 1);
     let number = numbers[0].as_str().unwrap();
     let pay = &answers[7].body["pay"];
-    stack.control(&format!("orders/{number}/pay"), json!({"openid": ALICE, "pay": pay})).await;
+    stack
+        .control(
+            &format!("orders/{number}/pay"),
+            json!({"openid": ALICE, "pay": pay}),
+        )
+        .await;
     stack.until_state(number, "SUCCESS").await;
 }
 
@@ -82,10 +112,16 @@ async fn the_same_number_with_other_terms_names_the_field_that_differs() {
             body
         }),
     ] {
-        let refused = stack.post(&stack.merchant, "/orders", body).await.refused(409, "terms_differ");
+        let refused = stack
+            .post(&stack.merchant, "/orders", body)
+            .await
+            .refused(409, "terms_differ");
         assert_eq!(refused["field"], field);
     }
-    let again = stack.post(&stack.merchant, "/orders", native_order("terms-0001", 100)).await.expect(200);
+    let again = stack
+        .post(&stack.merchant, "/orders", native_order("terms-0001", 100))
+        .await
+        .expect(200);
     assert_eq!(again["out_trade_no"], "terms-0001");
 }
 
@@ -93,30 +129,63 @@ async fn the_same_number_with_other_terms_names_the_field_that_differs() {
 async fn a_paid_or_expired_order_is_repeated_without_anything_to_pay_with() {
     let stack = TestStack::start().await;
     stack.paid("paid-00001", 100).await;
-    let paid = stack.post(&stack.merchant, "/orders", native_order("paid-00001", 100)).await.expect(200);
-    assert_eq!((&paid["trade_state"], &paid["pay"]), (&json!("SUCCESS"), &Value::Null));
+    let paid = stack
+        .post(&stack.merchant, "/orders", native_order("paid-00001", 100))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&paid["trade_state"], &paid["pay"]),
+        (&json!("SUCCESS"), &Value::Null)
+    );
     stack.native("late-00001", 100).await;
     stack.advance(31 * 60).await;
-    let late = stack.post(&stack.merchant, "/orders", native_order("late-00001", 100)).await.expect(200);
-    assert_eq!((&late["trade_state"], &late["pay"]), (&json!("NOTPAY"), &Value::Null));
+    let late = stack
+        .post(&stack.merchant, "/orders", native_order("late-00001", 100))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&late["trade_state"], &late["pay"]),
+        (&json!("NOTPAY"), &Value::Null)
+    );
 }
 
 #[tokio::test]
 async fn what_wechat_pay_did_with_an_unanswered_order_is_found_by_sending_it_again() {
-    for fault in ["response_lost", "server_error_applied", "response_unsigned", "html_error"] {
+    for fault in [
+        "response_lost",
+        "server_error_applied",
+        "response_unsigned",
+        "html_error",
+    ] {
         let stack = TestStack::start().await;
         stack.fault(fault, json!({"count": 4})).await;
-        let first = stack.post(&stack.merchant, "/orders", native_order("lost-00001", 100)).await;
+        let first = stack
+            .post(&stack.merchant, "/orders", native_order("lost-00001", 100))
+            .await;
         assert!(matches!(first.status, 201 | 503), "{fault}: {first:?}");
         stack.no_faults().await;
         let again = stack
             .until(
-                || async { stack.post(&stack.merchant, "/orders", native_order("lost-00001", 100)).await.body },
+                || async {
+                    stack
+                        .post(&stack.merchant, "/orders", native_order("lost-00001", 100))
+                        .await
+                        .body
+                },
                 |body| body["pay"]["code_url"].is_string(),
             )
             .await;
-        stack.control("orders/lost-00001/pay", json!({"code_url": again["pay"]["code_url"]})).await;
+        stack
+            .control(
+                "orders/lost-00001/pay",
+                json!({"code_url": again["pay"]["code_url"]}),
+            )
+            .await;
         stack.until_state("lost-00001", "SUCCESS").await;
-        assert_eq!(stack.seen("ledger").await.len(), 1, "{fault}: one order at WeChat Pay");
+        assert_eq!(
+            stack.seen("ledger").await.len(),
+            1,
+            "{fault}: one order at WeChat Pay"
+        );
     }
 }

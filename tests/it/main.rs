@@ -6,11 +6,19 @@
     clippy::panic,
     reason = "a test that cannot go on has failed"
 )]
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "the harness offers more than each test uses")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "the harness offers more than each test uses"
+)]
 
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod access;
 mod create;
+mod process;
 mod refunds;
 mod settle;
+mod tree;

@@ -13,7 +13,11 @@ async fn given_back(stack: &TestStack, number: &str) -> i64 {
         .iter()
         .filter(|row| row["out_trade_no"] == number && row["out_refund_no"].is_string())
         .filter(|row| row["status"] != "CLOSED")
-        .map(|row| row["amount"].as_i64().unwrap_or_else(|| row["amount"]["refund"].as_i64().unwrap()))
+        .map(|row| {
+            row["amount"]
+                .as_i64()
+                .unwrap_or_else(|| row["amount"]["refund"].as_i64().unwrap())
+        })
         .sum()
 }
 
@@ -21,21 +25,43 @@ async fn given_back(stack: &TestStack, number: &str) -> i64 {
 async fn a_part_then_the_rest_then_one_fen_too_many() {
     let stack = TestStack::start().await;
     stack.paid("parts-0001", 600).await;
-    let first = stack.refund("parts-0001", "parts-r1", 200).await.expect(202);
-    assert_eq!(first["amount"], json!({"refund": 200, "total": 600, "currency": "CNY"}));
-    stack.until_refund("parts-0001", "parts-r1", "SUCCESS").await;
+    let first = stack
+        .refund("parts-0001", "parts-r1", 200)
+        .await
+        .expect(202);
+    assert_eq!(
+        first["amount"],
+        json!({"refund": 200, "total": 600, "currency": "CNY"})
+    );
+    stack
+        .until_refund("parts-0001", "parts-r1", "SUCCESS")
+        .await;
     // Within WeChat Pay's minute: it waits here, reserved, and says until when.
-    let second = stack.refund("parts-0001", "parts-r2", 400).await.expect(202);
+    let second = stack
+        .refund("parts-0001", "parts-r2", 400)
+        .await
+        .expect(202);
     if second["status"] == "RESERVED" {
         assert!(second["next_attempt_at"].is_string());
     }
-    let refused = stack.refund("parts-0001", "parts-r3", 1).await.refused(409, "refund_exceeds");
+    let refused = stack
+        .refund("parts-0001", "parts-r3", 1)
+        .await
+        .refused(409, "refund_exceeds");
     assert_eq!(refused["refundable"], 0);
     stack.advance(120).await;
     stack.sweep().await;
-    let order = stack.until_refund("parts-0001", "parts-r2", "SUCCESS").await;
-    assert_eq!(order["amount"], json!({"total": 600, "currency": "CNY", "refunded": 600, "refundable": 0}));
-    assert_eq!(order["trade_state"], "SUCCESS", "refunds never change that an order was paid");
+    let order = stack
+        .until_refund("parts-0001", "parts-r2", "SUCCESS")
+        .await;
+    assert_eq!(
+        order["amount"],
+        json!({"total": 600, "currency": "CNY", "refunded": 600, "refundable": 0})
+    );
+    assert_eq!(
+        order["trade_state"], "SUCCESS",
+        "refunds never change that an order was paid"
+    );
     assert_eq!(given_back(&stack, "parts-0001").await, 600);
 }
 
@@ -43,13 +69,23 @@ async fn a_part_then_the_rest_then_one_fen_too_many() {
 async fn a_second_refund_within_the_minute_is_reserved_and_sent_when_due() {
     let stack = TestStack::with(|options| options.speed = 1.0).await;
     stack.paid("minute-001", 600).await;
-    let first = stack.refund("minute-001", "minute-r1", 100).await.expect(202);
+    let first = stack
+        .refund("minute-001", "minute-r1", 100)
+        .await
+        .expect(202);
     assert_eq!(first["status"], "PROCESSING");
-    let second = stack.refund("minute-001", "minute-r2", 100).await.expect(202);
+    let second = stack
+        .refund("minute-001", "minute-r2", 100)
+        .await
+        .expect(202);
     assert_eq!(second["status"], "RESERVED");
     assert!(second["next_attempt_at"].is_string());
     stack.sweep().await;
-    assert_eq!(given_back(&stack, "minute-001").await, 100, "not before its time");
+    assert_eq!(
+        given_back(&stack, "minute-001").await,
+        100,
+        "not before its time"
+    );
     stack.advance(120).await;
     stack.sweep().await;
     assert_eq!(given_back(&stack, "minute-001").await, 200);
@@ -60,10 +96,17 @@ async fn fifty_refunds_at_once_never_give_back_more_than_was_paid() {
     let stack = TestStack::start().await;
     stack.paid("fifty-0001", 1000).await;
     let numbers: Vec<String> = (0..50).map(|index| format!("fifty-r{index}")).collect();
-    let answers =
-        join_all(numbers.iter().map(|number| stack.refund("fifty-0001", number, 300))).await;
+    let answers = join_all(
+        numbers
+            .iter()
+            .map(|number| stack.refund("fifty-0001", number, 300)),
+    )
+    .await;
     let accepted = answers.iter().filter(|answer| answer.status == 202).count();
-    assert!(accepted <= 3, "{accepted} of 300 each were accepted of 1000");
+    assert!(
+        accepted <= 3,
+        "{accepted} of 300 each were accepted of 1000"
+    );
     assert!(accepted >= 1);
     for answer in answers.into_iter().filter(|answer| answer.status != 202) {
         assert!(matches!(answer.status, 409 | 503), "{answer:?}");
@@ -81,7 +124,11 @@ async fn fifty_refunds_at_once_never_give_back_more_than_was_paid() {
         .iter()
         .map(|refund| refund["amount"]["refund"].as_i64().unwrap())
         .sum();
-    assert_eq!(refundable + held, 1000, "the books: what is left and what is held make the total");
+    assert_eq!(
+        refundable + held,
+        1000,
+        "the books: what is left and what is held make the total"
+    );
 }
 
 #[tokio::test]
@@ -89,12 +136,26 @@ async fn the_same_number_refunds_once_however_often_it_is_asked() {
     let stack = TestStack::start().await;
     stack.paid("same-00001", 500).await;
     let answers = join_all((0..20).map(|_| stack.refund("same-00001", "same-r1", 500))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 1, "{answers:?}");
-    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 202)));
-    let other = stack.refund("same-00001", "same-r1", 499).await.refused(409, "terms_differ");
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 202).count(),
+        1,
+        "{answers:?}"
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer.status, 200 | 202))
+    );
+    let other = stack
+        .refund("same-00001", "same-r1", 499)
+        .await
+        .refused(409, "terms_differ");
     assert_eq!(other["field"], "amount.refund");
     stack.paid("same-00002", 500).await;
-    stack.refund("same-00002", "same-r1", 500).await.refused(409, "refund_number_taken");
+    stack
+        .refund("same-00002", "same-r1", 500)
+        .await
+        .refused(409, "refund_number_taken");
     assert_eq!(given_back(&stack, "same-00001").await, 500);
 }
 
@@ -117,13 +178,18 @@ async fn doubt_never_releases_a_reservation_nor_refunds_twice() {
         assert_eq!(asked.status, 202, "{fault}: {asked:?}");
         let order = stack.order("doubt-0001").await;
         assert_eq!(order["amount"]["refundable"], 0, "{fault}: it stays taken");
-        stack.refund("doubt-0001", "doubt-r2", 1).await.refused(409, "refund_exceeds");
+        stack
+            .refund("doubt-0001", "doubt-r2", 1)
+            .await
+            .refused(409, "refund_exceeds");
         stack.no_faults().await;
         for _ in 0..4 {
             stack.advance(150).await;
             stack.sweep().await;
         }
-        stack.until_refund("doubt-0001", "doubt-r1", "SUCCESS").await;
+        stack
+            .until_refund("doubt-0001", "doubt-r1", "SUCCESS")
+            .await;
         assert_eq!(given_back(&stack, "doubt-0001").await, 500, "{fault}");
     }
 }
@@ -133,11 +199,19 @@ async fn a_short_balance_waits_for_a_person_and_is_sent_again_with_the_same_numb
     let stack = TestStack::start().await;
     stack.paid("short-0001", 500).await;
     stack.fault("refund_not_enough", json!({"count": 1})).await;
-    let asked = stack.refund("short-0001", "short-r1", 500).await.expect(202);
-    assert_eq!((&asked["status"], &asked["needs_human"]), (&json!("RESERVED"), &json!(true)));
+    let asked = stack
+        .refund("short-0001", "short-r1", 500)
+        .await
+        .expect(202);
+    assert_eq!(
+        (&asked["status"], &asked["needs_human"]),
+        (&json!("RESERVED"), &json!(true))
+    );
     stack.advance(2 * 3600).await;
     stack.sweep().await;
-    stack.until_refund("short-0001", "short-r1", "SUCCESS").await;
+    stack
+        .until_refund("short-0001", "short-r1", "SUCCESS")
+        .await;
     assert_eq!(given_back(&stack, "short-0001").await, 500);
 }
 
@@ -146,28 +220,62 @@ async fn a_payers_request_waits_for_the_merchant() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
     let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack.post_once(&alice, "/orders", "key-0000000000001", order).await.expect(201);
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await
+        .expect(201);
     let number = placed["out_trade_no"].as_str().unwrap();
     stack.pay(number).await;
     stack.until_state(number, "SUCCESS").await;
     let path = format!("/orders/{number}/refunds");
     let body = json!({"amount": {"refund": 100}, "reason": "cold"});
-    let asked = stack.post_once(&alice, &path, "key-0000000000002", body.clone()).await.expect(202);
+    let asked = stack
+        .post_once(&alice, &path, "key-0000000000002", body.clone())
+        .await
+        .expect(202);
     assert_eq!(asked["status"], "REQUESTED");
-    assert_eq!(stack.order(number).await["amount"]["refundable"], 300, "a request holds nothing");
-    let again = stack.post_once(&alice, &path, "key-0000000000002", body.clone()).await.expect(200);
+    assert_eq!(
+        stack.order(number).await["amount"]["refundable"],
+        300,
+        "a request holds nothing"
+    );
+    let again = stack
+        .post_once(&alice, &path, "key-0000000000002", body.clone())
+        .await
+        .expect(200);
     assert_eq!(again["out_refund_no"], asked["out_refund_no"]);
     let refund = format!("{path}/{}", asked["out_refund_no"].as_str().unwrap());
-    stack.post(&alice, &format!("{refund}/approve"), json!({})).await.refused(404, "not_found");
-    let approved = stack.post(&stack.merchant, &format!("{refund}/approve"), json!({})).await.expect(202);
+    stack
+        .post(&alice, &format!("{refund}/approve"), json!({}))
+        .await
+        .refused(404, "not_found");
+    let approved = stack
+        .post(&stack.merchant, &format!("{refund}/approve"), json!({}))
+        .await
+        .expect(202);
     assert_eq!(approved["status"], "PROCESSING");
-    stack.post(&stack.merchant, &format!("{refund}/reject"), json!({})).await.refused(409, "refund_decided");
-    stack.post(&stack.merchant, &format!("{refund}/approve"), json!({})).await.expect(200);
-    let second = stack.post_once(&alice, &path, "key-0000000000003", body).await.expect(202);
+    stack
+        .post(&stack.merchant, &format!("{refund}/reject"), json!({}))
+        .await
+        .refused(409, "refund_decided");
+    stack
+        .post(&stack.merchant, &format!("{refund}/approve"), json!({}))
+        .await
+        .expect(200);
+    let second = stack
+        .post_once(&alice, &path, "key-0000000000003", body)
+        .await
+        .expect(202);
     let second = format!("{path}/{}", second["out_refund_no"].as_str().unwrap());
-    let rejected = stack.post(&stack.merchant, &format!("{second}/reject"), json!({})).await.expect(200);
+    let rejected = stack
+        .post(&stack.merchant, &format!("{second}/reject"), json!({}))
+        .await
+        .expect(200);
     assert_eq!(rejected["status"], "REJECTED");
-    stack.post(&stack.merchant, &format!("{second}/approve"), json!({})).await.refused(409, "refund_decided");
+    stack
+        .post(&stack.merchant, &format!("{second}/approve"), json!({}))
+        .await
+        .refused(409, "refund_decided");
     assert_eq!(given_back(&stack, number).await, 100);
 }
 
@@ -175,14 +283,24 @@ async fn a_payers_request_waits_for_the_merchant() {
 async fn a_refund_that_wechat_pay_closes_gives_its_amount_back_once() {
     let stack = TestStack::with(|options| options.speed = 1.0).await;
     stack.paid("closed-001", 500).await;
-    stack.refund("closed-001", "closed-r1", 500).await.expect(202);
+    stack
+        .refund("closed-001", "closed-r1", 500)
+        .await
+        .expect(202);
     stack.fault("notice_duplicated", json!({})).await;
     stack.control("refunds/closed-r1/close", json!({})).await;
-    let order = stack.until_refund("closed-001", "closed-r1", "CLOSED").await;
+    let order = stack
+        .until_refund("closed-001", "closed-r1", "CLOSED")
+        .await;
     assert_eq!(order["amount"]["refundable"], 500);
     stack.advance(120).await;
-    stack.refund("closed-001", "closed-r2", 500).await.expect(202);
-    let refund: Value = refund_of(&stack.order("closed-001").await, "closed-r2").unwrap().clone();
+    stack
+        .refund("closed-001", "closed-r2", 500)
+        .await
+        .expect(202);
+    let refund: Value = refund_of(&stack.order("closed-001").await, "closed-r2")
+        .unwrap()
+        .clone();
     assert_eq!(refund["amount"]["refund"], 500);
 }
 
@@ -191,8 +309,14 @@ async fn a_refund_asked_before_the_payment_is_known_here_asks_wechat_pay_first()
     let stack = TestStack::start().await;
     stack.fault("notice_lost", json!({})).await;
     stack.native("unknown-01", 500).await;
-    stack.refund("unknown-01", "unknown-r1", 500).await.refused(409, "order_not_paid");
+    stack
+        .refund("unknown-01", "unknown-r1", 500)
+        .await
+        .refused(409, "order_not_paid");
     stack.pay("unknown-01").await;
-    stack.refund("unknown-01", "unknown-r1", 500).await.expect(202);
+    stack
+        .refund("unknown-01", "unknown-r1", 500)
+        .await
+        .expect(202);
     assert_eq!(given_back(&stack, "unknown-01").await, 500);
 }

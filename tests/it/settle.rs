@@ -14,7 +14,10 @@ async fn with_every_notice_dropped_a_query_finds_the_payment() {
     let order = stack.until_state("query-0001", "SUCCESS").await;
     assert_eq!(order["fresh"], true);
     assert!(order["transaction_id"].is_string() && order["success_time"].is_string());
-    let by_payment = format!("/orders?transaction_id={}", order["transaction_id"].as_str().unwrap());
+    let by_payment = format!(
+        "/orders?transaction_id={}",
+        order["transaction_id"].as_str().unwrap()
+    );
     let found = stack.get(&stack.merchant, &by_payment).await.expect(200);
     assert_eq!(found["out_trade_no"], "query-0001");
 }
@@ -26,7 +29,11 @@ async fn with_every_notice_dropped_the_sweep_alone_finds_the_payment() {
     stack.native("sweep-0001", 100).await;
     stack.pay("sweep-0001").await;
     stack.sweep().await;
-    assert_eq!(stack.order_item("sweep-0001")["trade_state"]["S"], "NOTPAY", "not due yet");
+    assert_eq!(
+        stack.order_item("sweep-0001")["trade_state"]["S"],
+        "NOTPAY",
+        "not due yet"
+    );
     stack.advance(90).await;
     let swept = stack.sweep().await;
     assert_eq!(swept["looked_at"], 1);
@@ -42,7 +49,10 @@ async fn an_unpaid_order_is_closed_at_wechat_pay_after_its_time() {
     stack.advance(32 * 60).await;
     stack.sweep().await;
     let item = stack.order_item("expire-001");
-    assert_eq!((&item["trade_state"]["S"], &item["due_at"]), (&json!("CLOSED"), &Value::Null));
+    assert_eq!(
+        (&item["trade_state"]["S"], &item["due_at"]),
+        (&json!("CLOSED"), &Value::Null)
+    );
     let ledger = stack.seen("ledger").await;
     assert_eq!(ledger[0]["trade_state"], "CLOSED");
 }
@@ -53,7 +63,9 @@ async fn an_order_paid_just_before_its_close_ends_paid_and_says_so() {
     stack.fault("notice_lost", json!({})).await;
     stack.native("before-001", 100).await;
     stack.pay("before-001").await;
-    let refused = stack.post(&stack.merchant, "/orders/before-001/close", json!({})).await;
+    let refused = stack
+        .post(&stack.merchant, "/orders/before-001/close", json!({}))
+        .await;
     let refused = refused.refused(409, "order_paid");
     assert_eq!(refused["trade_state"], "SUCCESS");
     assert_eq!(stack.order("before-001").await["trade_state"], "SUCCESS");
@@ -63,13 +75,22 @@ async fn an_order_paid_just_before_its_close_ends_paid_and_says_so() {
 async fn an_order_paid_after_its_close_here_ends_paid() {
     let stack = TestStack::start().await;
     stack.native("after-0001", 100).await;
-    let closed = stack.post(&stack.merchant, "/orders/after-0001/close", json!({})).await.expect(200);
+    let closed = stack
+        .post(&stack.merchant, "/orders/after-0001/close", json!({}))
+        .await
+        .expect(200);
     assert_eq!(closed["trade_state"], "CLOSED");
     let content = crate::harness::payment_content(&stack, "after-0001", 100);
-    assert_eq!(stack.notice("TRANSACTION.SUCCESS", &content).await.status, 204);
+    assert_eq!(
+        stack.notice("TRANSACTION.SUCCESS", &content).await.status,
+        204
+    );
     let item = stack.order_item("after-0001");
     assert_eq!(item["trade_state"]["S"], "SUCCESS");
-    assert!(item["closed_at"]["N"].is_string(), "that it had been closed stays on record");
+    assert!(
+        item["closed_at"]["N"].is_string(),
+        "that it had been closed stays on record"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +98,10 @@ async fn a_close_that_is_not_answered_with_204_is_not_closed() {
     let stack = TestStack::start().await;
     stack.native("paying-001", 100).await;
     stack.fault("close_user_paying", json!({"count": 1})).await;
-    let closing = stack.post(&stack.merchant, "/orders/paying-001/close", json!({})).await.expect(202);
+    let closing = stack
+        .post(&stack.merchant, "/orders/paying-001/close", json!({}))
+        .await
+        .expect(202);
     assert_eq!(closing["trade_state"], "CLOSING");
     stack.advance(120).await;
     stack.sweep().await;
@@ -105,18 +129,32 @@ async fn notices_twice_late_and_out_of_order_settle_once() {
         )
         .await;
     stack.until_state("twice-0001", "SUCCESS").await;
-    assert_eq!(stack.order_item("twice-0001")["version"]["N"], "2", "placed and paid: two versions");
+    assert_eq!(
+        stack.order_item("twice-0001")["version"]["N"],
+        "2",
+        "placed and paid: two versions"
+    );
     assert_eq!(stack.seen("violations").await, Vec::<Value>::new());
 }
 
 #[tokio::test]
 async fn wechat_pay_out_of_reach_leaves_the_record_and_says_that_it_is_not_fresh() {
-    for fault in ["server_error", "html_error", "response_unsigned", "response_stale", "request_lost"] {
+    for fault in [
+        "server_error",
+        "html_error",
+        "response_unsigned",
+        "response_stale",
+        "request_lost",
+    ] {
         let stack = TestStack::start().await;
         stack.native("reach-0001", 100).await;
         stack.fault(fault, json!({})).await;
         let order = stack.order("reach-0001").await;
-        assert_eq!((&order["fresh"], &order["trade_state"]), (&json!(false), &json!("NOTPAY")), "{fault}");
+        assert_eq!(
+            (&order["fresh"], &order["trade_state"]),
+            (&json!(false), &json!("NOTPAY")),
+            "{fault}"
+        );
     }
 }
 
@@ -125,9 +163,19 @@ async fn a_stack_that_is_stopped_goes_on_where_it_was() {
     let stack = TestStack::start().await;
     stack.native("again-0001", 100).await;
     let stack = stack.restarted().await;
-    let again =
-        stack.post(&stack.merchant, "/orders", crate::harness::native_order("again-0001", 100)).await;
+    let again = stack
+        .post(
+            &stack.merchant,
+            "/orders",
+            crate::harness::native_order("again-0001", 100),
+        )
+        .await;
     let again = again.expect(200);
-    stack.control("orders/again-0001/pay", json!({"code_url": again["pay"]["code_url"]})).await;
+    stack
+        .control(
+            "orders/again-0001/pay",
+            json!({"code_url": again["pay"]["code_url"]}),
+        )
+        .await;
     stack.until_state("again-0001", "SUCCESS").await;
 }

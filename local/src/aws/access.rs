@@ -25,8 +25,13 @@ impl Access {
     /// What this template allows.
     pub fn new(template: &Template) -> Self {
         let of = |function: &crate::template::Function| function.allowed.clone();
-        let allowed = template.functions.iter().map(|(id, function)| (id.clone(), of(function)));
-        Self { allowed: allowed.collect() }
+        let allowed = template
+            .functions
+            .iter()
+            .map(|(id, function)| (id.clone(), of(function)));
+        Self {
+            allowed: allowed.collect(),
+        }
     }
 
     /// Who signed the request: the part of the access key id after `LOCAL`.
@@ -50,7 +55,10 @@ impl Access {
             return Ok(());
         }
         let allowed = self.allowed.get(caller).map_or(&[][..], Vec::as_slice);
-        match needed.iter().find(|permission| !allowed.contains(permission)) {
+        match needed
+            .iter()
+            .find(|permission| !allowed.contains(permission))
+        {
             Some(denied) => Err(denied.clone()),
             None => Ok(()),
         }
@@ -60,12 +68,19 @@ impl Access {
 /// What a call to the table needs: each item action on each table or index it touches.
 pub(super) fn table_permissions(operation: &str, request: &Value) -> Vec<Permission> {
     let one = |action: &str, table: &str, index: Option<&str>| {
-        let table = if table == physical("Table") { arn("Table") } else { format!("table/{table}") };
+        let table = if table == physical("Table") {
+            arn("Table")
+        } else {
+            format!("table/{table}")
+        };
         let resource = match index {
             Some(index) => format!("{table}/index/{index}"),
             None => table,
         };
-        Permission { action: format!("dynamodb:{action}"), resource }
+        Permission {
+            action: format!("dynamodb:{action}"),
+            resource,
+        }
     };
     let name = |value: &Value| value["TableName"].as_str().unwrap_or_default().to_owned();
     match operation {
@@ -96,12 +111,19 @@ pub(super) fn table_permissions(operation: &str, request: &Value) -> Vec<Permiss
             .flatten()
             .map(|item| one("GetItem", &name(&item["Get"]), None))
             .collect(),
-        _ => vec![one(operation, &name(request), request["IndexName"].as_str())],
+        _ => vec![one(
+            operation,
+            &name(request),
+            request["IndexName"].as_str(),
+        )],
     }
 }
 
 /// What a call to the secrets needs.
 pub(super) fn secret_permissions(operation: &str, request: &Value) -> Vec<Permission> {
     let resource = request["SecretId"].as_str().unwrap_or_default().to_owned();
-    vec![Permission { action: format!("secretsmanager:{operation}"), resource }]
+    vec![Permission {
+        action: format!("secretsmanager:{operation}"),
+        resource,
+    }]
 }

@@ -28,7 +28,10 @@ struct Versions {
 
 impl std::fmt::Debug for Versions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Versions").field("version", &self.version).finish_non_exhaustive()
+        formatter
+            .debug_struct("Versions")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,12 +47,17 @@ impl Secrets {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
         };
-        Ok(Self { file, texts: Mutex::new(texts) })
+        Ok(Self {
+            file,
+            texts: Mutex::new(texts),
+        })
     }
 
     /// The current text of a secret.
     pub fn current(&self, arn: &str) -> Option<String> {
-        locked(&self.texts).get(arn).map(|versions| versions.current.clone())
+        locked(&self.texts)
+            .get(arn)
+            .map(|versions| versions.current.clone())
     }
 
     /// Makes the text the current one; the one before stays readable as `AWSPREVIOUS`.
@@ -62,26 +70,42 @@ impl Secrets {
             Some(versions) => (versions.version + 1, Some(versions.current.clone())),
             None => (1, None),
         };
-        texts.insert(arn.to_owned(), Versions { version, current: text, previous });
+        texts.insert(
+            arn.to_owned(),
+            Versions {
+                version,
+                current: text,
+                previous,
+            },
+        );
         let bytes = serde_json::to_vec_pretty(&*texts).map_err(|error| error.to_string())?;
         replace(&self.file, &bytes)?;
         Ok(version)
     }
 
-    pub(super) fn call(&self, operation: &str, request: &Value) -> Result<Value, (&'static str, String)> {
+    pub(super) fn call(
+        &self,
+        operation: &str,
+        request: &Value,
+    ) -> Result<Value, (&'static str, String)> {
         let arn = request["SecretId"].as_str().unwrap_or_default();
         let name = arn.rsplit(':').next().unwrap_or(arn);
         let missing = || {
-            ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.".to_owned())
+            (
+                "ResourceNotFoundException",
+                "Secrets Manager can't find the specified secret.".to_owned(),
+            )
         };
         match operation {
             "GetSecretValue" => {
                 let versions = locked(&self.texts).get(arn).cloned().ok_or_else(missing)?;
                 let (text, version, stage) = match request["VersionStage"].as_str() {
                     None | Some("AWSCURRENT") => (versions.current, versions.version, "AWSCURRENT"),
-                    Some("AWSPREVIOUS") => {
-                        (versions.previous.ok_or_else(missing)?, versions.version - 1, "AWSPREVIOUS")
-                    }
+                    Some("AWSPREVIOUS") => (
+                        versions.previous.ok_or_else(missing)?,
+                        versions.version - 1,
+                        "AWSPREVIOUS",
+                    ),
                     Some(_) => return Err(missing()),
                 };
                 Ok(json!({
@@ -93,12 +117,22 @@ impl Secrets {
                 if !locked(&self.texts).contains_key(arn) {
                     return Err(missing());
                 }
-                let text = request["SecretString"].as_str().unwrap_or_default().to_owned();
-                let version = self.put(arn, text).map_err(|error| ("InternalServiceError", error))?;
+                let text = request["SecretString"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let version = self
+                    .put(arn, text)
+                    .map_err(|error| ("InternalServiceError", error))?;
                 let stages = ["AWSCURRENT"];
-                Ok(json!({"ARN": arn, "Name": name, "VersionId": version_id(version), "VersionStages": stages}))
+                Ok(
+                    json!({"ARN": arn, "Name": name, "VersionId": version_id(version), "VersionStages": stages}),
+                )
             }
-            _ => Err(("InvalidRequestException", format!("{operation} is not here"))),
+            _ => Err((
+                "InvalidRequestException",
+                format!("{operation} is not here"),
+            )),
         }
     }
 }

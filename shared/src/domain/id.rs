@@ -21,7 +21,8 @@ impl fmt::Display for InvalidId {
 impl std::error::Error for InvalidId {}
 
 fn plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 macro_rules! number {

@@ -22,7 +22,11 @@ pub struct InvalidFen {
 
 impl fmt::Display for InvalidFen {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "an amount must be 1 to {FEN_MAX} fen, not {}", self.given)
+        write!(
+            formatter,
+            "an amount must be 1 to {FEN_MAX} fen, not {}",
+            self.given
+        )
     }
 }
 

@@ -55,7 +55,9 @@ impl TradeType {
 
     /// Reads the name; none of ours gives `None`.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|trade_type| trade_type.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|trade_type| trade_type.as_str() == name)
     }
 }
 
@@ -79,7 +81,9 @@ impl Party {
 
     /// Reads the name; none of ours gives `None`.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Payer, Self::Merchant].into_iter().find(|party| party.as_str() == name)
+        [Self::Payer, Self::Merchant]
+            .into_iter()
+            .find(|party| party.as_str() == name)
     }
 }
 
@@ -260,7 +264,9 @@ impl std::fmt::Display for Contradiction {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Differs { field } => write!(formatter, "{field} differs from the record"),
-            Self::SecondTransaction { .. } => formatter.write_str("a second payment of a paid order"),
+            Self::SecondTransaction { .. } => {
+                formatter.write_str("a second payment of a paid order")
+            }
             Self::UnknownState(_) => formatter.write_str("a state that has no meaning here"),
             Self::Impossible { recorded, reported } => {
                 write!(formatter, "{reported} cannot follow {recorded}")
@@ -272,7 +278,13 @@ impl std::fmt::Display for Contradiction {
 impl Order {
     /// A new order: stored, not yet known to be known to WeChat Pay.
     pub const fn placed(terms: Terms) -> Self {
-        Self { terms, state: OrderState::NotPay, version: 1, missing_since: None, needs_human: None }
+        Self {
+            terms,
+            state: OrderState::NotPay,
+            version: 1,
+            missing_since: None,
+            needs_human: None,
+        }
     }
 
     /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
@@ -295,7 +307,9 @@ impl Order {
                     })
                 }
             }
-            (OrderState::Success(_), TradeState::Unpaid | TradeState::Closed) => Observation::Unchanged,
+            (OrderState::Success(_), TradeState::Unpaid | TradeState::Closed) => {
+                Observation::Unchanged
+            }
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Paid(paid)) => {
                 self.changed(OrderState::Success(self.payment(paid, None, now)))
             }
@@ -303,12 +317,28 @@ impl Order {
                 self.changed(OrderState::Success(self.payment(paid, Some(*at), now)))
             }
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Closed) => {
-                self.changed(OrderState::Closed { at: now, by: ClosedBy::Wechatpay })
+                self.changed(OrderState::Closed {
+                    at: now,
+                    by: ClosedBy::Wechatpay,
+                })
             }
-            (OrderState::Closed { at, by: ClosedBy::Absence { .. } }, TradeState::Closed) => {
-                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Wechatpay })
-            }
-            (OrderState::Closed { by: ClosedBy::Wechatpay, .. }, TradeState::Closed)
+            (
+                OrderState::Closed {
+                    at,
+                    by: ClosedBy::Absence { .. },
+                },
+                TradeState::Closed,
+            ) => self.changed(OrderState::Closed {
+                at: *at,
+                by: ClosedBy::Wechatpay,
+            }),
+            (
+                OrderState::Closed {
+                    by: ClosedBy::Wechatpay,
+                    ..
+                },
+                TradeState::Closed,
+            )
             | (OrderState::Closed { .. }, TradeState::Unpaid) => Observation::Unchanged,
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Unpaid) => {
                 if self.missing_since.is_some() {
@@ -323,15 +353,22 @@ impl Order {
     /// Decides what WeChat Pay's signed 204 to our close means.
     pub fn observe_close(&self, now: Timestamp) -> Observation {
         match &self.state {
-            OrderState::NotPay | OrderState::Closing { .. } => {
-                self.changed(OrderState::Closed { at: now, by: ClosedBy::Wechatpay })
+            OrderState::NotPay | OrderState::Closing { .. } => self.changed(OrderState::Closed {
+                at: now,
+                by: ClosedBy::Wechatpay,
+            }),
+            OrderState::Closed {
+                at,
+                by: ClosedBy::Absence { .. },
+            } => self.changed(OrderState::Closed {
+                at: *at,
+                by: ClosedBy::Wechatpay,
+            }),
+            OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
             }
-            OrderState::Closed { at, by: ClosedBy::Absence { .. } } => {
-                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Wechatpay })
-            }
-            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => {
-                Observation::Unchanged
-            }
+            | OrderState::Success(_) => Observation::Unchanged,
         }
     }
 
@@ -360,16 +397,25 @@ impl Order {
                     Some(_) => Observation::Unchanged,
                 }
             }
-            OrderState::Closed { at, by: ClosedBy::Absence { confirmations } } => {
+            OrderState::Closed {
+                at,
+                by: ClosedBy::Absence { confirmations },
+            } => {
                 let confirmations = confirmations + 1;
-                if confirmations > u32::try_from(ABSENCE_CONFIRM_SECONDS.len()).unwrap_or(u32::MAX) {
+                if confirmations > u32::try_from(ABSENCE_CONFIRM_SECONDS.len()).unwrap_or(u32::MAX)
+                {
                     return Observation::Unchanged;
                 }
-                self.changed(OrderState::Closed { at: *at, by: ClosedBy::Absence { confirmations } })
+                self.changed(OrderState::Closed {
+                    at: *at,
+                    by: ClosedBy::Absence { confirmations },
+                })
             }
-            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => {
-                Observation::Unchanged
+            OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
             }
+            | OrderState::Success(_) => Observation::Unchanged,
         }
     }
 
@@ -387,7 +433,9 @@ impl Order {
     pub fn is_payable(&self, now: Timestamp) -> bool {
         match self.state {
             OrderState::NotPay => now < self.terms.time_expire,
-            OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => false,
+            OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => {
+                false
+            }
         }
     }
 
@@ -406,7 +454,11 @@ impl Order {
             OrderState::NotPay => {
                 let asked = now.plus_seconds(backoff_seconds(attempts));
                 let expired = self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS);
-                Some(if now < expired { asked.min(expired) } else { asked })
+                Some(if now < expired {
+                    asked.min(expired)
+                } else {
+                    asked
+                })
             }
             OrderState::Closing { .. } => {
                 let asked = now.plus_seconds(backoff_seconds(attempts));
@@ -418,14 +470,25 @@ impl Order {
                     None => asked,
                 })
             }
-            OrderState::Closed { at, by: ClosedBy::Absence { confirmations } } => {
+            OrderState::Closed {
+                at,
+                by: ClosedBy::Absence { confirmations },
+            } => {
                 let looks = usize::try_from(*confirmations).unwrap_or(usize::MAX);
                 ABSENCE_CONFIRM_SECONDS.get(looks).map(|seconds| {
                     let planned = at.plus_seconds(*seconds);
-                    if planned > now { planned } else { now.plus_seconds(backoff_seconds(attempts)) }
+                    if planned > now {
+                        planned
+                    } else {
+                        now.plus_seconds(backoff_seconds(attempts))
+                    }
                 })
             }
-            OrderState::Closed { by: ClosedBy::Wechatpay, .. } | OrderState::Success(_) => None,
+            OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
+            }
+            | OrderState::Success(_) => None,
         }
     }
 
@@ -434,16 +497,28 @@ impl Order {
         if report.order_id != self.terms.order_id {
             return differs("out_trade_no");
         }
-        if report.mchid.as_ref().is_some_and(|mchid| *mchid != self.terms.mchid) {
+        if report
+            .mchid
+            .as_ref()
+            .is_some_and(|mchid| *mchid != self.terms.mchid)
+        {
             return differs("mchid");
         }
-        if report.appid.as_ref().is_some_and(|appid| *appid != self.terms.appid) {
+        if report
+            .appid
+            .as_ref()
+            .is_some_and(|appid| *appid != self.terms.appid)
+        {
             return differs("appid");
         }
         if report.total.is_some_and(|total| total != self.terms.total) {
             return differs("amount.total");
         }
-        if report.currency.as_ref().is_some_and(|currency| currency != CURRENCY) {
+        if report
+            .currency
+            .as_ref()
+            .is_some_and(|currency| currency != CURRENCY)
+        {
             return differs("amount.currency");
         }
         // A payment is only believed with everything in it that makes it ours.
@@ -460,7 +535,10 @@ impl Order {
             if report.currency.is_none() {
                 return differs("amount.currency");
             }
-            if paid.payer_total.is_some_and(|fen| fen < 0 || fen > self.terms.total.get()) {
+            if paid
+                .payer_total
+                .is_some_and(|fen| fen < 0 || fen > self.terms.total.get())
+            {
                 return differs("amount.payer_total");
             }
         }

@@ -148,14 +148,23 @@ impl Refund {
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Success { at },
-            ) => self.changed(report, RefundState::Success { at: at.unwrap_or(now) }, None),
+            ) => self.changed(
+                report,
+                RefundState::Success {
+                    at: at.unwrap_or(now),
+                },
+                None,
+            ),
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Closed,
             ) => self.changed(report, RefundState::Closed, Some(self.amount)),
             (RefundState::Processing | RefundState::Abnormal, RefundStatus::Processing)
             | (RefundState::Abnormal, RefundStatus::Abnormal)
-            | (RefundState::Closed, RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Closed)
+            | (
+                RefundState::Closed,
+                RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Closed,
+            )
             | (
                 RefundState::Success { .. },
                 RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Success { .. },
@@ -198,13 +207,21 @@ impl Refund {
         None
     }
 
-    fn changed(&self, report: &RefundReport, state: RefundState, release: Option<Fen>) -> Observation {
+    fn changed(
+        &self,
+        report: &RefundReport,
+        state: RefundState,
+        release: Option<Fen>,
+    ) -> Observation {
         let mut refund = self.clone();
         refund.state = state;
         refund.version += 1;
         refund.wechatpay_refund_id = Some(report.wechatpay_refund_id.clone());
         refund.refusals = 0;
-        Observation::Changed { refund: Box::new(refund), release }
+        Observation::Changed {
+            refund: Box::new(refund),
+            release,
+        }
     }
 }
 

@@ -23,9 +23,7 @@ use super::wire::{
 };
 use crate::clock::Clock;
 use crate::domain::order::CURRENCY;
-use crate::domain::{
-    Fen, OrderId, OrderReport, RefundId, RefundReport, TradeType, TransactionId,
-};
+use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, TradeType, TransactionId};
 use crate::platform::jitter;
 
 /// How many attempts one call makes at most.
@@ -67,8 +65,12 @@ pub enum EndpointError {
 }
 
 /// WeChat Pay's own hosts (docs/wechatpay.md, "Hosts").
-const HOSTS: [&str; 4] =
-    ["api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn"];
+const HOSTS: [&str; 4] = [
+    "api.mch.weixin.qq.com",
+    "api2.mch.weixin.qq.com",
+    "api.wechatpay.cn",
+    "api2.wechatpay.cn",
+];
 
 impl Endpoints {
     /// Reads both addresses. A host that is not WeChat Pay's, or is without TLS, is accepted only
@@ -77,7 +79,10 @@ impl Endpoints {
     /// # Errors
     /// Names the address that is not accepted.
     pub fn parse(base: &str, backup: &str, trusted: &[&str]) -> Result<Self, EndpointError> {
-        Ok(Self { base_url: endpoint(base, trusted)?, backup_url: endpoint(backup, trusted)? })
+        Ok(Self {
+            base_url: endpoint(base, trusted)?,
+            backup_url: endpoint(backup, trusted)?,
+        })
     }
 }
 
@@ -201,7 +206,11 @@ struct Answered {
 impl Client {
     /// A client for the merchant `mchid`.
     pub const fn new(http: reqwest::Client, endpoints: Endpoints, mchid: String) -> Self {
-        Self { http, endpoints, mchid }
+        Self {
+            http,
+            endpoints,
+            mchid,
+        }
     }
 
     /// Places an order with these bytes (`wire::PrepayRequest::body`); placing it again with the same
@@ -216,8 +225,17 @@ impl Client {
         body: &[u8],
     ) -> Result<Signed<Prepaid>, CallError> {
         let target = format!("/v3/pay/transactions/{}", trade_type.as_str());
-        let answered =
-            self.ask(call, &Question { method: Method::POST, target, body, again: Again::Yes }).await?;
+        let answered = self
+            .ask(
+                call,
+                &Question {
+                    method: Method::POST,
+                    target,
+                    body,
+                    again: Again::Yes,
+                },
+            )
+            .await?;
         let answer: PrepaidAnswer = wire::read(answered.ok_body()?)?;
         let prepaid = match trade_type {
             TradeType::Jsapi | TradeType::App => {
@@ -233,7 +251,9 @@ impl Client {
                 .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
                 .map(Prepaid::H5Url),
         };
-        prepaid.map(Signed).ok_or(CallError::unexpected("an order's answer without its id"))
+        prepaid
+            .map(Signed)
+            .ok_or(CallError::unexpected("an order's answer without its id"))
     }
 
     /// Asks about an order by its number.
@@ -262,9 +282,13 @@ impl Client {
         call: &Call<'_>,
         transaction_id: &TransactionId,
     ) -> Result<Signed<OrderReport>, CallError> {
-        let report = self.transaction(call, format!("/v3/pay/transactions/id/{transaction_id}")).await?;
+        let report = self
+            .transaction(call, format!("/v3/pay/transactions/id/{transaction_id}"))
+            .await?;
         match &report.get().state {
-            crate::domain::report::TradeState::Paid(paid) if paid.transaction_id == *transaction_id => {
+            crate::domain::report::TradeState::Paid(paid)
+                if paid.transaction_id == *transaction_id =>
+            {
                 Ok(report)
             }
             crate::domain::report::TradeState::Paid(_)
@@ -280,15 +304,26 @@ impl Client {
     ///
     /// # Errors
     /// Everything but a signed 204, a 202 too: that is not closed.
-    pub async fn close(&self, call: &Call<'_>, order_id: &OrderId) -> Result<Signed<Closed>, CallError> {
+    pub async fn close(
+        &self,
+        call: &Call<'_>,
+        order_id: &OrderId,
+    ) -> Result<Signed<Closed>, CallError> {
         let target = format!("/v3/pay/transactions/out-trade-no/{order_id}/close");
         let body = wire::bytes(&CloseBody { mchid: &self.mchid });
-        let question = Question { method: Method::POST, target, body: &body, again: Again::Yes };
+        let question = Question {
+            method: Method::POST,
+            target,
+            body: &body,
+            again: Again::Yes,
+        };
         let answered = self.ask(call, &question).await?;
         if answered.status == 204 {
             Ok(Signed(Closed))
         } else {
-            Err(CallError::unexpected("a close that was not answered with 204"))
+            Err(CallError::unexpected(
+                "a close that was not answered with 204",
+            ))
         }
     }
 
@@ -303,7 +338,12 @@ impl Client {
     ) -> Result<Signed<RefundReport>, CallError> {
         let body = request.body();
         let target = "/v3/refund/domestic/refunds".to_owned();
-        let question = Question { method: Method::POST, target, body: &body, again: Again::IfNotSent };
+        let question = Question {
+            method: Method::POST,
+            target,
+            body: &body,
+            again: Again::IfNotSent,
+        };
         let report = refund_report(&self.ask(call, &question).await?)?;
         let told = report.get();
         if told.refund_id != *request.refund_id
@@ -326,7 +366,12 @@ impl Client {
         refund_id: &RefundId,
     ) -> Result<Signed<RefundReport>, CallError> {
         let target = format!("/v3/refund/domestic/refunds/{refund_id}");
-        let question = Question { method: Method::GET, target, body: b"", again: Again::Yes };
+        let question = Question {
+            method: Method::GET,
+            target,
+            body: b"",
+            again: Again::Yes,
+        };
         let report = refund_report(&self.ask(call, &question).await?)?;
         if report.get().refund_id != *refund_id {
             return Err(CallError::unexpected("an answer about another refund"));
@@ -334,17 +379,32 @@ impl Client {
         Ok(report)
     }
 
-    async fn transaction(&self, call: &Call<'_>, path: String) -> Result<Signed<OrderReport>, CallError> {
+    async fn transaction(
+        &self,
+        call: &Call<'_>,
+        path: String,
+    ) -> Result<Signed<OrderReport>, CallError> {
         let target = format!("{path}?mchid={}", self.mchid);
-        let question = Question { method: Method::GET, target, body: b"", again: Again::Yes };
+        let question = Question {
+            method: Method::GET,
+            target,
+            body: b"",
+            again: Again::Yes,
+        };
         let answered = self.ask(call, &question).await?;
         let answer: TransactionAnswer = wire::read(answered.ok_body()?)?;
         if answer.is_partners() {
             return Err(CallError::unexpected("an answer about a partner's order"));
         }
         let report = answer.report()?;
-        if report.mchid.as_ref().is_some_and(|mchid| *mchid != self.mchid) {
-            return Err(CallError::unexpected("an answer about another merchant's order"));
+        if report
+            .mchid
+            .as_ref()
+            .is_some_and(|mchid| *mchid != self.mchid)
+        {
+            return Err(CallError::unexpected(
+                "an answer about another merchant's order",
+            ));
         }
         Ok(Signed(report))
     }
@@ -380,7 +440,11 @@ impl Client {
                     UnknownCause::RateLimited | UnknownCause::Unexpected { .. } => false,
                 },
             };
-            let pause = if not_sent { Duration::ZERO } else { jitter(PAUSE_MS) };
+            let pause = if not_sent {
+                Duration::ZERO
+            } else {
+                jitter(PAUSE_MS)
+            };
             let left = call.time_left.saturating_sub(started.elapsed());
             if !worth_it || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
                 return Err(error);
@@ -411,19 +475,29 @@ impl Client {
         );
         let mut request = self
             .http
-            .request(question.method.clone(), format!("{host}{}", question.target))
+            .request(
+                question.method.clone(),
+                format!("{host}{}", question.target),
+            )
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, AGENT)
             .header("Wechatpay-Serial", call.keys.platform.newest_id());
         if question.method == Method::POST {
-            request = request.header(CONTENT_TYPE, "application/json").body(question.body.to_vec());
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(question.body.to_vec());
         }
-        let mut answer = request.send().await.map_err(|error| CallError::Unknown(fate(&error)))?;
+        let mut answer = request
+            .send()
+            .await
+            .map_err(|error| CallError::Unknown(fate(&error)))?;
         let status = answer.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) =
-            answer.chunk().await.map_err(|_| CallError::Unknown(UnknownCause::Broken))?
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|_| CallError::Unknown(UnknownCause::Broken))?
         {
             if body.len() + chunk.len() > ANSWER_MAX {
                 return Err(CallError::unexpected("an answer that is too large"));
@@ -433,7 +507,11 @@ impl Client {
         let header = |name: &str| {
             let mut values = answer.headers().get_all(name).iter();
             let first = values.next()?;
-            if values.next().is_some() { None } else { first.to_str().ok() }
+            if values.next().is_some() {
+                None
+            } else {
+                first.to_str().ok()
+            }
         };
         let verified = SignatureHeaders::parse(header)
             .map_err(|error| error.to_string())
@@ -500,6 +578,11 @@ fn bounded(text: Option<String>, most: usize, legal: fn(&u8) -> bool) -> Option<
 }
 
 fn short(text: Option<String>) -> String {
-    text.map(|text| text.chars().filter(|letter| !letter.is_control()).take(64).collect())
-        .unwrap_or_default()
+    text.map(|text| {
+        text.chars()
+            .filter(|letter| !letter.is_control())
+            .take(64)
+            .collect()
+    })
+    .unwrap_or_default()
 }

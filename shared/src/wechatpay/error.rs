@@ -12,13 +12,18 @@ pub struct Refusal {
     pub code: String,
     /// WeChat Pay's text for people; never branched on.
     pub message: String,
-    /// Whether the refusal carried a signature that held. An unsigned one is a hint at most.
-    pub signed: bool,
+    pub(super) signed: bool,
     /// WeChat Pay's number of the request, which its support asks for.
     pub request_id: Option<String>,
 }
 
 impl Refusal {
+    /// Whether the refusal carried a signature that held; only the client says so. An unsigned one
+    /// is a hint at most.
+    pub const fn is_signed(&self) -> bool {
+        self.signed
+    }
+
     /// A signed "no such order" (`ORDER_NOT_EXIST`, DOC 4012791858); the old spelling is an alias.
     pub fn is_signed_absence(&self) -> bool {
         self.signed

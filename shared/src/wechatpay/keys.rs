@@ -58,7 +58,9 @@ pub struct MerchantKey {
 
 impl fmt::Debug for MerchantKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("MerchantKey").finish_non_exhaustive()
+        formatter
+            .debug_struct("MerchantKey")
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,11 +80,13 @@ impl MerchantKey {
         let (pair, checked) = match &der {
             PrivateKeyDer::Pkcs8(key) => (
                 RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
-                rsa::PrivateKey::from_pkcs8_der(key.secret_pkcs8_der()).map_err(|error| unsound(&error)),
+                rsa::PrivateKey::from_pkcs8_der(key.secret_pkcs8_der())
+                    .map_err(|error| unsound(&error)),
             ),
             PrivateKeyDer::Pkcs1(key) => (
                 RsaKeyPair::from_der(key.secret_pkcs1_der()),
-                rsa::PrivateKey::from_pkcs1_der(key.secret_pkcs1_der()).map_err(|error| unsound(&error)),
+                rsa::PrivateKey::from_pkcs1_der(key.secret_pkcs1_der())
+                    .map_err(|error| unsound(&error)),
             ),
             PrivateKeyDer::Sec1(_) | _ => return Err(KeyError::NotPrivatePem),
         };
@@ -90,9 +94,16 @@ impl MerchantKey {
         // A second library's look at the key: p, q, d and the exponents must fit together.
         checked?.validate().map_err(|error| unsound(&error))?;
         if pair.public_modulus_len() * 8 < MODULUS_BITS {
-            return Err(KeyError::Unsound(format!("{} bits", pair.public_modulus_len() * 8)));
+            return Err(KeyError::Unsound(format!(
+                "{} bits",
+                pair.public_modulus_len() * 8
+            )));
         }
-        Ok(Self { serial_no: serial_no.to_ascii_uppercase(), pair, random: SystemRandom::new() })
+        Ok(Self {
+            serial_no: serial_no.to_ascii_uppercase(),
+            pair,
+            random: SystemRandom::new(),
+        })
     }
 
     /// The certificate's serial number, upper case.
@@ -106,11 +117,19 @@ impl MerchantKey {
     }
 
     /// RSASSA-PKCS1-v1_5 with SHA-256 over the message, in base64: 344 characters for 2048 bits.
-    #[expect(clippy::expect_used, reason = "the buffer has the modulus's length, the one thing that can fail")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the buffer has the modulus's length, the one thing that can fail"
+    )]
     pub fn sign(&self, message: &[u8]) -> String {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(&signature::RSA_PKCS1_SHA256, &self.random, message, &mut signature)
+            .sign(
+                &signature::RSA_PKCS1_SHA256,
+                &self.random,
+                message,
+                &mut signature,
+            )
             .expect("a sound key signs any message");
         STANDARD.encode(signature)
     }
@@ -129,7 +148,10 @@ struct PlatformKey {
 
 impl fmt::Debug for PlatformKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+        formatter
+            .debug_list()
+            .entries(self.keys.iter().map(|key| &key.id))
+            .finish()
     }
 }
 
@@ -145,7 +167,10 @@ impl PlatformKeys {
         let mut keys: Vec<PlatformKey> = Vec::with_capacity(entries.len());
         for (id, pem) in entries {
             let key = platform_key(id, pem)?;
-            if keys.iter().any(|known| known.id.eq_ignore_ascii_case(&key.id)) {
+            if keys
+                .iter()
+                .any(|known| known.id.eq_ignore_ascii_case(&key.id))
+            {
                 return Err(KeyError::PublicKeyTwice(key.id));
             }
             keys.push(key);
@@ -159,7 +184,10 @@ impl PlatformKeys {
     }
 
     pub(super) fn verifying(&self, serial: &str) -> Option<&ParsedPublicKey> {
-        self.keys.iter().find(|key| key.id.eq_ignore_ascii_case(serial)).map(|key| &key.verifying)
+        self.keys
+            .iter()
+            .find(|key| key.id.eq_ignore_ascii_case(serial))
+            .map(|key| &key.verifying)
     }
 
     /// Encrypts a sensitive field (OAEP with SHA-1, base64) and says which key's id has to go into
@@ -194,7 +222,11 @@ fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
     if encrypting.size() * 8 < MODULUS_BITS {
         return Err(unreadable());
     }
-    Ok(PlatformKey { id: id.to_owned(), verifying, encrypting })
+    Ok(PlatformKey {
+        id: id.to_owned(),
+        verifying,
+        encrypting,
+    })
 }
 
 fn is_hex_serial(serial: &str) -> bool {

@@ -89,9 +89,9 @@ impl NoticeError {
     pub fn notice_id(&self) -> Option<&str> {
         match self {
             Self::Envelope => None,
-            Self::Undecryptable { id, .. } | Self::Content { id, .. } | Self::Contradiction { id, .. } => {
-                Some(id)
-            }
+            Self::Undecryptable { id, .. }
+            | Self::Content { id, .. }
+            | Self::Contradiction { id, .. } => Some(id),
         }
     }
 }
@@ -117,8 +117,14 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         "REFUND.ABNORMAL" => ("refund", "ABNORMAL"),
         "REFUND.CLOSED" => ("refund", "CLOSED"),
         _ => {
-            let notice = Notice::Unhandled { event_type: envelope.event_type };
-            return Ok(ReadNotice { id, notice, key_slot: None });
+            let notice = Notice::Unhandled {
+                event_type: envelope.event_type,
+            };
+            return Ok(ReadNotice {
+                id,
+                notice,
+                key_slot: None,
+            });
         }
     };
     let Some(resource) = envelope
@@ -127,13 +133,23 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
     else {
         return Err(NoticeError::Envelope);
     };
-    let (text, slot) = open(keys, &resource)
-        .map_err(|cause| NoticeError::Undecryptable { id: id.clone(), cause })?;
-    let content = |cause| NoticeError::Content { id: id.clone(), cause };
-    let contradiction = |what| NoticeError::Contradiction { id: id.clone(), what };
+    let (text, slot) = open(keys, &resource).map_err(|cause| NoticeError::Undecryptable {
+        id: id.clone(),
+        cause,
+    })?;
+    let content = |cause| NoticeError::Content {
+        id: id.clone(),
+        cause,
+    };
+    let contradiction = |what| NoticeError::Contradiction {
+        id: id.clone(),
+        what,
+    };
     let notice = if kind == "transaction" && is_combined(&text) {
         // An order of several merchants, which is never placed here.
-        Notice::Unhandled { event_type: envelope.event_type }
+        Notice::Unhandled {
+            event_type: envelope.event_type,
+        }
     } else if kind == "transaction" {
         let answer: TransactionAnswer = wire::read(&text).map_err(content)?;
         if answer.is_partners() {
@@ -147,7 +163,9 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             }
         } else {
             // No edge leads from it; the evidence is for a person.
-            Notice::Unhandled { event_type: envelope.event_type }
+            Notice::Unhandled {
+                event_type: envelope.event_type,
+            }
         }
     } else {
         let answer: RefundAnswer = wire::read(&text).map_err(content)?;
@@ -159,10 +177,16 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
                 return Err(contradiction("refund_status is not the event's"));
             }
-            _ => Notice::Unhandled { event_type: envelope.event_type },
+            _ => Notice::Unhandled {
+                event_type: envelope.event_type,
+            },
         }
     };
-    Ok(ReadNotice { id, notice, key_slot: Some(slot) })
+    Ok(ReadNotice {
+        id,
+        notice,
+        key_slot: Some(slot),
+    })
 }
 
 fn is_combined(text: &[u8]) -> bool {

@@ -33,7 +33,12 @@ impl SealedResource {
         nonce: String,
         associated_data: Option<String>,
     ) -> Self {
-        Self { algorithm, ciphertext, nonce, associated_data }
+        Self {
+            algorithm,
+            ciphertext,
+            nonce,
+            associated_data,
+        }
     }
 }
 
@@ -68,16 +73,32 @@ pub fn open(keys: &Apiv3Keys, resource: &SealedResource) -> Result<(Vec<u8>, Key
     if resource.algorithm != ALGORITHM {
         return Err(OpenError::Algorithm);
     }
-    let nonce: [u8; 12] = resource.nonce.as_bytes().try_into().map_err(|_| OpenError::Shape)?;
+    let nonce: [u8; 12] = resource
+        .nonce
+        .as_bytes()
+        .try_into()
+        .map_err(|_| OpenError::Shape)?;
     let associated_data = resource.associated_data.as_deref().unwrap_or("").as_bytes();
-    let sealed = STANDARD.decode(&resource.ciphertext).map_err(|_| OpenError::Shape)?;
+    let sealed = STANDARD
+        .decode(&resource.ciphertext)
+        .map_err(|_| OpenError::Shape)?;
     if associated_data.len() > ASSOCIATED_DATA_MAX || sealed.len() < 16 {
         return Err(OpenError::Shape);
     }
     for (index, key) in keys.keys().enumerate() {
-        let payload = Payload { msg: &sealed, aad: associated_data };
+        let payload = Payload {
+            msg: &sealed,
+            aad: associated_data,
+        };
         if let Ok(text) = Aes256Gcm::new(key.into()).decrypt(&Nonce::from(nonce), payload) {
-            return Ok((text, if index == 0 { KeySlot::Current } else { KeySlot::Other }));
+            return Ok((
+                text,
+                if index == 0 {
+                    KeySlot::Current
+                } else {
+                    KeySlot::Other
+                },
+            ));
         }
     }
     Err(OpenError::NoKey)

@@ -2,7 +2,12 @@
 //! official documentation and SDKs (`tests/vectors/wechatpay`, whose README names each source), and
 //! against a hand-made server that answers as WeChat Pay never should.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod bodies;
 mod calls;
@@ -34,7 +39,9 @@ fn vector(path: &str) -> Value {
 
 /// A member that must be a text.
 fn at<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("{name} is a text"))
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} is a text"))
 }
 
 fn seconds(text: &str) -> Timestamp {
@@ -48,11 +55,19 @@ fn merchant() -> MerchantKey {
 
 /// What WeChat Pay signs with in these tests; the private half of [`platform_keys`].
 fn platform_signer() -> MerchantKey {
-    MerchantKey::parse(PLATFORM_SERIAL, &text("keys/java_wechat_pay_private_key.pem")).unwrap()
+    MerchantKey::parse(
+        PLATFORM_SERIAL,
+        &text("keys/java_wechat_pay_private_key.pem"),
+    )
+    .unwrap()
 }
 
 fn platform_keys() -> PlatformKeys {
-    PlatformKeys::parse(&[(PLATFORM_SERIAL, &text("keys/java_wechat_pay_public_key.pem"))]).unwrap()
+    PlatformKeys::parse(&[(
+        PLATFORM_SERIAL,
+        &text("keys/java_wechat_pay_public_key.pem"),
+    )])
+    .unwrap()
 }
 
 fn headers(pairs: &[(&str, &str)]) -> SignatureHeaders {
@@ -60,7 +75,10 @@ fn headers(pairs: &[(&str, &str)]) -> SignatureHeaders {
 }
 
 fn find<'a>(pairs: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    pairs
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| *value)
 }
 
 /// The headers of a body that the platform signs at a moment.
@@ -74,6 +92,9 @@ fn signed_headers(body: &[u8], at: Timestamp) -> Vec<(&'static str, String)> {
         ("Wechatpay-Nonce", nonce.to_owned()),
         ("Wechatpay-Serial", PLATFORM_SERIAL.to_owned()),
         ("Wechatpay-Signature", platform_signer().sign(&message)),
-        ("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned()),
+        (
+            "Wechatpay-Signature-Type",
+            "WECHATPAY2-SHA256-RSA2048".to_owned(),
+        ),
     ]
 }

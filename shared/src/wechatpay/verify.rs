@@ -52,27 +52,40 @@ impl SignatureHeaders {
     /// Names the first header that is missing or malformed.
     pub fn parse<'h>(get: impl Fn(&str) -> Option<&'h str>) -> Result<Self, HeaderError> {
         let read = |name: &'static str, shape: fn(&str) -> bool| {
-            get(name).filter(|value| shape(value)).map(str::to_owned).ok_or(HeaderError { name })
+            get(name)
+                .filter(|value| shape(value))
+                .map(str::to_owned)
+                .ok_or(HeaderError { name })
         };
         let timestamp_text = read("wechatpay-timestamp", |value| {
-            value.len() == 10 && !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit())
+            value.len() == 10
+                && !value.starts_with('0')
+                && value.bytes().all(|byte| byte.is_ascii_digit())
         })?;
         let nonce = read("wechatpay-nonce", |value| {
             (1..=NONCE_MAX).contains(&value.len())
-                && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+                && value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b',')
         })?;
         let serial = read("wechatpay-serial", |value| {
-            let hex = (1..=64).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let hex = (1..=64).contains(&value.len())
+                && value.bytes().all(|byte| byte.is_ascii_hexdigit());
             let named = value.strip_prefix("PUB_KEY_ID_").is_some_and(|rest| {
-                (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                (1..=64).contains(&rest.len())
+                    && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
             });
             hex || named
         })?;
         let signature = read("wechatpay-signature", |value| {
             (1..=SIGNATURE_MAX).contains(&value.len())
-                && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+                && value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b',')
         })?;
-        let unreadable = HeaderError { name: "wechatpay-timestamp" };
+        let unreadable = HeaderError {
+            name: "wechatpay-timestamp",
+        };
         let seconds = timestamp_text.parse().map_err(|_| unreadable)?;
         Ok(Self {
             timestamp: Timestamp::from_unix_seconds(seconds),
@@ -129,13 +142,18 @@ pub fn verify<'a>(
     if seconds >= WINDOW_SECONDS {
         return Err(VerifyError::StaleTimestamp { seconds });
     }
-    let key = keys.verifying(&headers.serial).ok_or(VerifyError::UnknownSerial)?;
+    let key = keys
+        .verifying(&headers.serial)
+        .ok_or(VerifyError::UnknownSerial)?;
     if headers.other_type {
         return Err(VerifyError::BadSignature);
     }
-    let signature = STANDARD.decode(&headers.signature).map_err(|_| VerifyError::BadSignature)?;
+    let signature = STANDARD
+        .decode(&headers.signature)
+        .map_err(|_| VerifyError::BadSignature)?;
     let message = message(&headers.timestamp_text, &headers.nonce, body);
-    key.verify_sig(&message, &signature).map_err(|_| VerifyError::BadSignature)?;
+    key.verify_sig(&message, &signature)
+        .map_err(|_| VerifyError::BadSignature)?;
     Ok(Verified { body })
 }
 

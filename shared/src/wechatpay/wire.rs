@@ -11,9 +11,7 @@ use time::{OffsetDateTime, UtcOffset, macros::offset};
 use super::error::CallError;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
-use crate::domain::{
-    Fen, OrderId, OrderReport, RefundId, RefundReport, Timestamp, TransactionId,
-};
+use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, Timestamp, TransactionId};
 
 /// The set and order of an order's fields that this version writes. Changing either needs a new
 /// number beside the old one: a repeat with other bytes is refused by WeChat Pay.
@@ -40,7 +38,12 @@ pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
 /// The Beijing day of a moment, `yyyymmdd`.
 pub fn beijing_day(at: Timestamp) -> String {
     let day = moment(at, BEIJING).date();
-    format!("{:04}{:02}{:02}", day.year(), u8::from(day.month()), day.day())
+    format!(
+        "{:04}{:02}{:02}",
+        day.year(),
+        u8::from(day.month()),
+        day.day()
+    )
 }
 
 fn formatted(at: Timestamp, offset: UtcOffset) -> String {
@@ -134,7 +137,10 @@ impl PrepayRequest<'_> {
             time_expire: rfc3339(self.time_expire),
             attach: self.attach,
             notify_url: self.notify_url,
-            amount: AmountBody { total: self.total.get(), currency: CURRENCY },
+            amount: AmountBody {
+                total: self.total.get(),
+                currency: CURRENCY,
+            },
             payer: self.openid.map(|openid| PayerBody { openid }),
             scene_info: self.payer_client_ip.map(|payer_client_ip| SceneBody {
                 payer_client_ip,
@@ -251,7 +257,11 @@ impl TransactionAnswer {
     }
 
     pub(super) fn report(self) -> Result<OrderReport, Unreadable> {
-        let amount = self.amount.unwrap_or(AmountAnswer { total: None, currency: None, payer_total: None });
+        let amount = self.amount.unwrap_or(AmountAnswer {
+            total: None,
+            currency: None,
+            payer_total: None,
+        });
         let state = match self.trade_state.as_str() {
             // USERPAYING belongs to code payment; it means that nothing is settled yet.
             "NOTPAY" | "USERPAYING" => TradeState::Unpaid,
@@ -271,7 +281,11 @@ impl TransactionAnswer {
             order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
             mchid: present(self.mchid),
             appid: present(self.appid),
-            total: amount.total.map(Fen::new).transpose().map_err(|_| NO_AMOUNT)?,
+            total: amount
+                .total
+                .map(Fen::new)
+                .transpose()
+                .map_err(|_| NO_AMOUNT)?,
             // Unpaid orders name the payer's currency only.
             currency: present(amount.currency),
             state,
@@ -310,7 +324,10 @@ impl RefundAnswer {
     }
 
     pub(super) fn status(&self) -> &str {
-        self.status.as_deref().or(self.refund_status.as_deref()).unwrap_or("")
+        self.status
+            .as_deref()
+            .or(self.refund_status.as_deref())
+            .unwrap_or("")
     }
 
     pub(super) fn report(self) -> Result<RefundReport, Unreadable> {
@@ -325,11 +342,15 @@ impl RefundAnswer {
             other => RefundStatus::Unknown(other.chars().take(32).collect()),
         };
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if self.refund_id.is_empty() || self.refund_id.len() > 64 || !self.refund_id.bytes().all(legal) {
+        if self.refund_id.is_empty()
+            || self.refund_id.len() > 64
+            || !self.refund_id.bytes().all(legal)
+        {
             return Err(Unreadable("refund_id"));
         }
         Ok(RefundReport {
-            refund_id: RefundId::parse(self.out_refund_no).map_err(|_| Unreadable("out_refund_no"))?,
+            refund_id: RefundId::parse(self.out_refund_no)
+                .map_err(|_| Unreadable("out_refund_no"))?,
             order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
             transaction_id: TransactionId::parse(self.transaction_id)
                 .map_err(|_| Unreadable("transaction_id"))?,

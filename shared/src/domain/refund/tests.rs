@@ -1,0 +1,504 @@
+//! Every state of a refund meets every report. What is held against all of them: money is released
+//! once at most, and only by WeChat Pay's CLOSED. Amounts themselves are at the end.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use super::{Observation, REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundState};
+use crate::domain::money::FEN_MAX;
+use crate::domain::order::{Contradiction, Party};
+use crate::domain::report::{RefundReport, RefundStatus};
+use crate::domain::{Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId};
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const LATER: Timestamp = NOW.plus_seconds(77);
+const ARRIVED: Timestamp = NOW.minus_seconds(40);
+
+const STATES: [RefundState; 7] = [
+    RefundState::Requested,
+    RefundState::Reserved,
+    RefundState::Processing,
+    RefundState::Abnormal,
+    RefundState::Closed,
+    RefundState::Success { at: ARRIVED },
+    RefundState::Rejected,
+];
+
+fn statuses() -> [RefundStatus; 6] {
+    [
+        RefundStatus::Processing,
+        RefundStatus::Success { at: Some(ARRIVED) },
+        RefundStatus::Success { at: None },
+        RefundStatus::Closed,
+        RefundStatus::Abnormal,
+        RefundStatus::Unknown("CHANGE".to_owned()),
+    ]
+}
+
+fn fen(fen: i64) -> Fen {
+    Fen::new(fen).unwrap()
+}
+
+fn refund(state: RefundState) -> Refund {
+    Refund {
+        refund_id: RefundId::parse("REFUND_1").unwrap(),
+        order_id: OrderId::parse("ORDER_000001").unwrap(),
+        transaction_id: TransactionId::parse("4200000001").unwrap(),
+        amount: fen(300),
+        total: fen(1_234),
+        reason: None,
+        notify_url: "https://shop.example/v1/notify".to_owned(),
+        asked_by: Party::Merchant,
+        created_at: NOW.minus_seconds(600),
+        state,
+        version: 7,
+        wechatpay_refund_id: None,
+        refusals: 2,
+        next_attempt_at: Some(NOW),
+        needs_human: Some("refused twice".to_owned()),
+    }
+}
+
+fn report(status: RefundStatus) -> RefundReport {
+    let record = refund(RefundState::Reserved);
+    RefundReport {
+        refund_id: record.refund_id,
+        order_id: record.order_id,
+        transaction_id: record.transaction_id,
+        wechatpay_refund_id: "50300000001".to_owned(),
+        amount: record.amount,
+        total: record.total,
+        status,
+    }
+}
+
+/// The refund afterwards and what was released; `None` where the report contradicts the record.
+fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Option<Fen>)> {
+    match refund.observe(&report(status.clone()), NOW) {
+        Observation::Changed { refund, release } => Some((*refund, release)),
+        Observation::Unchanged => Some((refund.clone(), None)),
+        Observation::Contradiction(_) => None,
+    }
+}
+
+fn changed(observation: Observation) -> (Refund, Option<Fen>) {
+    match observation {
+        Observation::Changed { refund, release } => (*refund, release),
+        Observation::Unchanged | Observation::Contradiction(_) => panic!("{observation:?}"),
+    }
+}
+
+fn impossible(recorded: &'static str, reported: &'static str) -> Observation {
+    Observation::Contradiction(Contradiction::Impossible { recorded, reported })
+}
+
+#[test]
+fn money_is_held_from_the_reservation_on_until_a_close() {
+    let held: Vec<_> = STATES
+        .into_iter()
+        .map(|state| (state.as_str(), state.holds_money(), state.is_under_way()))
+        .collect();
+    let expected = [
+        ("REQUESTED", false, false),
+        ("RESERVED", true, true),
+        ("PROCESSING", true, true),
+        ("ABNORMAL", true, true),
+        ("CLOSED", false, false),
+        ("SUCCESS", true, false),
+        ("REJECTED", false, false),
+    ];
+    assert_eq!(held, expected);
+}
+
+#[test]
+fn each_report_moves_each_state_as_the_table_says() {
+    use RefundState::{Abnormal, Closed, Processing, Reserved};
+    let arrived = RefundState::Success { at: ARRIVED };
+    // PROCESSING, SUCCESS, CLOSED and ABNORMAL, each as the state it leads to.
+    let table = [
+        (
+            Reserved,
+            [
+                Some(Processing),
+                Some(arrived),
+                Some(Closed),
+                Some(Abnormal),
+            ],
+        ),
+        (
+            Processing,
+            [
+                Some(Processing),
+                Some(arrived),
+                Some(Closed),
+                Some(Abnormal),
+            ],
+        ),
+        (
+            Abnormal,
+            [Some(Abnormal), Some(arrived), Some(Closed), Some(Abnormal)],
+        ),
+        (Closed, [Some(Closed), None, Some(Closed), Some(Closed)]),
+        (arrived, [Some(arrived), Some(arrived), None, Some(arrived)]),
+    ];
+    let told = [
+        RefundStatus::Processing,
+        RefundStatus::Success { at: Some(ARRIVED) },
+        RefundStatus::Closed,
+        RefundStatus::Abnormal,
+    ];
+    for (state, row) in table {
+        for (status, expected) in told.iter().zip(row) {
+            let state_after = after(&refund(state), status).map(|(refund, _)| refund.state);
+            assert_eq!(state_after, expected, "{} {status:?}", state.as_str());
+        }
+    }
+}
+
+#[test]
+fn hearing_a_report_twice_is_hearing_it_once() {
+    for state in STATES {
+        for status in statuses() {
+            let refund = refund(state);
+            let report = report(status);
+            let first = refund.observe(&report, NOW);
+            match &first {
+                Observation::Changed { refund, .. } => {
+                    assert_eq!(
+                        refund.observe(&report, LATER),
+                        Observation::Unchanged,
+                        "{report:?}"
+                    );
+                }
+                // Nothing was written, so the same question has the same answer.
+                Observation::Unchanged | Observation::Contradiction(_) => {
+                    assert_eq!(refund.observe(&report, LATER), first, "{report:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sequence_of_reports_does_not_decide_where_a_refund_ends() {
+    for state in STATES {
+        for one in statuses() {
+            for two in statuses() {
+                let end = |first: &RefundStatus, second: &RefundStatus| {
+                    after(&refund(state), first)
+                        .and_then(|(refund, _)| after(&refund, second))
+                        .map(|(refund, _)| refund.state.as_str())
+                };
+                let (one_way, other_way) = (end(&one, &two), end(&two, &one));
+                if one_way.is_some() && other_way.is_some() {
+                    assert_eq!(one_way, other_way, "{} {one:?} {two:?}", state.as_str());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn money_is_released_exactly_when_it_stops_being_held_whatever_is_heard() {
+    for state in STATES {
+        for one in statuses() {
+            for two in statuses() {
+                for three in statuses() {
+                    let mut refund = refund(state);
+                    let mut released = 0;
+                    for status in [&one, &two, &three] {
+                        let held = refund.state.holds_money();
+                        // A contradiction changes nothing: the next report meets the same record.
+                        let Some((next, release)) = after(&refund, status) else {
+                            continue;
+                        };
+                        let let_go = held && !next.state.holds_money();
+                        assert_eq!(
+                            release,
+                            let_go.then_some(refund.amount),
+                            "{refund:?} {status:?}"
+                        );
+                        assert!(held || !next.state.holds_money(), "{refund:?} {status:?}");
+                        released += u32::from(release.is_some());
+                        refund = next;
+                    }
+                    assert!(
+                        released <= 1,
+                        "{} {one:?} {two:?} {three:?}",
+                        state.as_str()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_close_releases_the_amount_once_and_its_repeat_nothing() {
+    for state in [
+        RefundState::Reserved,
+        RefundState::Processing,
+        RefundState::Abnormal,
+    ] {
+        let closed = report(RefundStatus::Closed);
+        let (refund, release) = changed(refund(state).observe(&closed, NOW));
+        assert_eq!(
+            (refund.state, release),
+            (RefundState::Closed, Some(fen(300)))
+        );
+        assert_eq!(refund.observe(&closed, LATER), Observation::Unchanged);
+    }
+}
+
+#[test]
+fn nothing_but_a_close_releases_money() {
+    for state in STATES {
+        for status in statuses() {
+            let observation = refund(state).observe(&report(status.clone()), NOW);
+            if let Observation::Changed {
+                release: Some(_), ..
+            } = observation
+            {
+                assert_eq!(status, RefundStatus::Closed, "{}", state.as_str());
+            }
+        }
+    }
+}
+
+#[test]
+fn success_and_close_never_follow_each_other() {
+    for at in [None, Some(ARRIVED)] {
+        let observation =
+            refund(RefundState::Closed).observe(&report(RefundStatus::Success { at }), NOW);
+        assert_eq!(observation, impossible("CLOSED", "SUCCESS"));
+    }
+    let arrived = refund(RefundState::Success { at: ARRIVED });
+    let observation = arrived.observe(&report(RefundStatus::Closed), NOW);
+    assert_eq!(observation, impossible("SUCCESS", "CLOSED"));
+}
+
+#[test]
+fn a_refund_that_was_never_sent_is_not_moved_by_a_report() {
+    for state in [RefundState::Requested, RefundState::Rejected] {
+        for status in statuses()
+            .into_iter()
+            .filter(|status| !matches!(status, RefundStatus::Unknown(_)))
+        {
+            let observation = refund(state).observe(&report(status), NOW);
+            assert_eq!(observation, impossible(state.as_str(), "a refund"));
+        }
+    }
+}
+
+#[test]
+fn a_status_without_a_meaning_is_a_contradiction_everywhere() {
+    for state in STATES {
+        let observation =
+            refund(state).observe(&report(RefundStatus::Unknown("X".to_owned())), NOW);
+        let contradiction = Contradiction::UnknownState("X".to_owned());
+        assert_eq!(
+            observation,
+            Observation::Contradiction(contradiction),
+            "{}",
+            state.as_str()
+        );
+    }
+}
+
+#[test]
+fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
+    for state in STATES {
+        for status in statuses() {
+            let report = report(status);
+            let cases = [
+                (
+                    "out_refund_no",
+                    RefundReport {
+                        refund_id: RefundId::parse("REFUND_2").unwrap(),
+                        ..report.clone()
+                    },
+                ),
+                (
+                    "out_trade_no",
+                    RefundReport {
+                        order_id: OrderId::parse("ORDER_000002").unwrap(),
+                        ..report.clone()
+                    },
+                ),
+                (
+                    "transaction_id",
+                    RefundReport {
+                        transaction_id: TransactionId::parse("4200000002").unwrap(),
+                        ..report.clone()
+                    },
+                ),
+                (
+                    "amount.refund",
+                    RefundReport {
+                        amount: fen(299),
+                        ..report.clone()
+                    },
+                ),
+                (
+                    "amount.refund",
+                    RefundReport {
+                        amount: fen(301),
+                        ..report.clone()
+                    },
+                ),
+                (
+                    "amount.total",
+                    RefundReport {
+                        total: fen(1_235),
+                        ..report.clone()
+                    },
+                ),
+            ];
+            for (field, report) in cases {
+                let expected = Observation::Contradiction(Contradiction::Differs { field });
+                assert_eq!(
+                    refund(state).observe(&report, NOW),
+                    expected,
+                    "{}",
+                    state.as_str()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_tells_wechat_pays_number_and_forgets_refusals_and_nothing_else() {
+    for state in STATES {
+        for status in statuses() {
+            let before = refund(state);
+            let Observation::Changed { refund, .. } = before.observe(&report(status), NOW) else {
+                continue;
+            };
+            let expected = Refund {
+                state: refund.state,
+                version: before.version + 1,
+                wechatpay_refund_id: Some("50300000001".to_owned()),
+                refusals: 0,
+                ..before
+            };
+            assert_eq!(*refund, expected);
+        }
+    }
+}
+
+#[test]
+fn money_whose_arrival_has_no_time_arrived_when_it_was_learnt() {
+    for (at, expected) in [(Some(ARRIVED), ARRIVED), (None, NOW)] {
+        let told = report(RefundStatus::Success { at });
+        let (refund, _) = changed(refund(RefundState::Processing).observe(&told, NOW));
+        assert_eq!(refund.state, RefundState::Success { at: expected });
+    }
+}
+
+#[test]
+fn the_first_arrival_time_stays() {
+    let arrived = refund(RefundState::Success { at: ARRIVED });
+    for at in [None, Some(LATER)] {
+        let observation = arrived.observe(&report(RefundStatus::Success { at }), LATER);
+        assert_eq!(observation, Observation::Unchanged);
+    }
+}
+
+#[test]
+fn a_refund_is_looked_at_while_something_may_be_learnt() {
+    for (attempts, seconds) in [
+        (0, 60),
+        (1, 120),
+        (2, 300),
+        (3, 600),
+        (4, 1_800),
+        (5, 3_600),
+    ] {
+        for state in [RefundState::Reserved, RefundState::Processing] {
+            assert_eq!(
+                refund(state).due_at(NOW, attempts),
+                Some(NOW.plus_seconds(seconds))
+            );
+        }
+        // A person acts at WeChat Pay; that is not hurried by asking.
+        let daily = Some(NOW.plus_seconds(86_400));
+        assert_eq!(refund(RefundState::Abnormal).due_at(NOW, attempts), daily);
+    }
+    for state in STATES {
+        let due = refund(state).due_at(NOW, 0);
+        assert_eq!(due.is_some(), state.is_under_way(), "{}", state.as_str());
+    }
+}
+
+#[test]
+fn wechat_pay_takes_fifty_refunds_within_a_year() {
+    assert_eq!(REFUNDS_MAX, 50);
+    assert_eq!(REFUND_WINDOW_SECONDS, 31_536_000);
+}
+
+#[test]
+fn an_amount_is_one_fen_to_ten_million_yuan() {
+    for given in [1, 2, 1_234, i64::from(FEN_MAX) - 1, i64::from(FEN_MAX)] {
+        assert_eq!(fen(given).get(), given);
+        assert_eq!(fen(given).to_string(), given.to_string());
+    }
+    for given in [
+        0,
+        -1,
+        i64::from(FEN_MAX) + 1,
+        i64::from(u32::MAX),
+        // What a cut to 32 bits would make 1 of.
+        i64::from(u32::MAX) + 2,
+        -i64::from(u32::MAX),
+        i64::MIN,
+        i64::MAX,
+    ] {
+        assert_eq!(Fen::new(given), Err(InvalidFen { given }));
+    }
+    assert_eq!(FEN_MAX, 1_000_000_000);
+    let told = InvalidFen { given: 0 }.to_string();
+    assert_eq!(told, "an amount must be 1 to 1000000000 fen, not 0");
+}
+
+#[test]
+fn a_product_is_refused_where_it_leaves_the_bounds_and_never_wraps() {
+    assert_eq!(fen(3).times(4), Ok(fen(12)));
+    assert_eq!(fen(1).times(FEN_MAX), Ok(fen(i64::from(FEN_MAX))));
+    assert_eq!(fen(3).times(0), Err(InvalidFen { given: 0 }));
+    assert_eq!(
+        fen(2).times(FEN_MAX),
+        Err(InvalidFen {
+            given: 2_000_000_000
+        })
+    );
+    let largest = fen(i64::from(FEN_MAX));
+    let given = i64::from(FEN_MAX) * i64::from(u32::MAX);
+    assert_eq!(largest.times(u32::MAX), Err(InvalidFen { given }));
+}
+
+#[test]
+fn a_sum_is_refused_where_it_leaves_the_bounds() {
+    let largest = fen(i64::from(FEN_MAX));
+    assert_eq!(fen(3).plus(fen(4)), Ok(fen(7)));
+    assert_eq!(fen(i64::from(FEN_MAX) - 1).plus(fen(1)), Ok(largest));
+    assert_eq!(
+        largest.plus(fen(1)),
+        Err(InvalidFen {
+            given: i64::from(FEN_MAX) + 1
+        })
+    );
+    assert_eq!(
+        largest.plus(largest),
+        Err(InvalidFen {
+            given: 2 * i64::from(FEN_MAX)
+        })
+    );
+}
+
+#[test]
+fn fifty_of_the_largest_amounts_are_far_from_overflow() {
+    let sum = i64::from(FEN_MAX)
+        .checked_mul(i64::from(REFUNDS_MAX))
+        .unwrap();
+    assert!(sum < i64::MAX / 1_000);
+}

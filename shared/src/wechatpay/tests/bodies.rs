@@ -3,11 +3,11 @@
 use super::{at, vector};
 use crate::domain::report::{RefundStatus, TradeState};
 use crate::domain::{Fen, OrderId, RefundId, Timestamp, TransactionId};
-use crate::wechatpay::wire::{
-    self, PrepaidAnswer, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer, WIRE_VERSION,
-    beijing_day, parse_rfc3339, rfc3339, rfc3339_utc,
-};
 use crate::wechatpay::RefundRequest;
+use crate::wechatpay::wire::{
+    self, PrepaidAnswer, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer,
+    WIRE_VERSION, beijing_day, parse_rfc3339, rfc3339, rfc3339_utc,
+};
 
 fn order(number: &OrderId) -> PrepayRequest<'_> {
     PrepayRequest {
@@ -37,7 +37,10 @@ fn an_orders_bytes_never_change() {
     let head = r#"{"appid":"wxd678efh567hg6787","mchid":"1900007291","description":"Image形象店-\"QQ\"公仔","out_trade_no":"1217752501201407033233368018","time_expire":"2018-06-08T10:34:56+08:00""#;
     let middle = r#","notify_url":"https://pay.example/wechatpay/notify","amount":{"total":100,"currency":"CNY"}"#;
     assert_eq!(written(&order(&number).body()), format!("{head}{middle}}}"));
-    let jsapi = PrepayRequest { openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"), ..order(&number) };
+    let jsapi = PrepayRequest {
+        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"),
+        ..order(&number)
+    };
     let payer = r#","payer":{"openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}"#;
     assert_eq!(written(&jsapi.body()), format!("{head}{middle}{payer}}}"));
     let h5 = PrepayRequest {
@@ -47,7 +50,10 @@ fn an_orders_bytes_never_change() {
     };
     let scene = r#","scene_info":{"payer_client_ip":"14.23.150.211","h5_info":{"type":"Wap"}}"#;
     let attach = r#","attach":"note""#;
-    assert_eq!(written(&h5.body()), format!("{head}{attach}{middle}{scene}}}"));
+    assert_eq!(
+        written(&h5.body()),
+        format!("{head}{attach}{middle}{scene}}}")
+    );
     assert_eq!(h5.body(), h5.body());
 }
 
@@ -66,8 +72,14 @@ fn a_refunds_bytes_never_change() {
     let tail = r#""notify_url":"https://pay.example/wechatpay/notify","amount":{"refund":1,"total":2,"currency":"CNY"}}"#;
     let head = r#"{"transaction_id":"4200000925202101284997714292","out_refund_no":"R1","#;
     assert_eq!(written(&refund.body()), format!("{head}{tail}"));
-    let reasoned = RefundRequest { reason: Some("商品已售完"), ..refund };
-    assert_eq!(written(&reasoned.body()), format!("{head}\"reason\":\"商品已售完\",{tail}"));
+    let reasoned = RefundRequest {
+        reason: Some("商品已售完"),
+        ..refund
+    };
+    assert_eq!(
+        written(&reasoned.body()),
+        format!("{head}\"reason\":\"商品已售完\",{tail}")
+    );
 }
 
 #[test]
@@ -75,20 +87,39 @@ fn moments_are_written_in_beijing_time_and_read_in_any() {
     let moment = Timestamp::from_unix_seconds(1_699_261_011);
     assert_eq!(rfc3339(moment), "2023-11-06T16:56:51+08:00");
     assert_eq!(rfc3339_utc(moment), "2023-11-06T08:56:51Z");
-    for text in ["2023-11-06T16:56:51+08:00", "2023-11-06T08:56:51Z", "2023-11-06T08:56:51.999+00:00"] {
+    for text in [
+        "2023-11-06T16:56:51+08:00",
+        "2023-11-06T08:56:51Z",
+        "2023-11-06T08:56:51.999+00:00",
+    ] {
         assert_eq!(parse_rfc3339(text), Some(moment), "{text}");
     }
-    for text in ["", "1699261011", "2023-11-06", "2023-11-06T16:56:51", "2023-13-06T16:56:51+08:00"] {
+    for text in [
+        "",
+        "1699261011",
+        "2023-11-06",
+        "2023-11-06T16:56:51",
+        "2023-13-06T16:56:51+08:00",
+    ] {
         assert_eq!(parse_rfc3339(text), None, "{text}");
     }
     // The day turns at Beijing's midnight.
-    assert_eq!(beijing_day(Timestamp::from_unix_seconds(1_699_286_399)), "20231106");
-    assert_eq!(beijing_day(Timestamp::from_unix_seconds(1_699_286_400)), "20231107");
+    assert_eq!(
+        beijing_day(Timestamp::from_unix_seconds(1_699_286_399)),
+        "20231106"
+    );
+    assert_eq!(
+        beijing_day(Timestamp::from_unix_seconds(1_699_286_400)),
+        "20231107"
+    );
     for extreme in [i64::MIN, i64::MAX, 253_402_300_799, -377_705_116_800] {
         // The nearest moment that can be written stands for them; nothing panics.
         let moment = Timestamp::from_unix_seconds(extreme);
         let (ours, utc) = (rfc3339(moment), rfc3339_utc(moment));
-        assert!(parse_rfc3339(&ours).is_some() && parse_rfc3339(&ours) == parse_rfc3339(&utc), "{ours}");
+        assert!(
+            parse_rfc3339(&ours).is_some() && parse_rfc3339(&ours) == parse_rfc3339(&utc),
+            "{ours}"
+        );
         assert_eq!(beijing_day(moment).len(), 8);
     }
 }
@@ -96,19 +127,31 @@ fn moments_are_written_in_beijing_time_and_read_in_any() {
 fn observed(name: &str) -> String {
     let bodies = vector("bodies/observed.json");
     let cases = bodies["cases"].as_array().unwrap();
-    at(cases.iter().find(|case| at(case, "name") == name).unwrap(), "body").to_owned()
+    at(
+        cases.iter().find(|case| at(case, "name") == name).unwrap(),
+        "body",
+    )
+    .to_owned()
 }
 
 #[test]
 fn captured_orders_are_read_with_their_quirks() {
     let body = observed("query_unpaid");
-    let report = wire::read::<TransactionAnswer>(body.as_bytes()).unwrap().report().unwrap();
+    let report = wire::read::<TransactionAnswer>(body.as_bytes())
+        .unwrap()
+        .report()
+        .unwrap();
     assert_eq!(report.state, TradeState::Unpaid);
     assert_eq!(report.total, Some(Fen::new(6000).unwrap()));
     assert_eq!(report.currency, None);
     let body = observed("query_paid_native");
-    let report = wire::read::<TransactionAnswer>(body.as_bytes()).unwrap().report().unwrap();
-    let TradeState::Paid(paid) = report.state else { panic!("{report:?}") };
+    let report = wire::read::<TransactionAnswer>(body.as_bytes())
+        .unwrap()
+        .report()
+        .unwrap();
+    let TradeState::Paid(paid) = report.state else {
+        panic!("{report:?}")
+    };
     assert_eq!(paid.payer_total, Some(1));
     assert_eq!(report.currency.as_deref(), Some("CNY"));
     assert!(paid.success_time.is_some() && paid.openid.is_some() && !paid.refunded);
@@ -117,26 +160,42 @@ fn captured_orders_are_read_with_their_quirks() {
 #[test]
 fn captured_refunds_are_read() {
     let read = |name: &str| {
-        wire::read::<RefundAnswer>(observed(name).as_bytes()).unwrap().report().unwrap()
+        wire::read::<RefundAnswer>(observed(name).as_bytes())
+            .unwrap()
+            .report()
+            .unwrap()
     };
     let accepted = read("refund_accepted");
     assert_eq!(accepted.status, RefundStatus::Processing);
     assert_eq!((accepted.amount.get(), accepted.total.get()), (10, 10));
-    assert!(matches!(read("refund_query_success").status, RefundStatus::Success { at: Some(_) | None }));
+    assert!(matches!(
+        read("refund_query_success").status,
+        RefundStatus::Success { at: Some(_) | None }
+    ));
 }
 
 #[test]
 fn captured_refusals_give_their_code() {
     for case in vector("bodies/observed.json")["cases"].as_array().unwrap() {
-        if case["http_status"].as_u64().is_some_and(|status| status >= 400) {
+        if case["http_status"]
+            .as_u64()
+            .is_some_and(|status| status >= 400)
+        {
             let answer: RefusalAnswer = wire::read(at(case, "body").as_bytes()).unwrap();
-            assert!(answer.code.is_some_and(|code| !code.is_empty()), "{}", at(case, "name"));
+            assert!(
+                answer.code.is_some_and(|code| !code.is_empty()),
+                "{}",
+                at(case, "name")
+            );
             assert!(answer.message.is_some(), "{}", at(case, "name"));
         }
     }
     let body = observed("prepay_success");
     let prepaid: PrepaidAnswer = wire::read(body.as_bytes()).unwrap();
-    assert_eq!(prepaid.prepay_id.as_deref(), Some("wx15234337156985c7708abc64fd7e610000"));
+    assert_eq!(
+        prepaid.prepay_id.as_deref(),
+        Some("wx15234337156985c7708abc64fd7e610000")
+    );
 }
 
 #[test]
@@ -145,7 +204,10 @@ fn every_trade_state_has_its_meaning() {
         let body = format!(
             r#"{{"out_trade_no":"order_1","trade_state":"{state}","transaction_id":"{transaction_id}"}}"#
         );
-        wire::read::<TransactionAnswer>(body.as_bytes()).unwrap().report().map(|report| report.state)
+        wire::read::<TransactionAnswer>(body.as_bytes())
+            .unwrap()
+            .report()
+            .map(|report| report.state)
     };
     assert_eq!(told("NOTPAY", ""), Ok(TradeState::Unpaid));
     assert_eq!(told("USERPAYING", ""), Ok(TradeState::Unpaid));
@@ -154,7 +216,9 @@ fn every_trade_state_has_its_meaning() {
         assert_eq!(told(state, ""), Ok(TradeState::Unknown(state.to_owned())));
     }
     for (state, refunded) in [("SUCCESS", false), ("REFUND", true)] {
-        let Ok(TradeState::Paid(paid)) = told(state, "42") else { panic!("{state}") };
+        let Ok(TradeState::Paid(paid)) = told(state, "42") else {
+            panic!("{state}")
+        };
         assert_eq!(paid.refunded, refunded);
         // Paid without WeChat Pay's own number is not an answer.
         assert!(told(state, "").is_err());
@@ -167,10 +231,26 @@ fn only_a_json_object_in_utf_8_is_an_answer() {
     let good = r#"{"prepay_id":"wx1","later":{"a":[1,{"b":null}]}}"#;
     assert!(wire::read::<PrepaidAnswer>(good.as_bytes()).is_ok());
     for bad in [
-        "", "null", "[]", r#"["wx1",null,null]"#, "\"wx1\"", "1", " {}", "\u{feff}{}", "{", "{}x", "{} {}",
-        r#"{"prepay_id":"wx1","prepay_id":"wx2"}"#, r#"{"prepay_id":1}"#, "<html>", "{'prepay_id':1}",
+        "",
+        "null",
+        "[]",
+        r#"["wx1",null,null]"#,
+        "\"wx1\"",
+        "1",
+        " {}",
+        "\u{feff}{}",
+        "{",
+        "{}x",
+        "{} {}",
+        r#"{"prepay_id":"wx1","prepay_id":"wx2"}"#,
+        r#"{"prepay_id":1}"#,
+        "<html>",
+        "{'prepay_id':1}",
     ] {
-        assert!(wire::read::<PrepaidAnswer>(bad.as_bytes()).is_err(), "{bad}");
+        assert!(
+            wire::read::<PrepaidAnswer>(bad.as_bytes()).is_err(),
+            "{bad}"
+        );
     }
     assert!(wire::read::<PrepaidAnswer>(b"{\"later\":\"\xff\"}").is_err());
     assert!(wire::read::<PrepaidAnswer>(b"{\"prepay_id\":\"\xff\"}").is_err());
@@ -182,10 +262,22 @@ fn only_a_json_object_in_utf_8_is_an_answer() {
 #[test]
 fn amounts_are_whole_numbers_of_fen() {
     let body = |total: &str| {
-        format!(r#"{{"out_trade_no":"order_1","trade_state":"NOTPAY","amount":{{"total":{total}}}}}"#)
+        format!(
+            r#"{{"out_trade_no":"order_1","trade_state":"NOTPAY","amount":{{"total":{total}}}}}"#
+        )
     };
-    for total in ["1.0", "\"100\"", "1e2", "true", "9223372036854775808", "[1]"] {
-        assert!(wire::read::<TransactionAnswer>(body(total).as_bytes()).is_err(), "{total}");
+    for total in [
+        "1.0",
+        "\"100\"",
+        "1e2",
+        "true",
+        "9223372036854775808",
+        "[1]",
+    ] {
+        assert!(
+            wire::read::<TransactionAnswer>(body(total).as_bytes()).is_err(),
+            "{total}"
+        );
     }
     for total in ["0", "-1", "9007199254740992", "9223372036854775807"] {
         let answer = wire::read::<TransactionAnswer>(body(total).as_bytes()).unwrap();

@@ -19,8 +19,7 @@ const MCHID: &str = "1900007291";
 /// Long enough for two attempts on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-const UNPAID: &str =
-    r#"{"mchid":"1900007291","out_trade_no":"order_1","trade_state":"NOTPAY","amount":{"total":1}}"#;
+const UNPAID: &str = r#"{"mchid":"1900007291","out_trade_no":"order_1","trade_state":"NOTPAY","amount":{"total":1}}"#;
 
 const REFUND: &str = r#"{"out_refund_no":"refund_1","out_trade_no":"order_1","transaction_id":"4200","refund_id":"5030","status":"PROCESSING","amount":{"refund":1,"total":2}}"#;
 
@@ -54,12 +53,18 @@ impl Till {
 
     fn at(base: &str, server: Server) -> Self {
         let backup = format!("http://{}", server.authority);
-        let trusted = [base.trim_start_matches("http://"), server.authority.as_str()];
+        let trusted = [
+            base.trim_start_matches("http://"),
+            server.authority.as_str(),
+        ];
         let endpoints = Endpoints::parse(base, &backup, &trusted).unwrap();
         let http = Platform::system().unwrap().http;
         Self {
             client: Client::new(http, endpoints, MCHID.to_owned()),
-            keys: Keys { merchant: Arc::new(merchant()), platform: Arc::new(platform_keys()) },
+            keys: Keys {
+                merchant: Arc::new(merchant()),
+                platform: Arc::new(platform_keys()),
+            },
             clock: Clock::system(),
             time_left: PATIENCE,
             server,
@@ -67,7 +72,11 @@ impl Till {
     }
 
     fn call(&self) -> Call<'_> {
-        Call { keys: &self.keys, clock: &self.clock, time_left: self.time_left }
+        Call {
+            keys: &self.keys,
+            clock: &self.clock,
+            time_left: self.time_left,
+        }
     }
 
     async fn query(&self) -> Result<Signed<OrderReport>, CallError> {
@@ -79,7 +88,9 @@ impl Till {
     }
 
     async fn prepay(&self, trade_type: TradeType) -> Result<Signed<Prepaid>, CallError> {
-        self.client.prepay(&self.call(), trade_type, b"{\"any\":1}").await
+        self.client
+            .prepay(&self.call(), trade_type, b"{\"any\":1}")
+            .await
     }
 
     async fn refund(&self) -> Result<RefundStatus, CallError> {
@@ -92,7 +103,10 @@ impl Till {
             refund: Fen::new(1).unwrap(),
             total: Fen::new(2).unwrap(),
         };
-        self.client.refund(&self.call(), &request).await.map(|report| report.into_inner().status)
+        self.client
+            .refund(&self.call(), &request)
+            .await
+            .map(|report| report.into_inner().status)
     }
 
     fn asked(&self) -> Vec<Asked> {
@@ -135,7 +149,12 @@ async fn a_question_is_signed_and_says_who_asks() {
     assert_eq!(asked.header("wechatpay-serial"), Some(PLATFORM_SERIAL));
     assert_eq!(asked.header("accept-encoding"), None);
     assert_eq!(asked.header("content-type"), None);
-    assert!(asked.header("user-agent").unwrap().starts_with("wxpay-serverless/"));
+    assert!(
+        asked
+            .header("user-agent")
+            .unwrap()
+            .starts_with("wxpay-serverless/")
+    );
     let sent = asked.header("authorization").unwrap();
     let part = |name: &str| {
         let (_, rest) = sent.split_once(&format!("{name}=\"")).unwrap();
@@ -144,15 +163,31 @@ async fn a_question_is_signed_and_says_who_asks() {
     let timestamp = super::seconds(part("timestamp"));
     assert!(till.clock.wall().seconds_since(timestamp).abs() < 60);
     assert_eq!(part("serial_no"), MERCHANT_SERIAL);
-    let again = authorization(&merchant(), MCHID, "GET", target, timestamp, part("nonce_str"), b"");
+    let again = authorization(
+        &merchant(),
+        MCHID,
+        "GET",
+        target,
+        timestamp,
+        part("nonce_str"),
+        b"",
+    );
     assert_eq!(sent, again);
 }
 
 #[tokio::test]
 async fn an_order_is_placed_with_exactly_the_given_bytes() {
     for (trade_type, body, prepaid) in [
-        (TradeType::Jsapi, r#"{"prepay_id":"wx1"}"#, Prepaid::PrepayId("wx1".to_owned())),
-        (TradeType::App, r#"{"prepay_id":"wx1"}"#, Prepaid::PrepayId("wx1".to_owned())),
+        (
+            TradeType::Jsapi,
+            r#"{"prepay_id":"wx1"}"#,
+            Prepaid::PrepayId("wx1".to_owned()),
+        ),
+        (
+            TradeType::App,
+            r#"{"prepay_id":"wx1"}"#,
+            Prepaid::PrepayId("wx1".to_owned()),
+        ),
         (
             TradeType::Native,
             r#"{"code_url":"weixin://wxpay/bizpayurl?pr=1"}"#,
@@ -167,7 +202,10 @@ async fn an_order_is_placed_with_exactly_the_given_bytes() {
         let till = Till::before(vec![signed(200, body)]).await;
         assert_eq!(till.prepay(trade_type).await.unwrap().into_inner(), prepaid);
         let asked = till.asked().remove(0);
-        assert_eq!(asked.line, format!("POST /v3/pay/transactions/{} HTTP/1.1", trade_type.as_str()));
+        assert_eq!(
+            asked.line,
+            format!("POST /v3/pay/transactions/{} HTTP/1.1", trade_type.as_str())
+        );
         assert_eq!(asked.body, "{\"any\":1}");
         assert_eq!(asked.header("content-type"), Some("application/json"));
     }
@@ -180,16 +218,28 @@ async fn an_id_that_could_be_signed_into_something_else_is_no_answer() {
     for (trade_type, body) in [
         (TradeType::Jsapi, r#"{"prepay_id":"wx1\nwx2"}"#.to_owned()),
         (TradeType::Jsapi, r#"{"prepay_id":""}"#.to_owned()),
-        (TradeType::Jsapi, r#"{"code_url":"weixin://wxpay"}"#.to_owned()),
+        (
+            TradeType::Jsapi,
+            r#"{"code_url":"weixin://wxpay"}"#.to_owned(),
+        ),
         (TradeType::App, format!(r#"{{"prepay_id":"{long}"}}"#)),
         (TradeType::Native, format!(r#"{{"code_url":"{url}"}}"#)),
-        (TradeType::Native, r#"{"code_url":"https://evil.example"}"#.to_owned()),
-        (TradeType::H5, r#"{"h5_url":"javascript:alert(1)"}"#.to_owned()),
+        (
+            TradeType::Native,
+            r#"{"code_url":"https://evil.example"}"#.to_owned(),
+        ),
+        (
+            TradeType::H5,
+            r#"{"h5_url":"javascript:alert(1)"}"#.to_owned(),
+        ),
         (TradeType::H5, "not JSON".to_owned()),
     ] {
         let till = Till::before(vec![signed(200, &body)]).await;
         let unexpected = cause(till.prepay(trade_type).await);
-        assert!(matches!(unexpected, UnknownCause::Unexpected { .. }), "{body}");
+        assert!(
+            matches!(unexpected, UnknownCause::Unexpected { .. }),
+            "{body}"
+        );
     }
 }
 
@@ -218,11 +268,29 @@ async fn a_2xx_without_a_signature_that_holds_is_no_answer() {
         ("signed for another body", Box::new(elsewhere)),
         ("signed long ago", Box::new(stale(-330))),
         ("signed in the future", Box::new(stale(330))),
-        ("without a serial", Box::new(damaged("Wechatpay-Serial", None))),
-        ("an unknown serial", Box::new(damaged("Wechatpay-Serial", Some("00")))),
-        ("our own serial", Box::new(damaged("Wechatpay-Serial", Some(MERCHANT_SERIAL)))),
-        ("a probe", Box::new(damaged("Wechatpay-Signature", Some("WECHATPAY/SIGNTEST/AAAA")))),
-        ("another kind", Box::new(damaged("Wechatpay-Signature-Type", Some("none")))),
+        (
+            "without a serial",
+            Box::new(damaged("Wechatpay-Serial", None)),
+        ),
+        (
+            "an unknown serial",
+            Box::new(damaged("Wechatpay-Serial", Some("00"))),
+        ),
+        (
+            "our own serial",
+            Box::new(damaged("Wechatpay-Serial", Some(MERCHANT_SERIAL))),
+        ),
+        (
+            "a probe",
+            Box::new(damaged(
+                "Wechatpay-Signature",
+                Some("WECHATPAY/SIGNTEST/AAAA"),
+            )),
+        ),
+        (
+            "another kind",
+            Box::new(damaged("Wechatpay-Signature-Type", Some("none"))),
+        ),
         ("a signature twice", Box::new(doubled)),
     ];
     for (name, make) in makers {
@@ -242,7 +310,10 @@ async fn a_probe_is_asked_again_and_the_second_answer_counts() {
     assert_eq!(asked.len(), 2);
     // The same question, signed afresh.
     assert_eq!(asked[0].line, asked[1].line);
-    assert_ne!(asked[0].header("authorization"), asked[1].header("authorization"));
+    assert_ne!(
+        asked[0].header("authorization"),
+        asked[1].header("authorization")
+    );
 }
 
 #[tokio::test]
@@ -250,22 +321,35 @@ async fn only_a_signed_204_closes() {
     let till = Till::before(vec![signed(204, "")]).await;
     assert!(till.close().await.is_ok());
     let asked = till.asked().remove(0);
-    assert_eq!(asked.line, "POST /v3/pay/transactions/out-trade-no/order_1/close HTTP/1.1");
+    assert_eq!(
+        asked.line,
+        "POST /v3/pay/transactions/out-trade-no/order_1/close HTTP/1.1"
+    );
     assert_eq!(asked.body, r#"{"mchid":"1900007291"}"#);
 
     let till = Till::before(vec![answer(204, &[], ""), answer(204, &[], "")]).await;
     assert!(is_unverified(&till.close().await));
     for status in [200, 202] {
         let till = Till::before(vec![signed(status, "{}")]).await;
-        assert!(matches!(cause(till.close().await), UnknownCause::Unexpected { .. }), "{status}");
+        assert!(
+            matches!(cause(till.close().await), UnknownCause::Unexpected { .. }),
+            "{status}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_accepted_question_is_not_an_answered_one() {
     for status in [201, 202, 204, 206] {
-        let till = Till::before(vec![signed(status, if status == 204 { "" } else { UNPAID })]).await;
-        assert!(matches!(cause(till.query().await), UnknownCause::Unexpected { .. }), "{status}");
+        let till = Till::before(vec![signed(
+            status,
+            if status == 204 { "" } else { UNPAID },
+        )])
+        .await;
+        assert!(
+            matches!(cause(till.query().await), UnknownCause::Unexpected { .. }),
+            "{status}"
+        );
     }
 }
 
@@ -276,11 +360,16 @@ async fn a_refusal_says_whether_it_was_signed() {
         (signed(404, body), true),
         (answer(404, &[], body), false),
         (signed_at(404, body, -330), false),
-        (signed(404, r#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#), false),
+        (
+            signed(404, r#"{"code":"RESOURCE_NOT_EXISTS","message":"x"}"#),
+            false,
+        ),
         (signed(400, body), false),
     ] {
         let till = Till::before(vec![reply]).await;
-        let Err(CallError::Refused(refusal)) = till.query().await else { panic!("refused") };
+        let Err(CallError::Refused(refusal)) = till.query().await else {
+            panic!("refused")
+        };
         assert_eq!(refusal.is_signed_absence(), counts, "{refusal:?}");
         assert_eq!(till.asked().len(), 1);
     }
@@ -288,12 +377,20 @@ async fn a_refusal_says_whether_it_was_signed() {
 
 #[tokio::test]
 async fn a_refusal_keeps_little_of_a_strange_body() {
-    let long = format!(r#"{{"code":"{}","message":"a\u0000b\nc"}}"#, "C".repeat(10_000));
+    let long = format!(
+        r#"{{"code":"{}","message":"a\u0000b\nc"}}"#,
+        "C".repeat(10_000)
+    );
     let request_id = ("Request-ID", "08E68E97CC0610DF0618-268578704".to_owned());
     let till = Till::before(vec![answer(403, &[request_id], &long)]).await;
-    let Err(CallError::Refused(refusal)) = till.query().await else { panic!("refused") };
+    let Err(CallError::Refused(refusal)) = till.query().await else {
+        panic!("refused")
+    };
     assert_eq!((refusal.code.len(), refusal.message.as_str()), (64, "abc"));
-    assert_eq!(refusal.request_id.as_deref(), Some("08E68E97CC0610DF0618-268578704"));
+    assert_eq!(
+        refusal.request_id.as_deref(),
+        Some("08E68E97CC0610DF0618-268578704")
+    );
     for body in ["", "<html>secret</html>", "[1]", "{\"code\":5}"] {
         let till = Till::before(vec![answer(401, &[], body)]).await;
         let error = till.query().await.unwrap_err();
@@ -309,7 +406,10 @@ async fn a_server_error_is_asked_once_more() {
         assert!(till.query().await.is_ok(), "{status}");
         // A signature makes no answer of it either.
         let till = Till::before(vec![signed(status, "{}"), signed(status, "{}")]).await;
-        assert_eq!(cause(till.query().await), UnknownCause::ServerError { status });
+        assert_eq!(
+            cause(till.query().await),
+            UnknownCause::ServerError { status }
+        );
         assert_eq!(till.asked().len(), 2);
     }
 }
@@ -328,7 +428,10 @@ async fn a_redirect_is_not_followed() {
     for status in [301, 302, 307, 308] {
         let location = ("Location", format!("http://{}/", inner.authority));
         let till = Till::before(vec![answer(status, &[location], "")]).await;
-        assert!(matches!(cause(till.query().await), UnknownCause::Unexpected { .. }), "{status}");
+        assert!(
+            matches!(cause(till.query().await), UnknownCause::Unexpected { .. }),
+            "{status}"
+        );
         assert_eq!(till.asked().len(), 1);
     }
     assert!(inner.asked().is_empty());
@@ -359,7 +462,10 @@ async fn two_hosts_that_cannot_be_reached_are_the_end() {
     till.client = dead.client;
     drop(dead.server);
     // The task that held the backup's socket ends as soon as it is polled again.
-    while tokio::net::TcpStream::connect(&dead_authority(&till)).await.is_ok() {
+    while tokio::net::TcpStream::connect(&dead_authority(&till))
+        .await
+        .is_ok()
+    {
         tokio::task::yield_now().await;
     }
     assert_eq!(cause(till.query().await), UnknownCause::Unreachable);
@@ -398,7 +504,10 @@ async fn silence_ends_with_the_callers_time() {
     assert!(till.query().await.is_ok());
     let mut till = Till::before(vec![Reply::Silence]).await;
     till.time_left = Duration::from_millis(400);
-    assert_eq!(cause(till.refund().await.map(|_| ())), UnknownCause::Timeout);
+    assert_eq!(
+        cause(till.refund().await.map(|_| ())),
+        UnknownCause::Timeout
+    );
     assert_eq!(till.asked().len(), 1);
 }
 
@@ -411,7 +520,10 @@ async fn an_answer_about_something_else_is_no_answer() {
         UNPAID.replace("order_1", "or|der"),
     ] {
         let till = Till::before(vec![signed(200, &body)]).await;
-        assert!(matches!(cause(till.query().await), UnknownCause::Unexpected { .. }), "{body}");
+        assert!(
+            matches!(cause(till.query().await), UnknownCause::Unexpected { .. }),
+            "{body}"
+        );
     }
     for body in [
         REFUND.replace("refund_1", "refund_2"),
@@ -422,22 +534,39 @@ async fn an_answer_about_something_else_is_no_answer() {
     ] {
         let till = Till::before(vec![signed(200, &body)]).await;
         let outcome = cause(till.refund().await);
-        assert!(matches!(outcome, UnknownCause::Unexpected { .. }), "{body}: {outcome:?}");
+        assert!(
+            matches!(outcome, UnknownCause::Unexpected { .. }),
+            "{body}: {outcome:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refund_and_a_payment_are_asked_for_by_number() {
     let till = Till::before(vec![signed(200, REFUND)]).await;
-    let report = till.client.query_refund(&till.call(), &refund_id()).await.unwrap();
+    let report = till
+        .client
+        .query_refund(&till.call(), &refund_id())
+        .await
+        .unwrap();
     assert_eq!(report.get().status, RefundStatus::Processing);
-    assert_eq!(till.asked()[0].line, "GET /v3/refund/domestic/refunds/refund_1 HTTP/1.1");
+    assert_eq!(
+        till.asked()[0].line,
+        "GET /v3/refund/domestic/refunds/refund_1 HTTP/1.1"
+    );
 
     let paid = UNPAID.replace("NOTPAY\"", "SUCCESS\",\"transaction_id\":\"4200\"");
     let other = paid.replace("4200", "4201");
-    for (body, fits) in [(paid.as_str(), true), (other.as_str(), false), (UNPAID, false)] {
+    for (body, fits) in [
+        (paid.as_str(), true),
+        (other.as_str(), false),
+        (UNPAID, false),
+    ] {
         let till = Till::before(vec![signed(200, body)]).await;
-        let report = till.client.query_transaction(&till.call(), &transaction_id()).await;
+        let report = till
+            .client
+            .query_transaction(&till.call(), &transaction_id())
+            .await;
         assert_eq!(report.is_ok(), fits, "{body}");
         let line = "GET /v3/pay/transactions/id/4200?mchid=1900007291 HTTP/1.1";
         assert_eq!(till.asked()[0].line, line);
@@ -463,7 +592,11 @@ fn a_refusal_that_may_mean_paid_is_worth_a_question() {
     ] {
         assert!(refusal(status, code).may_mean_settled(), "{status} {code}");
     }
-    for (status, code) in [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (404, "ORDER_NOT_EXIST")] {
+    for (status, code) in [
+        (401, "SIGN_ERROR"),
+        (403, "NO_AUTH"),
+        (404, "ORDER_NOT_EXIST"),
+    ] {
         assert!(!refusal(status, code).may_mean_settled(), "{status} {code}");
     }
 }

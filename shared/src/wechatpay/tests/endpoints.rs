@@ -7,11 +7,17 @@ const PRIMARY: &str = "https://api.mch.weixin.qq.com";
 
 #[test]
 fn wechat_pays_own_hosts_need_no_permission() {
-    for host in
-        ["api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn"]
-    {
+    for host in [
+        "api.mch.weixin.qq.com",
+        "api2.mch.weixin.qq.com",
+        "api.wechatpay.cn",
+        "api2.wechatpay.cn",
+    ] {
         let url = format!("https://{host}");
-        assert_eq!(Endpoints::parse(&url, &url, &[]), Endpoints::parse(&format!("{url}/"), &url, &[]));
+        assert_eq!(
+            Endpoints::parse(&url, &url, &[]),
+            Endpoints::parse(&format!("{url}/"), &url, &[])
+        );
         assert!(Endpoints::parse(PRIMARY, &url, &[]).is_ok());
     }
 }
@@ -32,7 +38,10 @@ fn another_host_is_refused_unless_it_is_named_exactly() {
         for trusted in [&[][..], &["127.0.0.1"], &["127.0.0.1:80"], &["", "*"]] {
             for (base, backup) in [(url, PRIMARY), (PRIMARY, url)] {
                 let refused = Endpoints::parse(base, backup, trusted);
-                assert!(matches!(refused, Err(EndpointError::NotTrusted(_))), "{url} {trusted:?}");
+                assert!(
+                    matches!(refused, Err(EndpointError::NotTrusted(_))),
+                    "{url} {trusted:?}"
+                );
             }
         }
     }
@@ -42,7 +51,10 @@ fn another_host_is_refused_unless_it_is_named_exactly() {
         ("http://[::1]:8081", "[::1]:8081"),
         ("https://wechatpay.test", "wechatpay.test"),
     ] {
-        assert!(Endpoints::parse(url, url, &["other.test", trusted]).is_ok(), "{url}");
+        assert!(
+            Endpoints::parse(url, url, &["other.test", trusted]).is_ok(),
+            "{url}"
+        );
     }
 }
 

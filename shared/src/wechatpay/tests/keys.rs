@@ -21,10 +21,19 @@ const EC_PUBLIC: &str = include_str!("ec_public.pem");
 pub(super) fn certificate(pem: &str) -> (String, String) {
     let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
     let (_, certificate) = X509Certificate::from_der(&pem.contents).unwrap();
-    let serial = certificate.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+    let serial = certificate
+        .raw_serial()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<String>();
     let encoded = STANDARD.encode(certificate.public_key().raw);
-    let serial = serial.strip_prefix("00").map_or(serial.clone(), str::to_owned);
-    (serial, format!("-----BEGIN PUBLIC KEY-----\n{encoded}\n-----END PUBLIC KEY-----\n"))
+    let serial = serial
+        .strip_prefix("00")
+        .map_or(serial.clone(), str::to_owned);
+    (
+        serial,
+        format!("-----BEGIN PUBLIC KEY-----\n{encoded}\n-----END PUBLIC KEY-----\n"),
+    )
 }
 
 #[test]
@@ -44,16 +53,33 @@ fn a_private_key_that_cannot_serve_is_refused_without_showing_it() {
     let pem = text("keys/doc_merchant_1900007291_private_pkcs8.pem");
     let certificate = text("keys/java_merchant_certificate.pem");
     for broken in ["", "secret", &certificate, WEAK_PUBLIC, &pem[..900]] {
-        assert_eq!(MerchantKey::parse("01", broken).unwrap_err(), KeyError::NotPrivatePem);
+        assert_eq!(
+            MerchantKey::parse("01", broken).unwrap_err(),
+            KeyError::NotPrivatePem
+        );
     }
-    assert!(matches!(MerchantKey::parse("01", WEAK_PRIVATE), Err(KeyError::Unsound(_))));
+    assert!(matches!(
+        MerchantKey::parse("01", WEAK_PRIVATE),
+        Err(KeyError::Unsound(_))
+    ));
     let middle = pem.len() / 2;
-    let letter = if pem[middle..].starts_with('A') { "B" } else { "A" };
+    let letter = if pem[middle..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
     let damaged = format!("{}{letter}{}", &pem[..middle], &pem[middle + 1..]);
-    assert!(matches!(MerchantKey::parse("01", &damaged), Err(KeyError::Unsound(_))));
+    assert!(matches!(
+        MerchantKey::parse("01", &damaged),
+        Err(KeyError::Unsound(_))
+    ));
     let long = "A".repeat(65);
     for serial in ["", "xyz", "40 8B", &long] {
-        assert_eq!(MerchantKey::parse(serial, &pem).unwrap_err(), KeyError::Serial, "{serial:?}");
+        assert_eq!(
+            MerchantKey::parse(serial, &pem).unwrap_err(),
+            KeyError::Serial,
+            "{serial:?}"
+        );
     }
 }
 
@@ -66,7 +92,13 @@ fn a_platform_key_that_cannot_serve_is_refused_by_name() {
         assert_eq!(refused, KeyError::NotPublicPem("PUB_KEY_ID_01".to_owned()));
     }
     for id in ["", "PUB_KEY_ID_", "pub_key_id_01", "key", "PUB_KEY_ID_0/1"] {
-        assert!(matches!(PlatformKeys::parse(&[(id, &pem)]), Err(KeyError::PublicKeyId(_))), "{id}");
+        assert!(
+            matches!(
+                PlatformKeys::parse(&[(id, &pem)]),
+                Err(KeyError::PublicKeyId(_))
+            ),
+            "{id}"
+        );
     }
     let twice = PlatformKeys::parse(&[("AB", &pem), ("ab", &pem)]).unwrap_err();
     assert_eq!(twice, KeyError::PublicKeyTwice("ab".to_owned()));
@@ -85,7 +117,10 @@ fn no_key_is_ever_printed() {
     );
     assert!(!shown.contains("Key-32"), "{shown}");
     assert!(shown.len() < 200, "{shown}");
-    assert_eq!(Apiv3Keys::parse(&["short"]).unwrap_err(), KeyError::Apiv3Length(5));
+    assert_eq!(
+        Apiv3Keys::parse(&["short"]).unwrap_err(),
+        KeyError::Apiv3Length(5)
+    );
     assert_eq!(Apiv3Keys::parse(&[]).unwrap_err(), KeyError::None);
 }
 
@@ -100,7 +135,10 @@ fn resource(case: &serde_json::Value) -> SealedResource {
 
 #[test]
 fn published_sealed_texts_open() {
-    for case in vector("aead/aes_gcm_vectors.json")["cases"].as_array().unwrap() {
+    for case in vector("aead/aes_gcm_vectors.json")["cases"]
+        .as_array()
+        .unwrap()
+    {
         match Apiv3Keys::parse(&[at(case, "key")]) {
             Ok(keys) => {
                 let (text, slot) = open(&keys, &resource(case)).unwrap();
@@ -128,7 +166,10 @@ fn published_certificates_open_and_name_their_key() {
         let (serial, public_key) = certificate(&pem);
         // The second file's certificate is a mock with another serial number than listed.
         assert_eq!(serial == at(listed, "serial_no"), whole, "{name}");
-        assert!(PlatformKeys::parse(&[(&serial, &public_key)]).is_ok(), "{name}");
+        assert!(
+            PlatformKeys::parse(&[(&serial, &public_key)]).is_ok(),
+            "{name}"
+        );
     }
     let (serial, public_key) = certificate(&text("certificates/tenpay_platform_certificate.pem"));
     assert_eq!(serial.len(), 40);
@@ -139,7 +180,10 @@ fn published_certificates_open_and_name_their_key() {
 pub(super) fn seal(key: &str, nonce: &str, associated_data: &str, plain: &[u8]) -> String {
     let cipher = aes_gcm::Aes256Gcm::new_from_slice(key.as_bytes()).unwrap();
     let nonce: [u8; 12] = nonce.as_bytes().try_into().unwrap();
-    let payload = Payload { msg: plain, aad: associated_data.as_bytes() };
+    let payload = Payload {
+        msg: plain,
+        aad: associated_data.as_bytes(),
+    };
     STANDARD.encode(cipher.encrypt(&nonce.into(), payload).unwrap())
 }
 
@@ -149,30 +193,60 @@ fn a_damaged_seal_does_not_open_and_nothing_panics() {
     let keys = Apiv3Keys::parse(&[key]).unwrap();
     let nonce = "fG1l57vn9BCX";
     let sealed = seal(key, nonce, "transaction", b"{\"out_trade_no\":\"1\"}");
-    let outcome = |algorithm: &str, ciphertext: &str, nonce: &str, associated_data: Option<&str>| {
-        let (algorithm, ciphertext) = (algorithm.to_owned(), ciphertext.to_owned());
-        let associated_data = associated_data.map(str::to_owned);
-        open(&keys, &SealedResource::new(algorithm, ciphertext, nonce.to_owned(), associated_data))
+    let outcome =
+        |algorithm: &str, ciphertext: &str, nonce: &str, associated_data: Option<&str>| {
+            let (algorithm, ciphertext) = (algorithm.to_owned(), ciphertext.to_owned());
+            let associated_data = associated_data.map(str::to_owned);
+            open(
+                &keys,
+                &SealedResource::new(algorithm, ciphertext, nonce.to_owned(), associated_data),
+            )
             .map(|_| ())
-    };
+        };
     let gcm = "AEAD_AES_256_GCM";
     let aad = Some("transaction");
     assert_eq!(outcome(gcm, &sealed, nonce, aad), Ok(()));
-    for algorithm in ["", "none", "AEAD_AES_128_GCM", "AEAD_SM4_GCM", "aead_aes_256_gcm"] {
-        assert_eq!(outcome(algorithm, &sealed, nonce, aad), Err(OpenError::Algorithm), "{algorithm}");
+    for algorithm in [
+        "",
+        "none",
+        "AEAD_AES_128_GCM",
+        "AEAD_SM4_GCM",
+        "aead_aes_256_gcm",
+    ] {
+        assert_eq!(
+            outcome(algorithm, &sealed, nonce, aad),
+            Err(OpenError::Algorithm),
+            "{algorithm}"
+        );
     }
     // Twelve characters are not twelve bytes.
-    for nonce in ["", "fG1l57vn9BC", "fG1l57vn9BCX1", "fG1l57vn9BCX1234", "随机数随机数随机数随机数"] {
-        assert_eq!(outcome(gcm, &sealed, nonce, aad), Err(OpenError::Shape), "{nonce}");
+    for nonce in [
+        "",
+        "fG1l57vn9BC",
+        "fG1l57vn9BCX1",
+        "fG1l57vn9BCX1234",
+        "随机数随机数随机数随机数",
+    ] {
+        assert_eq!(
+            outcome(gcm, &sealed, nonce, aad),
+            Err(OpenError::Shape),
+            "{nonce}"
+        );
     }
     let bytes = STANDARD.decode(&sealed).unwrap();
     for index in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[index] ^= 0x80;
-        assert_eq!(outcome(gcm, &STANDARD.encode(&flipped), nonce, aad), Err(OpenError::NoKey));
+        assert_eq!(
+            outcome(gcm, &STANDARD.encode(&flipped), nonce, aad),
+            Err(OpenError::NoKey)
+        );
     }
     for length in 0..bytes.len() {
-        assert!(outcome(gcm, &STANDARD.encode(&bytes[..length]), nonce, aad).is_err(), "{length} bytes");
+        assert!(
+            outcome(gcm, &STANDARD.encode(&bytes[..length]), nonce, aad).is_err(),
+            "{length} bytes"
+        );
     }
     let altered = [
         sealed.replace('+', "-").replace('/', "_") + "=",
@@ -181,10 +255,22 @@ fn a_damaged_seal_does_not_open_and_nothing_panics() {
         "WECHATPAY".to_owned(),
     ];
     for ciphertext in altered {
-        assert!(outcome(gcm, &ciphertext, nonce, aad).is_err(), "{ciphertext}");
+        assert!(
+            outcome(gcm, &ciphertext, nonce, aad).is_err(),
+            "{ciphertext}"
+        );
     }
-    for associated_data in [None, Some(""), Some("refund"), Some("transaction "), Some("seventeen letters")] {
-        assert!(outcome(gcm, &sealed, nonce, associated_data).is_err(), "{associated_data:?}");
+    for associated_data in [
+        None,
+        Some(""),
+        Some("refund"),
+        Some("transaction "),
+        Some("seventeen letters"),
+    ] {
+        assert!(
+            outcome(gcm, &sealed, nonce, associated_data).is_err(),
+            "{associated_data:?}"
+        );
     }
     let bare = seal(key, nonce, "", b"{}");
     assert_eq!(outcome(gcm, &bare, nonce, None), Ok(()));
@@ -211,21 +297,28 @@ fn a_key_on_its_way_out_still_opens_and_is_told() {
 #[test]
 fn sensitive_fields_are_encrypted_as_the_sdks_do() {
     // The published ciphertexts prove the padding: SHA-1 opens them, SHA-256 does not.
-    for case in vector("oaep/rsa_oaep_sha1_vectors.json")["cases"].as_array().unwrap() {
+    for case in vector("oaep/rsa_oaep_sha1_vectors.json")["cases"]
+        .as_array()
+        .unwrap()
+    {
         let key = rsa::PrivateKey::from_pkcs8_pem(&text(at(case, "private_key_file"))).unwrap();
         let ciphertext = STANDARD.decode(at(case, "ciphertext")).unwrap();
         let plain = key.oaep_decrypt::<Sha1>(&ciphertext).unwrap();
         assert_eq!(plain, at(case, "plaintext").as_bytes());
         assert!(key.oaep_decrypt::<Sha256>(&ciphertext).is_err());
     }
-    let key = rsa::PrivateKey::from_pkcs8_pem(&text("keys/java_wechat_pay_private_key.pem")).unwrap();
+    let key =
+        rsa::PrivateKey::from_pkcs8_pem(&text("keys/java_wechat_pay_private_key.pem")).unwrap();
     let keys = super::platform_keys();
     let longest = "x".repeat(214);
     for plain in ["", "6222021234567890", "张三", &longest] {
         let (ciphertext, id) = keys.encrypt(plain).unwrap();
         assert_eq!(id, PLATFORM_SERIAL);
         let ciphertext = STANDARD.decode(ciphertext).unwrap();
-        assert_eq!(key.oaep_decrypt::<Sha1>(&ciphertext).unwrap(), plain.as_bytes());
+        assert_eq!(
+            key.oaep_decrypt::<Sha1>(&ciphertext).unwrap(),
+            plain.as_bytes()
+        );
     }
     assert!(keys.encrypt(&"x".repeat(215)).is_err());
 }

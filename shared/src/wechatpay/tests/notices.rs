@@ -17,7 +17,10 @@ fn told(body: &[u8]) -> Result<ReadNotice, NoticeError> {
     let now = Timestamp::from_unix_seconds(1_722_850_421);
     let pairs = signed_headers(body, now);
     let headers = SignatureHeaders::parse(|name| {
-        pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        pairs
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     });
     let keys = platform_keys();
     let verified = verify(&keys, &headers.unwrap(), body, now).unwrap();
@@ -42,7 +45,12 @@ fn envelope(event_type: &str, content: &str) -> Value {
 }
 
 fn told_of(event_type: &str, content: &Value) -> Result<Notice, NoticeError> {
-    told(envelope(event_type, &content.to_string()).to_string().as_bytes()).map(|read| read.notice)
+    told(
+        envelope(event_type, &content.to_string())
+            .to_string()
+            .as_bytes(),
+    )
+    .map(|read| read.notice)
 }
 
 fn payment() -> Value {
@@ -70,8 +78,10 @@ fn published(name: &str) -> ReadNotice {
     let case = vector(&format!("notify/{name}.json"));
     let member = |header: &str| {
         let headers = case["headers"].as_object().unwrap();
-        let pairs: Vec<(&str, &str)> =
-            headers.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
+        let pairs: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str().unwrap()))
+            .collect();
         find(&pairs, header)
     };
     let headers = SignatureHeaders::parse(member).unwrap();
@@ -79,7 +89,11 @@ fn published(name: &str) -> ReadNotice {
     let keys = PlatformKeys::parse(&[(member("wechatpay-serial").unwrap(), &pem)]).unwrap();
     let now = seconds(member("wechatpay-timestamp").unwrap());
     let verified = verify(&keys, &headers, at(&case, "body").as_bytes(), now).unwrap();
-    read(verified, &Apiv3Keys::parse(&[at(&case, "api_v3_key")]).unwrap()).unwrap()
+    read(
+        verified,
+        &Apiv3Keys::parse(&[at(&case, "api_v3_key")]).unwrap(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -87,16 +101,25 @@ fn published_notices_are_read() {
     let paid = published("transaction_success");
     assert_eq!(paid.id, "b62e271c-3389-58a0-8146-4a704966e8f1");
     assert_eq!(paid.key_slot, Some(KeySlot::Current));
-    let Notice::Payment(report) = paid.notice else { panic!("a payment") };
+    let Notice::Payment(report) = paid.notice else {
+        panic!("a payment")
+    };
     let report = report.into_inner();
     assert_eq!(report.order_id.as_str(), "S20210128170702357723");
     assert_eq!(report.mchid.as_deref(), Some("1601959334"));
     assert_eq!(report.total.map(crate::domain::Fen::get), Some(1));
-    let TradeState::Paid(paid) = report.state else { panic!("paid") };
+    let TradeState::Paid(paid) = report.state else {
+        panic!("paid")
+    };
     assert_eq!(paid.transaction_id.as_str(), "4200000925202101284997714292");
-    assert_eq!(paid.success_time, Some(Timestamp::from_unix_seconds(1_611_824_831)));
+    assert_eq!(
+        paid.success_time,
+        Some(Timestamp::from_unix_seconds(1_611_824_831))
+    );
 
-    let Notice::Refund(report) = published("refund_success").notice else { panic!("a refund") };
+    let Notice::Refund(report) = published("refund_success").notice else {
+        panic!("a refund")
+    };
     let report = report.into_inner();
     assert_eq!(report.refund_id.as_str(), "S20210201151309277501");
     assert_eq!(report.order_id.as_str(), "S20210128170702357723");
@@ -122,25 +145,38 @@ fn an_envelope_that_cannot_be_read_is_told_as_one() {
         with(good.clone(), "id", json!("a#b")).to_string(),
         with(good.clone(), "id", json!("a".repeat(65))).to_string(),
         with(good.clone(), "resource_type", json!("plain-resource")).to_string(),
-        good.to_string().replacen('{', r#"{"event_type":"TRANSACTION.SUCCESS","#, 1),
+        good.to_string()
+            .replacen('{', r#"{"event_type":"TRANSACTION.SUCCESS","#, 1),
     ];
     for body in broken {
         assert_eq!(told(body.as_bytes()), Err(NoticeError::Envelope), "{body}");
     }
-    assert_eq!(told(b"{\"id\":\"a\",\"event_type\":\"\xff\"}"), Err(NoticeError::Envelope));
+    assert_eq!(
+        told(b"{\"id\":\"a\",\"event_type\":\"\xff\"}"),
+        Err(NoticeError::Envelope)
+    );
 }
 
 #[test]
 fn an_event_of_another_kind_is_set_aside_unopened() {
-    for event_type in
-        ["", "transaction.success", "TRANSACTION.SUCCESS ", "TRANSACTION.PAYERROR", "SECURITY_ECHO.SUCCESS"]
-    {
+    for event_type in [
+        "",
+        "transaction.success",
+        "TRANSACTION.SUCCESS ",
+        "TRANSACTION.PAYERROR",
+        "SECURITY_ECHO.SUCCESS",
+    ] {
         for body in [
             envelope(event_type, "not even JSON"),
             json!({"id": "a", "event_type": event_type, "resource_type": "tomorrow"}),
         ] {
             let read = told(body.to_string().as_bytes()).unwrap();
-            assert_eq!(read.notice, Notice::Unhandled { event_type: event_type.to_owned() });
+            assert_eq!(
+                read.notice,
+                Notice::Unhandled {
+                    event_type: event_type.to_owned()
+                }
+            );
             assert_eq!(read.key_slot, None);
         }
     }
@@ -163,8 +199,14 @@ fn what_no_key_opens_is_told_with_its_id() {
     ] {
         let body = with(good.clone(), &format!("resource.{name}"), value).to_string();
         let error = told(body.as_bytes()).unwrap_err();
-        assert!(matches!(error, NoticeError::Undecryptable { .. }), "{name}: {error}");
-        assert_eq!(error.notice_id(), Some("b62e271c-3389-58a0-8146-4a704966e8f1"));
+        assert!(
+            matches!(error, NoticeError::Undecryptable { .. }),
+            "{name}: {error}"
+        );
+        assert_eq!(
+            error.notice_id(),
+            Some("b62e271c-3389-58a0-8146-4a704966e8f1")
+        );
     }
 }
 
@@ -174,31 +216,59 @@ fn a_payment_that_is_none_is_never_reported_as_one() {
     let is_contradiction = |error: &NoticeError| matches!(error, NoticeError::Contradiction { .. });
     let refused = |content: &Value| told_of("TRANSACTION.SUCCESS", content).unwrap_err();
     for total in [json!(1.0), json!("100"), json!(true), json!({})] {
-        assert!(is_content(&refused(&with(payment(), "amount.total", total.clone()))), "{total}");
+        assert!(
+            is_content(&refused(&with(payment(), "amount.total", total.clone()))),
+            "{total}"
+        );
     }
-    for total in [json!(0), json!(-1), json!(9_007_199_254_740_992_i64), json!(i64::MAX)] {
+    for total in [
+        json!(0),
+        json!(-1),
+        json!(9_007_199_254_740_992_i64),
+        json!(i64::MAX),
+    ] {
         let error = refused(&with(payment(), "amount.total", total.clone()));
         assert!(is_contradiction(&error), "{total}: {error}");
     }
-    for id in [json!(""), json!("4".repeat(33)), Value::Null, json!("42\n00")] {
-        assert!(is_content(&refused(&with(payment(), "transaction_id", id.clone()))), "{id}");
+    for id in [
+        json!(""),
+        json!("4".repeat(33)),
+        Value::Null,
+        json!("42\n00"),
+    ] {
+        assert!(
+            is_content(&refused(&with(payment(), "transaction_id", id.clone()))),
+            "{id}"
+        );
     }
     assert!(is_content(&refused(&without(payment(), "transaction_id"))));
     assert!(is_content(&refused(&without(payment(), "out_trade_no"))));
     assert!(is_content(&refused(&json!([payment()]))));
     let partners = with(without(payment(), "mchid"), "sp_mchid", json!("1900000109"));
-    assert!(is_contradiction(&refused(&with(partners, "sub_mchid", json!("1900000110")))));
+    assert!(is_contradiction(&refused(&with(
+        partners,
+        "sub_mchid",
+        json!("1900000110")
+    ))));
 }
 
 #[test]
 fn a_payment_event_with_another_state_is_set_aside() {
     for state in ["NOTPAY", "CLOSED", "REFUND", "TOMORROW", "success"] {
-        let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), "trade_state", json!(state)));
-        let set_aside = Notice::Unhandled { event_type: "TRANSACTION.SUCCESS".to_owned() };
+        let notice = told_of(
+            "TRANSACTION.SUCCESS",
+            &with(payment(), "trade_state", json!(state)),
+        );
+        let set_aside = Notice::Unhandled {
+            event_type: "TRANSACTION.SUCCESS".to_owned(),
+        };
         assert_eq!(notice, Ok(set_aside), "{state}");
     }
     let combined = json!({"combine_out_trade_no": "C1", "sub_orders": [payment()]});
-    assert!(matches!(told_of("TRANSACTION.SUCCESS", &combined), Ok(Notice::Unhandled { .. })));
+    assert!(matches!(
+        told_of("TRANSACTION.SUCCESS", &combined),
+        Ok(Notice::Unhandled { .. })
+    ));
 }
 
 #[test]
@@ -213,30 +283,47 @@ fn a_payments_harmless_oddities_are_read_over() {
         ("summary", json!("\u{202e}\u{0}")),
     ] {
         let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), name, value));
-        assert!(matches!(notice, Ok(Notice::Payment(_))), "{name}: {notice:?}");
+        assert!(
+            matches!(notice, Ok(Notice::Payment(_))),
+            "{name}: {notice:?}"
+        );
     }
 }
 
 #[test]
 fn a_refunds_event_and_status_must_agree() {
-    for (event, status) in
-        [("REFUND.SUCCESS", "SUCCESS"), ("REFUND.CLOSED", "CLOSED"), ("REFUND.ABNORMAL", "ABNORMAL")]
-    {
+    for (event, status) in [
+        ("REFUND.SUCCESS", "SUCCESS"),
+        ("REFUND.CLOSED", "CLOSED"),
+        ("REFUND.ABNORMAL", "ABNORMAL"),
+    ] {
         for told in ["SUCCESS", "CLOSED", "ABNORMAL", "PROCESSING", "TOMORROW"] {
             let notice = told_of(event, &with(refund(), "refund_status", json!(told)));
             match (told == status, told) {
                 (true, _) => assert!(matches!(notice, Ok(Notice::Refund(_))), "{event} {told}"),
                 (false, "TOMORROW") => {
-                    assert!(matches!(notice, Ok(Notice::Unhandled { .. })), "{event} {told}");
+                    assert!(
+                        matches!(notice, Ok(Notice::Unhandled { .. })),
+                        "{event} {told}"
+                    );
                 }
                 (false, _) => {
-                    assert!(matches!(notice, Err(NoticeError::Contradiction { .. })), "{event} {told}");
+                    assert!(
+                        matches!(notice, Err(NoticeError::Contradiction { .. })),
+                        "{event} {told}"
+                    );
                 }
             }
         }
     }
     let partners = with(refund(), "sp_mchid", json!("1900000109"));
-    assert!(matches!(told_of("REFUND.SUCCESS", &partners), Err(NoticeError::Contradiction { .. })));
+    assert!(matches!(
+        told_of("REFUND.SUCCESS", &partners),
+        Err(NoticeError::Contradiction { .. })
+    ));
     let payments = told_of("REFUND.SUCCESS", &payment());
-    assert!(matches!(payments, Err(NoticeError::Content { .. })), "{payments:?}");
+    assert!(
+        matches!(payments, Err(NoticeError::Content { .. })),
+        "{payments:?}"
+    );
 }

@@ -31,7 +31,10 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -54,7 +57,11 @@ impl Server {
         let authority = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(serve(listener, replies, Arc::clone(&asked)));
-        Self { authority, asked, task }
+        Self {
+            authority,
+            asked,
+            task,
+        }
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
@@ -94,8 +101,14 @@ async fn read(stream: &mut TcpStream) -> Asked {
                 .filter_map(|line| line.split_once(": "))
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect();
-            let asked = Asked { line, headers, body: body.to_owned() };
-            let length = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
+            let asked = Asked {
+                line,
+                headers,
+                body: body.to_owned(),
+            };
+            let length = asked
+                .header("content-length")
+                .map_or(0, |length| length.parse().unwrap());
             if body.len() >= length {
                 return asked;
             }
@@ -129,12 +142,17 @@ pub(super) fn signed(status: u16, body: &str) -> Reply {
 pub(super) fn signed_at(status: u16, body: &str, seconds: i64) -> Reply {
     let now = Clock::system().wall();
     let headers = signed_headers(body.as_bytes(), now.plus_seconds(seconds));
-    debug_assert!(SignatureHeaders::parse(|name| {
-        headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    })
-    .is_ok_and(|parsed| {
-        seconds != 0
-            || crate::wechatpay::verify(&platform_keys(), &parsed, body.as_bytes(), now).is_ok()
-    }));
+    debug_assert!(
+        SignatureHeaders::parse(|name| {
+            headers
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.as_str())
+        })
+        .is_ok_and(|parsed| {
+            seconds != 0
+                || crate::wechatpay::verify(&platform_keys(), &parsed, body.as_bytes(), now).is_ok()
+        })
+    );
     answer(status, &headers, body)
 }

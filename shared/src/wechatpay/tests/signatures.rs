@@ -11,7 +11,9 @@ use super::{
     signed_headers, text, vector,
 };
 use crate::domain::Timestamp;
-use crate::wechatpay::sign::{app_parameters, authorization, nonce, pay_parameters, request_message};
+use crate::wechatpay::sign::{
+    app_parameters, authorization, nonce, pay_parameters, request_message,
+};
 use crate::wechatpay::verify::WINDOW_SECONDS;
 use crate::wechatpay::{MerchantKey, PlatformKeys, SignatureHeaders, VerifyError, verify};
 
@@ -30,14 +32,23 @@ const NOW: i64 = 1_722_850_421;
 fn published_requests_are_signed_byte_for_byte() {
     for name in REQUESTS {
         let case = vector(&format!("request_sign/{name}.json"));
-        let key = MerchantKey::parse(at(&case, "serial_no"), &text(at(&case, "private_key_file"))).unwrap();
+        let key = MerchantKey::parse(at(&case, "serial_no"), &text(at(&case, "private_key_file")))
+            .unwrap();
         let (method, target) = (at(&case, "method"), at(&case, "request_target"));
         let (moment, nonce) = (seconds(at(&case, "timestamp")), at(&case, "nonce_str"));
         let body = at(&case, "body").as_bytes();
         let message = request_message(method, target, moment, nonce, body);
         assert_eq!(message, at(&case, "message").as_bytes(), "{name}");
         assert_eq!(key.sign(&message), at(&case, "signature"), "{name}");
-        let header = authorization(&key, at(&case, "mchid"), method, target, moment, nonce, body);
+        let header = authorization(
+            &key,
+            at(&case, "mchid"),
+            method,
+            target,
+            moment,
+            nonce,
+            body,
+        );
         assert_eq!(header, at(&case, "authorization"), "{name}");
     }
 }
@@ -47,7 +58,11 @@ fn published_messages_are_signed_byte_for_byte() {
     for name in ["raw_message_message", "raw_message_source"] {
         let case = vector(&format!("request_sign/{name}.json"));
         let key = MerchantKey::parse("01", &text(at(&case, "private_key_file"))).unwrap();
-        assert_eq!(key.sign(at(&case, "message").as_bytes()), at(&case, "signature"), "{name}");
+        assert_eq!(
+            key.sign(at(&case, "message").as_bytes()),
+            at(&case, "signature"),
+            "{name}"
+        );
     }
 }
 
@@ -64,10 +79,20 @@ fn published_pay_parameters_are_signed_byte_for_byte() {
     assert_eq!(signed.nonce_str, nonce);
 
     let case = vector("paysign/app.json");
-    let signed = app_parameters(&merchant(), at(&case, "app_id"), "1900007291", prepay_id, moment, nonce);
+    let signed = app_parameters(
+        &merchant(),
+        at(&case, "app_id"),
+        "1900007291",
+        prepay_id,
+        moment,
+        nonce,
+    );
     assert_eq!(signed.sign, at(&case, "signature"));
     assert_eq!(signed.package_value, "Sign=WXPay");
-    assert_eq!((signed.partner_id.as_str(), signed.prepay_id.as_str()), ("1900007291", prepay_id));
+    assert_eq!(
+        (signed.partner_id.as_str(), signed.prepay_id.as_str()),
+        ("1900007291", prepay_id)
+    );
 }
 
 #[test]
@@ -76,7 +101,9 @@ fn another_library_makes_and_accepts_the_same_signatures() {
     let other = rsa::PrivateKey::from_pkcs8_pem(&pem).unwrap();
     let key = merchant();
     for length in [0, 1, 55, 56, 63, 64, 65, 1000, 65_536] {
-        let message: Vec<u8> = (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
+        let message: Vec<u8> = (0..length)
+            .map(|index| u8::try_from(index % 251).unwrap())
+            .collect();
         let theirs = other.pkcs1v15_sign::<Sha256>(&message).unwrap();
         assert_eq!(key.sign(&message), base64(&theirs), "{length} bytes");
     }
@@ -88,7 +115,10 @@ fn a_nonce_is_32_letters_and_digits_and_never_the_same() {
     assert_ne!(one, other);
     for nonce in [one, other] {
         assert_eq!(nonce.len(), 32);
-        assert!(nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{nonce}");
+        assert!(
+            nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{nonce}"
+        );
     }
 }
 
@@ -114,7 +144,12 @@ fn a_genuine_answer_verifies_and_its_published_forgeries_do_not() {
     let forged = vector("response_verify/native_code_url_negative.json");
     for case in forged["cases"].as_array().unwrap() {
         let outcome = checked(at(case, "message"), at(case, "signature"));
-        assert_eq!(outcome, Err(VerifyError::BadSignature), "{}", at(case, "name"));
+        assert_eq!(
+            outcome,
+            Err(VerifyError::BadSignature),
+            "{}",
+            at(case, "name")
+        );
     }
 }
 
@@ -127,8 +162,16 @@ fn derived_answers_verify_in_both_key_modes_with_and_without_a_body() {
     for case in case["cases"].as_array().unwrap() {
         let headers = SignatureHeaders::parse(|name| member(&case["headers"], name)).unwrap();
         let body = at(case, "body").as_bytes();
-        assert!(verify(&keys, &headers, body, at_now()).is_ok(), "{}", at(case, "name"));
-        assert!(verify(&keys, &headers, b"{}", at_now()).is_err(), "{}", at(case, "name"));
+        assert!(
+            verify(&keys, &headers, body, at_now()).is_ok(),
+            "{}",
+            at(case, "name")
+        );
+        assert!(
+            verify(&keys, &headers, b"{}", at_now()).is_err(),
+            "{}",
+            at(case, "name")
+        );
     }
 }
 
@@ -141,7 +184,10 @@ fn published_notices_verify() {
         let keys = PlatformKeys::parse(&[(serial, &pem)]).unwrap();
         let headers = SignatureHeaders::parse(|header| member(&case["headers"], header)).unwrap();
         let now = seconds(at(&case["headers"], "Wechatpay-Timestamp"));
-        assert!(verify(&keys, &headers, at(&case, "body").as_bytes(), now).is_ok(), "{name}");
+        assert!(
+            verify(&keys, &headers, at(&case, "body").as_bytes(), now).is_ok(),
+            "{name}"
+        );
     }
 }
 
@@ -169,7 +215,11 @@ fn every_flipped_byte_of_the_body_breaks_the_signature() {
         let outcome = verify(&keys, &headers, &forged, at_now()).map(|_| ());
         assert_eq!(outcome, Err(VerifyError::BadSignature), "byte {index}");
     }
-    for forged in [&body[..body.len() - 1], &[body.as_slice(), b"\n"].concat(), b""] {
+    for forged in [
+        &body[..body.len() - 1],
+        &[body.as_slice(), b"\n"].concat(),
+        b"",
+    ] {
         assert!(verify(&keys, &headers, forged, at_now()).is_err());
     }
 }
@@ -188,7 +238,9 @@ fn the_window_ends_just_before_five_minutes_either_way() {
         let pairs = signed_headers(b"{}", at_now());
         let headers = SignatureHeaders::parse(|name| named(&pairs, name)).unwrap();
         let outcome = verify(&keys, &headers, b"{}", at_now().plus_seconds(distance)).map(|_| ());
-        let stale = Err(VerifyError::StaleTimestamp { seconds: distance.abs() });
+        let stale = Err(VerifyError::StaleTimestamp {
+            seconds: distance.abs(),
+        });
         assert_eq!(outcome, if fresh { Ok(()) } else { stale }, "{distance} s");
     }
 }
@@ -211,13 +263,28 @@ fn only_the_key_that_the_serial_names_is_tried() {
     let both = PlatformKeys::parse(&[(id, &other), (PLATFORM_SERIAL, &java)]).unwrap();
     assert_eq!(told(&both, PLATFORM_SERIAL, rsa), Ok(()));
     // Hexadecimal is the same number in either case.
-    assert_eq!(told(&both, &PLATFORM_SERIAL.to_ascii_lowercase(), rsa), Ok(()));
+    assert_eq!(
+        told(&both, &PLATFORM_SERIAL.to_ascii_lowercase(), rsa),
+        Ok(())
+    );
     assert_eq!(told(&both, id, rsa), Err(VerifyError::BadSignature));
     // The merchant's own serial number is nobody's here, whatever signed.
-    assert_eq!(told(&both, MERCHANT_SERIAL, rsa), Err(VerifyError::UnknownSerial));
+    assert_eq!(
+        told(&both, MERCHANT_SERIAL, rsa),
+        Err(VerifyError::UnknownSerial)
+    );
     // No header selects another algorithm.
-    for kind in ["WECHATPAY2-SM2-WITH-SM3", "none", "HMAC-SHA256", "wechatpay2-sha256-rsa2048"] {
-        assert_eq!(told(&both, PLATFORM_SERIAL, kind), Err(VerifyError::BadSignature), "{kind}");
+    for kind in [
+        "WECHATPAY2-SM2-WITH-SM3",
+        "none",
+        "HMAC-SHA256",
+        "wechatpay2-sha256-rsa2048",
+    ] {
+        assert_eq!(
+            told(&both, PLATFORM_SERIAL, kind),
+            Err(VerifyError::BadSignature),
+            "{kind}"
+        );
     }
 }
 
@@ -227,7 +294,8 @@ fn no_other_way_of_writing_a_signature_is_accepted() {
     let pairs = signed_headers(b"{}", at_now());
     let good = named(&pairs, "wechatpay-signature").unwrap();
     let message = format!("{NOW}\nd824f2e086d3c1df967785d13fcd22ef\n{{}}\n");
-    let other = rsa::PrivateKey::from_pkcs8_pem(&text("keys/java_wechat_pay_private_key.pem")).unwrap();
+    let other =
+        rsa::PrivateKey::from_pkcs8_pem(&text("keys/java_wechat_pay_private_key.pem")).unwrap();
     let bad = [
         good.trim_end_matches('=').to_owned(),
         format!("{good}="),
@@ -239,11 +307,27 @@ fn no_other_way_of_writing_a_signature_is_accepted() {
         base64(&[1; 255]),
         base64(&[1; 257]),
         base64(&[1; 512]),
-        base64(&other.pkcs1v15_sign::<sha2::Sha512>(message.as_bytes()).unwrap()),
-        base64(&other.pkcs1v15_sign::<sha1::Sha1>(message.as_bytes()).unwrap()),
+        base64(
+            &other
+                .pkcs1v15_sign::<sha2::Sha512>(message.as_bytes())
+                .unwrap(),
+        ),
+        base64(
+            &other
+                .pkcs1v15_sign::<sha1::Sha1>(message.as_bytes())
+                .unwrap(),
+        ),
         // Signed without the last line feed, and with carriage returns.
-        base64(&other.pkcs1v15_sign::<Sha256>(message.trim_end().as_bytes()).unwrap()),
-        base64(&other.pkcs1v15_sign::<Sha256>(message.replace('\n', "\r\n").as_bytes()).unwrap()),
+        base64(
+            &other
+                .pkcs1v15_sign::<Sha256>(message.trim_end().as_bytes())
+                .unwrap(),
+        ),
+        base64(
+            &other
+                .pkcs1v15_sign::<Sha256>(message.replace('\n', "\r\n").as_bytes())
+                .unwrap(),
+        ),
     ];
     for signature in bad {
         let headers = SignatureHeaders::parse(|name| match name {
@@ -254,7 +338,10 @@ fn no_other_way_of_writing_a_signature_is_accepted() {
         assert_eq!(outcome, Err(VerifyError::BadSignature), "{signature}");
     }
     // The oracle itself signs what is accepted, so the list above fails for the right reasons.
-    assert_eq!(base64(&other.pkcs1v15_sign::<Sha256>(message.as_bytes()).unwrap()), good);
+    assert_eq!(
+        base64(&other.pkcs1v15_sign::<Sha256>(message.as_bytes()).unwrap()),
+        good
+    );
 }
 
 #[test]
@@ -273,31 +360,82 @@ fn headers_that_are_not_of_their_shape_are_named() {
         (
             "wechatpay-timestamp",
             &[
-                "", " ", "0", "-1", "9223372036854775807", "18446744073709551616", "1722850421000",
-                "+172285042", "+1722850421", " 1722850421", "1722850421 ", "1722850421.0", "1.7e9",
-                "0x66b0a2f5", "01722850421", "0172285042", "１７２２８５０４２１",
+                "",
+                " ",
+                "0",
+                "-1",
+                "9223372036854775807",
+                "18446744073709551616",
+                "1722850421000",
+                "+172285042",
+                "+1722850421",
+                " 1722850421",
+                "1722850421 ",
+                "1722850421.0",
+                "1.7e9",
+                "0x66b0a2f5",
+                "01722850421",
+                "0172285042",
+                "１７２２８５０４２１",
                 "1722850421,1722850421",
             ],
         ),
         (
             "wechatpay-nonce",
-            &["", " ", &long, "nönce", "a\nb", "a\r\nb", "a\0b", "a b", "one,two", "abc\n{\"id\":1}"],
+            &[
+                "",
+                " ",
+                &long,
+                "nönce",
+                "a\nb",
+                "a\r\nb",
+                "a\0b",
+                "a b",
+                "one,two",
+                "abc\n{\"id\":1}",
+            ],
         ),
         (
             "wechatpay-serial",
-            &["", " ", "../..", "4400G", "PUB_KEY_ID_", "pub_key_id_01", "PUB_KEY_ID_0-1", &hex, &id, "44,44"],
+            &[
+                "",
+                " ",
+                "../..",
+                "4400G",
+                "PUB_KEY_ID_",
+                "pub_key_id_01",
+                "PUB_KEY_ID_0-1",
+                &hex,
+                &id,
+                "44,44",
+            ],
         ),
-        ("wechatpay-signature", &["", " ", "QUJD,QUJD", "QU JD", "QUJD\n", "ＱＵＪＤ"]),
+        (
+            "wechatpay-signature",
+            &["", " ", "QUJD,QUJD", "QU JD", "QUJD\n", "ＱＵＪＤ"],
+        ),
     ];
     for (name, values) in cases {
         for value in values {
             let outcome = SignatureHeaders::parse(|asked| {
-                if asked == name { Some(*value) } else { find(&good, asked) }
+                if asked == name {
+                    Some(*value)
+                } else {
+                    find(&good, asked)
+                }
             });
-            assert_eq!(outcome.err().map(|error| error.name), Some(name), "{value:?}");
+            assert_eq!(
+                outcome.err().map(|error| error.name),
+                Some(name),
+                "{value:?}"
+            );
         }
         let missing = SignatureHeaders::parse(|asked| {
-            if asked == name { None } else { find(&good, asked) }
+            if asked == name {
+                None
+            } else {
+                find(&good, asked)
+            }
         });
         assert_eq!(missing.err().map(|error| error.name), Some(name));
     }
@@ -306,7 +444,11 @@ fn headers_that_are_not_of_their_shape_are_named() {
         let asked = Cell::new(0);
         let outcome = SignatureHeaders::parse(|name| {
             asked.set(asked.get() + 1);
-            if name == "wechatpay-nonce" { Some(nonce) } else { find(&good, name) }
+            if name == "wechatpay-nonce" {
+                Some(nonce)
+            } else {
+                find(&good, name)
+            }
         });
         assert!(outcome.is_ok() && asked.get() == 5, "{nonce}");
     }
@@ -324,12 +466,18 @@ fn at_now() -> Timestamp {
 }
 
 fn named<'a>(pairs: &'a [(&str, String)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pairs
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 fn member<'a>(headers: &'a Value, name: &str) -> Option<&'a str> {
     let headers = headers.as_object().unwrap();
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .and_then(|(_, value)| value.as_str())
 }
 
 fn base64(bytes: &[u8]) -> String {
