@@ -43,6 +43,7 @@ catalogue! {
     "response_unknown_serial", 0.02, "an answer names a key nobody has";
     "response_altered", 0.02, "the body is changed after it was signed";
     "response_mixed_up", 0.01, "a correctly signed answer speaks of another order";
+    "response_wrong_amount", 0.01, "a correctly signed answer states one fen more than the truth";
     "response_compressed", 0.0, "the body is sent deflated, as WeChat Pay does to clients that accept it";
     "response_truncated", 0.02, "the connection drops in the middle of the body";
     "response_oversized", 0.01, "ten mebibytes of JSON come instead of an answer";

@@ -86,19 +86,17 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
     if held.used_ms.is_some() {
         return failure(40163, "code been used");
     }
-    let recent = state
-        .codes
-        .values()
-        .filter(|other| other.openid == held.openid && other.appid == appid)
-        .filter(|other| {
-            other
-                .used_ms
-                .is_some_and(|used_ms| now_ms - used_ms < MINUTE_MS)
-        })
-        .count();
-    if recent >= LOGINS_PER_MINUTE {
+    let recent = state.logins.entry(held.openid.clone()).or_default();
+    while recent
+        .front()
+        .is_some_and(|used_ms| now_ms - used_ms >= MINUTE_MS)
+    {
+        recent.pop_front();
+    }
+    if recent.len() >= LOGINS_PER_MINUTE {
         return failure(45011, "api minute-quota reach limit");
     }
+    recent.push_back(now_ms);
     held.used_ms = Some(now_ms);
     let session_key = random::session_key();
     let body = json!({"session_key": session_key, "openid": held.openid}).to_string();

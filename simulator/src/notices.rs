@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::beijing::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::config::Mode;
 use crate::faults::Target;
 use crate::ledger::{Order, Refund, RefundStatus};
 use crate::merchants::Loaded;
@@ -352,8 +353,15 @@ pub(crate) fn prepare(
             break;
         }
     }
-    let by_public_key = state.faults.throw("notice key", &subject);
-    let by_new_certificate = state.faults.throw("notice certificate", &subject);
+    let by_public_key = match merchant.record.mode {
+        Mode::Both => state.faults.throw("notice key", &subject),
+        Mode::PublicKey | Mode::Certificate => 0.0,
+    };
+    let by_new_certificate = if merchant.platform_certificates.len() > 1 {
+        state.faults.throw("notice certificate", &subject)
+    } else {
+        0.0
+    };
     if notice.held
         && let Some(held) = state.notices.get_mut(&seq)
     {

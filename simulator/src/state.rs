@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) codes: HashMap<String, LoginCode>,
     /// The app that each openid seen at a login belongs to.
     pub(crate) openids: HashMap<String, String>,
+    /// When each user logged in lately.
+    pub(crate) logins: HashMap<String, VecDeque<i64>>,
     pub(crate) knobs: Knobs,
     /// Payments by `transaction_id`.
     pub(crate) payments: HashMap<String, OrderKey>,
@@ -138,6 +140,7 @@ impl State {
                 .map(|code| (code.openid.clone(), code.appid.clone()))
                 .collect(),
             codes,
+            logins: HashMap::new(),
             knobs,
             payments: HashMap::new(),
             prepays: HashMap::new(),

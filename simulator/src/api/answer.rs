@@ -296,7 +296,13 @@ pub(crate) fn seal(
         if answer.seal == Seal::Signed && answer.status >= 500 && !state.knobs.sign_server_errors {
             answer.seal = Seal::Unsigned;
         }
-        throw = state.faults.throw("answer certificate", &subject);
+        // Thrown only where it decides something, so that the dice do not remember every path.
+        let rotating = caller.is_some_and(|caller| caller.merchant.platform_certificates.len() > 1);
+        throw = if rotating {
+            state.faults.throw("answer certificate", &subject)
+        } else {
+            0.0
+        };
         if answer.seal == Seal::Signed {
             let mut strikes = |name| state.faults.strikes(name, target);
             let probe = strikes("response_probe");
@@ -305,6 +311,7 @@ pub(crate) fn seal(
             spoilt.unknown_serial = strikes("response_unknown_serial");
             spoilt.altered = strikes("response_altered");
             spoilt.mixed_up = strikes("response_mixed_up");
+            spoilt.wrong_amount = strikes("response_wrong_amount");
             spoilt.compressed = strikes("response_compressed");
             spoilt.oversized = strikes("response_oversized");
             spoilt.unknown_fields = strikes("unknown_fields");
@@ -437,6 +444,7 @@ struct Spoilt {
     unknown_serial: bool,
     altered: bool,
     mixed_up: bool,
+    wrong_amount: bool,
     compressed: bool,
     oversized: bool,
     unknown_fields: bool,
@@ -453,6 +461,13 @@ impl Spoilt {
         if self.mixed_up && body.get("out_trade_no").is_some() {
             body["out_trade_no"] = json!(random::alphanumeric(24));
         }
+        if self.wrong_amount {
+            for name in ["total", "refund"] {
+                if let Some(fen) = body["amount"][name].as_i64() {
+                    body["amount"][name] = json!(fen + 1);
+                }
+            }
+        }
         if self.unknown_fields {
             body["new_member"] = json!({"since": "today", "list": [1, null, "x"]});
         }
@@ -466,7 +481,12 @@ impl Spoilt {
         if self.oversized {
             body["padding"] = json!("0".repeat(OVERSIZED_BYTES));
         }
-        if self.mixed_up || self.unknown_fields || self.unknown_state || self.oversized {
+        let changed = self.mixed_up
+            || self.wrong_amount
+            || self.unknown_fields
+            || self.unknown_state
+            || self.oversized;
+        if changed {
             answer.body = canonical::sorted(&body).into_bytes();
         }
     }

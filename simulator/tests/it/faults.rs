@@ -156,6 +156,9 @@ async fn hostile_answers_are_what_they_say() {
         strike("unknown_state").await.json()["trade_state"],
         "REVIEWING"
     );
+    let wrong = strike("response_wrong_amount").await;
+    assert_eq!(wrong.json()["amount"]["total"], 2);
+    assert!(bench.client.verifies(&wrong, &public));
     assert!(strike("response_oversized").await.body.len() > 10_000_000);
     bench
         .fault(json!({"name": "response_truncated", "count": 1}))

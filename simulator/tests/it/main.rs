@@ -13,6 +13,7 @@
 mod authentication;
 mod bills;
 mod certificates;
+mod documentation;
 mod explanations;
 mod faults;
 mod flow;
