@@ -11,11 +11,17 @@ use crate::harness::{ALICE, TestStack};
 async fn everything(stack: &TestStack) {
     let alice = stack.login(ALICE).await;
     let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack.post_once(&alice, "/orders", "key-0000000000001", order.clone()).await.expect(201);
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order.clone())
+        .await
+        .expect(201);
     let number = placed["out_trade_no"].as_str().unwrap().to_owned();
     // What was ordered before can be had again after it went off sale: the record is read.
     let sold_out = json!({"trade_type": "native", "items": [{"sku": "gone", "quantity": 1}]});
-    stack.post_once(&alice, "/orders", "key-0000000000001", sold_out).await.refused(409, "terms_differ");
+    stack
+        .post_once(&alice, "/orders", "key-0000000000001", sold_out)
+        .await
+        .refused(409, "terms_differ");
     stack.pay(&number).await;
     stack.until_state(&number, "SUCCESS").await;
     stack.get(&alice, "/orders").await.expect(200);
@@ -23,10 +29,16 @@ async fn everything(stack: &TestStack) {
     assert_eq!(unhandled.status, 204);
     let refunds = format!("/orders/{number}/refunds");
     let asked = json!({"amount": {"refund": 100}});
-    stack.post_once(&alice, &refunds, "key-0000000000002", asked).await.expect(202);
+    stack
+        .post_once(&alice, &refunds, "key-0000000000002", asked)
+        .await
+        .expect(202);
     stack.refund(&number, "access-r1", 100).await.expect(202);
     stack.native("access-0001", 100).await;
-    stack.post(&stack.merchant, "/orders/access-0001/close", json!({})).await.expect(200);
+    stack
+        .post(&stack.merchant, "/orders/access-0001/close", json!({}))
+        .await
+        .expect(200);
     stack.native("access-0002", 100).await;
     stack.advance(40 * 60).await;
     stack.sweep().await;
@@ -42,7 +54,10 @@ async fn the_template_allows_exactly_what_the_functions_do() {
         for permission in &function.allowed {
             // What the emulator has no counterpart for: keys and logs.
             let emulated = ["dynamodb:", "secretsmanager:"];
-            if emulated.iter().any(|service| permission.action.starts_with(service)) {
+            if emulated
+                .iter()
+                .any(|service| permission.action.starts_with(service))
+            {
                 allowed.insert((id.clone(), permission.clone()));
             }
         }
@@ -61,7 +76,10 @@ async fn a_permission_that_is_missing_is_refused_here_as_it_would_be_there() {
         client
             .post(&stack.stack.aws.url)
             .header("x-amz-target", "secretsmanager.GetSecretValue")
-            .header("authorization", format!("AWS4-HMAC-SHA256 Credential=LOCAL{function}/20260101/local/x"))
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential=LOCAL{function}/20260101/local/x"),
+            )
             .body(json!({"SecretId": local::template::arn(secret)}).to_string())
             .send()
     };
@@ -75,6 +93,12 @@ async fn a_permission_that_is_missing_is_refused_here_as_it_would_be_there() {
     ] {
         let denied = ask(function, secret).await.unwrap();
         assert_eq!(denied.status(), 400, "{function} read {secret}");
-        assert!(denied.text().await.unwrap().contains("AccessDeniedException"));
+        assert!(
+            denied
+                .text()
+                .await
+                .unwrap()
+                .contains("AccessDeniedException")
+        );
     }
 }

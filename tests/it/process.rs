@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,6 +11,8 @@ use shared::platform::Platform;
 /// `wxpay up` in a folder; killed when dropped.
 struct Process {
     child: Child,
+    // Kept open: a process that prints into a closed pipe dies of it.
+    _told: BufReader<ChildStdout>,
     described: Value,
     http: reqwest::Client,
 }
@@ -26,7 +28,16 @@ impl Drop for Process {
 fn wxpay(folder: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wxpay"));
     command.arg("up").arg("--data-dir").arg(folder);
-    command.args(["--port", "0", "--simulator-port", "0", "--control-port", "0"]).args(more);
+    command
+        .args([
+            "--port",
+            "0",
+            "--simulator-port",
+            "0",
+            "--control-port",
+            "0",
+        ])
+        .args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -36,11 +47,17 @@ impl Process {
         let mut child = wxpay(folder, &[]).spawn().unwrap();
         // Its first line is printed when everything answers.
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let mut told = BufReader::new(child.stdout.take().unwrap());
+        told.read_line(&mut first).unwrap();
         assert!(first.starts_with("The API"), "{first:?}");
         let described = std::fs::read(folder.join("local.json")).unwrap();
         let described = serde_json::from_slice(&described).unwrap();
-        Self { child, described, http: Platform::system().unwrap().http }
+        Self {
+            child,
+            _told: told,
+            described,
+            http: Platform::system().unwrap().http,
+        }
     }
 
     /// SIGKILL: nothing of the process runs any more.
@@ -54,14 +71,28 @@ impl Process {
     }
 
     async fn post(&self, url: String, body: Value) -> (u16, Value) {
-        let request = self.http.post(url).bearer_auth(self.text("merchant_api_key")).json(&body);
-        let answer = request.timeout(Duration::from_secs(20)).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(self.text("merchant_api_key"))
+            .json(&body);
+        let answer = request
+            .timeout(Duration::from_secs(20))
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
     }
 
     async fn order(&self, number: &str) -> Value {
         let url = format!("{}/orders/{number}", self.text("api_url"));
-        let request = self.http.get(url).bearer_auth(self.text("merchant_api_key"));
+        let request = self
+            .http
+            .get(url)
+            .bearer_auth(self.text("merchant_api_key"));
         request.send().await.unwrap().json().await.unwrap()
     }
 
@@ -96,19 +127,31 @@ async fn killed_between_any_two_steps_the_same_request_continues_where_it_was() 
     first.kill();
 
     let second = Process::start(folder.path());
-    let (status, again) = second.post(format!("{}/orders", second.text("api_url")), order()).await;
-    assert_eq!((status, &again["pay"]["code_url"]), (200, &code), "the code on the screen still pays");
+    let (status, again) = second
+        .post(format!("{}/orders", second.text("api_url")), order())
+        .await;
+    assert_eq!(
+        (status, &again["pay"]["code_url"]),
+        (200, &code),
+        "the code on the screen still pays"
+    );
     let pay = format!("{}/_sim/orders/killed-001/pay", second.text("control_url"));
     assert_eq!(second.post(pay, json!({"code_url": code})).await.0, 200);
     second.kill();
 
     // Whether or not the notice got through, the payment is found.
     let third = Process::start(folder.path());
-    third.until("killed-001", |order| order["trade_state"] == "SUCCESS").await;
+    third
+        .until("killed-001", |order| order["trade_state"] == "SUCCESS")
+        .await;
     let refund = json!({"out_refund_no": "killed-r1", "amount": {"refund": 500}});
     let refunds = format!("{}/orders/killed-001/refunds", third.text("api_url"));
     // The answer is not waited for: the process dies while it may be under way.
-    let asked = third.http.post(&refunds).bearer_auth(third.text("merchant_api_key")).json(&refund);
+    let asked = third
+        .http
+        .post(&refunds)
+        .bearer_auth(third.text("merchant_api_key"))
+        .json(&refund);
     let asked = tokio::spawn(asked.send());
     tokio::task::yield_now().await;
     third.kill();
@@ -119,14 +162,21 @@ async fn killed_between_any_two_steps_the_same_request_continues_where_it_was() 
     let (status, answer) = fourth.post(refunds, refund).await;
     assert!(matches!(status, 200 | 202), "{status} {answer}");
     let ended = fourth
-        .until("killed-001", |order| order["refunds"][0]["status"] == "SUCCESS")
+        .until("killed-001", |order| {
+            order["refunds"][0]["status"] == "SUCCESS"
+        })
         .await;
     assert_eq!(ended["amount"]["refunded"], 500);
     assert_eq!(ended["refunds"].as_array().unwrap().len(), 1);
-    let ledger = fourth.http.get(format!("{}/_sim/ledger", fourth.text("control_url")));
+    let ledger = fourth
+        .http
+        .get(format!("{}/_sim/ledger", fourth.text("control_url")));
     let ledger: Value = ledger.send().await.unwrap().json().await.unwrap();
     let rows = ledger["items"].as_array().unwrap();
-    let refunded = rows.iter().filter(|row| row["out_refund_no"].is_string()).count();
+    let refunded = rows
+        .iter()
+        .filter(|row| row["out_refund_no"].is_string())
+        .count();
     assert_eq!(refunded, 1, "one refund at WeChat Pay: {rows:?}");
 }
 
@@ -145,10 +195,14 @@ fn a_taken_port_is_said_in_one_sentence() {
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wxpay"));
-    command.args(["up", "--port", &port, "--data-dir"]).arg(folder.path());
+    command
+        .args(["up", "--port", &port, "--data-dir"])
+        .arg(folder.path());
     assert!(refusal(command).contains(&port));
     let mut command = Command::new(env!("CARGO_BIN_EXE_wxpay"));
-    command.args(["up", "--port", "0", "--simulator-port", &port, "--data-dir"]).arg(folder.path());
+    command
+        .args(["up", "--port", "0", "--simulator-port", &port, "--data-dir"])
+        .arg(folder.path());
     assert!(refusal(command).contains(&port));
 }
 
@@ -170,7 +224,11 @@ fn a_second_stack_in_the_same_folder_is_refused() {
 #[test]
 fn a_broken_template_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("template.yaml"), "Resources: {Thing: {}}").unwrap();
+    std::fs::write(
+        folder.path().join("template.yaml"),
+        "Resources: {Thing: {}}",
+    )
+    .unwrap();
     let mut command = wxpay(&folder.path().join("data"), &[]);
     command.current_dir(folder.path());
     let told = refusal(command);
@@ -179,8 +237,15 @@ fn a_broken_template_is_said_in_one_sentence() {
 
 #[test]
 fn the_demo_is_green() {
-    let output = Command::new(env!("CARGO_BIN_EXE_wxpay")).arg("demo").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+        .arg("demo")
+        .output()
+        .unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(told.contains("The books balance."), "{told}");
 }

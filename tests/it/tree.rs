@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -27,17 +30,27 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// The code of a file, without comments and without its tests.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_test(path: &Path) -> bool {
-    path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    path.components()
+        .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
 }
 
 /// The layer of a file of `shared`: the first part of its path.
 fn layer(path: &Path) -> String {
     let inside = path.strip_prefix(root().join("shared/src")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    let first = inside
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -52,21 +65,72 @@ fn shared_layers_import_only_downwards() {
         ("platform", &["clock", "telemetry"]),
         ("store", &["store", "domain", "platform"]),
         ("settlement", &["store", "wechatpay", "domain"]),
-        ("config", &["config", "clock", "domain", "platform", "store", "wechatpay", "api"]),
-        ("api", &["api", "config", "clock", "domain", "platform", "store", "telemetry", "wechatpay"]),
-        ("desk", &["api", "config", "clock", "domain", "settlement", "store", "telemetry", "wechatpay"]),
-        ("refunding", &["api", "clock", "desk", "domain", "store", "telemetry", "wechatpay"]),
+        (
+            "config",
+            &[
+                "config",
+                "clock",
+                "domain",
+                "platform",
+                "store",
+                "wechatpay",
+                "api",
+            ],
+        ),
+        (
+            "api",
+            &[
+                "api",
+                "config",
+                "clock",
+                "domain",
+                "platform",
+                "store",
+                "telemetry",
+                "wechatpay",
+            ],
+        ),
+        (
+            "desk",
+            &[
+                "api",
+                "config",
+                "clock",
+                "domain",
+                "settlement",
+                "store",
+                "telemetry",
+                "wechatpay",
+            ],
+        ),
+        (
+            "refunding",
+            &[
+                "api",
+                "clock",
+                "desk",
+                "domain",
+                "store",
+                "telemetry",
+                "wechatpay",
+            ],
+        ),
         ("lib", &[]),
         ("", &[]),
     ];
     let mut broken = Vec::new();
-    for path in rust_files(&root().join("shared/src")).iter().filter(|path| !is_test(path)) {
+    for path in rust_files(&root().join("shared/src"))
+        .iter()
+        .filter(|path| !is_test(path))
+    {
         let layer = layer(path);
         let allowed = arrows.iter().find(|(name, _)| *name == layer);
         let (_, allowed) = allowed.unwrap_or_else(|| panic!("{layer} is no layer: add its arrows"));
         for part in code(path).split("crate::").skip(1) {
-            let named: String =
-                part.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            let named: String = part
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                .collect();
             if !allowed.contains(&named.as_str()) {
                 broken.push(format!("{}: {layer} imports {named}", path.display()));
             }
@@ -77,17 +141,37 @@ fn shared_layers_import_only_downwards() {
 
 #[test]
 fn the_domain_knows_no_crate_no_clock_and_no_float() {
-    for path in rust_files(&root().join("shared/src/domain")).iter().filter(|path| !is_test(path)) {
+    for path in rust_files(&root().join("shared/src/domain"))
+        .iter()
+        .filter(|path| !is_test(path))
+    {
         let code = code(path);
-        for banned in ["async ", "serde", "SystemTime", "Instant", "f64", "f32", "rand", "tokio", "aws_"] {
-            assert!(!code.contains(banned), "{} holds {banned:?}", path.display());
+        for banned in [
+            "async ",
+            "serde",
+            "SystemTime",
+            "Instant",
+            "f64",
+            "f32",
+            "rand",
+            "tokio",
+            "aws_",
+        ] {
+            assert!(
+                !code.contains(banned),
+                "{} holds {banned:?}",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn only_the_client_connects_to_wechat_pay() {
-    for path in rust_files(&root().join("shared/src/wechatpay")).iter().filter(|path| !is_test(path)) {
+    for path in rust_files(&root().join("shared/src/wechatpay"))
+        .iter()
+        .filter(|path| !is_test(path))
+    {
         let connects = code(path).contains("reqwest::Client");
         assert_eq!(connects, path.ends_with("client.rs"), "{}", path.display());
     }
@@ -97,24 +181,44 @@ fn only_the_client_connects_to_wechat_pay() {
 fn the_simulator_shares_nothing_with_the_bundle() {
     let manifest = fs::read_to_string(root().join("simulator/Cargo.toml")).unwrap();
     for ours in ["shared", "local", "create-order", "aes-gcm"] {
-        assert!(!manifest.contains(&format!("\n{ours}")), "the simulator depends on {ours}");
+        assert!(
+            !manifest.contains(&format!("\n{ours}")),
+            "the simulator depends on {ours}"
+        );
     }
 }
 
 #[test]
 fn the_webhook_holds_no_key_that_signs() {
     let code = code(&root().join("functions/notify-callback/src/lib.rs"));
-    for banned in ["Signing", "Desk", "MerchantKey", "SIGNING_SECRET_ARN", "Sender"] {
+    for banned in [
+        "Signing",
+        "Desk",
+        "MerchantKey",
+        "SIGNING_SECRET_ARN",
+        "Sender",
+    ] {
         assert!(!code.contains(banned), "notify-callback holds {banned}");
     }
 }
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for folder in ["shared/src", "functions", "local/src", "simulator/src", "tests/it", "tests/harness"] {
+    for folder in [
+        "shared/src",
+        "functions",
+        "local/src",
+        "simulator/src",
+        "tests/it",
+        "tests/harness",
+    ] {
         for path in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&path).unwrap();
-            assert!(text.trim().is_empty() || text.starts_with("//!"), "{}", path.display());
+            assert!(
+                text.trim().is_empty() || text.starts_with("//!"),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -123,6 +227,10 @@ fn every_file_says_what_it_is_for() {
 fn a_functions_main_is_a_dozen_lines() {
     for entry in fs::read_dir(root().join("functions")).unwrap() {
         let main = entry.unwrap().path().join("src/main.rs");
-        assert!(fs::read_to_string(&main).unwrap().lines().count() <= 12, "{}", main.display());
+        assert!(
+            fs::read_to_string(&main).unwrap().lines().count() <= 12,
+            "{}",
+            main.display()
+        );
     }
 }
