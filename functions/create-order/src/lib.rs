@@ -82,12 +82,18 @@ impl HttpFunction for CreateOrder {
         let caller = self.callers.authenticate(incoming).await?;
         record.field("caller", caller.kind());
         incoming.query([])?;
+        let key = match &caller {
+            Caller::Payer { .. } => Some(payers_key(incoming)?),
+            Caller::Merchant => None,
+        };
         let asked = terms::Asked::read(&caller, incoming)?;
-        let order_id = match (&caller, asked.named()) {
-            (Caller::Merchant, Some(order_id)) => order_id.clone(),
-            (Caller::Merchant | Caller::Payer { .. }, _) => {
-                self.derived_number(&caller, incoming).await?
+        let order_id = match (key, asked.named()) {
+            (Some(key), _) => {
+                let keys = self.callers.keys().await?;
+                numbers::order_id(&keys, &self.number_prefix, &caller, key)?
             }
+            (None, Some(order_id)) => order_id.clone(),
+            (None, None) => return Err(terms::unnamed()),
         };
         record.field("order.out_trade_no", order_id.as_str());
         let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
@@ -130,33 +136,6 @@ impl HttpFunction for CreateOrder {
 }
 
 impl CreateOrder {
-    async fn derived_number(
-        &self,
-        caller: &Caller,
-        incoming: &Incoming,
-    ) -> Result<shared::domain::OrderId, Problem> {
-        let key = numbers::idempotency_key(incoming)?.ok_or_else(|| match caller {
-            Caller::Payer { .. } => {
-                Problem::new(Code::MalformedRequest, "Idempotency-Key is missing")
-                    .field("Idempotency-Key")
-            }
-            Caller::Merchant => Problem::new(
-                Code::InvalidValue,
-                "out_trade_no is missing: a merchant names the order",
-            )
-            .field("out_trade_no"),
-        })?;
-        if *caller == Caller::Merchant {
-            return Err(Problem::new(
-                Code::InvalidValue,
-                "out_trade_no is missing: a merchant names the order",
-            )
-            .field("out_trade_no"));
-        }
-        let keys = self.callers.keys().await?;
-        Ok(numbers::order_id(&keys, &self.number_prefix, caller, key)?)
-    }
-
     /// The same number again: the same order if the terms are the same.
     async fn repeat(
         &self,
@@ -288,6 +267,13 @@ impl CreateOrder {
         let now = now.ok_or_else(|| Problem::plain(Code::InternalError))?;
         Ok(answered(status, &now.order, None))
     }
+}
+
+/// What a payer's order is known by: the number is derived from it.
+fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
+    numbers::idempotency_key(incoming)?.ok_or_else(|| {
+        Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
+    })
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

@@ -421,6 +421,13 @@ pub(crate) fn wire(terms: &Terms) -> PrepayRequest<'_> {
     }
 }
 
+pub(crate) fn unnamed() -> Problem {
+    invalid(
+        "out_trade_no",
+        "out_trade_no is missing: a merchant names the order",
+    )
+}
+
 pub(crate) fn differ(field: &'static str) -> Problem {
     Problem::new(
         Code::TermsDiffer,

@@ -137,10 +137,9 @@ impl Refund {
         incoming: &Incoming,
         record: &mut Record,
     ) -> Result<Answer, Problem> {
+        let key = shared::api::numbers::idempotency_key(incoming)?;
         let asked = ask::Asked::read(incoming)?;
-        let refund_id = self
-            .refund_number(caller, order_id, &asked, incoming)
-            .await?;
+        let refund_id = self.refund_number(caller, order_id, &asked, key).await?;
         record.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
@@ -444,9 +443,8 @@ impl Refund {
         caller: &Caller,
         order_id: &OrderId,
         asked: &ask::Asked,
-        incoming: &Incoming,
+        key: Option<&str>,
     ) -> Result<RefundId, Problem> {
-        let key = shared::api::numbers::idempotency_key(incoming)?;
         if let Some(named) = &asked.refund_id {
             return Ok(named.clone());
         }

@@ -26,8 +26,6 @@ pub enum Code {
     LoginRefused,
     /// Missing, or not the caller's.
     NotFound,
-    /// The path exists with other methods.
-    MethodNotAllowed,
     /// The number was used with other terms.
     TermsDiffer,
     /// The order is paid.
@@ -67,20 +65,19 @@ pub enum Code {
 }
 
 impl Code {
-    /// All of them, in order of precedence.
-    pub const ALL: [Self; 25] = [
+    /// All of them, in order of precedence: size, credential, path and headers, body, record. The last
+    /// five end a request wherever it was.
+    pub const ALL: [Self; 24] = [
         Self::BodyTooLarge,
-        Self::NotConfigured,
         Self::Unauthenticated,
-        Self::LoginRefused,
-        Self::MethodNotAllowed,
-        Self::InvalidNumber,
         Self::MalformedRequest,
+        Self::InvalidNumber,
         Self::MalformedJson,
         Self::UnknownField,
         Self::FieldNotAllowed,
         Self::InvalidValue,
         Self::UnknownSku,
+        Self::LoginRefused,
         Self::NotFound,
         Self::TermsDiffer,
         Self::OrderPaid,
@@ -93,6 +90,7 @@ impl Code {
         Self::WechatpayRefused,
         Self::WechatpayUnavailable,
         Self::StoreUnavailable,
+        Self::NotConfigured,
         Self::InternalError,
     ];
 
@@ -105,7 +103,6 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::LoginRefused => "login_refused",
             Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
             Self::TermsDiffer => "terms_differ",
             Self::OrderPaid => "order_paid",
             Self::OrderNotPaid => "order_not_paid",
@@ -133,7 +130,6 @@ impl Code {
             Self::MalformedJson | Self::MalformedRequest | Self::InvalidNumber => 400,
             Self::Unauthenticated | Self::LoginRefused => 401,
             Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
             Self::TermsDiffer
             | Self::OrderPaid
             | Self::OrderNotPaid
@@ -161,7 +157,6 @@ impl Code {
             Self::Unauthenticated => "No valid credential",
             Self::LoginRefused => "The login code was refused",
             Self::NotFound => "Not found",
-            Self::MethodNotAllowed => "Method not allowed",
             Self::TermsDiffer => "The number was used with other terms",
             Self::OrderPaid => "The order is paid",
             Self::OrderNotPaid => "The order is not paid",
