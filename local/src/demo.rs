@@ -24,12 +24,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// Says which step did not do what it should.
 pub async fn alone() -> Result<(), String> {
-    println!("Starting a stack of its own (table, keys, simulator, functions) ...");
+    println!("Starting a stack of its own: table, keys, functions, and a simulated WeChat Pay.");
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let mut options = Options::new(folder.path());
     options.port = Some(0);
     options.simulator_port = Some(0);
     options.control_port = Some(0);
+    options.aws_port = Some(0);
     let stack = Stack::start(options)
         .await
         .map_err(|error| error.to_string())?;
@@ -162,13 +163,11 @@ impl Shop {
         let paid = self
             .wait(&token, &number, |order| order["trade_state"] == "SUCCESS")
             .await?;
-        self.notified(&number, "TRANSACTION.SUCCESS").await?;
+        self.notified(&number, None, "TRANSACTION.SUCCESS").await?;
+        let payment = paid["transaction_id"].as_str().unwrap_or_default();
         self.told(
             "notice settled",
-            &format!(
-                "signature held, notice opened, order SUCCESS, payment {}",
-                paid["transaction_id"]
-            ),
+            &format!("signature held, notice opened, order SUCCESS, payment {payment}"),
         );
         Ok(number)
     }
@@ -186,10 +185,15 @@ impl Shop {
             let asked = self
                 .api(Method::POST, &path, Some(&merchant), &[], Some(body))
                 .await?;
-            let status = asked.expect(202)?["status"].clone();
+            let asked = asked.expect(202)?;
+            let status = asked["status"].as_str().unwrap_or_default();
+            let meaning = match status {
+                "RESERVED" => "the amount is held; WeChat Pay wants a minute between two refunds",
+                _ => "the amount is held, WeChat Pay's signed answer accepted it",
+            };
             self.told(
-                &format!("refund of {amount}"),
-                &format!("{refund_number} is {status}"),
+                &format!("refund of {amount} fen"),
+                &format!("{status}: {meaning}"),
             );
             let ended = self
                 .wait(&merchant, number, |order| {
@@ -203,10 +207,12 @@ impl Shop {
                         })
                 })
                 .await?;
+            self.notified(number, Some(&refund_number), "REFUND.SUCCESS")
+                .await?;
             let left = &ended["amount"]["refundable"];
             self.told(
-                "refund settled",
-                &format!("{refund_number} SUCCESS, {left} fen left to give back"),
+                "refund notice settled",
+                &format!("refund SUCCESS, {left} fen left to give back"),
             );
             refunds.push(refund_number);
         }
@@ -219,7 +225,7 @@ impl Shop {
             &refused.expect(409)?["code"],
             &json!("refund_exceeds"),
         )?;
-        self.told("one fen more", "refused: refund_exceeds");
+        self.told("one fen more", "refused: refund_exceeds, nothing was sent");
         Ok(refunds)
     }
 
@@ -240,10 +246,8 @@ impl Shop {
         {
             return Err("the Native order has no QR code".to_owned());
         }
-        self.told(
-            "Native order",
-            &format!("{number} with the QR code of {code_url}"),
-        );
+        let code = code_url.as_str().unwrap_or_default();
+        self.told("native order", &format!("{number}, a QR code of {code}"));
         self.control(
             &format!("orders/{number}/pay"),
             json!({"code_url": code_url}),
@@ -267,6 +271,7 @@ impl Shop {
         table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
         table.set_header(["", "number", "here", "fen", "at WeChat Pay", "fen"]);
         let mut balanced = true;
+        let mut known = 0;
         let (mut taken, mut given) = ((0, 0), (0, 0));
         let merchant = self.merchant_api_key.clone();
         for number in numbers {
@@ -299,7 +304,15 @@ impl Shop {
                 &state,
                 other,
             ));
-            for refund in ours["refunds"].as_array().into_iter().flatten() {
+            let refunds = ours["refunds"].as_array().cloned().unwrap_or_default();
+            let theirs: Vec<&&Value> = theirs
+                .iter()
+                .filter(|row| row["out_trade_no"] == number.as_str())
+                .filter(|row| row["out_refund_no"].is_string())
+                .collect();
+            // As many on both sides: a refund that one side lacks is no row of the other.
+            balanced &= refunds.len() == theirs.len();
+            for refund in &refunds {
                 let name = refund["out_refund_no"].as_str().unwrap_or_default();
                 let there = theirs.iter().find(|row| row["out_refund_no"] == name);
                 let status = there.map_or(Value::Null, |row| row["status"].clone());
@@ -308,11 +321,12 @@ impl Shop {
                     there.map_or(0, |row| fen_of(row, "refund")),
                 );
                 balanced &= refund["status"] == status && mine == other;
-                balanced &= refund_numbers.iter().any(|known| known == name);
+                known += usize::from(refund_numbers.iter().any(|number| number == name));
                 given = (given.0 + mine, given.1 + other);
                 table.add_row(row("refund", name, &refund["status"], mine, &status, other));
             }
         }
+        balanced &= known == refund_numbers.len();
         let sums = (taken.0 - given.0, taken.1 - given.1);
         table.add_row(row("kept", "", &Value::Null, sums.0, &Value::Null, sums.1));
         println!("\n{table}");
@@ -378,8 +392,14 @@ impl Shop {
         ))
     }
 
-    /// Waits until WeChat Pay's notice was delivered and answered well.
-    async fn notified(&self, number: &str, event_type: &str) -> Result<(), String> {
+    /// Waits until WeChat Pay's notice of the payment, or of this refund, was delivered and answered
+    /// well.
+    async fn notified(
+        &self,
+        number: &str,
+        refund_number: Option<&str>,
+        event_type: &str,
+    ) -> Result<(), String> {
         let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..looks {
             let notices = self
@@ -391,6 +411,7 @@ impl Shop {
                 .flatten()
                 .any(|notice| {
                     notice["out_trade_no"] == number
+                        && notice["out_refund_no"].as_str() == refund_number
                         && notice["event_type"] == event_type
                         && notice["attempts"]
                             .as_array()

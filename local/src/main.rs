@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::{Options, Stack, StartError, demo};
+use shared::platform::random_token;
 
 /// A WeChat Pay backend on this machine: API, table, keys and a simulated WeChat Pay, on loopback,
 /// without an account.
@@ -36,6 +37,12 @@ struct Up {
     /// The simulator's control port; 8082, or a free one.
     #[arg(long)]
     control_port: Option<u16>,
+    /// The port of the table and the secrets, for AWS tools; 8083, or a free one.
+    #[arg(long)]
+    aws_port: Option<u16>,
+    /// The merchant's API key, instead of a random one that is kept for later starts.
+    #[arg(long)]
+    merchant_api_key: Option<String>,
     /// The folder that keeps everything between starts.
     #[arg(long, default_value = ".wxpay")]
     data_dir: PathBuf,
@@ -99,6 +106,8 @@ async fn up(up: Up) -> Result<(), String> {
     options.port = up.port;
     options.simulator_port = up.simulator_port;
     options.control_port = up.control_port;
+    options.aws_port = up.aws_port;
+    options.merchant_api_key = up.merchant_api_key;
     options.seed = up.seed;
     options.hostility = up.hostility;
     options.speed = up.speed;
@@ -110,7 +119,7 @@ async fn up(up: Up) -> Result<(), String> {
     let stack = Stack::start(options)
         .await
         .map_err(|error: StartError| error.to_string())?;
-    greet(&stack);
+    greet(&stack, up.speed);
     stopped().await;
     println!(
         "Stopping; {} keeps everything for the next start.",
@@ -120,35 +129,39 @@ async fn up(up: Up) -> Result<(), String> {
     Ok(())
 }
 
-fn greet(stack: &Stack) {
-    let (api, control) = (&stack.api_url, stack.simulator.control_url());
+fn greet(stack: &Stack, speed: f64) {
+    let (api, phone) = (&stack.api_url, stack.simulator.control_url());
+    let folder = stack.data_dir.display();
     println!("The API            {api}");
     println!("The console        {api}/console");
+    println!("The phone          {phone}   pays, scans, ends refunds, breaks things");
     println!(
-        "WeChat Pay (not the real one) {}",
+        "WeChat Pay         {}   simulated: it is not WeChat Pay and no money moves",
         stack.simulator.base_url()
     );
-    println!("Its phone and controls        {control}");
-    println!("Written down in    {}/local.json", stack.data_dir.display());
-    println!();
-    println!("Place an order as the merchant, and pay it:");
     println!(
-        "  curl -s {api}/orders -H 'Authorization: Bearer {}' \\",
-        stack.merchant_api_key
+        "Everything is in   {folder}   local.json has the addresses and the merchant's API key"
     );
+    println!("Time               WeChat Pay's schedules run {speed} times as fast (--speed)");
+    println!();
+    println!("Place an order as the merchant, pay it on the phone, see it paid:");
+    println!();
+    // A number that was not used before, so that the lines work after each start.
+    let number = format!("hello-{}", &random_token()[..8]);
+    let credential = format!("-H 'Authorization: Bearer {}'", stack.merchant_api_key);
+    let order = format!(
+        "{{\"trade_type\":\"native\",\"out_trade_no\":\"{number}\",\"description\":\"Coffee\",\"amount\":{{\"total\":1}}}}"
+    );
+    println!("  curl -sw '\\n' {api}/orders {credential} \\");
     println!("    -H 'Content-Type: application/json' \\");
-    println!(
-        "    -d '{{\"trade_type\":\"native\",\"out_trade_no\":\"hello-0001\",\"description\":\"Coffee\",\"amount\":{{\"total\":1}}}}'"
-    );
-    println!(
-        "  curl -s -X POST {control}/_sim/orders/hello-0001/pay -H 'Content-Type: application/json' -d '{{}}'"
-    );
-    println!(
-        "  curl -s {api}/orders/hello-0001 -H 'Authorization: Bearer {}'",
-        stack.merchant_api_key
-    );
+    // What is cut off is the QR code as a picture.
+    println!("    -d '{order}' | cut -c-250");
+    println!("  curl -sw '\\n' -X POST {phone}/_sim/orders/{number}/pay");
+    println!("  curl -sw '\\n' {api}/orders/{number} {credential}");
     println!();
-    println!("Or watch a whole payment: wxpay demo (cargo run -- demo). Ctrl-C stops this.");
+    println!(
+        "README.md goes on from here. Or watch a whole payment: cargo run -- demo. Ctrl-C stops."
+    );
 }
 
 /// Waits for Ctrl-C or a request to end.
