@@ -2,8 +2,12 @@
 //!
 //! One HTTP client serves WeChat Pay and the AWS SDK alike: one TLS stack, one root store, one pool.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::clock::Clock;
 use crate::telemetry::Log;
@@ -15,6 +19,14 @@ const POOL_IDLE: Duration = Duration::from_secs(7);
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// The variable that names a PEM file of certificate authorities to trust besides Mozilla's: those of
+/// a simulator's TLS port, of a test bench, or of a private endpoint.
+///
+/// There is no way to skip verification; this adds authorities by name. Whoever may set a function's
+/// variables may send its requests elsewhere and replace its code already, and the template sets none
+/// of this name.
+pub const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";
 
 /// What every function in this process shares.
 #[derive(Clone, Debug)]
@@ -33,12 +45,19 @@ pub struct Platform {
 pub struct PlatformError(String);
 
 impl Platform {
-    /// The platform of a Lambda process: system clock, standard output.
+    /// The platform of a Lambda process: system clock, standard output, and the authorities that
+    /// [`EXTRA_CA_FILE`] names, if it is set.
     ///
     /// # Errors
     /// TLS could not be set up.
     pub fn system() -> Result<Self, PlatformError> {
-        Self::local(Clock::system(), Log::stdout())
+        let extra = std::env::var_os(EXTRA_CA_FILE).filter(|path| !path.is_empty());
+        let http = http_client(extra.as_deref().map(Path::new))?;
+        Ok(Self {
+            clock: Clock::system(),
+            http,
+            log: Log::stdout(),
+        })
     }
 
     /// A platform with a clock and a log of the caller's.
@@ -48,17 +67,31 @@ impl Platform {
     pub fn local(clock: Clock, log: Log) -> Result<Self, PlatformError> {
         Ok(Self {
             clock,
-            http: http_client()?,
+            http: http_client(None)?,
             log,
+        })
+    }
+
+    /// The same platform, which trusts the authorities in this PEM file besides Mozilla's.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no usable certificate.
+    pub fn trusting(self, authorities: &Path) -> Result<Self, PlatformError> {
+        Ok(Self {
+            http: http_client(Some(authorities))?,
+            ..self
         })
     }
 }
 
 /// Mozilla's roots are compiled in: reading the system's costs more instructions than a signature,
 /// and a Lambda image need not have any.
-fn http_client() -> Result<reqwest::Client, PlatformError> {
+fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, PlatformError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = extra_authorities {
+        add_authorities(&mut roots, path)?;
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -76,6 +109,24 @@ fn http_client() -> Result<reqwest::Client, PlatformError> {
         .tcp_nodelay(true)
         .build()
         .map_err(|error| PlatformError(error.to_string()))
+}
+
+fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), PlatformError> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        PlatformError(format!(
+            "{EXTRA_CA_FILE} {} cannot be used: {error}",
+            path.display()
+        ))
+    };
+    let before = roots.len();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
+        let certificate = certificate.map_err(|error| unusable(&error))?;
+        roots.add(certificate).map_err(|error| unusable(&error))?;
+    }
+    if roots.len() == before {
+        return Err(unusable(&"it holds no certificate"));
+    }
+    Ok(())
 }
 
 /// Fresh random bytes from the operating system.

@@ -21,4 +21,5 @@ mod create;
 mod process;
 mod refunds;
 mod settle;
+mod tls;
 mod tree;

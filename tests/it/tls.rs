@@ -1,0 +1,54 @@
+//! Trust in a server: Mozilla's authorities, and those that were named explicitly, and no others.
+
+use std::path::Path;
+
+use shared::clock::Clock;
+use shared::platform::{EXTRA_CA_FILE, Platform};
+use shared::telemetry::Log;
+
+use crate::harness;
+
+fn platform() -> Platform {
+    Platform::local(Clock::system(), Log::stdout()).unwrap()
+}
+
+#[tokio::test]
+async fn an_authority_is_trusted_only_where_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = simulator::Config::new(folder.path());
+    config.keys_from = Some(harness::keys().await);
+    config.tls_port = Some(0);
+    let simulator = simulator::Simulator::start(config).await.unwrap();
+    let url = format!("{}/nothing/here", simulator.tls_url().unwrap());
+
+    let refused = platform().http.get(&url).send().await.unwrap_err();
+    assert!(refused.is_connect(), "{refused:?}");
+    assert!(format!("{refused:?}").contains("UnknownIssuer"));
+
+    let authorities = Path::new(&simulator.merchant().ca_file);
+    let trusting = platform().trusting(authorities).unwrap();
+    let answered = trusting.http.get(&url).send().await.unwrap();
+    assert_eq!(answered.status(), 404);
+
+    simulator.stop().await;
+}
+
+#[test]
+fn a_file_without_authorities_stops_the_start_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (name, content) in [
+        ("missing.pem", None),
+        ("empty.pem", Some("")),
+        ("text.pem", Some("not PEM")),
+        ("damaged.pem", Some(damaged)),
+    ] {
+        let path = folder.path().join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let told = platform().trusting(&path).unwrap_err().to_string();
+        assert!(told.contains(EXTRA_CA_FILE), "{told}");
+        assert!(told.contains(name), "{told}");
+    }
+}
