@@ -2,13 +2,18 @@
 //!
 //! Every stack has its own folder, ports, table and simulator; they share only the RSA keys, which
 //! take a moment to make. Schedules are off: a test sweeps when it wants to. Nothing sleeps for luck;
-//! [`TestStack::until`] looks until a condition holds. When a stack is dropped, everything it logged
-//! is searched for what must never be logged.
+//! [`TestStack::until`] looks until a condition holds. A stack is watched (see `watch`): when it is
+//! dropped, what no test mentions is checked too.
+
+pub mod forge;
+pub mod tap;
+pub mod watch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use local::gateway::InvokeError;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,6 +21,10 @@ use shared::platform::Platform;
 use shared::telemetry::Log;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+pub use forge::{notice_body, payment_content};
+use tap::Tap;
+use watch::Watch;
 
 /// How long a condition is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +37,7 @@ pub const BOB: &str = "oBobCANARY000000000000000000";
 /// Keys made once for all tests of the process.
 static KEYS: OnceCell<TempDir> = OnceCell::const_new();
 
-pub async fn keys() -> PathBuf {
+async fn keys() -> PathBuf {
     let folder = KEYS
         .get_or_init(|| async {
             let folder = tempfile::tempdir().unwrap();
@@ -74,8 +83,12 @@ impl Answer {
 pub struct TestStack {
     pub stack: Stack,
     pub merchant: String,
+    /// What the functions say to WeChat Pay, and are told.
+    pub wire: Tap,
+    /// What is checked when the stack is dropped.
+    pub watch: Watch,
     http: reqwest::Client,
-    logged: Logged,
+    options: Options,
     folder: Arc<TempDir>,
 }
 
@@ -88,41 +101,82 @@ impl TestStack {
     /// A stack with options changed.
     pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::within(folder, change).await
-    }
-
-    async fn within(folder: Arc<TempDir>, change: impl FnOnce(&mut Options)) -> Self {
-        let logged = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&logged);
+        let wire = Tap::start().await;
         let mut options = Options::new(folder.path());
         options.port = Some(0);
         options.simulator_port = Some(0);
         options.control_port = Some(0);
-        options.aws_port = Some(0);
         options.schedules = false;
         options.keys_from = Some(keys().await);
+        for (name, value) in [
+            ("WechatpayBaseUrl", &wire.url),
+            ("WechatpayBackupUrl", &wire.url),
+            ("WechatApiBaseUrl", &wire.url),
+            ("WechatpayTrustedHosts", &wire.authority),
+        ] {
+            options.parameters.insert(name.to_owned(), value.clone());
+        }
+        change(&mut options);
+        let logged = watch::Lines::default();
+        let lines = Arc::clone(&logged);
         options.log = Some(Log::to(Arc::new(move |line| {
             lines.lock().unwrap().push(line.to_owned());
         })));
-        change(&mut options);
-        let stack = Stack::start(options).await.unwrap();
-        let merchant = stack.merchant_api_key.clone();
-        let http = Platform::system().unwrap().http;
-        let logged = Logged::new(logged, &stack);
+        let stack = Stack::start(options.clone()).await.unwrap();
+        Self::around(stack, options, wire, logged, folder)
+    }
+
+    fn around(
+        stack: Stack,
+        options: Options,
+        wire: Tap,
+        logged: watch::Lines,
+        folder: Arc<TempDir>,
+    ) -> Self {
+        wire.lead_to(stack.simulator.base_url());
         Self {
-            stack,
-            merchant,
-            http,
-            logged,
+            merchant: stack.merchant_api_key.clone(),
+            watch: Watch::over(&stack, &wire, logged),
+            http: Platform::system().unwrap().http,
+            wire,
+            options,
             folder,
+            stack,
         }
     }
 
-    /// Stops the stack and starts another one from its folder.
+    /// Stops the stack and starts it again from its folder, at the same addresses: what WeChat Pay
+    /// was told of the webhook stays true, as it does where a service is deployed anew.
     pub async fn restarted(self) -> Self {
-        let Self { stack, folder, .. } = self;
+        let Self {
+            stack,
+            wire,
+            watch,
+            mut options,
+            folder,
+            ..
+        } = self;
+        let port = |url: &str| url.rsplit(':').next().unwrap().parse().ok();
+        options.port = port(&stack.api_url);
+        options.simulator_port = port(stack.simulator.base_url());
+        options.control_port = port(stack.simulator.control_url());
+        let logged = watch.logged.clone();
         stack.stop().await;
-        Self::within(folder, |_| {}).await
+        drop(watch);
+        let mut patience = PATIENCE;
+        let stack = loop {
+            match Stack::start(options.clone()).await {
+                Ok(stack) => break stack,
+                // The ports are free as soon as the tasks that held them are gone.
+                Err(error) if patience.is_zero() => panic!("{error}"),
+                Err(_) => {
+                    let pause = Duration::from_millis(20);
+                    tokio::time::sleep(pause).await;
+                    patience = patience.saturating_sub(pause);
+                }
+            }
+        };
+        Self::around(stack, options, wire, logged, folder)
     }
 
     /// A payer's token.
@@ -137,7 +191,9 @@ impl TestStack {
                 Some(json!({"code": code["code"]})),
             )
             .await;
-        session.expect(200)["token"].as_str().unwrap().to_owned()
+        let token = session.expect(200)["token"].as_str().unwrap().to_owned();
+        self.watch.hide(&token);
+        token
     }
 
     /// A request with a JSON body, if any.
@@ -181,6 +237,7 @@ impl TestStack {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
+        self.watch.answered(path, &text);
         let body = if text.is_empty() {
             Value::Null
         } else {
@@ -374,7 +431,7 @@ impl TestStack {
 
     /// Sends a body with a platform signature that holds.
     pub async fn signed_notice(&self, body: Vec<u8>) -> Answer {
-        let headers = self.signature_headers(&body, self.stack.clock().wall().unix_seconds());
+        let headers = self.signature_headers(&body, self.now());
         self.raw_notice(&headers, body).await
     }
 
@@ -394,17 +451,36 @@ impl TestStack {
         .await
     }
 
+    /// Invokes a function with an event of API Gateway's, made by the test.
+    pub async fn event(&self, function: &str, event: Value) -> Result<Answer, InvokeError> {
+        let answer = self.stack.invoke(function, event).await?;
+        let body = answer["body"].as_str().unwrap_or_default();
+        Ok(Answer {
+            status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),
+            body: serde_json::from_str(body).unwrap_or(Value::Null),
+        })
+    }
+
+    /// The wall clock's seconds, as signatures count them.
+    pub fn now(&self) -> i64 {
+        self.stack.clock().wall().unix_seconds()
+    }
+
     /// The headers of a platform signature over the body at this time.
     pub fn signature_headers(&self, body: &[u8], timestamp: i64) -> Vec<(String, String)> {
-        let nonce = "0123456789abcdefABCDEF0123456789";
-        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
+        let mut message = format!("{timestamp}\n{}\n", forge::NONCE).into_bytes();
         message.extend_from_slice(body);
         message.push(b'\n');
-        let signature = self.platform_signature(&message);
+        self.headers_with(timestamp, self.platform_signature(&message))
+    }
+
+    /// The four headers around a signature.
+    pub fn headers_with(&self, timestamp: i64, signature: String) -> Vec<(String, String)> {
+        self.watch.hide(&signature);
         let serial = self.stack.simulator.merchant().public_key_id.clone();
         [
             ("wechatpay-timestamp", timestamp.to_string()),
-            ("wechatpay-nonce", nonce.to_owned()),
+            ("wechatpay-nonce", forge::NONCE.to_owned()),
             ("wechatpay-serial", serial),
             ("wechatpay-signature", signature),
         ]
@@ -414,7 +490,12 @@ impl TestStack {
 
     /// RSASSA-PKCS1-v1_5 with SHA-256 by the platform's key, in base64.
     pub fn platform_signature(&self, message: &[u8]) -> String {
-        let pem = std::fs::read_to_string(self.simulator_file("platform_key.pem")).unwrap();
+        self.signature_by("platform_key.pem", message)
+    }
+
+    /// The same by the key in this file of the simulator's.
+    pub fn signature_by(&self, file: &str, message: &[u8]) -> String {
+        let pem = std::fs::read_to_string(self.simulator_file(file)).unwrap();
         shared::wechatpay::MerchantKey::parse("00", &pem)
             .unwrap()
             .sign(message)
@@ -452,71 +533,48 @@ impl TestStack {
 
     /// All items of the table.
     pub fn items(&self) -> Vec<Value> {
-        let request = json!({"TableName": local::template::physical("Table")});
-        let answer = self
-            .stack
-            .aws
-            .table
-            .scan(serde_json::from_value(request).unwrap())
-            .unwrap();
-        serde_json::to_value(answer).unwrap()["Items"]
-            .as_array()
-            .unwrap()
-            .clone()
+        watch::items(&self.stack.aws.table)
+    }
+
+    /// All items but the evidence that refused notices may leave.
+    pub fn books(&self) -> Vec<Value> {
+        let mut items = self.items();
+        items.retain(|item| !watch::key(item).starts_with("NOTICE#"));
+        items.sort_by_key(|item| item.to_string());
+        items
+    }
+
+    /// The evidence that refused notices left.
+    pub fn evidence(&self) -> Vec<Value> {
+        let mut items = self.items();
+        items.retain(|item| watch::key(item).starts_with("NOTICE#"));
+        items
+    }
+
+    /// What a secret's text is now.
+    pub fn secret(&self, id: &str) -> Value {
+        let text = self.stack.aws.secrets().current(&local::template::arn(id));
+        serde_json::from_str(&text.unwrap()).unwrap()
+    }
+
+    /// Puts a secret's text.
+    pub fn put_secret(&self, id: &str, text: &str) {
+        let arn = local::template::arn(id);
+        self.stack.aws.secrets().put(&arn, text.to_owned()).unwrap();
     }
 
     /// What the functions logged so far.
     pub fn logged(&self) -> Vec<String> {
-        self.logged.lines.lock().unwrap().clone()
+        self.watch.logged.lock().unwrap().clone()
     }
-}
 
-/// What the functions of a stack logged. When the test is over it is searched for what must never be
-/// in it: keys, tokens, personal data.
-struct Logged {
-    lines: Arc<Mutex<Vec<String>>>,
-    never: Vec<String>,
-}
-
-impl Logged {
-    fn new(lines: Arc<Mutex<Vec<String>>>, stack: &Stack) -> Self {
-        let merchant = stack.simulator.merchant();
-        let never = [
-            &stack.merchant_api_key,
-            &merchant.apiv3_key,
-            &merchant.app_secret,
-            "CANARY",
-            "BEGIN PRIVATE",
-            "Bearer ",
-            "ciphertext",
-            "paySign",
-            "prepay_id",
-            "WECHATPAY2-SHA256",
-        ];
-        Self {
-            lines,
-            never: never.map(str::to_owned).to_vec(),
-        }
-    }
-}
-
-impl Drop for Logged {
-    fn drop(&mut self) {
-        let lines = self.lines.lock().unwrap();
-        if std::thread::panicking() {
-            for line in lines.iter() {
-                eprintln!("{line}");
-            }
-            return;
-        }
-        for line in lines.iter() {
-            for secret in &self.never {
-                assert!(
-                    !line.contains(secret.as_str()),
-                    "{secret:?} was logged: {line}"
-                );
-            }
-        }
+    /// The log's lines as JSON.
+    pub fn log_lines(&self) -> Vec<Value> {
+        let lines = self.logged();
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -533,57 +591,5 @@ pub fn native_order(number: &str, total: i64) -> Value {
     json!({
         "trade_type": "native", "out_trade_no": number, "description": "Coffee",
         "amount": {"total": total},
-    })
-}
-
-/// A notice's envelope around these bytes, sealed with this key.
-pub fn notice_body(apiv3_key: &[u8], event_type: &str, content: &[u8]) -> Vec<u8> {
-    let associated = if event_type.starts_with("REFUND") {
-        "refund"
-    } else {
-        "transaction"
-    };
-    json!({
-        "id": "b62e271c-3389-58a0-8146-4a704966e8f1",
-        "create_time": "2026-01-28T17:07:11+08:00",
-        "resource_type": "encrypt-resource",
-        "event_type": event_type,
-        "summary": "-",
-        "resource": {
-            "original_type": associated,
-            "algorithm": "AEAD_AES_256_GCM",
-            "ciphertext": seal(apiv3_key, b"fG1l57vn9BCX", associated.as_bytes(), content),
-            "associated_data": associated,
-            "nonce": "fG1l57vn9BCX",
-        },
-    })
-    .to_string()
-    .into_bytes()
-}
-
-/// AES-256-GCM by the other library, in base64.
-pub fn seal(key: &[u8], nonce: &[u8; 12], associated: &[u8], content: &[u8]) -> String {
-    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-    use base64::Engine;
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
-    let mut sealed = content.to_vec();
-    key.seal_in_place_append_tag(
-        Nonce::assume_unique_for_key(*nonce),
-        Aad::from(associated),
-        &mut sealed,
-    )
-    .unwrap();
-    base64::engine::general_purpose::STANDARD.encode(sealed)
-}
-
-/// What WeChat Pay puts into a payment's notice.
-pub fn payment_content(stack: &TestStack, number: &str, total: i64) -> Value {
-    let merchant = stack.stack.simulator.merchant();
-    json!({
-        "appid": merchant.appid, "mchid": merchant.mchid, "out_trade_no": number,
-        "transaction_id": "4200000925202101284997714292", "trade_type": "NATIVE",
-        "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": "",
-        "success_time": "2026-01-28T17:07:11+08:00", "payer": {"openid": BOB},
-        "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},
     })
 }

@@ -1,0 +1,285 @@
+//! What is watched in every test, whatever it is about, and checked when its stack is dropped:
+//!
+//! - no log line and no answer holds a secret or a payer's identity; canaries are in every secret and
+//!   personal field, and what is made on the way (tokens, signatures, prepay ids, session keys,
+//!   sealed texts) is gathered from the wire;
+//! - the books balance: what is left to give back and what refunds hold make the total;
+//! - nothing unsettled is without a due time, and every refund has its number's guard;
+//! - one number went to WeChat Pay with the same bytes each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use local::Stack;
+use local::aws::{AwsCall, FaultHook};
+use local::template::{arn, physical};
+use serde_json::{Value, json};
+
+use super::tap::{Request, Tap};
+
+/// Log lines.
+pub type Lines = Arc<Mutex<Vec<String>>>;
+
+/// Words that no log line has a reason to hold.
+const WORDS: [&str; 10] = [
+    "CANARY",
+    "BEGIN ",
+    "Bearer ",
+    "ciphertext",
+    "paySign",
+    "prepay_id",
+    "session_key",
+    "WECHATPAY2-SHA256",
+    "Wechatpay-Signature",
+    "code_url",
+];
+
+/// The watch over one stack.
+pub struct Watch {
+    /// What the functions logged.
+    pub logged: Lines,
+    /// What must be nowhere: not in logs, not in answers, not in the table.
+    secrets: Vec<String>,
+    /// What must not be logged, though its owner may see it.
+    hidden: Mutex<Vec<String>>,
+    answers: Mutex<Vec<(String, String)>>,
+    calls: Arc<Mutex<Vec<AwsCall>>>,
+    fault: Arc<Mutex<Option<FaultHook>>>,
+    table: dynoxide::Database,
+    tapped: Arc<dyn Fn() -> (Vec<Request>, Vec<String>) + Send + Sync>,
+}
+
+impl Watch {
+    /// Watches this stack.
+    pub fn over(stack: &Stack, wire: &Tap, logged: Lines) -> Self {
+        let merchant = stack.simulator.merchant();
+        let secret = |id: &str| -> Value {
+            serde_json::from_str(&stack.aws.secrets().current(&arn(id)).unwrap())
+                .unwrap_or_default()
+        };
+        let (api, signing) = (secret("ApiSecret"), secret("SigningSecret"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut secrets = vec![
+            stack.merchant_api_key.clone(),
+            merchant.apiv3_key.clone(),
+            merchant.app_secret.clone(),
+            text(&api["token_key"]),
+            text(&api["number_key"]),
+        ];
+        secrets.extend(
+            text(&signing["private_key"])
+                .lines()
+                .filter(|line| !line.starts_with("---"))
+                .map(str::to_owned),
+        );
+        secrets.retain(|secret| !secret.is_empty());
+        let calls = Arc::<Mutex<Vec<AwsCall>>>::default();
+        let fault = Arc::<Mutex<Option<FaultHook>>>::default();
+        let (seen, chosen) = (Arc::clone(&calls), Arc::clone(&fault));
+        stack.aws.set_fault(Some(Arc::new(move |call| {
+            seen.lock().unwrap().push(call.clone());
+            let hook = chosen.lock().unwrap().clone();
+            hook.and_then(|hook| hook(call))
+        })));
+        Self {
+            logged,
+            secrets,
+            hidden: Mutex::default(),
+            answers: Mutex::default(),
+            calls,
+            fault,
+            table: stack.aws.table.clone(),
+            tapped: wire.reader(),
+        }
+    }
+
+    /// This must not be logged from now on, nor have been.
+    pub fn hide(&self, text: &str) {
+        self.hidden.lock().unwrap().push(text.to_owned());
+    }
+
+    /// An answer that somebody was given.
+    pub fn answered(&self, path: &str, text: &str) {
+        let answer = (path.to_owned(), text.to_owned());
+        self.answers.lock().unwrap().push(answer);
+    }
+
+    /// Every call to the table and the secrets so far.
+    pub fn calls(&self) -> Vec<AwsCall> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Lets the hook choose faults of the table and the secrets from now on.
+    pub fn set_fault(&self, hook: Option<FaultHook>) {
+        *self.fault.lock().unwrap() = hook;
+    }
+
+    fn check(&self) {
+        let items = items(&self.table);
+        let (requests, told) = (self.tapped)();
+        self.check_texts(&items, &requests, &told);
+        check_books(&items);
+        check_bytes(&requests);
+    }
+
+    fn check_texts(&self, items: &[Value], requests: &[Request], told: &[String]) {
+        let mut never = self.secrets.clone();
+        let mut hidden = self.hidden.lock().unwrap().clone();
+        hidden.extend(WORDS.map(str::to_owned));
+        for request in requests {
+            let signed = request.header("authorization").unwrap_or_default();
+            hidden.extend(between(signed, "signature=\"", "\""));
+        }
+        for text in told {
+            never.extend(between(text, "\"session_key\":\"", "\""));
+            hidden.extend(between(text, "\"prepay_id\":\"", "\""));
+            hidden.extend(between(text, "Wechatpay-Signature: ", "\r\n"));
+        }
+        for item in items {
+            let envelope = item["envelope"]["S"].as_str().unwrap_or_default();
+            hidden.extend(between(envelope, "\"ciphertext\":\"", "\""));
+        }
+        hidden.retain(|text| text.len() > 4);
+        let logged = self.logged.lock().unwrap().join("\n");
+        for text in never.iter().chain(&hidden) {
+            if let Some(line) = logged.lines().find(|line| line.contains(text.as_str())) {
+                panic!("{text:?} was logged: {line}");
+            }
+        }
+        for (path, answer) in self.answers.lock().unwrap().iter() {
+            for text in never.iter().map(String::as_str).chain(["CANARY"]) {
+                assert!(
+                    !answer.contains(text),
+                    "{text:?} was answered to {path}: {answer}"
+                );
+            }
+        }
+        let table = Value::from(items.to_vec()).to_string();
+        for text in &never {
+            assert!(!table.contains(text.as_str()), "{text:?} is in the table");
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.logged.lock().unwrap().iter() {
+                eprintln!("{line}");
+            }
+            return;
+        }
+        self.check();
+    }
+}
+
+/// All items of a table.
+pub fn items(table: &dynoxide::Database) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut start = Value::Null;
+    loop {
+        let mut request = json!({"TableName": physical("Table")});
+        if !start.is_null() {
+            request["ExclusiveStartKey"] = start;
+        }
+        let page = table.scan(serde_json::from_value(request).unwrap());
+        let page = serde_json::to_value(page.unwrap()).unwrap();
+        items.extend(page["Items"].as_array().unwrap().iter().cloned());
+        start = page["LastEvaluatedKey"].clone();
+        if start.is_null() {
+            return items;
+        }
+    }
+}
+
+/// An item's partition key.
+pub fn key(item: &Value) -> &str {
+    item["pk"]["S"].as_str().unwrap()
+}
+
+/// A text of an item's, empty where it has none.
+pub fn text<'a>(item: &'a Value, name: &str) -> &'a str {
+    item[name]["S"].as_str().unwrap_or_default()
+}
+
+/// A number of an item's, 0 where it has none.
+pub fn number(item: &Value, name: &str) -> i64 {
+    item[name]["N"]
+        .as_str()
+        .map_or(0, |text| text.parse().unwrap())
+}
+
+/// What must hold of the items at any moment.
+pub fn check_books(items: &[Value]) {
+    let guards: BTreeSet<&str> = items
+        .iter()
+        .filter_map(|item| key(item).strip_prefix("REFUNDNO#"))
+        .collect();
+    let mut held: BTreeMap<&str, i64> = BTreeMap::new();
+    for item in items.iter().filter(|item| !text(item, "status").is_empty()) {
+        let (status, refund) = (text(item, "status"), text(item, "out_refund_no"));
+        assert!(guards.contains(refund), "{refund} has no guard");
+        let under_way = matches!(status, "RESERVED" | "PROCESSING" | "ABNORMAL");
+        assert_eq!(
+            under_way,
+            item["due_at"]["N"].is_string(),
+            "a refund is due exactly while it is under way: {item}"
+        );
+        if under_way || status == "SUCCESS" {
+            *held.entry(key(item)).or_default() += number(item, "refund");
+        }
+    }
+    for order in items.iter().filter(|item| text(item, "sk") == "ORDER") {
+        let state = text(order, "trade_state");
+        let held = held.get(key(order)).copied().unwrap_or_default();
+        if state == "SUCCESS" {
+            assert_eq!(
+                number(order, "refundable") + held,
+                number(order, "total"),
+                "what is left and what is held make the total: {order}"
+            );
+        } else {
+            assert_eq!(held, 0, "nothing is held of an order that is not paid");
+        }
+        if matches!(state, "NOTPAY" | "CLOSING") {
+            assert!(
+                order["due_at"]["N"].is_string(),
+                "an unsettled order is never without a due time: {order}"
+            );
+        }
+    }
+}
+
+/// One number, one set of bytes, however often it was sent.
+fn check_bytes(requests: &[Request]) {
+    let mut sent: BTreeMap<(String, String), &[u8]> = BTreeMap::new();
+    for request in requests {
+        let field = match request.target.as_str() {
+            "/v3/refund/domestic/refunds" => "out_refund_no",
+            target if target.starts_with("/v3/pay/transactions/") => "out_trade_no",
+            _ => continue,
+        };
+        if request.method != "POST" || request.target.ends_with("/close") {
+            continue;
+        }
+        let number = request.json()[field].as_str().unwrap().to_owned();
+        let first = sent
+            .entry((field.to_owned(), number.clone()))
+            .or_insert(&request.body);
+        assert_eq!(
+            String::from_utf8_lossy(first),
+            String::from_utf8_lossy(&request.body),
+            "{number} went out with other bytes"
+        );
+    }
+}
+
+/// Every text between two marks.
+fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = String> {
+    text.split(before)
+        .skip(1)
+        .filter_map(|rest| rest.split(after).next())
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
