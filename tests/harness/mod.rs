@@ -37,7 +37,7 @@ pub const BOB: &str = "oBobCANARY000000000000000000";
 /// Keys made once for all tests of the process.
 static KEYS: OnceCell<TempDir> = OnceCell::const_new();
 
-async fn keys() -> PathBuf {
+pub async fn keys() -> PathBuf {
     let folder = KEYS
         .get_or_init(|| async {
             let folder = tempfile::tempdir().unwrap();
@@ -106,6 +106,7 @@ impl TestStack {
         options.port = Some(0);
         options.simulator_port = Some(0);
         options.control_port = Some(0);
+        options.aws_port = Some(0);
         options.schedules = false;
         options.keys_from = Some(keys().await);
         for (name, value) in [
