@@ -82,12 +82,13 @@ impl fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Starts the endpoint with its data in `folder`.
+    /// Starts the endpoint on this listener, with its data in `folder`.
     ///
     /// # Errors
     /// Says in a sentence what could not be opened.
     pub async fn start(
         folder: &Path,
+        outside: TcpListener,
         template: &Template,
         http: reqwest::Client,
     ) -> Result<Self, String> {
@@ -96,18 +97,15 @@ impl Aws {
             .map_err(|error| format!("the table {} cannot be opened: {error}", file.display()))?;
         create_table(&table, &template.table)?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
-        let listen = async || {
-            TcpListener::bind("127.0.0.1:0")
-                .await
-                .map_err(|error| format!("no port is free: {error}"))
-        };
+        let inside = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|error| format!("no port is free: {error}"))?;
         let address = |listener: &TcpListener| {
             listener
                 .local_addr()
                 .map(|address| format!("http://{address}"))
                 .map_err(|error| error.to_string())
         };
-        let (inside, outside) = (listen().await?, listen().await?);
         let (table_url, url) = (address(&inside)?, address(&outside)?);
         let inner = Arc::new(Inner {
             access: Access::new(template),
@@ -175,8 +173,18 @@ fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(),
     if known.is_some() {
         return Ok(());
     }
+    let request = serde_json::from_value(table_request(&name, properties))
+        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
+    database
+        .create_table(request)
+        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
+    Ok(())
+}
+
+/// The `CreateTable` request for the template's table under this name: its keys, indexes and
+/// stream. What an emulator has no use for (backups, encryption, alarms) stays the template's.
+pub fn table_request(name: &str, properties: &Value) -> Value {
     let mut request = json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST"});
-    // What the emulator has no use for (backups, encryption, alarms) stays the template's.
     for part in [
         "AttributeDefinitions",
         "KeySchema",
@@ -188,12 +196,7 @@ fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(),
         "StreamEnabled": true,
         "StreamViewType": properties["StreamSpecification"]["StreamViewType"],
     });
-    let request = serde_json::from_value(request)
-        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
-    database
-        .create_table(request)
-        .map_err(|error| format!("template.yaml's table cannot be made here: {error}"))?;
-    Ok(())
+    request
 }
 
 async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -35,6 +35,8 @@ pub const PORT: u16 = 3000;
 pub const SIMULATOR_PORT: u16 = 8081;
 /// The control port, unless another is asked for.
 pub const CONTROL_PORT: u16 = 8082;
+/// The port of the table and the secrets, unless another is asked for.
+pub const AWS_PORT: u16 = 8083;
 
 /// The template as it was when this binary was built, for use outside a checkout.
 const BUILT_IN_TEMPLATE: &str = include_str!("../../template.yaml");
@@ -52,6 +54,10 @@ pub struct Options {
     pub simulator_port: Option<u16>,
     /// The control port, likewise.
     pub control_port: Option<u16>,
+    /// The port of the table and the secrets, likewise.
+    pub aws_port: Option<u16>,
+    /// The merchant's API key; `None` is the one of the last start, or a random one.
+    pub merchant_api_key: Option<String>,
     /// Which keys WeChat Pay signs with.
     pub mode: Mode,
     /// Chooses the simulator's behaviour.
@@ -78,6 +84,8 @@ impl Options {
             port: None,
             simulator_port: None,
             control_port: None,
+            aws_port: None,
+            merchant_api_key: None,
             mode: Mode::PublicKey,
             seed: 1,
             hostility: 0.0,
@@ -172,8 +180,12 @@ impl Stack {
         };
         let platform =
             Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
-        let aws = Aws::start(&folder, &template, platform.http.clone()).await?;
-        let merchant_api_key = merchant_api_key(&folder);
+        let aws_listener = listen("--aws-port", options.aws_port, AWS_PORT).await?;
+        let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
+        let merchant_api_key = match &options.merchant_api_key {
+            Some(key) => key.clone(),
+            None => merchant_api_key(&folder),
+        };
         put_secrets(&aws, &folder, &simulator, &merchant_api_key)?;
         put_catalogue(&aws)?;
 
@@ -233,6 +245,7 @@ impl Stack {
             "console_url": format!("{}/console", self.api_url),
             "simulator_url": self.simulator.base_url(),
             "control_url": self.simulator.control_url(),
+            "aws_url": self.aws.url,
             "merchant_api_key": self.merchant_api_key,
             "mchid": merchant.mchid,
             "appid": merchant.appid,
@@ -436,14 +449,26 @@ fn put_secrets(
     )?;
     let hash = Sha256::digest(merchant_api_key.as_bytes());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    put(
-        "ApiSecret",
-        json!({
+    let text = match aws.secrets().current(&arn("ApiSecret")) {
+        None => json!({
             "token_key": STANDARD.encode(random::<32>()),
             "number_key": STANDARD.encode(random::<32>()),
             "merchant_key_hashes": [hash],
         }),
-    )
+        // A key that was chosen at this start is accepted beside those of earlier ones.
+        Some(text) => {
+            let mut known: Value = serde_json::from_str(&text)
+                .map_err(|error| StartError(format!("the api secret is damaged: {error}")))?;
+            let hashes = known["merchant_key_hashes"].as_array_mut();
+            let Some(hashes) = hashes.filter(|hashes| !hashes.contains(&json!(hash))) else {
+                return Ok(());
+            };
+            hashes.push(json!(hash));
+            known
+        }
+    };
+    aws.secrets().put(&arn("ApiSecret"), text.to_string())?;
+    Ok(())
 }
 
 fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
