@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde::Serialize;
 use serde_json::Value;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
@@ -32,6 +33,30 @@ const MISTAKES_MAX: usize = 2;
 
 /// The part of a signed text that an explanation repeats.
 const SHOWN_CHARACTERS: usize = 400;
+/// The part of a signed text that is kept beside an explanation.
+const KEPT_CHARACTERS: usize = 4_000;
+
+/// What both sides signed, line feeds and all, where a signature did not fit.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SignedTexts {
+    /// What the server built from the request.
+    server: String,
+    /// What the client seems to have signed, where that was found out.
+    client: Option<String>,
+}
+
+impl SignedTexts {
+    pub(crate) fn of(server: &[u8], client: Option<&[u8]>) -> Self {
+        let kept = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text.chars().take(KEPT_CHARACTERS).collect()
+        };
+        Self {
+            server: kept(server),
+            client: client.map(kept),
+        }
+    }
+}
 
 /// Explains a timestamp outside the window.
 pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
@@ -83,60 +108,64 @@ pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
     }
 }
 
-/// Explains a signature that does not fit.
+/// Explains a signature that does not fit; beside it, what the client seems to have signed.
 pub(crate) fn signature(
     world: &Arc<World>,
     request: &Request,
     body: &[u8],
     authorization: &Authorization,
     merchant: &Loaded,
-) -> String {
+) -> (String, Option<Vec<u8>>) {
+    let unread = |why: &str| (why.to_owned(), None);
     let text = &authorization.signature;
     let bytes = match STANDARD.decode(text) {
         Ok(bytes) => bytes,
         Err(_) if URL_SAFE.decode(text).is_ok() => {
-            return "the signature is URL-safe base64: use the standard alphabet (+ and /)".into();
+            return unread("the signature is URL-safe base64: use the standard alphabet (+ and /)");
         }
         Err(_) if text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            return "the signature is hex: encode it as base64".to_owned();
+            return unread("the signature is hex: encode it as base64");
         }
-        Err(_) => return "the signature is not valid base64".to_owned(),
+        Err(_) => return unread("the signature is not valid base64"),
     };
     if bytes.len() != 256 {
-        return format!(
+        return unread(&format!(
             "the signature has {} bytes where RSA-2048 makes 256: another algorithm or key size was \
              used",
             bytes.len()
-        );
+        ));
     }
     let Some((owner, opened)) = opener(world, &bytes, authorization, merchant) else {
-        return "no key known here made this signature: the private key does not belong to the \
-                certificate (use apiclient_key.pem of the same folder), or the padding is PSS and \
-                not PKCS#1 v1.5"
-            .to_owned();
+        return unread(
+            "no key known here made this signature: the private key does not belong to the \
+             certificate (use apiclient_key.pem of the same folder), or the padding is PSS and not \
+             PKCS#1 v1.5",
+        );
     };
     let digest = match opened {
         Opened::Sha256(digest) => digest,
         Opened::Sha1 => {
-            return "it was signed with SHA1withRSA: use SHA256withRSA".to_owned();
+            return unread("it was signed with SHA1withRSA: use SHA256withRSA");
         }
     };
     let server = super::authenticate::message(request, authorization, body);
-    let fault = variants(request, body, authorization)
+    let found = variants(request, body, authorization)
         .into_iter()
-        .find(|(_, message)| Sha256::digest(message)[..] == digest[..])
+        .find(|(_, message)| Sha256::digest(message)[..] == digest[..]);
+    let fault = found
+        .as_ref()
         .map(|(name, client)| {
             if name.is_empty() {
-                return name;
+                return String::new();
             }
             format!(
                 "{name}\nthe server built: {}\nyou signed:       {}",
                 shown(&server),
-                shown(&client)
+                shown(client)
             )
         })
         .or_else(|| hashed_first(request, body, authorization, &digest));
-    match (owner, fault) {
+    let explanation = match (owner, fault) {
         (Owner::Claimed, Some(fault)) => fault,
         (Owner::Claimed, None) => format!(
             "the key is right but other text was signed: compare your five lines with \
@@ -160,7 +189,8 @@ pub(crate) fn signature(
         (Owner::OtherMerchant(mchid), _) => {
             format!("it was signed with the key of merchant {mchid}")
         }
-    }
+    };
+    (explanation, found.map(|(_, client)| client))
 }
 
 /// A signed text on one line, cut where it gets long.
@@ -398,12 +428,12 @@ fn bodies(request: &Request, body: &[u8]) -> Vec<(String, Vec<u8>)> {
         format!("{text}\n"),
     ];
     for form in forms {
-        let escaped = escape(&form);
-        let unescaped = unescape(&form);
-        let slashes = form.replace("\\/", "/").replace('/', "\\/");
-        let both = escaped.replace('/', "\\/");
-        for form in [form, escaped, unescaped, slashes, both] {
-            bodies.push((again.to_owned(), form.into_bytes()));
+        for letters in [escape(&form), unescape(&form), form] {
+            let bare = letters.replace("\\/", "/");
+            let slashes = bare.replace('/', "\\/");
+            for form in [letters, bare, slashes] {
+                bodies.push((again.to_owned(), form.into_bytes()));
+            }
         }
     }
     if let Value::Object(members) = &value {
@@ -587,11 +617,37 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Reads `\uXXXX` back, for bodies that were sent escaped and signed unescaped.
+/// Reads `\uXXXX` beyond ASCII back and keeps all else, for bodies that were sent escaped and signed
+/// unescaped.
 fn unescape(text: &str) -> String {
-    if !text.contains("\\u") {
-        return text.to_owned();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let unit = |text: &str| {
+            let digits = text.strip_prefix("\\u")?.get(..4)?;
+            u16::from_str_radix(digits, 16).ok()
+        };
+        // A character beyond the basic plane is two escapes.
+        let units = [unit(rest), rest.get(6..).and_then(unit)];
+        let read: Option<char> = char::decode_utf16(units.into_iter().map_while(|unit| unit))
+            .next()
+            .and_then(Result::ok)
+            .filter(|character| !character.is_ascii());
+        match read {
+            Some(character) => {
+                out.push(character);
+                rest = &rest[6 * character.len_utf16()..];
+            }
+            None => {
+                // An escape of another kind: the character after the backslash belongs to it.
+                let taken = rest.chars().take(2).map(char::len_utf8).sum();
+                out.push_str(&rest[..taken]);
+                rest = &rest[taken..];
+            }
+        }
     }
-    let compact = serde_json::from_str::<Value>(text).map(|value| canonical::sorted(&value));
-    compact.unwrap_or_else(|_| text.to_owned())
+    out.push_str(rest);
+    out
 }

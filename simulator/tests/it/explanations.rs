@@ -72,6 +72,17 @@ async fn misuse_is_explained_in_words_that_name_the_fix() {
     let mut draft = post();
     draft.signed_body = escaped.into_bytes();
     explained(&bench, draft, "serialised again after signing").await;
+    // As Python signs by hand and its HTTP library sends: in the order of the merchant's own members.
+    let unsorted = r#"{"mchid":"1900000109","appid":"wx","description":"咖啡☕😀 1/2"}"#;
+    let sent = r#"{"mchid": "1900000109", "appid": "wx", "description": "\u5496\u5561\u2615\ud83d\ude00 1/2"}"#;
+    let php = r#"{"mchid":"1900000109","appid":"wx","description":"\u5496\u5561\u2615\ud83d\ude00 1\/2"}"#;
+    for (signed, sent) in [(unsorted, sent), (unsorted, php), (php, unsorted)] {
+        let mut draft = bench
+            .client
+            .draft("POST", "/v3/pay/transactions/jsapi", sent.as_bytes());
+        draft.signed_body = signed.as_bytes().to_vec();
+        explained(&bench, draft, "sign the very bytes that are sent").await;
+    }
     let mut draft = post();
     draft.signed_body = Vec::new();
     explained(&bench, draft, "body was left out").await;
