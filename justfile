@@ -1,0 +1,33 @@
+# What people do here, one command each; `just` lists them. Nothing is hidden: type the command instead, if you like.
+
+# The list
+_:
+    @just --list --unsorted
+
+# Everything on this machine: API, table, keys, and a simulated WeChat Pay
+run *options:
+    cargo run -- up {{options}}
+
+# A payment from login to refund, each step checked
+demo:
+    cargo run -- demo
+
+# The tests, with nothing but Rust
+test:
+    cargo test --workspace
+
+# Every gate; installs what it needs below target/ci
+ci:
+    .ci/run
+
+# The Lambda artefacts, into .aws-sam
+build:
+    sam build
+
+# To AWS; asks what it needs to know the first time (docs/operations.md)
+deploy: build
+    sam deploy --guided
+
+# WeChat Pay alone, for a client in any language (docs/simulator.md)
+simulator *options:
+    cargo run -p simulator -- {{options}}
