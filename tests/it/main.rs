@@ -18,7 +18,9 @@ mod harness;
 
 mod access;
 mod create;
+mod documents;
 mod process;
+mod readme;
 mod refunds;
 mod settle;
 mod tls;

@@ -1,0 +1,126 @@
+//! The README's walkthrough, run as a reader runs it: bash and curl against `cargo run`.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::documents::{Fence, difference, fences, page};
+
+/// What a block of the walkthrough begins with.
+const WALKTHROUGH: &str = "sh walkthrough";
+
+/// What the script prints between the output of two blocks.
+const SEPARATOR: char = '\u{1e}';
+
+/// `wxpay up`, ended when dropped.
+struct Up {
+    child: Child,
+    // Kept open: a process that prints into a closed pipe dies of it.
+    _told: BufReader<ChildStdout>,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may be dead already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn up(folder: &Path) -> Up {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+        .args(["up", "--port", "0", "--simulator-port", "0"])
+        // A bank slow enough that a refund is seen under way on a busy machine too.
+        .args(["--control-port", "0", "--speed", "10", "--data-dir"])
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its first line is printed when everything answers.
+    let mut first = String::new();
+    let mut told = BufReader::new(child.stdout.take().unwrap());
+    told.read_line(&mut first).unwrap();
+    assert!(first.starts_with("The API"), "{first:?}");
+    Up { child, _told: told }
+}
+
+fn is_there(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+fn walkthrough(path: &str) -> Vec<Fence> {
+    let blocks = fences(&page(path));
+    blocks
+        .into_iter()
+        .filter(|block| block.info == WALKTHROUGH)
+        .collect()
+}
+
+#[test]
+fn the_walkthrough_answers_as_printed() {
+    if let Some(missing) = ["bash", "curl"].into_iter().find(|name| !is_there(name)) {
+        assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
+        eprintln!("SKIPPED: the README's walkthrough was not run, since there is no {missing}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let _up = up(&folder.path().join(".wxpay"));
+    let blocks = walkthrough("README.md");
+    let mut script = "set -eu\n".to_owned();
+    for block in &blocks {
+        script.push_str(&block.text);
+        script.push_str(&format!("printf '%b' '\\{:03o}'\n", u32::from(SEPARATOR)));
+    }
+    let ran = Command::new("bash")
+        .arg("-c")
+        .arg(&script)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{printed}\n{told}");
+
+    let fences = fences(&page("README.md"));
+    let mut compared = 0;
+    for (block, output) in blocks.iter().zip(printed.split(SEPARATOR)) {
+        let after = fences.iter().position(|fence| fence == block).unwrap() + 1;
+        let Some(shown) = fences.get(after).filter(|shown| shown.follows) else {
+            continue;
+        };
+        let place = format!("README.md, line {}", block.line);
+        match shown.info.as_str() {
+            "json" => {
+                let last = output.trim_end().lines().last().unwrap_or_default();
+                let answered: Value = serde_json::from_str(last)
+                    .unwrap_or_else(|error| panic!("{place}: {error}: {output}"));
+                let shown = serde_json::from_str(&shown.text).unwrap();
+                assert_eq!(difference(&shown, &answered), None, "{place}");
+            }
+            "text" => assert_eq!(output.trim(), shown.text.trim(), "{place}"),
+            _ => continue,
+        }
+        compared += 1;
+    }
+    assert!(compared >= 8, "only {compared} answers were compared");
+    let picture = std::fs::read_to_string(folder.path().join(".wxpay/code.svg")).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn the_chinese_walkthrough_is_the_same() {
+    let english: Vec<String> = walkthrough("README.md")
+        .into_iter()
+        .map(|block| block.text)
+        .collect();
+    let chinese: Vec<String> = walkthrough("README.zh-CN.md")
+        .into_iter()
+        .map(|block| block.text)
+        .collect();
+    assert_eq!(chinese, english);
+}
