@@ -9,7 +9,7 @@ use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
 use crate::config::Reader;
 use crate::config::secrets::{Secret, SecretError, Signing, Wechatpay};
-use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
+use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::{Level, Metric, Record};
@@ -211,7 +211,7 @@ impl Desk {
             .settlement
             .refund(&report, self.clock.business())
             .await?;
-        note_settled(&settled, record);
+        note_refund(&settled, record);
         Ok(settled)
     }
 
@@ -235,7 +235,7 @@ impl Desk {
             .settlement
             .refund(&report, self.clock.business())
             .await?;
-        note_settled(&settled, record);
+        note_refund(&settled, record);
         Ok(settled)
     }
 
@@ -275,6 +275,17 @@ impl Desk {
             Ok(_) | Err(_) => {}
         }
         outcome
+    }
+}
+
+/// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
+/// further until somebody acts at WeChat Pay.
+pub fn note_refund(settled: &Settled<StoredRefund>, record: &mut Record) {
+    note_settled(settled, record);
+    if let Settled::Changed(stored) = settled
+        && stored.refund.state == RefundState::Abnormal
+    {
+        record.count(Metric::RefundStuck).raise(Level::Warn);
     }
 }
 

@@ -22,6 +22,9 @@ const CALL_MAX_MS: u64 = 3_000;
 /// How long a code may be, in characters; WeChat's have 32.
 const CODE_MAX: usize = 128;
 
+/// WeChat's errcodes for an app or app secret that it does not know.
+const APP_REFUSED: [i64; 2] = [40013, 40125];
+
 /// How large WeChat's answer may be, in bytes.
 const ANSWER_MAX: usize = 16 * 1024;
 
@@ -126,6 +129,10 @@ impl Login {
             (0, _) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
                 record.field("wechat.errcode", errcode);
+                if APP_REFUSED.contains(&errcode) {
+                    // The secret may have been reset: a newer one is read for the next login.
+                    let _ = self.app.refreshed().await;
+                }
                 Err(refusal(errcode))
             }
         }

@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem};
 use shared::config::secrets::{Secret, Wechatpay};
 use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::note_settled;
+use shared::desk::{note_refund, note_settled};
 use shared::domain::{OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
@@ -96,6 +96,11 @@ impl HttpFunction for NotifyCallback {
     fn refused_unread(&self, _problem: Problem, record: &mut Record) -> Answer {
         record.field("notice", "too large");
         Outcome::TooLarge.answer()
+    }
+
+    fn out_of_time(&self, record: &mut Record) -> Answer {
+        record.field("notice", "no time left").raise(Level::Warn);
+        Outcome::Later.answer()
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
@@ -188,25 +193,14 @@ impl NotifyCallback {
     ) -> Outcome {
         let order_id = report.get().order_id.clone();
         record.field("order.out_trade_no", order_id.as_str());
-        // The order's own merchant and app are compared below; a notice for another merchant may
-        // name no order of ours at all.
-        if report
-            .get()
-            .mchid
-            .as_ref()
-            .is_some_and(|mchid| *mchid != self.merchant.mchid)
-        {
-            record.count(Metric::MoneyMismatch).raise(Level::Error);
-            let outcome = "for another merchant";
+        if self.is_foreign(report.get().mchid.as_deref()) {
             let kept = Kept {
                 id,
                 event_type: "TRANSACTION",
-                outcome,
+                outcome: "for another merchant",
                 order: Some(order_id.as_str()),
             };
-            return self
-                .refuse(&kept, envelope, record, Outcome::Contradiction)
-                .await;
+            return self.foreign(&kept, envelope, record).await;
         }
         let settled = self
             .settlement
@@ -240,13 +234,22 @@ impl NotifyCallback {
         let order_id = report.get().order_id.clone();
         record.field("order.out_trade_no", order_id.as_str());
         record.field("refund.out_refund_no", report.get().refund_id.as_str());
+        if self.is_foreign(report.get().mchid.as_deref()) {
+            let kept = Kept {
+                id,
+                event_type: "REFUND",
+                outcome: "for another merchant",
+                order: Some(order_id.as_str()),
+            };
+            return self.foreign(&kept, envelope, record).await;
+        }
         match self
             .settlement
             .refund(report, self.platform.clock.business())
             .await
         {
             Ok(settled) => {
-                note_settled(&settled, record);
+                note_refund(&settled, record);
                 let kept = Kept {
                     id,
                     event_type: "REFUND",
@@ -259,6 +262,18 @@ impl NotifyCallback {
         }
     }
 
+    /// Whether a notice is for a merchant that is not this stack's; the order's own merchant and app
+    /// are compared when it is settled, but such a notice may name no order of ours at all.
+    fn is_foreign(&self, mchid: Option<&str>) -> bool {
+        mchid.is_some_and(|mchid| mchid != self.merchant.mchid)
+    }
+
+    async fn foreign(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> Outcome {
+        record.count(Metric::MoneyMismatch).raise(Level::Error);
+        self.refuse(kept, envelope, record, Outcome::Contradiction)
+            .await
+    }
+
     async fn outcome<T: Sync>(
         &self,
         settled: &Settled<T>,
@@ -269,6 +284,8 @@ impl NotifyCallback {
         match settled {
             Settled::Changed(_) | Settled::Unchanged(_) => Outcome::Done,
             Settled::Unknown => {
+                // Money moved that no order here explains.
+                record.count(Metric::NeedsHuman).raise(Level::Error);
                 self.refuse(kept, envelope, record, Outcome::UnknownOrder)
                     .await
             }
@@ -296,7 +313,11 @@ impl NotifyCallback {
                 record.count(Metric::MoneyMismatch);
                 (error.notice_id(), Outcome::Contradiction)
             }
-            _ => (error.notice_id(), Outcome::Unreadable),
+            _ => {
+                // WeChat Pay says something in a new way.
+                record.count(Metric::NeedsHuman);
+                (error.notice_id(), Outcome::Unreadable)
+            }
         };
         let digest = digest(envelope);
         let kept = Kept {
@@ -366,7 +387,7 @@ fn later(error: &shared::store::StoreError, record: &mut Record) -> Outcome {
     match error {
         shared::store::StoreError::Unavailable { .. } => Outcome::Later,
         shared::store::StoreError::Unreadable { .. } => {
-            record.raise(Level::Error);
+            record.count(Metric::NeedsHuman).raise(Level::Error);
             Outcome::Unreadable
         }
     }

@@ -6,11 +6,15 @@ use shared::domain::{OrderId, RefundId, RefundState};
 use shared::store::{Commit, Due, StoredRefund};
 use shared::telemetry::{Level, Metric, Record};
 
-use crate::{ATTEMPTS_MAX, Sweep};
+use crate::Sweep;
 
-/// How long a refund may be under way before it counts as stuck, in seconds: three days, what a card
-/// may take.
-const STUCK_SECONDS: i64 = 3 * 24 * 60 * 60;
+/// How long WeChat Pay may take for a refund before it counts as stuck, in seconds: three days, what
+/// a card may take.
+const PROCESSING_SECONDS_MAX: i64 = 3 * 24 * 60 * 60;
+
+/// How long a refund may wait to be taken by WeChat Pay before it counts as stuck, in seconds: longer
+/// than fifty of one order wait for each other's minute.
+const RESERVED_SECONDS_MAX: i64 = 60 * 60;
 
 impl Sweep {
     pub(crate) async fn refund(
@@ -25,13 +29,19 @@ impl Sweep {
         };
         let StoredRefund { refund, attempts } = claimed;
         record.field("status", refund.state.as_str());
-        if refund.state.is_under_way()
-            && self.now().seconds_since(refund.created_at) > STUCK_SECONDS
-        {
+        let age_seconds = self.now().seconds_since(refund.created_at);
+        let stuck = match refund.state {
+            // The first look may be at one that waited long for the merchant, and not for WeChat Pay.
+            RefundState::Reserved => attempts > 1 && age_seconds > RESERVED_SECONDS_MAX,
+            RefundState::Processing => age_seconds > PROCESSING_SECONDS_MAX,
+            RefundState::Abnormal => true,
+            RefundState::Requested
+            | RefundState::Closed
+            | RefundState::Success { .. }
+            | RefundState::Rejected => false,
+        };
+        if stuck {
             record.count(Metric::RefundStuck).raise(Level::Warn);
-        }
-        if attempts == ATTEMPTS_MAX {
-            record.count(Metric::NeedsHuman).raise(Level::Error);
         }
         match refund.state {
             RefundState::Reserved | RefundState::Processing | RefundState::Abnormal => {}

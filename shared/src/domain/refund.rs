@@ -11,6 +11,10 @@ use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId};
 /// How many refunds WeChat Pay takes of one order.
 pub const REFUNDS_MAX: u32 = 50;
 
+/// How many refunds payers may ask for of one order, whatever becomes of them: what asks for a
+/// decision of the merchant's has an end, and so has what is read with the order.
+pub const REQUESTS_MAX: u32 = 50;
+
 /// How long after the payment WeChat Pay takes refunds, in seconds: one year.
 pub const REFUND_WINDOW_SECONDS: i64 = 365 * 24 * 60 * 60;
 
@@ -217,7 +221,9 @@ impl Refund {
         refund.state = state;
         refund.version += 1;
         refund.wechatpay_refund_id = Some(report.wechatpay_refund_id.clone());
+        // What it reports answers whatever it refused before.
         refund.refusals = 0;
+        refund.needs_human = None;
         Observation::Changed {
             refund: Box::new(refund),
             release,

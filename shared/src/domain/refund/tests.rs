@@ -63,6 +63,7 @@ fn report(status: RefundStatus) -> RefundReport {
     RefundReport {
         refund_id: record.refund_id,
         order_id: record.order_id,
+        mchid: None,
         transaction_id: record.transaction_id,
         wechatpay_refund_id: "50300000001".to_owned(),
         amount: record.amount,
@@ -367,7 +368,7 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
 }
 
 #[test]
-fn a_change_tells_wechat_pays_number_and_forgets_refusals_and_nothing_else() {
+fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_else() {
     for state in STATES {
         for status in statuses() {
             let before = refund(state);
@@ -379,6 +380,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_refusals_and_nothing_else() {
                 version: before.version + 1,
                 wechatpay_refund_id: Some("50300000001".to_owned()),
                 refusals: 0,
+                needs_human: None,
                 ..before
             };
             assert_eq!(*refund, expected);
