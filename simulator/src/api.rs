@@ -349,6 +349,7 @@ fn note(
         "out_trade_no": out_trade_no,
         "verdict": answer.verdict,
         "explanation": answer.explanation,
+        "signed_texts": answer.signed_texts,
         "answer": (answer.status >= 300)
             .then(|| String::from_utf8_lossy(&answer.body).chars().take(ANSWER_CHARACTERS).collect::<String>()),
         "fault": answer.fault,

@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use serde_json::{Value, json};
 
+use super::explain::SignedTexts;
 use super::route::Operation;
 use super::{Caller, Request};
 use crate::beijing;
@@ -45,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) verdict: String,
     pub(crate) explanation: Option<String>,
+    /// Where a signature did not fit: the two texts, for a person to compare.
+    pub(crate) signed_texts: Option<SignedTexts>,
     pub(crate) fault: Option<&'static str>,
 }
 
@@ -75,6 +78,7 @@ impl Answer {
             headers: Vec::new(),
             verdict: if status < 300 { "accepted" } else { "refused" }.to_owned(),
             explanation: None,
+            signed_texts: None,
             fault: None,
         }
     }
@@ -129,6 +133,7 @@ struct Wording {
     number: Option<u64>,
     seal: Seal,
     explanation: Option<String>,
+    signed_texts: Option<SignedTexts>,
 }
 
 impl Refusal {
@@ -141,6 +146,7 @@ impl Refusal {
             number: Some(268_435_461),
             seal: Seal::Signed,
             explanation: None,
+            signed_texts: None,
         }))
     }
 
@@ -173,6 +179,11 @@ impl Refusal {
         self.0.explanation = Some(explanation.into());
         self
     }
+
+    pub(crate) fn comparing(mut self, texts: SignedTexts) -> Self {
+        self.0.signed_texts = Some(texts);
+        self
+    }
 }
 
 impl From<Refusal> for Answer {
@@ -187,6 +198,7 @@ impl From<Refusal> for Answer {
             request_id: refusal.number,
             verdict: format!("{} {}", refusal.code, refusal.message),
             explanation: refusal.explanation,
+            signed_texts: refusal.signed_texts,
             ..Self::empty(refusal.status)
         }
     }

@@ -111,7 +111,8 @@ pub(crate) fn authenticate(
             .take(TRUNCATED_CHARACTERS)
             .collect();
         let text = world.lock().knobs.sign_mismatch_message.clone();
-        let explanation = explain::signature(world, request, &body, &authorization, &merchant);
+        let (explanation, client) =
+            explain::signature(world, request, &body, &authorization, &merchant);
         return Err(refuse(&text)
             .detail(json!({
                 "detail": {"issue": "sign not match"},
@@ -124,7 +125,8 @@ pub(crate) fn authenticate(
                     "url": request.target,
                 },
             }))
-            .because(explanation));
+            .because(explanation)
+            .comparing(explain::SignedTexts::of(&message, client.as_deref())));
     }
     let mut state = world.lock();
     if state.knobs.refuse_replayed_nonce {

@@ -65,10 +65,10 @@ pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
         return "timestamp is in milliseconds: send seconds (divide by 1000)".to_owned();
     }
     let off_s = stated - wall_s;
-    let direction = if off_s < 0 { "behind" } else { "ahead" };
+    let direction = if off_s < 0 { "behind" } else { "ahead of" };
     format!(
-        "timestamp is {} minutes {direction} of the server's clock and at most 5 are allowed: set \
-         the machine's clock (NTP), and take the time right before signing",
+        "timestamp is {} minutes {direction} the server's clock and at most 5 are allowed: set the \
+         machine's clock (NTP), and take the time right before signing",
         (off_s.abs() + 30) / 60
     )
 }
