@@ -12,7 +12,7 @@ use crate::beijing;
 use crate::faults::Target;
 use crate::merchants::Loaded;
 use crate::state::State;
-use crate::world::{Change, World};
+use crate::world::World;
 
 pub(crate) mod answer;
 mod authenticate;
@@ -356,5 +356,4 @@ fn note(
         "serial_no": authenticate::claimed_serial(request),
     });
     world.lock().request(row);
-    world.changed(Change::Request);
 }

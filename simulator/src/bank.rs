@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ledger::{Refund, RefundKey, RefundStatus};
 use crate::notices;
 use crate::state::State;
-use crate::world::{Change, World};
+use crate::world::World;
 
 /// Ends a refund whose time has come, as it was decided when it was accepted.
 pub(crate) fn end_refund_when_due(world: &Arc<World>, state: &mut State, key: &RefundKey) {
@@ -45,6 +45,5 @@ pub(crate) fn end_refund(
     }
     state.put_refund(refund.clone());
     notices::announce_refund(world, state, &refund);
-    world.changed(Change::Refund);
     refund
 }

@@ -12,7 +12,7 @@ use crate::login;
 use crate::notices;
 use crate::random;
 use crate::state::State;
-use crate::world::{Change, World};
+use crate::world::World;
 
 /// What a control call says about the act; all of it is optional.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -124,7 +124,6 @@ pub(crate) fn attempt(
         }
         order.row(state.refunded(&order.key))
     };
-    world.changed(Change::Order);
     world.settle_due();
     Ok(row)
 }

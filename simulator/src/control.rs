@@ -1,12 +1,16 @@
 //! The control API: what payers, banks, time and bad luck do, and what the simulator saw. JSON, on
-//! a port of its own, without authentication: it listens on loopback unless told otherwise.
+//! a port of its own, without authentication: it listens on loopback unless told otherwise, and
+//! `guard.rs` keeps other web pages out. `page.rs` shows all of it to a person.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,10 +20,13 @@ use serde_json::{Value, json};
 use crate::bank;
 use crate::cashier::{self, Act, Ending};
 use crate::faults::Active;
-use crate::ledger::RefundStatus;
+use crate::ledger::{Order, Refund, RefundStatus};
 use crate::login;
 use crate::office::{self, OfficeError};
-use crate::world::{Change, World};
+use crate::world::World;
+
+mod guard;
+mod page;
 
 /// How long a clock call waits for notices when it is asked to.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -27,9 +34,12 @@ const WAIT_STEP: Duration = Duration::from_millis(2);
 
 type Shared = State<Arc<World>>;
 
+/// What a list is asked for in its query.
+type Filter = Query<HashMap<String, String>>;
+
 /// A refusal of the control API.
 #[derive(Debug)]
-struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: String,
     message: String,
@@ -76,9 +86,14 @@ impl From<OfficeError> for Problem {
 
 type Answer = Result<Json<Value>, Problem>;
 
-/// Every control call.
-pub(crate) fn router(world: Arc<World>) -> Router {
+/// Everything the control port serves when it is bound to `host`: the page, every control call, and
+/// what a larger stack adds.
+pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
     Router::new()
+        .route("/", get(page::html))
+        .route("/page.css", get(page::css))
+        .route("/page.js", get(page::js))
+        .route("/_sim/events", get(page::events))
         .route("/_sim/healthz", get(healthz))
         .route("/_sim/codes", post(codes))
         .route("/_sim/orders/{out_trade_no}", get(order))
@@ -115,6 +130,11 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         )
         .route("/_sim/merchants/{mchid}/rotate", post(rotate))
         .with_state(world)
+        .merge(more)
+        .layer(middleware::from_fn_with_state(
+            guard::Guard::of(host),
+            guard::watch,
+        ))
 }
 
 async fn healthz(State(world): Shared) -> Answer {
@@ -123,6 +143,7 @@ async fn healthz(State(world): Shared) -> Answer {
         "status": if broken.is_some() { "broken" } else { "ok" },
         "note": "a simulator; it is not WeChat Pay",
         "journal": broken,
+        "base_url": world.urls().map(|urls| &urls.base),
         "offset_s": world.offset_seconds(),
         "speed": world.speed(),
     })))
@@ -154,10 +175,7 @@ async fn order(State(world): Shared, Path(out_trade_no): Path<String>) -> Answer
         .find_order(&out_trade_no, None)
         .ok_or_else(|| Problem::missing(format!("WeChat Pay has no order {out_trade_no}")))?;
     let mut row = order.row(state.refunded(&order.key));
-    let refunds: Vec<Value> = state
-        .refunds_of(&order.key)
-        .map(crate::ledger::Refund::row)
-        .collect();
+    let refunds: Vec<Value> = state.refunds_of(&order.key).map(Refund::row).collect();
     row["refunds"] = json!(refunds);
     Ok(Json(row))
 }
@@ -235,19 +253,16 @@ async fn switch_on(State(world): Shared, body: Bytes) -> Answer {
         .faults
         .switch_on(active)
         .map_err(Problem::bad)?;
-    world.changed(Change::Fault);
     faults(State(world)).await
 }
 
 async fn switch_off(State(world): Shared) -> Answer {
     world.lock().faults.switch_off(None);
-    world.changed(Change::Fault);
     faults(State(world)).await
 }
 
 async fn switch_off_one(State(world): Shared, Path(name): Path<String>) -> Answer {
     world.lock().faults.switch_off(Some(&name));
-    world.changed(Change::Fault);
     faults(State(world)).await
 }
 
@@ -259,7 +274,6 @@ async fn hostility(State(world): Shared, body: Bytes) -> Answer {
         .filter(|hostility| (0.0..=1.0).contains(hostility))
         .ok_or_else(|| Problem::bad("hostility is between 0 and 1"))?;
     world.lock().faults.set_hostility(hostility);
-    world.changed(Change::Fault);
     faults(State(world)).await
 }
 
@@ -292,46 +306,65 @@ async fn advance(State(world): Shared, body: Bytes) -> Answer {
     clock(State(world)).await
 }
 
-async fn notifications(
-    State(world): Shared,
-    Query(filter): Query<std::collections::HashMap<String, String>>,
-) -> Answer {
+async fn notifications(State(world): Shared, Query(filter): Filter) -> Answer {
     let state = world.lock();
     let wanted = filter.get("out_trade_no");
-    let items: Vec<Value> = state
+    let rows = state
         .notices
         .values()
-        .filter(|notice| wanted.is_none_or(|wanted| notice.out_trade_no == *wanted))
-        .map(crate::notices::Notice::row)
-        .collect();
-    Ok(Json(json!({"items": items})))
+        .filter(|notice| wanted.is_none_or(|wanted| notice.out_trade_no == *wanted));
+    list(rows, crate::notices::Notice::row, &filter)
 }
 
-async fn violations(State(world): Shared) -> Answer {
-    Ok(Json(json!({"items": world.lock().violations})))
+async fn violations(State(world): Shared, Query(filter): Filter) -> Answer {
+    list(world.lock().violations.iter(), Value::clone, &filter)
 }
 
-async fn ledger(State(world): Shared) -> Answer {
+async fn ledger(State(world): Shared, Query(filter): Filter) -> Answer {
+    enum Entry<'a> {
+        Order(&'a Order),
+        Refund(&'a Refund),
+    }
     let state = world.lock();
-    let mut rows: Vec<(u64, Value)> = state
-        .orders
-        .values()
-        .filter(|order| !order.burnt)
-        .map(|order| (order.entered, order.row(state.refunded(&order.key))))
+    let orders = state.orders.values().filter(|order| !order.burnt);
+    let mut entries: Vec<(u64, Entry<'_>)> = orders
+        .map(|order| (order.entered, Entry::Order(order)))
         .chain(
             state
                 .refunds
                 .values()
-                .map(|refund| (refund.entered, refund.row())),
+                .map(|refund| (refund.entered, Entry::Refund(refund))),
         )
         .collect();
-    rows.sort_by_key(|(entered, _)| *entered);
-    let items: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    Ok(Json(json!({"items": items})))
+    entries.sort_by_key(|(entered, _)| *entered);
+    let row = |(_, entry): &(u64, Entry<'_>)| match entry {
+        Entry::Order(order) => order.row(state.refunded(&order.key)),
+        Entry::Refund(refund) => refund.row(),
+    };
+    list(entries.iter(), row, &filter)
 }
 
-async fn requests(State(world): Shared) -> Answer {
-    Ok(Json(json!({"items": world.lock().requests})))
+async fn requests(State(world): Shared, Query(filter): Filter) -> Answer {
+    list(world.lock().requests.iter(), Value::clone, &filter)
+}
+
+/// A list, newest last: the newest `last` of the `total` there are, or all.
+fn list<T>(
+    things: impl Iterator<Item = T>,
+    row: impl Fn(T) -> Value,
+    filter: &HashMap<String, String>,
+) -> Answer {
+    let things: Vec<T> = things.collect();
+    let total = things.len();
+    let last = match filter.get("last") {
+        None => total,
+        Some(last) => last
+            .parse()
+            .map_err(|_| Problem::bad("last is how many of the newest to list"))?,
+    };
+    let rows = things.into_iter().skip(total.saturating_sub(last));
+    let items: Vec<Value> = rows.map(row).collect();
+    Ok(Json(json!({"items": items, "total": total})))
 }
 
 async fn knobs(State(world): Shared) -> Answer {

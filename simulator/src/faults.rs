@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::changes::{Change, Changes};
 use crate::random::Dice;
 
 /// A fault the simulator can play.
@@ -111,15 +112,17 @@ pub(crate) struct Faults {
     active: Vec<Active>,
     dice: Dice,
     struck: Vec<(&'static str, u64)>,
+    changes: Changes,
 }
 
 impl Faults {
-    pub(crate) fn new(seed: u64, hostility: f64) -> Self {
+    pub(crate) fn new(seed: u64, hostility: f64, changes: Changes) -> Self {
         Self {
             hostility: hostility.clamp(0.0, 1.0),
             active: Vec::new(),
             dice: Dice::new(seed),
             struck: Vec::new(),
+            changes,
         }
     }
 
@@ -131,7 +134,6 @@ impl Faults {
         let own_rate = self.hostility * kind.cruel_rate;
         let fits = |active: &Active| {
             active.name == name
-                && active.count != Some(0)
                 && active
                     .operation
                     .as_deref()
@@ -151,6 +153,9 @@ impl Faults {
             && let Some(count) = &mut self.active[index].count
         {
             *count -= 1;
+            if *count == 0 {
+                self.active.remove(index);
+            }
         }
         let strikes = by_call || throw < own_rate;
         if strikes {
@@ -158,6 +163,7 @@ impl Faults {
                 Some((_, count)) => *count += 1,
                 None => self.struck.push((name, 1)),
             }
+            self.changes.tell(Change::Fault);
         }
         strikes
     }
@@ -171,7 +177,7 @@ impl Faults {
     ///
     /// # Errors
     ///
-    /// A sentence when the name is unknown or the rate is no probability.
+    /// A sentence when the name is unknown, the rate is no probability or the count is none.
     pub(crate) fn switch_on(&mut self, active: Active) -> Result<(), String> {
         if !CATALOGUE.iter().any(|kind| kind.name == active.name) {
             return Err(format!(
@@ -182,7 +188,11 @@ impl Faults {
         if active.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
             return Err("rate is a probability between 0 and 1".to_owned());
         }
+        if active.count == Some(0) {
+            return Err("count is how often at most, 1 or more".to_owned());
+        }
         self.active.push(active);
+        self.changes.tell(Change::Fault);
         Ok(())
     }
 
@@ -195,10 +205,12 @@ impl Faults {
                 self.hostility = 0.0;
             }
         }
+        self.changes.tell(Change::Fault);
     }
 
     pub(crate) fn set_hostility(&mut self, hostility: f64) {
         self.hostility = hostility.clamp(0.0, 1.0);
+        self.changes.tell(Change::Fault);
     }
 
     /// The answer of `GET /_sim/faults`.

@@ -286,6 +286,7 @@ impl Refund {
             "status": self.status.wire(),
             "amount": {"refund": self.refund_fen, "total": self.total_fen, "currency": "CNY"},
             "created_at": beijing::rfc3339(self.created_ms),
+            "due_at": self.due_ms.map(beijing::rfc3339),
             "success_time": self.success_ms.map(beijing::rfc3339),
             "notify_url": self.notify_url,
         })

@@ -21,6 +21,7 @@ mod beijing;
 mod bill_file;
 mod canonical;
 mod cashier;
+mod changes;
 mod config;
 mod control;
 mod faults;
@@ -38,7 +39,7 @@ mod simulator;
 mod state;
 mod world;
 
+pub use changes::Change;
 pub use config::{Config, Mode};
 pub use merchants::MerchantFile;
 pub use simulator::{BusinessClock, Simulator, StartError};
-pub use world::Change;

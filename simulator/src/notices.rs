@@ -14,7 +14,7 @@ use crate::ledger::{Order, Refund, RefundStatus};
 use crate::merchants::Loaded;
 use crate::random;
 use crate::state::{State, Timer};
-use crate::world::{Change, World};
+use crate::world::World;
 
 mod message;
 
@@ -118,6 +118,7 @@ impl Notice {
             })
             .collect();
         json!({
+            "entered": self.seq,
             "id": self.id,
             "mchid": self.mchid,
             "event_type": self.event_type,
@@ -295,7 +296,6 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         invent(state, &notice, draft.event_type, draft.summary, payload);
     }
     state.put_notice(notice);
-    world.changed(Change::Notice);
     world.wake();
 }
 
@@ -475,7 +475,6 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     state.put_notice(notice);
     release_held(&mut state, dispatch.notice.seq, world.now_ms());
     drop(state);
-    world.changed(Change::Notice);
     world.settle_due();
 }
 

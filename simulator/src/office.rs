@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::beijing;
+use crate::changes::Change;
 use crate::config::Mode;
 use crate::keys::{self, KeyError};
 use crate::ledger::TradeType;
@@ -17,7 +18,7 @@ use crate::merchants::{
 };
 use crate::random;
 use crate::state::State;
-use crate::world::{Change, Urls, World};
+use crate::world::{Urls, World};
 
 /// Why the platform refuses.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,7 @@ fn update(
     state
         .merchants
         .insert(mchid.to_owned(), Arc::clone(&loaded));
+    state.changes.tell(Change::Merchant);
     Ok(loaded)
 }
 
@@ -125,7 +127,6 @@ fn published(world: &World, state: &State, mchid: &str) -> Result<MerchantFile, 
         .urls()
         .ok_or_else(|| refused("the simulator is still starting"))?;
     let file = hand_out(state, urls, mchid)?;
-    world.changed(Change::Merchant);
     Ok(file)
 }
 
@@ -153,6 +154,7 @@ pub(crate) fn add_merchant(world: &World, wanted: &Value) -> Result<Value, Offic
     state.registry.merchants.push(record);
     state.merchants.insert(mchid.clone(), Arc::new(loaded));
     state.registry.write(&state.folder)?;
+    state.changes.tell(Change::Merchant);
     published(world, &state, &mchid)?;
     describe(&state, &mchid)
 }

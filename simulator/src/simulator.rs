@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::changes::Changes;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::journal::{Journal, JournalError};
@@ -25,6 +26,8 @@ use crate::{control, server};
 
 /// Connecting to a merchant's notify_url takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A control call under way when the simulator stops has this long to be answered.
+const CONTROL_GRACE: Duration = Duration::from_secs(1);
 const LOCK_FILE: &str = "state/lock";
 
 /// Why a simulator did not start, in one sentence.
@@ -105,6 +108,7 @@ pub struct Simulator {
     urls: Urls,
     merchant: MerchantFile,
     tasks: Vec<JoinHandle<()>>,
+    control: Option<JoinHandle<()>>,
     _lock: std::fs::File,
 }
 
@@ -149,11 +153,18 @@ impl Simulator {
             Some(_) => Some(acceptor(&registry, config.host)?),
             None => None,
         };
-        let faults = Faults::new(config.seed, config.hostility);
+        let changes = Changes::new();
+        let faults = Faults::new(config.seed, config.hostility, changes.clone());
         let records = Journal::read(&folder).map_err(|error| state_error(error, &folder))?;
-        let (state, offset_s) =
-            State::restore(folder.clone(), registry, merchants, records, faults)
-                .map_err(|error| state_error(error, &folder))?;
+        let (state, offset_s) = State::restore(
+            folder.clone(),
+            registry,
+            merchants,
+            records,
+            faults,
+            changes,
+        )
+        .map_err(|error| state_error(error, &folder))?;
         let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
 
         let address = |listener: &TcpListener| {
@@ -187,16 +198,20 @@ impl Simulator {
                 acceptor,
             )));
         }
-        let router = control::router(Arc::clone(&world)).merge(config.control_routes);
-        tasks.push(tokio::spawn(async move {
-            // Serving ends only with the task.
-            let _ = axum::serve(control_listener, router).await;
-        }));
+        let router = control::router(Arc::clone(&world), config.host, config.control_routes);
+        let stopping = Arc::clone(&world);
+        let control = tokio::spawn(async move {
+            // Open streams and idle connections end when the simulator stops; no error comes back.
+            let _ = axum::serve(control_listener, router)
+                .with_graceful_shutdown(async move { stopping.stopped().await })
+                .await;
+        });
         Ok(Self {
             world,
             urls,
             merchant,
             tasks,
+            control: Some(control),
             _lock: lock,
         })
     }
@@ -239,11 +254,11 @@ impl Simulator {
         }
     }
 
-    /// Names what changed, as it changes: `order`, `refund`, `notice`, `request`, `fault`, `clock`,
-    /// `merchant`.
+    /// Names what changed, as it changes. A listener who falls behind is told that it lagged, and
+    /// looks at everything again.
     #[must_use]
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<crate::Change> {
-        self.world.subscribe()
+        self.world.changes.listen()
     }
 
     /// Stops serving and waits until the ports are free; the state stays in the folder.
@@ -254,13 +269,21 @@ impl Simulator {
             // An aborted task answers with its abortion, which is what was asked for.
             let _ = task.await;
         }
+        if let Some(mut control) = self.control.take()
+            && tokio::time::timeout(CONTROL_GRACE, &mut control)
+                .await
+                .is_err()
+        {
+            control.abort();
+            let _ = control.await;
+        }
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.world.stop();
-        for task in &self.tasks {
+        for task in self.tasks.iter().chain(&self.control) {
             task.abort();
         }
     }

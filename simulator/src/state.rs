@@ -1,12 +1,14 @@
 //! The state behind one lock: ledger, notices, timers, merchants, faults, and the memory of what was
-//! asked. Every change of what must survive goes through a `put_*`, which appends it to the journal.
+//! asked. Every change of what must survive goes through a `put_*`, which appends it to the journal
+//! and tells whoever listens.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::changes::{Change, Changes};
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
 use crate::knobs::Knobs;
@@ -50,6 +52,7 @@ pub(crate) struct Window {
 
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) changes: Changes,
     pub(crate) folder: PathBuf,
     pub(crate) journal: Journal,
     pub(crate) registry: Registry,
@@ -79,6 +82,7 @@ pub(crate) struct State {
     pub(crate) requests: VecDeque<Value>,
     pub(crate) violations: VecDeque<Value>,
     entered: u64,
+    asked: u64,
 }
 
 impl State {
@@ -89,6 +93,7 @@ impl State {
         merchants: HashMap<String, Arc<Loaded>>,
         records: Vec<Record>,
         faults: Faults,
+        changes: Changes,
     ) -> Result<(Self, i64), crate::journal::JournalError> {
         let mut offset_s = 0;
         let mut orders: HashMap<OrderKey, Order> = HashMap::new();
@@ -128,6 +133,7 @@ impl State {
             .max()
             .unwrap_or(0);
         let mut state = Self {
+            changes,
             folder,
             journal,
             registry,
@@ -155,6 +161,7 @@ impl State {
             requests: VecDeque::new(),
             violations: VecDeque::new(),
             entered,
+            asked: 0,
         };
         orders
             .into_values()
@@ -178,11 +185,13 @@ impl State {
 
     pub(crate) fn put_clock(&mut self, offset_s: i64) {
         self.journal.append(Line::Clock(offset_s));
+        self.changes.tell(Change::Clock);
     }
 
     pub(crate) fn put_knobs(&mut self, knobs: Knobs) {
         self.journal.append(Line::Knobs(&knobs));
         self.knobs = knobs;
+        self.changes.tell(Change::Knob);
     }
 
     pub(crate) fn put_code(&mut self, code: LoginCode) {
@@ -194,16 +203,19 @@ impl State {
     pub(crate) fn put_order(&mut self, order: Order) {
         self.journal.append(Line::Order(&order));
         self.index_order(order);
+        self.changes.tell(Change::Order);
     }
 
     pub(crate) fn put_refund(&mut self, refund: Refund) {
         self.journal.append(Line::Refund(&refund));
         self.index_refund(refund);
+        self.changes.tell(Change::Refund);
     }
 
     pub(crate) fn put_notice(&mut self, notice: Notice) {
         self.journal.append(Line::Notice(&notice));
         self.index_notice(notice);
+        self.changes.tell(Change::Notice);
     }
 
     /// Whether any refund of an order was accepted, which turns its state to `REFUND`.
@@ -259,10 +271,15 @@ impl State {
     /// Remembers a violation of WeChat Pay's rules by the merchant.
     pub(crate) fn violation(&mut self, violation: Value) {
         remember(&mut self.violations, violation);
+        self.changes.tell(Change::Violation);
     }
 
-    pub(crate) fn request(&mut self, request: Value) {
+    /// Remembers a request and numbers it, so that a page can tell two alike apart.
+    pub(crate) fn request(&mut self, mut request: Value) {
+        self.asked += 1;
+        request["entered"] = json!(self.asked);
         remember(&mut self.requests, request);
+        self.changes.tell(Change::Request);
     }
 
     /// Counts a call of a merchant within a second of real time.

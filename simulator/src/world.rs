@@ -2,12 +2,13 @@
 //! does what becomes due. Real time dates signatures; business time is real time plus an offset that
 //! only grows, and rules expiry, retries, refunds and bills.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::changes::Changes;
 use crate::ledger::OrderState;
 use crate::notices::{self, Dispatch};
 use crate::state::{State, Timer};
@@ -15,45 +16,8 @@ use crate::{bank, notices::Copy};
 
 /// Notices on their way at once; more wait their turn.
 const NOTICES_IN_FLIGHT_MAX: usize = 64;
-/// Subscribers that fall further behind miss changes and read the state afresh.
-const CHANGES_HELD: usize = 256;
 /// The timer task looks at the clock at least this often, in case the system's clock was set.
 const NAP_MAX: Duration = Duration::from_secs(60);
-
-/// What changed, for pages that show the state live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// An order was placed, paid or closed, or an attempt to pay failed.
-    Order,
-    /// A refund was accepted or ended.
-    Refund,
-    /// A notice is due, was sent, or was answered.
-    Notice,
-    /// A request was answered.
-    Request,
-    /// A fault was switched.
-    Fault,
-    /// Business time moved.
-    Clock,
-    /// A merchant's keys or settings changed.
-    Merchant,
-}
-
-impl Change {
-    /// The name an event stream gives it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Refund => "refund",
-            Self::Notice => "notice",
-            Self::Request => "request",
-            Self::Fault => "fault",
-            Self::Clock => "clock",
-            Self::Merchant => "merchant",
-        }
-    }
-}
 
 /// Where the ports came to listen.
 #[derive(Debug, Clone)]
@@ -67,31 +31,31 @@ pub(crate) struct Urls {
 #[derive(Debug)]
 pub(crate) struct World {
     state: Mutex<State>,
+    pub(crate) changes: Changes,
     offset_s: AtomicI64,
     speed: f64,
     wake: Notify,
-    changes: broadcast::Sender<Change>,
     runtime: tokio::runtime::Handle,
     pub(crate) client: reqwest::Client,
     pub(crate) slots: Semaphore,
     in_flight: AtomicUsize,
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
     urls: OnceLock<Urls>,
 }
 
 impl World {
     pub(crate) fn new(state: State, offset_s: i64, speed: f64, client: reqwest::Client) -> Self {
         Self {
+            changes: state.changes.clone(),
             state: Mutex::new(state),
             offset_s: AtomicI64::new(offset_s),
             speed,
             wake: Notify::new(),
-            changes: broadcast::Sender::new(CHANGES_HELD),
             runtime: tokio::runtime::Handle::current(),
             client,
             slots: Semaphore::new(NOTICES_IN_FLIGHT_MAX),
             in_flight: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             urls: OnceLock::new(),
         }
     }
@@ -153,16 +117,6 @@ impl World {
         };
         debug_assert!(offset_s >= 0, "business time only moves on");
         self.settle_due();
-        self.changed(Change::Clock);
-    }
-
-    pub(crate) fn changed(&self, change: Change) {
-        // Nobody listening is no failure.
-        let _ = self.changes.send(change);
-    }
-
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
     }
 
     /// Tells the timer task that something may be due earlier than it knows.
@@ -172,7 +126,7 @@ impl World {
 
     /// Does everything that is due by now.
     pub(crate) fn settle_due(self: &Arc<Self>) {
-        if self.stopping.load(Ordering::SeqCst) {
+        if *self.stopping.borrow() {
             return;
         }
         let mut dispatches: Vec<Dispatch> = Vec::new();
@@ -195,7 +149,6 @@ impl World {
                         {
                             order.state = OrderState::Closed { at_ms: due_ms };
                             state.put_order(order);
-                            self.changed(Change::Order);
                         }
                     }
                     Timer::RefundEnds(key) => bank::end_refund_when_due(self, &mut state, &key),
@@ -252,6 +205,16 @@ impl World {
     }
 
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the simulator is told to stop.
+    pub(crate) async fn stopped(&self) {
+        // The sender lives as long as this object, so the wait ends in no other way.
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
     }
 }

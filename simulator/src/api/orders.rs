@@ -194,7 +194,6 @@ pub(crate) fn create(
     };
     let ticket = ticket(context, &mut order);
     context.state.put_order(order);
-    context.world.changed(crate::world::Change::Order);
     let mut prepay_id = ticket.prepay_id;
     if context.fault("prepay_odd", "order") {
         prepay_id.insert(10, '\n');
@@ -259,7 +258,6 @@ pub(crate) fn close(
                 at_ms: context.now_ms,
             };
             context.state.put_order(order);
-            context.world.changed(crate::world::Change::Order);
         }
     }
     Ok(Answer::no_content())

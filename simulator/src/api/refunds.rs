@@ -12,7 +12,6 @@ use crate::keys;
 use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, RefundStatus};
 use crate::office::set_balance;
 use crate::random;
-use crate::world::Change;
 
 /// Refunds of one order (wechatpay-v3.md §9.2).
 const REFUNDS_MAX: usize = 50;
@@ -165,7 +164,6 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     };
     let answer = Answer::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.changed(Change::Refund);
     context.world.wake();
     Ok(answer)
 }
@@ -248,7 +246,6 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
     refund.due_ms = due(context);
     let answer = Answer::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.changed(Change::Refund);
     context.world.wake();
     Ok(answer)
 }

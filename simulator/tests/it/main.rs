@@ -21,6 +21,7 @@ mod merchants;
 mod notices;
 mod orders;
 mod other;
+mod page;
 mod partner;
 mod payer;
 mod queries;

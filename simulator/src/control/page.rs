@@ -1,0 +1,114 @@
+//! The phone: the page that the control port serves, and the stream that tells it what changed. The
+//! page is three plain files, built into the binary; everything it shows comes from control calls.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::changes::Change;
+use crate::world::World;
+
+/// Only the page's own files run and style it, it talks to its own port alone, no other page frames
+/// it, and no text can become markup even by mistake.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
+/// A proxy or a sleeping laptop is found out by the lack of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A page that lost the stream tries again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) async fn html() -> Response {
+    asset("text/html; charset=utf-8", include_str!("page/index.html"))
+}
+
+pub(crate) async fn css() -> Response {
+    asset("text/css; charset=utf-8", include_str!("page/page.css"))
+}
+
+pub(crate) async fn js() -> Response {
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("page/page.js"),
+    )
+}
+
+/// The files change with the binary, so a browser asks for them every time.
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers: [(HeaderName, &str); 4] = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, text).into_response()
+}
+
+/// Tells what changes: `hello` first, then an event per kind of change, named after it. Listening
+/// begins before `hello` is sent, so whoever looks at everything after it misses nothing.
+pub(crate) async fn events(
+    State(world): State<Arc<World>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let listener = Listener {
+        heard: world.changes.listen(),
+        world,
+        untold: BTreeSet::new(),
+    };
+    let hello = Event::default()
+        .event("hello")
+        .retry(RETRY)
+        .data(json!({"note": "a simulator; it is not WeChat Pay"}).to_string());
+    let first = stream::once(std::future::ready(Ok(hello)));
+    let rest = stream::unfold(listener, |mut listener| async move {
+        let change = listener.next().await?;
+        let name = change.as_str();
+        let event = Event::default()
+            .event(name)
+            .data(json!({"changed": name}).to_string());
+        Some((Ok(event), listener))
+    });
+    Sse::new(stream::StreamExt::chain(first, rest))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// One open stream. Changes of a kind that come faster than they can be told are told once.
+struct Listener {
+    world: Arc<World>,
+    heard: Receiver<Change>,
+    untold: BTreeSet<Change>,
+}
+
+impl Listener {
+    /// The next change to tell; none when the simulator stops.
+    async fn next(&mut self) -> Option<Change> {
+        if self.untold.is_empty() {
+            let heard = tokio::select! {
+                () = self.world.stopped() => return None,
+                heard = self.heard.recv() => heard,
+            };
+            match heard {
+                Ok(change) => {
+                    self.untold.insert(change);
+                }
+                // Which ones were missed is not known: everything is looked at again.
+                Err(RecvError::Lagged(_)) => self.untold.extend(Change::ALL),
+                Err(RecvError::Closed) => return None,
+            }
+            while let Ok(change) = self.heard.try_recv() {
+                self.untold.insert(change);
+            }
+        }
+        self.untold.pop_first()
+    }
+}

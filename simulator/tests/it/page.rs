@@ -1,0 +1,486 @@
+//! The page of the control port: that it is served, that its event stream misses nothing, and that
+//! no other web page can use the port. What a person does on it is tested in a browser.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use simulator::Change;
+
+use crate::support::{Bench, PATIENCE};
+
+/// The event stream, as a browser reads it.
+struct Stream {
+    response: Response,
+    unread: String,
+}
+
+impl Stream {
+    async fn open(bench: &Bench) -> Self {
+        let url = format!("{}/_sim/events", bench.simulator.control_url());
+        let response = bench.client.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            unread: String::new(),
+        }
+    }
+
+    /// The next event's name and data; none when the stream ends.
+    async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((block, rest)) = self.unread.split_once("\n\n") {
+                let line = |name: &str| {
+                    let found = block.lines().find_map(|line| line.strip_prefix(name));
+                    found.map(|value| value.trim_start().to_owned())
+                };
+                let event = line("event:").zip(line("data:"));
+                self.unread = rest.to_owned();
+                if let Some((name, data)) = event {
+                    return Some((name, serde_json::from_str(&data).unwrap()));
+                }
+            }
+            let read = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = read.expect("an event comes in time").ok().flatten()?;
+            self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// Reads until every one of these was told.
+    async fn hears(&mut self, wanted: &[&str]) {
+        let mut missing: BTreeSet<&str> = wanted.iter().copied().collect();
+        while !missing.is_empty() {
+            let (name, data) = self.next().await.expect("the stream goes on");
+            assert_eq!(data["changed"], name);
+            missing.remove(name.as_str());
+        }
+    }
+}
+
+/// Sends a control call with these headers and answers its status and code.
+async fn call(
+    bench: &Bench,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (u16, String) {
+    let url = format!("{}{path}", bench.simulator.control_url());
+    let mut request = bench.client.http.request(method.clone(), url);
+    if method != Method::GET {
+        request = request.body("{}");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let cors = response.headers().get("access-control-allow-origin");
+    assert!(cors.is_none(), "no other origin is ever allowed to read");
+    let body = response.bytes().await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    (status, body["code"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn the_page_is_served_whole_and_runs_nothing_but_its_own_files() {
+    let bench = Bench::new().await;
+    let control = bench.simulator.control_url();
+    for (path, kind, holds) in [
+        ("/", "text/html; charset=utf-8", "not WeChat Pay"),
+        ("/page.css", "text/css; charset=utf-8", "color-scheme"),
+        ("/page.js", "text/javascript; charset=utf-8", "/_sim/events"),
+    ] {
+        let url = format!("{control}{path}");
+        let response = bench.client.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), kind);
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("cross-origin-resource-policy"), "same-origin");
+        let policy = header("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        let text = response.text().await.unwrap();
+        assert!(text.contains(holds), "{path}");
+        for foreign in [
+            "http://",
+            "https://",
+            "innerHTML",
+            "<style",
+            " style=",
+            " onclick=",
+        ] {
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!text.contains(foreign), "{path} holds {foreign}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_told() {
+    let bench = Bench::new().await;
+    let mut stream = Stream::open(&bench).await;
+    assert_eq!(stream.next().await.unwrap().0, "hello");
+    bench.order("ORDER-sse", 100).await;
+    stream.hears(&["order", "request"]).await;
+    bench
+        .control("/_sim/orders/ORDER-sse/fail", json!({}))
+        .await;
+    stream.hears(&["order"]).await;
+    bench.control("/_sim/orders/ORDER-sse/pay", json!({})).await;
+    stream.hears(&["order", "notice"]).await;
+    bench
+        .notice("ORDER-sse", |row| row["state"] == "delivered")
+        .await;
+    bench
+        .control("/_sim/knobs", json!({"refund_delay_s": null}))
+        .await;
+    stream.hears(&["knob"]).await;
+    assert_eq!(
+        bench
+            .refund("ORDER-sse", "REFUND-sse", 40, 100)
+            .await
+            .status,
+        200
+    );
+    stream.hears(&["refund", "request"]).await;
+    bench
+        .control("/_sim/refunds/REFUND-sse/close", json!({}))
+        .await;
+    stream.hears(&["refund", "notice"]).await;
+    bench
+        .fault(json!({"name": "notice_bad_signature", "count": 1}))
+        .await;
+    stream.hears(&["fault"]).await;
+    bench.order("ORDER-sse-2", 1).await;
+    stream.hears(&["order"]).await;
+    // The inbox accepts a notice whose signature is wrong: the fault strikes and is used up.
+    bench
+        .control("/_sim/orders/ORDER-sse-2/pay", json!({}))
+        .await;
+    stream.hears(&["fault", "violation"]).await;
+    let faults = bench.seen("/_sim/faults").await;
+    let used_up = faults["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|fault| fault["name"] == "notice_bad_signature")
+        .unwrap();
+    assert_eq!(
+        (&used_up["active"], &used_up["struck"]),
+        (&json!([]), &json!(1))
+    );
+    bench
+        .control("/_sim/hostility", json!({"hostility": 0.5}))
+        .await;
+    stream.hears(&["fault"]).await;
+    bench.advance(60).await;
+    stream.hears(&["clock"]).await;
+    let mchid = bench.client.file.mchid.clone();
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}"),
+            json!({"balance_fen": 5}),
+        )
+        .await;
+    stream.hears(&["merchant"]).await;
+}
+
+#[tokio::test]
+async fn time_alone_is_told_too() {
+    let bench = Bench::new().await;
+    bench.order("ORDER-week", 1).await;
+    let mut stream = Stream::open(&bench).await;
+    assert_eq!(stream.next().await.unwrap().0, "hello");
+    bench.advance(7 * 86_400).await;
+    stream.hears(&["clock", "order"]).await;
+    let row = bench.seen("/_sim/orders/ORDER-week").await;
+    assert_eq!(row["trade_state"], "CLOSED");
+}
+
+#[tokio::test]
+async fn whoever_looks_after_hello_misses_nothing() {
+    let bench = Arc::new(Bench::new().await);
+    let writer = {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move {
+            for index in 0..60 {
+                bench.order(&format!("ORDER-race-{index:02}"), 1).await;
+            }
+        })
+    };
+    // Readers that start at any moment: what they know is a snapshot taken after hello, renewed
+    // whenever an order is told. In the end each has to know every order.
+    let mut readers = Vec::new();
+    for _ in 0..6 {
+        let bench = Arc::clone(&bench);
+        readers.push(tokio::spawn(async move {
+            let mut stream = Stream::open(&bench).await;
+            while let Some((name, _)) = stream.next().await {
+                if name == "hello" || name == "order" {
+                    let ledger = bench.seen("/_sim/ledger").await;
+                    if ledger["total"] == 60 {
+                        return;
+                    }
+                }
+            }
+            panic!("the stream ended");
+        }));
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+    for reader in readers {
+        tokio::time::timeout(PATIENCE, reader)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_is_told_of_everything() {
+    let bench = Bench::new().await;
+    let mut stream = Stream::open(&bench).await;
+    // Nothing reads the stream; what is told fills the sockets first and then overflows, which is
+    // more than any test should send. The library's own listener has the same queue.
+    let mut listener = bench.simulator.changes();
+    for index in 0..300 {
+        bench
+            .control(
+                "/_sim/hostility",
+                json!({"hostility": f64::from(index % 2) / 10.0}),
+            )
+            .await;
+    }
+    let lagged = listener.try_recv();
+    assert!(
+        matches!(
+            lagged,
+            Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_))
+        ),
+        "{lagged:?}"
+    );
+    assert_eq!(stream.next().await.unwrap().0, "hello");
+    stream.hears(&["fault"]).await;
+}
+
+#[tokio::test]
+async fn the_stream_ends_when_the_simulator_stops_and_the_port_is_free_at_once() {
+    let bench = Bench::new().await;
+    let mut stream = Stream::open(&bench).await;
+    assert_eq!(stream.next().await.unwrap().0, "hello");
+    let Bench {
+        simulator, folder, ..
+    } = bench;
+    let address = simulator
+        .control_url()
+        .trim_start_matches("http://")
+        .to_owned();
+    let stopped = tokio::time::timeout(Duration::from_millis(900), simulator.stop());
+    stopped.await.expect("an open stream does not hold it up");
+    while stream.next().await.is_some() {}
+    tokio::net::TcpListener::bind(&address).await.unwrap();
+    drop(folder);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_can_neither_call_nor_listen() {
+    let bench = Bench::new().await;
+    bench.order("ORDER-csrf", 1).await;
+    let control = bench.simulator.control_url().to_owned();
+    let port = control.rsplit(':').next().unwrap().to_owned();
+    let writes = [
+        (Method::POST, "/_sim/orders/ORDER-csrf/pay"),
+        (Method::POST, "/_sim/orders/ORDER-csrf/cancel"),
+        (Method::POST, "/_sim/refunds/none/complete"),
+        (Method::POST, "/_sim/faults"),
+        (Method::DELETE, "/_sim/faults"),
+        (Method::POST, "/_sim/hostility"),
+        (Method::POST, "/_sim/clock"),
+        (Method::POST, "/_sim/knobs"),
+        (Method::POST, "/_sim/merchants"),
+        (Method::POST, "/_sim/codes"),
+        (Method::OPTIONS, "/_sim/clock"),
+    ];
+    let reads = [
+        (Method::GET, "/_sim/ledger"),
+        (Method::GET, "/_sim/requests"),
+        (Method::GET, "/_sim/events"),
+        (Method::GET, "/"),
+    ];
+    let other_port = format!("http://127.0.0.1:{}", port.parse::<u16>().unwrap() ^ 1);
+    let longer = format!("{control}.evil.example");
+    for (method, path) in writes.iter().chain(&reads) {
+        for origin in [
+            "https://evil.example",
+            other_port.as_str(),
+            longer.as_str(),
+            "null",
+            "",
+            "http://",
+            "file://",
+        ] {
+            let (status, code) = call(&bench, method.clone(), path, &[("origin", origin)]).await;
+            assert_eq!(
+                (status, code.as_str()),
+                (403, "FOREIGN_ORIGIN"),
+                "{method} {path} from {origin:?}"
+            );
+        }
+    }
+    let own_and_foreign = [
+        ("origin", control.as_str()),
+        ("origin", "https://evil.example"),
+    ];
+    let pay = "/_sim/orders/ORDER-csrf/pay";
+    assert_eq!(
+        call(&bench, Method::POST, pay, &own_and_foreign).await.0,
+        403
+    );
+    let row = bench.seen("/_sim/orders/ORDER-csrf").await;
+    assert_eq!(row["trade_state"], "NOTPAY", "nothing of it had any effect");
+    let own = [("origin", control.as_str())];
+    assert_eq!(call(&bench, Method::POST, pay, &own).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_loopback_is_refused_on_loopback() {
+    let bench = Bench::new().await;
+    let port = bench.simulator.control_url().rsplit(':').next().unwrap();
+    for host in [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example:{port}",
+        "localhost.evil.example",
+        "notlocalhost",
+        "0.0.0.0:{port}",
+        "[::]:{port}",
+        "192.168.1.7:{port}",
+        "",
+    ] {
+        let host = host.replace("{port}", port);
+        let origin = format!("http://{host}");
+        let headers = [("host", host.as_str()), ("origin", origin.as_str())];
+        for (method, path) in [
+            (Method::POST, "/_sim/clock"),
+            (Method::GET, "/_sim/ledger"),
+            (Method::GET, "/"),
+        ] {
+            let (status, code) = call(&bench, method, path, &headers).await;
+            assert_eq!((status, code.as_str()), (403, "FOREIGN_HOST"), "{host:?}");
+        }
+    }
+    for host in [
+        "localhost:{port}",
+        "LOCALHOST",
+        "localhost.:{port}",
+        "pay.localhost:{port}",
+        "127.0.0.1",
+        "127.9.9.9:{port}",
+        "[::1]:{port}",
+    ] {
+        let host = host.replace("{port}", port);
+        let origin = format!("http://{host}");
+        let headers = [("host", host.as_str()), ("origin", origin.as_str())];
+        let (status, _) = call(&bench, Method::POST, "/_sim/codes", &headers).await;
+        assert_eq!(status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn beyond_loopback_any_host_is_served_but_no_other_origin() {
+    let bench = Bench::with(|config| config.host = IpAddr::V4(Ipv4Addr::UNSPECIFIED)).await;
+    let own = [
+        ("host", "pay.test:8082"),
+        ("origin", "http://pay.test:8082"),
+    ];
+    assert_eq!(call(&bench, Method::POST, "/_sim/codes", &own).await.0, 200);
+    let foreign = [("host", "pay.test:8082"), ("origin", "http://evil.example")];
+    assert_eq!(
+        call(&bench, Method::POST, "/_sim/codes", &foreign).await,
+        (403, "FOREIGN_ORIGIN".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn routes_that_a_larger_stack_adds_are_guarded_too() {
+    let bench = Bench::with(|config| {
+        config.control_routes =
+            axum::Router::new().route("/_more", axum::routing::post(|| async { "{}" }));
+    })
+    .await;
+    assert_eq!(call(&bench, Method::POST, "/_more", &[]).await.0, 200);
+    let foreign = [("origin", "https://evil.example")];
+    assert_eq!(call(&bench, Method::POST, "/_more", &foreign).await.0, 403);
+}
+
+#[tokio::test]
+async fn lists_tell_their_total_and_give_the_newest_when_asked() {
+    let bench = Bench::new().await;
+    for index in 0..5 {
+        bench.order(&format!("ORDER-last-{index}"), 1).await;
+    }
+    let all = bench.seen("/_sim/ledger").await;
+    assert_eq!(
+        (all["items"].as_array().unwrap().len(), &all["total"]),
+        (5, &json!(5))
+    );
+    let last = bench.seen("/_sim/ledger?last=2").await;
+    let numbers: Vec<&str> = last["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["out_trade_no"].as_str().unwrap())
+        .collect();
+    assert_eq!(numbers, ["ORDER-last-3", "ORDER-last-4"], "newest last");
+    assert_eq!(last["total"], 5);
+    let requests = bench.seen("/_sim/requests?last=1").await;
+    assert_eq!(requests["items"][0]["entered"], 5);
+    assert_eq!(
+        call(&bench, Method::GET, "/_sim/ledger?last=x", &[]).await,
+        (400, "BAD_REQUEST".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn every_change_has_a_name_of_its_own() {
+    let names: BTreeSet<&str> = Change::ALL.into_iter().map(Change::as_str).collect();
+    assert_eq!(names.len(), Change::ALL.len());
+}
+
+#[tokio::test]
+async fn a_refused_signature_keeps_what_both_sides_signed() {
+    let bench = Bench::new().await;
+    let mchid = bench.client.file.mchid.clone();
+    let path = "/v3/pay/transactions/out-trade-no/ORDER-texts";
+    let mut draft = bench
+        .client
+        .draft("GET", &format!("{path}?mchid={mchid}"), b"");
+    let tail = format!("{}\n{}\n\n", draft.timestamp, draft.nonce);
+    draft.signed_target = path.to_owned();
+    assert_eq!(bench.client.send(draft.clone()).await.status, 401);
+    assert_eq!(
+        bench.last_request().await["signed_texts"],
+        json!({
+            "server": format!("GET\n{path}?mchid={mchid}\n{tail}"),
+            "client": format!("GET\n{path}\n{tail}"),
+        })
+    );
+    draft.signed_target = "/nobody/guesses/this".to_owned();
+    assert_eq!(bench.client.send(draft).await.status, 401);
+    let texts = bench.last_request().await["signed_texts"].clone();
+    assert_eq!(texts["client"], Value::Null);
+    bench.order("ORDER-texts", 1).await;
+    assert_eq!(bench.last_request().await["signed_texts"], Value::Null);
+}
