@@ -1,12 +1,12 @@
 //! The command `wechatpay-simulator`: reads its options, starts a simulator, says where things are,
-//! and runs until it is interrupted.
+//! and runs until it is interrupted or told to end.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use simulator::{Config, Mode, Simulator};
+use simulator::{Config, Mode, Simulator, StartError};
 
 const AFTER_HELP: &str = "\
 IT IS NOT WECHAT PAY. It speaks WeChat Pay's APIv3 with keys of its own, made at the first start, and
@@ -22,7 +22,9 @@ WHAT TO DO WITH IT
     platform_key.pem                        what signs, for testers who play the platform
     ca_cert.pem                             the root of the TLS port
 
-  Place an order, then pay it as the payer would:
+  Place an order, open CONTROL in a browser, and pay it there: the page is the payer's phone. It also
+  shows notices, requests and why they were refused, and switches faults and the clock. Other web
+  pages cannot use the control port. Or pay by a control call:
     curl -X POST CONTROL/_sim/orders/OUT_TRADE_NO/pay
   See what happened:
     curl CONTROL/_sim/ledger         orders and refunds as WeChat Pay has them
@@ -110,7 +112,7 @@ async fn main() -> ExitCode {
     let simulator = match Simulator::start(config).await {
         Ok(simulator) => simulator,
         Err(error) => {
-            eprintln!("wechatpay-simulator: {error}");
+            eprintln!("wechatpay-simulator: {error}{}", advice(&error));
             return ExitCode::FAILURE;
         }
     };
@@ -123,16 +125,46 @@ async fn main() -> ExitCode {
             simulator.merchant().ca_file
         );
     }
-    println!("  control   {}", simulator.control_url());
+    println!(
+        "  control   {}  (open it in a browser: the phone)",
+        simulator.control_url()
+    );
     println!(
         "  merchant  {} in {}",
         simulator.merchant().mchid,
         folder.join("merchant.json").display()
     );
     println!("Interrupt to stop; the state stays in the folder.");
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("wechatpay-simulator: cannot wait for an interrupt: {error}");
-    }
+    ended().await;
     simulator.stop().await;
     ExitCode::SUCCESS
+}
+
+/// What to do about a failed start, where the sentence does not say it already.
+fn advice(error: &StartError) -> &'static str {
+    match error {
+        StartError::Port { .. } => {
+            "; choose others with --port, --control-port, --backup-port or --tls-port (0: a free one)"
+        }
+        StartError::Folder { .. } | StartError::InUse { .. } => "; choose another with --data-dir",
+        _ => "",
+    }
+}
+
+/// Waits for an interrupt or a request to end.
+async fn ended() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a signal to wait for there is nothing to do but end.
+    let _ = interrupted.await;
 }

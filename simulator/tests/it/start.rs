@@ -143,7 +143,11 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
         client.file.mchid
     );
     assert_eq!(client.get(&target).await.json()["trade_state"], "NOTPAY");
-    child.kill().await.unwrap();
+    terminate(&child);
+    assert!(
+        child.wait().await.unwrap().success(),
+        "a request to end is as good as an interrupt"
+    );
     let help = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
         .arg("--help")
         .output()
@@ -155,9 +159,51 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
         "/_sim/faults",
         "--hostility",
         "TWO CLOCKS",
+        "open CONTROL in a browser",
         "merchant.json",
     ] {
         assert!(help.contains(word), "{word}");
+    }
+}
+
+fn terminate(child: &tokio::process::Child) {
+    let pid = child.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill").arg(&pid).status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_command_says_in_one_sentence_why_it_does_not_start() {
+    let bench = Bench::new().await;
+    let taken = bench
+        .simulator
+        .control_url()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let below = file.join("below");
+    let in_use = bench.folder.path().to_owned();
+    for (control_port, data_dir, says) in [
+        (taken.as_str(), folder.path(), "cannot listen on 127.0.0.1:"),
+        ("0", below.as_path(), "cannot use the data folder"),
+        ("0", in_use.as_path(), "another simulator is using"),
+    ] {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+            .args(["--port", "0", "--control-port", control_port, "--data-dir"])
+            .arg(data_dir)
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(said.contains("choose"), "what to do: {said}");
     }
 }
 
