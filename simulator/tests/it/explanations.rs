@@ -90,7 +90,7 @@ async fn misuse_is_explained_in_words_that_name_the_fix() {
     let mut draft = get();
     draft.timestamp = (draft.timestamp.parse::<i64>().unwrap() - 360).to_string();
     draft.signed_timestamp = draft.timestamp.clone();
-    explained(&bench, draft, "6 minutes behind").await;
+    explained(&bench, draft, "6 minutes behind the server's clock").await;
     let mut draft = get();
     draft.timestamp = format!("{}000", draft.timestamp);
     explained(&bench, draft, "milliseconds: send seconds").await;
