@@ -147,9 +147,11 @@ pub(crate) fn add_merchant(world: &World, wanted: &Value) -> Result<Value, Offic
     if state.merchants.contains_key(&mchid) {
         return Err(refused(format!("merchant {mchid} exists already")));
     }
+    // By the clock that clients check the validity of certificates with.
+    let made_ms = World::wall_ms();
     let record = state
         .registry
-        .merchant(mchid.clone(), appid, mode, keys, world.now_ms())?;
+        .merchant(mchid.clone(), appid, mode, keys, made_ms)?;
     let loaded = Loaded::new(record.clone())?;
     state.registry.merchants.push(record);
     state.merchants.insert(mchid.clone(), Arc::new(loaded));
@@ -309,7 +311,10 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
         Some("platform_certificate") => {
             let private_pem = keys::generate()?;
             let mut state = world.lock();
-            let made = state.registry.platform_certificate(private_pem, now_ms)?;
+            // Clients check the validity of certificates by their own clocks.
+            let made = state
+                .registry
+                .platform_certificate(private_pem, World::wall_ms())?;
             update(&mut state, mchid, |merchant| {
                 if merchant.platform_certificates.len() > 1 {
                     return Err(refused("a rotation is under way: end it first"));

@@ -121,3 +121,33 @@ async fn point_14_a_serial_keeps_its_leading_zeros() {
     let answer = bench.client.send(draft).await;
     assert_eq!(answer.status, if shortened { 401 } else { 404 });
 }
+
+#[tokio::test]
+async fn new_platform_certificates_are_valid_by_the_clients_clock() {
+    // A client checks validity by its own clock, which the business clock does not move.
+    let bench = Bench::with(certificate_mode).await;
+    bench
+        .control("/_sim/clock", json!({"advance_s": 34 * 3_600}))
+        .await;
+    let mchid = &bench.client.file.mchid;
+    bench
+        .control(
+            &format!("/_sim/merchants/{mchid}/rotate"),
+            json!({"what": "platform_certificate"}),
+        )
+        .await;
+    let data = bench.client.get("/v3/certificates").await.json()["data"].clone();
+    assert_eq!(data.as_array().unwrap().len(), 2);
+    let sealed = &data[1]["encrypt_certificate"];
+    let rotated = open(&bench.client.file.apiv3_key, sealed).unwrap();
+    let other = bench
+        .control("/_sim/merchants", json!({"mode": "certificate"}))
+        .await;
+    let folder = bench.client.folder.join("merchants");
+    let folder = folder.join(other["mchid"].as_str().unwrap());
+    let added = std::fs::read(folder.join("platform_cert.pem")).unwrap();
+    for pem in [rotated, added] {
+        let (_, block) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
+        assert!(block.parse_x509().unwrap().validity().is_valid());
+    }
+}
