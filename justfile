@@ -24,6 +24,10 @@ ci:
 build:
     sam build
 
+# Size and start-up of each release binary beside the floor (docs/performance.md)
+bench *options:
+    cargo run -p bench -- {{options}}
+
 # To AWS; asks what it needs to know the first time (docs/operations.md)
 deploy: build
     sam deploy --guided
