@@ -22,6 +22,7 @@ mod documents;
 mod process;
 mod readme;
 mod refunds;
+mod runbooks;
 mod settle;
 mod tls;
 mod tree;
