@@ -3,8 +3,8 @@
 //! Policy → reserve → call → observe. A payer's request waits for the merchant unless policy approves
 //! it; a reservation takes the amount from the order in one transaction with the bound in the write;
 //! whatever WeChat Pay then answers or fails to answer, the same number with the same bytes goes out
-//! again until its end is known. Only a signed CLOSED gives the amount back. See `send` for what
-//! becomes of a refusal.
+//! again until its end is known. Only a signed CLOSED gives the amount back. See
+//! `shared::refunding` for what becomes of a refusal.
 
 mod ask;
 
@@ -20,9 +20,17 @@ use shared::refunding::{Sender, Sent};
 use shared::settlement::Settlement;
 use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
 use shared::telemetry::{Metric, Record};
+use shared::wechatpay::CallError;
 
-/// At most one question to WeChat Pay per refund in this time, in seconds, however many ask.
+/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
 const ASK_FLOOR_SECONDS: i64 = 2;
+
+/// How often a request looks whether it may ask about an order, [`TURN_PAUSE`] apart: for a little
+/// longer than [`ASK_FLOOR_SECONDS`].
+const TURNS_MAX: u32 = 6;
+
+/// How long lies between two such looks.
+const TURN_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
 const FOLLOW_UP_SECONDS: i64 = 30;
@@ -169,8 +177,11 @@ impl Refund {
             next_attempt_at: None,
             needs_human: None,
         };
-        let since_payment = now.seconds_since(payment.success_time);
-        if *caller != Caller::Merchant && since_payment >= self.auto_approve_seconds {
+        // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
+        // no hours of policy that must not be an approval.
+        let by_policy = self.auto_approve_seconds > 0
+            && now.seconds_since(payment.success_time) < self.auto_approve_seconds;
+        if *caller != Caller::Merchant && !by_policy {
             refund.state = RefundState::Requested;
             // What cannot be given is refused now; what can is bounded again when it is approved.
             if asked.amount.get() > payment.refundable {
@@ -390,6 +401,9 @@ impl Refund {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
+        if let Some(paid) = self.turn_to_ask(order_id).await? {
+            return Ok(paid);
+        }
         let settled = self
             .sender
             .desk()
@@ -402,6 +416,30 @@ impl Refund {
             .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))
     }
 
+    /// Waits for the turn to ask WeChat Pay about the order, which comes round for all askers of an
+    /// order together; or gives the order, where somebody else learns meanwhile that it is paid.
+    async fn turn_to_ask(&self, order_id: &OrderId) -> Result<Option<Order>, Problem> {
+        for _ in 0..TURNS_MAX {
+            let now = self.platform.clock.wall();
+            let claimed = self.orders.claim_asking(order_id, now, ASK_FLOOR_SECONDS);
+            if claimed.await? == Commit::Done {
+                return Ok(None);
+            }
+            tokio::time::sleep(TURN_PAUSE).await;
+            let order = self.orders.load(order_id).await?.map(|stored| stored.order);
+            if let Some(order) = order
+                && order.payment_on_record().is_some()
+            {
+                return Ok(Some(order));
+            }
+        }
+        Err(Problem::new(
+            Code::WechatpayUnavailable,
+            "the order is being asked about; send this again",
+        )
+        .retry_after(2))
+    }
+
     /// The refund, after WeChat Pay was asked where it knows it and may have news.
     async fn followed(
         &self,
@@ -409,7 +447,7 @@ impl Refund {
         deadline: &Deadline,
         record: &mut Record,
     ) -> Result<domain::Refund, Problem> {
-        if !refund.state.is_under_way() || refund.wechatpay_refund_id.is_none() {
+        if !refund.state.is_under_way() {
             return Ok(refund);
         }
         let now: Timestamp = self.platform.clock.wall();
@@ -428,6 +466,12 @@ impl Refund {
             .await
         {
             Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
+            // Reserved, and not sent or not arrived so far: that is how it stands.
+            Err(DeskError::Call(CallError::Refused(refusal)))
+                if refusal.status == 404 && refund.state == RefundState::Reserved =>
+            {
+                Ok(refund)
+            }
             Err(DeskError::Call(error)) => {
                 record
                     .field("wechatpay.error", error.to_string())
