@@ -12,6 +12,7 @@ pub mod problem;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 
@@ -23,6 +24,9 @@ pub use problem::{Code, Problem};
 use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
 use crate::telemetry::{Level, Metric, Record};
+
+/// How long a request may be served, whatever time Lambda gives: an HTTP API waits 30 seconds.
+const SERVE_MAX: Duration = Duration::from_secs(29);
 
 /// A function behind the HTTP API.
 pub trait HttpFunction: Send + Sync + Sized + 'static {
@@ -55,6 +59,15 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
         problem.into_answer(record)
     }
 
+    /// Answers a request whose time is over; the webhook has its own dialect.
+    fn out_of_time(&self, record: &mut Record) -> Answer {
+        let problem = Problem::new(
+            Code::StoreUnavailable,
+            "this took too long; send the same request again",
+        );
+        problem.retry_after(1).into_answer(record)
+    }
+
     /// Answers a request; never fails, and writes one log line.
     fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
         async move {
@@ -64,8 +77,14 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
                 Ok(incoming) => {
                     record.field("request_id", incoming.request_id.clone());
                     record.field("route", incoming.route());
-                    let decided = self.serve(&incoming, &mut record).await;
-                    decided.unwrap_or_else(|problem| problem.into_answer(&mut record))
+                    let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
+                    // Stopping is as safe as a crash at that moment, and unlike a crash it answers and
+                    // keeps the keys that this process has read.
+                    match tokio::time::timeout(left, self.serve(&incoming, &mut record)).await {
+                        Ok(Ok(answer)) => answer,
+                        Ok(Err(problem)) => problem.into_answer(&mut record),
+                        Err(_) => self.out_of_time(&mut record),
+                    }
                 }
                 Err(problem) => self.refused_unread(problem, &mut record),
             };

@@ -1,12 +1,14 @@
 //! Secrets: five, split by who needs them, so that the internet-facing webhook can never sign.
 //!
 //! Each is one JSON text in Secrets Manager. It is read once per execution environment, again after
-//! [`FRESH_SECONDS`], and again after a failed verification but not within [`REFRESH_FLOOR_SECONDS`];
-//! a reading that fails leaves the last good one in force. Several keys may be valid at once, so a
+//! [`FRESH_SECONDS`], and again after a failed verification. Between two tries, failed ones too, lies
+//! [`REFRESH_FLOOR_SECONDS`], so that no caller can make this process hammer Secrets Manager. A reading
+//! that fails or takes long leaves the last good one in force. Several keys may be valid at once, so a
 //! rotation needs no deploy and rejects nothing.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -19,11 +21,18 @@ use crate::wechatpay::{Apiv3Keys, MerchantKey, PlatformKeys};
 /// How long a reading stays fresh, in seconds.
 pub const FRESH_SECONDS: i64 = 15 * 60;
 
-/// The least time between two readings after failures, in seconds.
+/// The least time between two tries to read while there is a good reading, in seconds.
 pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 
+/// The least time between two tries to read while there was never a good reading, in seconds: short,
+/// since nothing can be answered until then.
+pub const FIRST_FLOOR_SECONDS: i64 = 2;
+
+/// How long a request waits for a newer reading while it has a good one.
+const REFRESH_WAIT: Duration = Duration::from_secs(1);
+
 /// A secret that could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the {name} secret cannot be used: {problem}")]
 pub struct SecretError {
     /// Which one.
@@ -53,8 +62,10 @@ pub struct Secret<T> {
 }
 
 struct Reading<T> {
-    content: Option<Arc<T>>,
-    read_at: Timestamp,
+    /// The last good content, and when it was read.
+    content: Option<(Arc<T>, Timestamp)>,
+    /// The last try, and what it failed with where nothing good was ever read.
+    tried: Option<(Timestamp, Option<SecretError>)>,
 }
 
 impl<T> fmt::Debug for Secret<T> {
@@ -72,7 +83,7 @@ impl<T: Content> Secret<T> {
             clock: reader.platform().clock.clone(),
             reading: Mutex::new(Reading {
                 content: None,
-                read_at: Timestamp::from_unix_seconds(0),
+                tried: None,
             }),
         }
     }
@@ -80,12 +91,12 @@ impl<T: Content> Secret<T> {
     /// The secret's content.
     ///
     /// # Errors
-    /// It was never readable so far; the next call tries again.
+    /// It was never readable so far; a call after [`FIRST_FLOOR_SECONDS`] tries again.
     pub async fn get(&self) -> Result<Arc<T>, SecretError> {
         self.at_most_old(FRESH_SECONDS).await
     }
 
-    /// The secret's content, read again unless that was done a moment ago. For use after something
+    /// The secret's content, read again unless that was tried a moment ago. For use after something
     /// failed that a newer key may mend.
     ///
     /// # Errors
@@ -97,30 +108,49 @@ impl<T: Content> Secret<T> {
     async fn at_most_old(&self, seconds: i64) -> Result<Arc<T>, SecretError> {
         let mut reading = self.reading.lock().await;
         let now = self.clock.wall();
-        let age = now.seconds_since(reading.read_at);
-        if let Some(content) = &reading.content
-            && (0..seconds).contains(&age)
+        // A moment in the future is a clock that went back: it counts as long ago.
+        let within = |at: Timestamp, seconds: i64| (0..seconds).contains(&now.seconds_since(at));
+        if let Some((content, read_at)) = &reading.content {
+            let tried_lately =
+                matches!(&reading.tried, Some((at, _)) if within(*at, REFRESH_FLOOR_SECONDS));
+            if within(*read_at, seconds) || tried_lately {
+                return Ok(Arc::clone(content));
+            }
+        } else if let Some((at, Some(error))) = &reading.tried
+            && within(*at, FIRST_FLOOR_SECONDS)
         {
-            return Ok(Arc::clone(content));
+            return Err(error.clone());
         }
-        match self.read().await {
-            Ok(content) => {
+        let read = match &reading.content {
+            // Rather the old reading now than a newer one after the caller's time is over.
+            Some(_) => tokio::time::timeout(REFRESH_WAIT, self.read())
+                .await
+                .unwrap_or_else(|_| {
+                    Err(SecretError {
+                        name: T::NAME,
+                        problem: "Secrets Manager did not answer in time".to_owned(),
+                    })
+                }),
+            None => self.read().await,
+        };
+        match (read, &reading.content) {
+            (Ok(content), _) => {
                 let content = Arc::new(content);
                 *reading = Reading {
-                    content: Some(Arc::clone(&content)),
-                    read_at: now,
+                    content: Some((Arc::clone(&content), now)),
+                    tried: Some((now, None)),
                 };
                 Ok(content)
             }
-            Err(error) => match &reading.content {
-                Some(content) => {
-                    let content = Arc::clone(content);
-                    // Wait for the floor before the next try, not for the whole freshness.
-                    reading.read_at = now.minus_seconds(FRESH_SECONDS - REFRESH_FLOOR_SECONDS);
-                    Ok(content)
-                }
-                None => Err(error),
-            },
+            (Err(_), Some((content, _))) => {
+                let content = Arc::clone(content);
+                reading.tried = Some((now, None));
+                Ok(content)
+            }
+            (Err(error), None) => {
+                reading.tried = Some((now, Some(error.clone())));
+                Err(error)
+            }
         }
     }
 
