@@ -185,7 +185,7 @@ impl Sender {
                 )
             }
         };
-        if needs_human.is_some() && refund.needs_human.is_none() {
+        if needs_human.is_some() && refund.needs_human != needs_human {
             record.count(Metric::NeedsHuman).raise(Level::Error);
         }
         let due = Due {

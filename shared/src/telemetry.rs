@@ -70,7 +70,8 @@ impl Level {
 /// What alarms watch; each is counted in the line that tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// A record that a person has to look at was flagged.
+    /// A person has to look: a record was flagged, a signed notice names no order of ours or cannot
+    /// be read, or an order cannot be ended.
     NeedsHuman,
     /// A signed report contradicts the record.
     MoneyMismatch,
@@ -183,13 +184,13 @@ impl Record {
         self.measure(metric, 1)
     }
 
-    /// Gives a metric a value.
+    /// Gives a metric a value: counts add up, of ages the largest stands.
     pub fn measure(&mut self, metric: Metric, value: i64) -> &mut Self {
         match self.metrics.iter_mut().find(|(known, _)| *known == metric) {
             Some((_, sum)) if metric != Metric::DueBacklogSeconds => {
                 *sum = sum.saturating_add(value);
             }
-            Some((_, last)) => *last = value,
+            Some((_, largest)) => *largest = value.max(*largest),
             None => self.metrics.push((metric, value)),
         }
         self

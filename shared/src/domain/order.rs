@@ -401,14 +401,18 @@ impl Order {
                 at,
                 by: ClosedBy::Absence { confirmations },
             } => {
-                let confirmations = confirmations + 1;
-                if confirmations > u32::try_from(ABSENCE_CONFIRM_SECONDS.len()).unwrap_or(u32::MAX)
-                {
+                // Only a look at its planned time counts: a caller who asks in between must not use
+                // up the looks that find a prepay which arrived late.
+                let looks = usize::try_from(*confirmations).unwrap_or(usize::MAX);
+                let planned = ABSENCE_CONFIRM_SECONDS.get(looks);
+                if planned.is_none_or(|seconds| now < at.plus_seconds(*seconds)) {
                     return Observation::Unchanged;
                 }
                 self.changed(OrderState::Closed {
                     at: *at,
-                    by: ClosedBy::Absence { confirmations },
+                    by: ClosedBy::Absence {
+                        confirmations: confirmations + 1,
+                    },
                 })
             }
             OrderState::Closed {

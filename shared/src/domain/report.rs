@@ -76,6 +76,8 @@ pub struct RefundReport {
     pub refund_id: RefundId,
     /// The order it gives back from.
     pub order_id: OrderId,
+    /// The merchant it belongs to; absent where the report left it out, as answers to our own calls do.
+    pub mchid: Option<String>,
     /// The payment it gives back from.
     pub transaction_id: TransactionId,
     /// WeChat Pay's own number of the refund (`refund_id` on the wire).

@@ -352,6 +352,7 @@ impl RefundAnswer {
             refund_id: RefundId::parse(self.out_refund_no)
                 .map_err(|_| Unreadable("out_refund_no"))?,
             order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
+            mchid: self.mchid,
             transaction_id: TransactionId::parse(self.transaction_id)
                 .map_err(|_| Unreadable("transaction_id"))?,
             wechatpay_refund_id: self.refund_id,

@@ -660,19 +660,34 @@ fn an_order_that_turns_up_again_has_to_be_missed_twice_anew() {
 
 #[test]
 fn a_close_by_absence_is_confirmed_twice_and_keeps_when_it_was_made() {
-    for confirmations in 0..2 {
-        let confirmed = changed(absent(confirmations).observe_absence(NOW));
+    for (confirmations, seconds) in (0..).zip(ABSENCE_CONFIRM_SECONDS) {
+        let planned = CLOSED.plus_seconds(seconds);
+        let confirmed = changed(absent(confirmations).observe_absence(planned));
         let by = ClosedBy::Absence {
             confirmations: confirmations + 1,
         };
         assert_eq!(confirmed.state, OrderState::Closed { at: CLOSED, by });
     }
-    assert_eq!(absent(2).observe_absence(NOW), Observation::Unchanged);
-    assert_eq!(
-        absent(u32::MAX - 1).observe_absence(NOW),
-        Observation::Unchanged
-    );
-    assert_eq!(closed().observe_absence(NOW), Observation::Unchanged);
+    let late = CLOSED.plus_seconds(7 * 24 * 60 * 60);
+    for confirmations in [2, u32::MAX - 1, u32::MAX] {
+        assert_eq!(
+            absent(confirmations).observe_absence(late),
+            Observation::Unchanged
+        );
+    }
+    assert_eq!(closed().observe_absence(late), Observation::Unchanged);
+}
+
+#[test]
+fn asking_in_between_does_not_use_up_the_later_looks_at_a_close_by_absence() {
+    for (confirmations, seconds) in (0..).zip(ABSENCE_CONFIRM_SECONDS) {
+        let order = absent(confirmations);
+        let planned = CLOSED.plus_seconds(seconds);
+        for early in [CLOSED, CLOSED.plus_seconds(2), planned.minus_seconds(1)] {
+            assert_eq!(order.observe_absence(early), Observation::Unchanged);
+            assert_eq!(order.due_at(early, 0), Some(planned));
+        }
+    }
 }
 
 #[test]
