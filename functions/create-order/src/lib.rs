@@ -21,6 +21,7 @@ use shared::platform::{Platform, random_token};
 use shared::settlement::Settlement;
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
 use shared::telemetry::Record;
+use shared::wechatpay::wire::WIRE_VERSION;
 use shared::wechatpay::{self, CallError, Keys, Prepaid};
 
 /// Places orders.
@@ -167,6 +168,11 @@ impl CreateOrder {
         if !stored.order.is_payable(self.platform.clock.business()) {
             return Ok(answered(status, &stored.order, None));
         }
+        if stored.order.terms.wire_version != WIRE_VERSION {
+            // Placed by a newer build that was rolled back: other bytes would be refused anyway.
+            return Err(Problem::plain(Code::InternalError)
+                .because("the order's wire version is not this build's"));
+        }
         let got = match stored.order.terms.trade_type {
             TradeType::Native => self.native_code(&stored, attempt, incoming, record).await,
             TradeType::Jsapi | TradeType::H5 | TradeType::App => {
@@ -232,12 +238,12 @@ impl CreateOrder {
                     &nonce,
                 );
                 json!({
-                    "appid": parameters.appid,
-                    "partnerid": parameters.partner_id,
-                    "prepayid": parameters.prepay_id,
-                    "package": parameters.package_value,
-                    "noncestr": parameters.nonce_str,
-                    "timestamp": parameters.time_stamp,
+                    "appId": parameters.appid,
+                    "partnerId": parameters.partner_id,
+                    "prepayId": parameters.prepay_id,
+                    "packageValue": parameters.package_value,
+                    "nonceStr": parameters.nonce_str,
+                    "timeStamp": parameters.time_stamp,
                     "sign": parameters.sign,
                 })
             }

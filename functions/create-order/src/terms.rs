@@ -101,6 +101,9 @@ pub(crate) struct MerchantOrder {
     time_expire: Option<Timestamp>,
     attach: Option<String>,
     payer_client_ip: Option<String>,
+    /// Whether the address was named, or is only the one the request came from: a repeat may come
+    /// from another.
+    address_named: bool,
 }
 
 impl Asked {
@@ -158,7 +161,7 @@ impl Asked {
                         "time_expire",
                     ))
                     .or(differs(
-                        order.payer_client_ip != terms.payer_client_ip,
+                        order.address_named && order.payer_client_ip != terms.payer_client_ip,
                         "scene_info.payer_client_ip",
                     ))
             }
@@ -273,6 +276,7 @@ impl Body {
             })
             .transpose()?;
         let address = self.scene_info.map(|Object(scene)| scene.payer_client_ip);
+        let address_named = address.is_some();
         let payer_client_ip = match (trade_type, address) {
             (TradeType::H5, Some(address)) => {
                 if address.parse::<std::net::IpAddr>().is_err() {
@@ -298,6 +302,7 @@ impl Body {
             time_expire,
             attach: self.attach,
             payer_client_ip,
+            address_named,
         })))
     }
 }

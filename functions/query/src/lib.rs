@@ -10,9 +10,9 @@ use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem
 use shared::config::{ConfigError, Merchant, Reader, Vars};
 use shared::desk::{Desk, DeskError};
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, Timestamp, TransactionId};
+use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
-use shared::settlement::Settlement;
+use shared::settlement::{Settled, Settlement};
 use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
 use shared::telemetry::{Metric, Record};
 use shared::wechatpay::CallError;
@@ -147,10 +147,11 @@ impl Query {
             .ask_order(&order_id, &incoming.deadline, record)
             .await
         {
-            Ok(settled) => match settled.record() {
-                Some(stored) => Ok((stored.order, true)),
-                None => Ok((stored.order, true)),
-            },
+            Ok(settled) => {
+                let fits = !matches!(settled, Settled::Contradiction(..));
+                let order = settled.record().map_or(stored.order, |now| now.order);
+                Ok((order, fits))
+            }
             Err(DeskError::Call(error)) => {
                 note_unasked(&error, record);
                 Ok((stored.order, false))
@@ -176,8 +177,11 @@ impl Query {
         let mut changed = false;
         let under_way: Vec<&Refund> = refunds
             .iter()
-            .filter(|refund| refund.state.is_under_way() && refund.wechatpay_refund_id.is_some())
+            .filter(|refund| refund.state.is_under_way())
             .collect();
+        if under_way.len() > REFUNDS_ASKED_MAX {
+            fresh = false;
+        }
         for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
             let now = self.platform.clock.wall();
             if self
@@ -195,6 +199,9 @@ impl Query {
                 .await
             {
                 Ok(_) => changed = true,
+                // Reserved, and not sent or not arrived so far: that is how it stands.
+                Err(DeskError::Call(CallError::Refused(refusal)))
+                    if refusal.status == 404 && refund.state == RefundState::Reserved => {}
                 Err(DeskError::Call(error)) => {
                     note_unasked(&error, record);
                     fresh = false;
