@@ -1,0 +1,373 @@
+//! Who decides, how often WeChat Pay and the secrets are asked, and who is told: what no caller may
+//! bend by timing, by repeating or by asking a lot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use lambda_http::RequestExt;
+use local::aws::Fault;
+use serde_json::{Value, json};
+use shared::api::{Answer, HttpFunction, Incoming, Problem};
+use shared::clock::Clock;
+use shared::config::{ConfigError, Vars};
+use shared::platform::Platform;
+use shared::telemetry::{Log, Metric, Record};
+
+use crate::harness::forge::{payment_content, refund_content};
+use crate::harness::{ALICE, TestStack, native_order};
+
+const HOUR: i64 = 3600;
+
+/// A payer's order of three teas, paid `paid_ago` seconds ago by WeChat Pay's clock, told by a notice.
+async fn bought(stack: &TestStack, token: &str, paid_ago: i64) -> String {
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
+    let placed = stack.post_once(token, "/orders", "key-bought-000001", order);
+    let placed = placed.await.expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap().to_owned();
+    let total = placed["amount"]["total"].as_i64().unwrap();
+    let mut content = payment_content(stack, &number, total);
+    let paid_at = stack.stack.clock().business().minus_seconds(paid_ago);
+    content["success_time"] = Value::from(shared::wechatpay::wire::rfc3339(paid_at));
+    let told = stack.notice("TRANSACTION.SUCCESS", &content).await;
+    assert_eq!(told.status, 204, "{}", told.body);
+    number
+}
+
+async fn asked_back(stack: &TestStack, token: &str, number: &str) -> String {
+    let refunds = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}});
+    let asked = stack.post_once(token, &refunds, "key-refund-000001", body);
+    asked.await.expect(202)["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn without_hours_of_policy_a_payers_request_waits_however_the_clocks_stand() {
+    for paid_ago in [-2, -1, 0, 1, HOUR] {
+        let stack = TestStack::start().await;
+        let alice = stack.login(ALICE).await;
+        let number = bought(&stack, &alice, paid_ago).await;
+        assert_eq!(
+            asked_back(&stack, &alice, &number).await,
+            "REQUESTED",
+            "{paid_ago}"
+        );
+        assert_eq!(
+            stack.order(&number).await["amount"]["refundable"],
+            stack.order(&number).await["amount"]["total"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn within_the_hours_of_policy_a_payers_request_is_approved_by_itself() {
+    for (paid_ago, approved) in [(-1, true), (59 * 60, true), (HOUR, false), (61 * 60, false)] {
+        let stack = TestStack::with(|options| {
+            let hours = ("AutoApproveRefundHours".to_owned(), "1".to_owned());
+            options.parameters.extend([hours]);
+        });
+        let stack = stack.await;
+        let alice = stack.login(ALICE).await;
+        let number = bought(&stack, &alice, paid_ago).await;
+        let status = asked_back(&stack, &alice, &number).await;
+        assert_eq!(status != "REQUESTED", approved, "{paid_ago}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_refunds_of_an_unpaid_order_are_asked_for_wechat_pay_is_asked_rarely() {
+    let stack = TestStack::start().await;
+    stack.native("policy-asks", 500).await;
+    let began = Instant::now();
+    let asks = (0..8).map(|index| {
+        let stack = &stack;
+        async move {
+            stack
+                .refund("policy-asks", &format!("policy-a{index}"), 100)
+                .await
+        }
+    });
+    for answer in join_all(asks).await {
+        assert!(matches!(answer.status, 409 | 503), "{answer:?}");
+    }
+    let queries = stack.wire.requests();
+    let queries = queries
+        .iter()
+        .filter(|request| request.target.contains("/out-trade-no/policy-asks"))
+        .count();
+    // One for two seconds, which are counted in whole ones.
+    let most = (began.elapsed().as_secs() + 1) / 2 + 1;
+    assert!(
+        (1..=most).contains(&(queries as u64)),
+        "{queries} in {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_refund_asked_right_after_a_question_waits_for_its_turn_and_finds_the_payment() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("policy-turn", 500).await;
+    assert_eq!(stack.order("policy-turn").await["trade_state"], "NOTPAY");
+    stack.pay("policy-turn").await;
+    // The question of a moment ago was answered with NOTPAY, and the next has to wait.
+    stack
+        .refund("policy-turn", "policy-t1", 200)
+        .await
+        .expect(202);
+}
+
+#[tokio::test]
+async fn a_signed_refund_notice_for_another_merchant_changes_nothing() {
+    let stack = TestStack::start().await;
+    let order = stack.paid("policy-mch", 500).await;
+    stack.fault("notice_lost", json!({})).await;
+    stack
+        .refund("policy-mch", "policy-m1", 200)
+        .await
+        .expect(202);
+    let books = stack.books();
+    let mut content = refund_content(&stack, &order, "policy-m1", 200, "CLOSED");
+    content["mchid"] = Value::from("1900000001");
+    let answer = stack.notice("REFUND.CLOSED", &content).await;
+    assert_eq!(answer.status, 409);
+    assert_eq!(stack.books(), books);
+    assert_eq!(stack.evidence().len(), 1);
+}
+
+/// How often a secret was read while `busy` went on.
+async fn readings<F: Future>(stack: &TestStack, fail: bool, busy: F) -> usize {
+    let read = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&read);
+    stack.watch.set_fault(Some(Arc::new(move |call| {
+        if call.operation != "GetSecretValue" {
+            return None;
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        fail.then_some(Fault::Fail)
+    })));
+    busy.await;
+    stack.watch.set_fault(None);
+    read.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn garbage_for_credentials_does_not_make_the_secrets_be_read_each_time() {
+    let stack = TestStack::start().await;
+    stack.native("policy-secret", 500).await;
+    for fail in [false, true] {
+        let attempts = readings(&stack, fail, async {
+            for index in 0..20 {
+                let credential = format!("garbage-{index}");
+                let answer = stack.get(&credential, "/orders/policy-secret").await;
+                assert_eq!(answer.status, 401);
+            }
+        });
+        // One try, which the SDK makes of up to three attempts.
+        assert!(attempts.await <= 3);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_never_readable_is_tried_every_two_seconds_and_no_more() {
+    let stack = TestStack::start().await;
+    let good = stack.secret("ApiSecret").to_string();
+    stack.put_secret("ApiSecret", "{}");
+    let began = Instant::now();
+    let attempts = readings(&stack, false, async {
+        for _ in 0..20 {
+            let answer = stack.get(&stack.merchant, "/orders/policy-never").await;
+            answer.refused(503, "not_configured");
+        }
+    });
+    let attempts = attempts.await as u64;
+    assert!(attempts <= began.elapsed().as_secs() / 2 + 1, "{attempts}");
+    stack.put_secret("ApiSecret", &good);
+    let look = || async {
+        let answer = stack.get(&stack.merchant, "/orders/policy-never").await;
+        Value::from(answer.status)
+    };
+    stack.until(look, |status| *status == 404).await;
+}
+
+#[tokio::test]
+async fn a_signed_notice_that_names_no_order_of_ours_calls_a_person() {
+    let stack = TestStack::start().await;
+    let content = payment_content(&stack, "policy-nobody", 500);
+    assert_eq!(
+        stack.notice("TRANSACTION.SUCCESS", &content).await.status,
+        404
+    );
+    assert_eq!(
+        stack
+            .notice_sealing("TRANSACTION.SUCCESS", b"{}")
+            .await
+            .status,
+        500
+    );
+    let told = stack.log_lines();
+    let told = told.iter().filter(|line| line["needs_human"] == 1).count();
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
+async fn a_refund_whose_answer_was_lost_is_found_by_the_next_look_and_not_called_fresh_unasked() {
+    let stack = TestStack::start().await;
+    stack.paid("policy-lost", 500).await;
+    stack
+        .fault("response_lost", json!({"count": 1, "operation": "refund"}))
+        .await;
+    let lost = stack
+        .refund("policy-lost", "policy-l1", 200)
+        .await
+        .expect(202);
+    assert_eq!(lost["status"], "RESERVED");
+    let order = stack.order("policy-lost").await;
+    assert_ne!(order["refunds"][0]["status"], "RESERVED", "{order}");
+    assert_eq!(order["fresh"], true);
+
+    stack.fault("server_error", json!({})).await;
+    stack
+        .refund("policy-lost", "policy-l2", 100)
+        .await
+        .expect(202);
+    let order = stack.order("policy-lost").await;
+    assert_eq!(order["fresh"], false, "{order}");
+}
+
+#[tokio::test]
+async fn the_sweep_closes_nothing_on_a_report_that_contradicts_the_record() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("policy-wrong", 500).await;
+    stack.pay("policy-wrong").await;
+    stack.fault("response_wrong_amount", json!({})).await;
+    stack.advance(8 * 24 * HOUR).await;
+    stack.sweep().await;
+    let item = stack.order_item("policy-wrong");
+    assert_eq!(item["trade_state"]["S"], "NOTPAY");
+    let closes = stack.wire.requests();
+    assert!(
+        !closes
+            .iter()
+            .any(|request| request.target.ends_with("/close"))
+    );
+    stack.no_faults().await;
+    stack.until_state("policy-wrong", "SUCCESS").await;
+}
+
+/// An h5 order as API Gateway hands it over from this address.
+fn from_address(stack: &TestStack, address: &str) -> Value {
+    let body = json!({
+        "trade_type": "h5", "out_trade_no": "policy-h5", "description": "Coffee",
+        "amount": {"total": 100},
+    });
+    json!({
+        "version": "2.0", "routeKey": "POST /orders", "rawPath": "/orders", "rawQueryString": "",
+        "headers": {
+            "authorization": format!("Bearer {}", stack.merchant),
+            "content-type": "application/json",
+        },
+        "requestContext": {
+            "accountId": "1", "apiId": "local", "domainName": "127.0.0.1", "domainPrefix": "127",
+            "http": {
+                "method": "POST", "path": "/orders", "protocol": "HTTP/1.1",
+                "sourceIp": address, "userAgent": "test",
+            },
+            "requestId": "1", "routeKey": "POST /orders", "stage": "$default",
+            "time": "28/Jan/2026:09:07:11 +0000", "timeEpoch": 1_769_591_231_000_u64,
+        },
+        "body": body.to_string(), "isBase64Encoded": false,
+    })
+}
+
+#[tokio::test]
+async fn a_merchants_h5_order_can_be_repeated_from_another_address() {
+    let stack = TestStack::start().await;
+    let first = stack.event("CreateOrderFunction", from_address(&stack, "203.0.113.7"));
+    first.await.unwrap().expect(201);
+    let again = stack.event("CreateOrderFunction", from_address(&stack, "203.0.113.8"));
+    let again = again.await.unwrap().expect(200);
+    assert!(again["pay"]["h5_url"].is_string(), "{again}");
+}
+
+#[tokio::test]
+async fn an_apps_pay_parameters_are_those_of_pay_req_and_pay() {
+    let stack = TestStack::start().await;
+    let mut order = native_order("policy-app", 100);
+    order["trade_type"] = Value::from("app");
+    let placed = stack
+        .post(&stack.merchant, "/orders", order)
+        .await
+        .expect(201);
+    let mut fields: Vec<&String> = placed["pay"].as_object().unwrap().keys().collect();
+    fields.sort();
+    let wanted = [
+        "appId",
+        "nonceStr",
+        "packageValue",
+        "partnerId",
+        "prepayId",
+        "sign",
+        "timeStamp",
+    ];
+    assert_eq!(fields, wanted);
+    stack
+        .control("orders/policy-app/pay", json!({"app": placed["pay"]}))
+        .await;
+    stack.until_state("policy-app", "SUCCESS").await;
+}
+
+#[test]
+fn of_several_ages_in_one_line_the_largest_is_told() {
+    let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    let log = Log::to(Arc::new(move |line: &str| {
+        sink.lock().unwrap().push(line.to_owned())
+    }));
+    let clock = Clock::system();
+    let mut record = Record::start("sweep", &clock);
+    for seconds in [5, 7_200, 40] {
+        record.measure(Metric::DueBacklogSeconds, seconds);
+    }
+    record.write(&log, &clock, "swept");
+    let line: Value = serde_json::from_str(&lines.lock().unwrap()[0]).unwrap();
+    assert_eq!(line["due_backlog_seconds"], 7_200);
+}
+
+/// A function that never comes to an end.
+struct Endless(Platform);
+
+impl HttpFunction for Endless {
+    const NAME: &'static str = "endless";
+
+    fn from_vars(_: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(platform.clone()))
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.0
+    }
+
+    async fn serve(&self, _: &Incoming, _: &mut Record) -> Result<Answer, Problem> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_over_is_answered_before_lambda_kills_it() {
+    let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let killed_at = platform.clock.wall_millis() + 600;
+    let mut context = lambda_runtime::Context::default();
+    context.deadline = u64::try_from(killed_at).unwrap();
+    let request = lambda_http::Request::default().with_lambda_context(context);
+    let answer = Endless(platform.clone()).handle(request).await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert!(platform.clock.wall_millis() < killed_at);
+}
