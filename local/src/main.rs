@@ -134,7 +134,7 @@ fn greet(stack: &Stack, speed: f64) {
     let folder = stack.data_dir.display();
     println!("The API            {api}");
     println!("The console        {api}/console");
-    println!("The phone          {phone}   pays, scans, ends refunds, breaks things");
+    println!("The phone          {phone}   a page: pay, scan, end refunds, break things");
     println!(
         "WeChat Pay         {}   simulated: it is not WeChat Pay and no money moves",
         stack.simulator.base_url()

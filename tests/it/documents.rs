@@ -179,6 +179,8 @@ async fn the_table_of_routes_is_the_templates() {
 
 #[tokio::test]
 async fn of_two_faults_the_one_that_stands_first_in_the_table_is_told() {
+    // A path, a credential and a body; the code that is told, and the one that would be right too.
+    type Case<'a> = (&'a str, Option<&'a str>, Vec<u8>, &'a str, &'a str);
     let stack = TestStack::start().await;
     let payer = stack.login("oPrecedence0000000000000000").await;
     stack.paid("precedence-1", 100).await;
@@ -199,7 +201,7 @@ async fn of_two_faults_the_one_that_stands_first_in_the_table_is_told() {
     let missing = "/orders/precedence-0/refunds";
     let merchant = Some(stack.merchant.as_str());
     let unknown = br#"{"amount": {"refund": 1}, "out_refund_no": "r", "speed": 1}"#.to_vec();
-    let cases: [(&str, Option<&str>, Vec<u8>, &str, &str); 11] = [
+    let cases: [Case<'_>; 11] = [
         ("/orders", None, large, "body_too_large", "unauthenticated"),
         (
             "/orders",
