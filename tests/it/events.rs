@@ -320,3 +320,40 @@ fn template_routes(file: &str) -> Vec<(String, String)> {
     let template = local::template::Template::parse(&text, &given.into()).unwrap();
     template.functions[&function_of(file)].routes.clone()
 }
+
+#[tokio::test]
+async fn env_json_points_at_the_local_stack() {
+    let values = read("env");
+    let stack = TestStack::start().await;
+    let functions = stack.stack.template.functions.values();
+    let ports = [
+        ("AWS_ENDPOINT_URL", local::stack::AWS_PORT),
+        ("WECHATPAY_TRUSTED_HOSTS", local::stack::SIMULATOR_PORT),
+        ("WECHATPAY_BASE_URL", local::stack::SIMULATOR_PORT),
+        ("WECHATPAY_BACKUP_URL", local::stack::SIMULATOR_PORT),
+        ("WECHAT_API_BASE_URL", local::stack::SIMULATOR_PORT),
+    ];
+    for (name, value) in values["Parameters"].as_object().unwrap() {
+        let value = value.as_str().unwrap();
+        let here: BTreeSet<&String> = functions
+            .clone()
+            .filter_map(|function| function.environment.get(name))
+            .collect();
+        assert!(
+            !here.is_empty(),
+            "no function declares {name}, so SAM drops it"
+        );
+        if let Some((_, port)) = ports.iter().find(|(known, _)| known == name) {
+            let address = value.strip_prefix("http://").unwrap_or(value);
+            assert_eq!(address, format!("host.docker.internal:{port}"), "{name}");
+        } else if name == "PUBLIC_BASE_URL" {
+            // Where `sam local start-api` listens, as the simulator reaches it.
+            assert_eq!(value, "http://127.0.0.1:3001");
+        } else {
+            assert!(
+                here.iter().all(|here| *here == value),
+                "{name} is {here:?} here"
+            );
+        }
+    }
+}
