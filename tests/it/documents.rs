@@ -448,6 +448,23 @@ fn the_pages_that_others_refer_to_are_there() {
 }
 
 #[test]
+fn what_the_architecture_says_of_libraries_is_so() {
+    let lock = page("Cargo.lock");
+    let mut packages = lock.lines().filter_map(|line| line.strip_prefix("name = "));
+    assert!(packages.clone().count() > 100);
+    assert_eq!(packages.find(|name| name.contains("xml")), None);
+    // What would let `rsa` compute with a private key's raw operations.
+    let raw: Vec<PathBuf> = files()
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml"))
+        .filter(|path| page(path.to_str().unwrap()).contains("\"hazmat\""))
+        .collect();
+    assert_eq!(raw, [PathBuf::from("simulator/Cargo.toml")]);
+    let config = page(".cargo/config.toml");
+    assert!(config.contains("\nAWS_LC_SYS_NO_JITTER_ENTROPY = \"1\"\n"));
+}
+
+#[test]
 fn no_file_names_a_folder_of_one_machine() {
     // Written apart, so that this file holds none of them.
     let folders = ["work", "root", "home", "Users"].map(|name| format!("/{name}/"));
