@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::bank;
 use crate::cashier::{self, Act, Ending};
 use crate::faults::Active;
+use crate::knobs::Knobs;
 use crate::ledger::{Order, Refund, RefundStatus};
 use crate::login;
 use crate::office::{self, OfficeError};
@@ -293,7 +294,11 @@ async fn advance(State(world): Shared, body: Bytes) -> Answer {
         .and_then(Value::as_i64)
         .filter(|seconds| *seconds >= 0)
         .ok_or_else(|| Problem::bad("advance_s is a number of seconds, 0 or more"))?;
-    world.advance(seconds);
+    if !world.advance(seconds) {
+        return Err(Problem::bad(
+            "business time may be a century ahead of real time, and no further",
+        ));
+    }
     if wanted.get("wait").and_then(Value::as_bool).unwrap_or(false) {
         let waited = async {
             while !world.quiet() {
@@ -378,8 +383,11 @@ async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
     for (name, value) in wanted.as_object().into_iter().flatten() {
         merged[name] = value.clone();
     }
-    let knobs = serde_json::from_value(merged)
+    let knobs: Knobs = serde_json::from_value(merged)
         .map_err(|error| Problem::bad(format!("these knobs do not fit: {error}")))?;
+    if knobs.time_expire_days_max == 0 || knobs.native_time_expire_days_max == 0 {
+        return Err(Problem::bad("an order lives a day or longer"));
+    }
     state.put_knobs(knobs);
     Ok(Json(json!(state.knobs)))
 }

@@ -14,6 +14,10 @@ use crate::notices::{self, Dispatch};
 use crate::state::{State, Timer};
 use crate::{bank, notices::Copy};
 
+/// How far business time may be ahead of real time, in seconds: a century, so that no date of it is
+/// beyond what dates can say.
+pub(crate) const OFFSET_S_MAX: i64 = 100 * 366 * 86_400;
+
 /// Notices on their way at once; more wait their turn.
 const NOTICES_IN_FLIGHT_MAX: usize = 64;
 /// The timer task looks at the clock at least this often, in case the system's clock was set.
@@ -107,16 +111,20 @@ impl World {
     }
 
     /// Moves business time on and does at once what became due; notices are sent in the background.
-    pub(crate) fn advance(self: &Arc<Self>, seconds: i64) {
-        let offset_s = {
+    /// Gives whether it moved: not back, and not further ahead than [`OFFSET_S_MAX`].
+    pub(crate) fn advance(self: &Arc<Self>, seconds: i64) -> bool {
+        {
             let mut state = self.lock();
-            let offset_s = self.offset_seconds() + seconds.max(0);
+            let offset_s = self.offset_seconds().checked_add(seconds);
+            let Some(offset_s) = offset_s.filter(|ahead| seconds >= 0 && *ahead <= OFFSET_S_MAX)
+            else {
+                return false;
+            };
             self.offset_s.store(offset_s, Ordering::SeqCst);
             state.put_clock(offset_s);
-            offset_s
-        };
-        debug_assert!(offset_s >= 0, "business time only moves on");
+        }
         self.settle_due();
+        true
     }
 
     /// Tells the timer task that something may be due earlier than it knows.

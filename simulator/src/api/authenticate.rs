@@ -61,7 +61,7 @@ pub(crate) fn authenticate(
         }
     };
     let wall_s = World::wall_ms().div_euclid(1_000);
-    let timestamp: i64 = authorization.timestamp.parse().unwrap_or(0);
+    let timestamp = explain::seconds(&authorization.timestamp);
     if (wall_s - timestamp).abs() > WINDOW_S {
         return Err(
             refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")

@@ -58,9 +58,14 @@ impl SignedTexts {
     }
 }
 
+/// The seconds that a timestamp states; what states none, or a time before 1970, counts as 0.
+pub(crate) fn seconds(timestamp: &str) -> i64 {
+    timestamp.parse().unwrap_or(0).max(0)
+}
+
 /// Explains a timestamp outside the window.
 pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
-    let stated: i64 = timestamp.parse().unwrap_or(0);
+    let stated = seconds(timestamp);
     if timestamp.len() >= 13 && (stated / 1_000 - wall_s).abs() < 86_400 {
         return "timestamp is in milliseconds: send seconds (divide by 1000)".to_owned();
     }

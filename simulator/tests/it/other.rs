@@ -127,3 +127,26 @@ async fn point_35_bodies_are_in_beijing_time_and_headers_in_unix_seconds() {
     );
     assert_eq!(notice.header("wechatpay-timestamp").len(), 10);
 }
+
+#[tokio::test]
+async fn numbers_at_the_edge_of_what_numbers_can_say_break_nothing() {
+    let bench = Bench::new().await;
+    for seconds in [i64::MAX, i64::MAX / 1_000, 101 * 366 * 86_400, -1, i64::MIN] {
+        let (status, told) = bench
+            .control_raw("/_sim/clock", json!({"advance_s": seconds}))
+            .await;
+        assert_eq!(status, 400, "{seconds}: {told}");
+    }
+    for timestamp in ["-9223372036854775808", "9223372036854775807", "-1", "1e9"] {
+        let mut draft = bench.client.draft("GET", "/v3/certificates", b"");
+        draft.timestamp = timestamp.to_owned();
+        let refused = bench.client.send(draft).await;
+        assert!(matches!(refused.status, 400 | 401), "{timestamp}");
+    }
+    for knob in ["time_expire_days_max", "native_time_expire_days_max"] {
+        let (status, _) = bench.control_raw("/_sim/knobs", json!({knob: 0})).await;
+        assert_eq!(status, 400, "{knob}");
+    }
+    bench.order("ORDER-EDGE", 1).await;
+    assert_eq!(bench.query("ORDER-EDGE").await.status, 200);
+}
