@@ -1,0 +1,507 @@
+//! `cargo run -p bench`: measures every release binary and holds them to their goals.
+//!
+//! For each Lambda binary, and for two yardsticks built on the spot (`floor`, create-order written by
+//! hand; `hello`, `lambda_http` alone), it prints the size of its zip, the time from exec to the first
+//! poll of the Runtime API and to the first answer, TLS and all, the processor time and the
+//! instructions of both, and the peak of memory. Then it counts what one paid order costs. It exits
+//! with 1 where a gate of `goals.rs` is missed; docs/performance.md explains the numbers.
+//!
+//! The command itself is an ordinary debug build, as the tests' are: it measures other processes, by
+//! the kernel's clock of them and by callgrind, and its servers' cryptography is compiled optimised
+//! anyway (the profiles in Cargo.toml). As a release build it would pull the local stack through fat
+//! LTO for minutes and measure the same. What is measured is always a release build: the bootstraps of
+//! the last `sam build`, or of `--artefacts`, or made here by `cargo build --release`.
+
+mod artefacts;
+mod authority;
+mod callgrind;
+mod child;
+mod goals;
+mod numbers;
+mod report;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::wechatpay::wire;
+
+use crate::artefacts::AtRest;
+use crate::authority::Authority;
+use crate::child::{Job, Run, Spawner};
+use crate::numbers::{
+    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, Recorded, SIGNATURES,
+    Warm, median,
+};
+use crate::world::{Calls, World, item_bytes};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How many orders more the second count has, so that one order's share is free of the start.
+const MORE_ORDERS: usize = 20;
+
+/// How many orders are timed in a process that runs, and how many before them are not.
+const TIMED_ORDERS: usize = 150;
+const WARM_UP_ORDERS: usize = 50;
+
+/// How often signatures alone are timed, and how many orders' worth.
+const SIGNATURE_RUNS: usize = 5;
+const SIGNED_ORDERS: u32 = 300;
+
+/// How often a count is tried again when the binary, slow as it is under callgrind, ran into a timeout
+/// of its own and asked twice.
+const COUNT_ATTEMPTS: usize = 4;
+
+#[derive(Parser)]
+#[command(about = "Measures the Lambda binaries and holds them to their goals.")]
+struct Arguments {
+    /// A folder with the functions' binaries: FUNCTION/bootstrap, by logical id or crate name
+    /// [default: .aws-sam/build, or else a fresh `cargo build --release`].
+    #[arg(long, value_name = "DIR")]
+    artefacts: Option<PathBuf>,
+    /// How many times each binary is started for the clocks.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
+    #[arg(long)]
+    record: bool,
+}
+
+/// A binary to measure.
+struct Subject {
+    name: String,
+    program: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+/// Where and with what everything is measured.
+struct Bench {
+    subjects: Vec<Subject>,
+    spawner: Spawner,
+    world: World,
+    // A sweep looks at everything that is due, so it has a table of its own.
+    sweeps_world: World,
+    folder: PathBuf,
+    signing_key: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(&arguments)));
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .ok_or("the workspace is gone")?;
+    let record_file = root.join("benches/recorded.json");
+    let recorded = Recorded::read(&record_file)?;
+    let folder = tempfile::tempdir()?;
+    let (bench, artefacts) = Bench::start(root, folder.path(), arguments).await?;
+    let numbers = bench
+        .measure(usize::from(arguments.rounds), artefacts)
+        .await?;
+    bench.stop().await;
+
+    let strict = std::env::var_os("CI").is_some();
+    let goals = goals::judge(&numbers, recorded.as_ref());
+    report::print(&numbers, &goals, recorded.as_ref());
+    if numbers.setting.is_none() {
+        eprintln!(
+            "\nWARNING: instructions were not counted, because there is no valgrind: the gates that \
+             need them were skipped. In CI that is a failure."
+        );
+    }
+    if arguments.record {
+        let now = Recorded::from_numbers(&numbers)
+            .ok_or("nothing is recorded: instructions were not counted")?;
+        let goals = goals::judge(&numbers, Some(&now));
+        now.write(&record_file)?;
+        report::document(root, &numbers, &goals)?;
+        println!("\nRecorded.");
+        return Ok(exit(goals.iter().any(|goal| goal.fails(strict))));
+    }
+    Ok(exit(goals.iter().any(|goal| goal.fails(strict))))
+}
+
+fn exit(failed: bool) -> ExitCode {
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Bench {
+    async fn start(root: &Path, folder: &Path, arguments: &Arguments) -> Result<(Self, String)> {
+        let authority = Authority::new(folder)?;
+        let keys = folder.join("keys");
+        // Keys take a moment to make: once, for both stacks.
+        let simulator = simulator_keys(&keys).await?;
+        let world = World::start(&folder.join("stack"), &keys, &authority).await?;
+        let sweeps_world = World::start(&folder.join("sweeps-stack"), &keys, &authority).await?;
+        let declared = world.functions();
+        let (functions, artefacts) =
+            artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
+        let (floor, hello) = artefacts::yardsticks(root)?;
+        let mut subjects = Vec::new();
+        for (name, program) in functions {
+            let world = if name == "sweep" {
+                &sweeps_world
+            } else {
+                &world
+            };
+            let environment = world.environment(&name)?;
+            subjects.push(Subject {
+                name,
+                program,
+                environment,
+            });
+        }
+        for (name, program) in [(FLOOR, floor), (HELLO, hello)] {
+            let environment = world.environment(CREATE_ORDER)?;
+            let name = name.to_owned();
+            subjects.push(Subject {
+                name,
+                program,
+                environment,
+            });
+        }
+        let bench = Self {
+            subjects,
+            // Only now: what builds may use every processor.
+            spawner: Spawner::new(),
+            world,
+            sweeps_world,
+            folder: folder.to_owned(),
+            signing_key: simulator,
+        };
+        Ok((bench, artefacts))
+    }
+
+    async fn measure(&self, rounds: usize, artefacts: String) -> Result<Numbers> {
+        let progress = |what: &str| eprintln!("{what} …");
+        progress("counting what a paid order costs");
+        let paid_orders = vec![
+            self.paid_order("merchant", 1).await?,
+            self.paid_order("payer", 2).await?,
+        ];
+        progress("starting each binary, in turn");
+        let mut runs: Vec<Vec<(Run, Calls, u64)>> = vec![Vec::new(); self.subjects.len()];
+        for _ in 0..rounds {
+            for (subject, runs) in self.subjects.iter().zip(&mut runs) {
+                runs.push(self.once(subject, 1, None).await?);
+            }
+        }
+        let setting = callgrind::setting();
+        if setting.is_some() {
+            progress("counting instructions");
+        }
+        let mut measured = Vec::new();
+        for (subject, runs) in self.subjects.iter().zip(&runs) {
+            let expected = runs
+                .first()
+                .map(|(_, calls, _)| calls.clone())
+                .unwrap_or_default();
+            let instructions = match setting {
+                Some(_) => Some(Instructions {
+                    first_poll: self.counted(subject, 0, None).await?,
+                    first_answer: self.counted(subject, 1, Some(&expected)).await?,
+                }),
+                None => None,
+            };
+            measured.push(summary(subject, runs, instructions)?);
+        }
+        progress("measuring one more order");
+        let warm = self.warm(setting.is_some(), &measured, &runs).await?;
+        Ok(Numbers {
+            date: wire::rfc3339_utc(Clock::system().wall())
+                .chars()
+                .take(10)
+                .collect(),
+            machine: machine(),
+            artefacts,
+            rounds,
+            pinned: self.spawner.processor.is_some(),
+            setting,
+            measured,
+            warm,
+            paid_orders,
+        })
+    }
+
+    async fn stop(self) {
+        self.world.stop().await;
+        self.sweeps_world.stop().await;
+    }
+
+    fn subject(&self, name: &str) -> Result<&Subject> {
+        let found = self.subjects.iter().find(|subject| subject.name == name);
+        found.ok_or_else(|| format!("the template declares no {name}").into())
+    }
+
+    fn world_of(&self, subject: &Subject) -> &World {
+        if subject.name == "sweep" {
+            &self.sweeps_world
+        } else {
+            &self.world
+        }
+    }
+
+    /// Runs a binary for so many events; what it asked of AWS, and how many TLS connections it made.
+    async fn once(
+        &self,
+        subject: &Subject,
+        events: usize,
+        callgrind: Option<&Path>,
+    ) -> Result<(Run, Calls, u64)> {
+        let world = self.world_of(subject);
+        let mut prepared = Vec::new();
+        for _ in 0..events {
+            prepared.push(world.event(&subject.name).await?);
+        }
+        self.given(subject, prepared, callgrind).await
+    }
+
+    async fn given(
+        &self,
+        subject: &Subject,
+        events: Vec<Value>,
+        callgrind: Option<&Path>,
+    ) -> Result<(Run, Calls, u64)> {
+        let world = self.world_of(subject);
+        world.taken_calls(&subject.name);
+        let handshakes = world.handshakes();
+        let job = Job {
+            program: &subject.program,
+            environment: &subject.environment,
+            events,
+            callgrind,
+        };
+        let run = job.run(&self.spawner).await?;
+        for answer in &run.answers {
+            check(&subject.name, answer)?;
+        }
+        let calls = world.taken_calls(&subject.name);
+        Ok((run, calls, world.handshakes() - handshakes))
+    }
+
+    /// Instructions of a binary from exec to its last answer. `expected` are the calls to AWS it makes
+    /// for one event; a run that made others was disturbed, and is counted again.
+    async fn counted(
+        &self,
+        subject: &Subject,
+        events: usize,
+        expected: Option<&Calls>,
+    ) -> Result<u64> {
+        let counts = self.folder.join(format!("{}.callgrind", subject.name));
+        for _ in 0..COUNT_ATTEMPTS {
+            let (_, calls, _) = self.once(subject, events, Some(&counts)).await?;
+            if expected.is_none_or(|expected| calls == expected.times(events)) {
+                return callgrind::instructions(&counts);
+            }
+        }
+        Err(format!("{} asks AWS for other things under callgrind", subject.name).into())
+    }
+
+    /// A paid order from its creation to its notice, by the two functions that see it.
+    async fn paid_order(&self, placed_by: &'static str, reads_max: usize) -> Result<PaidOrder> {
+        let create_order = self.subject(CREATE_ORDER)?;
+        let notify_callback = self.subject("notify-callback")?;
+        let event = match placed_by {
+            "payer" => self.world.payers_order_event().await?,
+            _ => self.world.event(CREATE_ORDER).await?,
+        };
+        let (created, create, _) = self.given(create_order, vec![event], None).await?;
+        let body = created
+            .answers
+            .first()
+            .map_or(&Value::Null, |answer| &answer["body"]);
+        let placed: Value = serde_json::from_str(body.as_str().unwrap_or_default())?;
+        let number = placed["out_trade_no"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let requests_to_wechatpay = self.world.requests_about(&number).await?;
+        let notice = self.world.pay_with(&placed).await?;
+        let (_, notify, _) = self.given(notify_callback, vec![notice], None).await?;
+        let item = self.world.item(&number)?;
+        if item["trade_state"]["S"] != "SUCCESS" {
+            return Err(format!("the order {number} is not paid: {item}").into());
+        }
+        Ok(PaidOrder {
+            placed_by,
+            reads_max,
+            create,
+            notify,
+            requests_to_wechatpay,
+            item_bytes: item_bytes(&item),
+        })
+    }
+
+    async fn warm(
+        &self,
+        counted: bool,
+        measured: &[Measured],
+        runs: &[Vec<(Run, Calls, u64)>],
+    ) -> Result<Warm> {
+        let mut warm = Warm::default();
+        for name in [CREATE_ORDER, FLOOR] {
+            let subject = self.subject(name)?;
+            let (run, _, _) = self
+                .once(subject, WARM_UP_ORDERS + TIMED_ORDERS, None)
+                .await?;
+            let at = |order: usize| {
+                run.processor_answers
+                    .get(order)
+                    .copied()
+                    .unwrap_or_default()
+            };
+            let took = at(WARM_UP_ORDERS + TIMED_ORDERS - 1).saturating_sub(at(WARM_UP_ORDERS - 1));
+            warm.processor.insert(
+                name.to_owned(),
+                took / u32::try_from(TIMED_ORDERS).unwrap_or(1),
+            );
+            let place = self
+                .subjects
+                .iter()
+                .position(|subject| subject.name == name);
+            let expected = place
+                .and_then(|place| runs.get(place)?.first())
+                .map(|(_, calls, _)| calls);
+            let cold = measured
+                .iter()
+                .find(|measured| measured.name == name)
+                .and_then(|measured| measured.instructions);
+            if let Some(cold) = cold {
+                let more = self.counted(subject, 1 + MORE_ORDERS, expected).await?;
+                let one = more.saturating_sub(cold.first_answer) / MORE_ORDERS as u64;
+                warm.instructions.insert(name.to_owned(), one);
+            }
+        }
+        let floor = self.subject(FLOOR)?;
+        warm.processor
+            .insert(SIGNATURES.to_owned(), self.signatures_timed(floor).await?);
+        if counted {
+            let one = self.signatures_counted(floor)?;
+            warm.instructions.insert(SIGNATURES.to_owned(), one);
+        }
+        Ok(warm)
+    }
+
+    /// Instructions of one order's signatures.
+    fn signatures_counted(&self, floor: &Subject) -> Result<u64> {
+        let counts = self.folder.join("signatures.callgrind");
+        let key = self.signing_key.display().to_string();
+        let of = |orders: usize| {
+            callgrind::count(
+                &floor.program,
+                &["crypto", &key, &orders.to_string()],
+                &counts,
+            )
+        };
+        Ok(of(1 + MORE_ORDERS)?.saturating_sub(of(1)?) / MORE_ORDERS as u64)
+    }
+
+    /// Time of one order's signatures; a process that does nothing else is on the processor all the
+    /// time, so the fastest run is the one that nobody disturbed.
+    async fn signatures_timed(&self, floor: &Subject) -> Result<Duration> {
+        let of = async |orders: u32| -> Result<Duration> {
+            let mut fastest = Duration::MAX;
+            for _ in 0..SIGNATURE_RUNS {
+                let mut command = std::process::Command::new(&floor.program);
+                command
+                    .arg("crypto")
+                    .arg(&self.signing_key)
+                    .arg(orders.to_string());
+                let began = Instant::now();
+                let status = self.spawner.finished(command).await?;
+                if !status.success() {
+                    return Err("the floor cannot sign".into());
+                }
+                fastest = fastest.min(began.elapsed());
+            }
+            Ok(fastest)
+        };
+        Ok(of(1 + SIGNED_ORDERS).await?.saturating_sub(of(1).await?) / SIGNED_ORDERS)
+    }
+}
+
+/// Makes the simulator's keys; gives the file of the merchant's.
+async fn simulator_keys(folder: &Path) -> Result<PathBuf> {
+    let simulator = simulator::Simulator::start(simulator::Config::new(folder)).await?;
+    simulator.stop().await;
+    Ok(folder.join("apiclient_key.pem"))
+}
+
+/// Whether a binary answered what the whole of its work is answered with.
+fn check(name: &str, answer: &Value) -> Result<()> {
+    let status = |wanted: u16| answer["statusCode"] == wanted;
+    let right = match name {
+        "create-order" | "floor" => status(201) && answer["body"].to_string().contains("paySign"),
+        "notify-callback" => status(204),
+        "refund" => status(202) && answer["body"].to_string().contains("PROCESSING"),
+        "query" => {
+            let body = answer["body"].to_string();
+            status(200) && body.contains("SUCCESS") && body.contains(r#"fresh\":true"#)
+        }
+        "close-order" => status(200) && answer["body"].to_string().contains("CLOSED"),
+        "sweep" => answer["looked_at"] == 1 && answer["failed"] == 0,
+        _ => status(200),
+    };
+    if right {
+        Ok(())
+    } else {
+        Err(format!("{name} answered {answer}").into())
+    }
+}
+
+fn summary(
+    subject: &Subject,
+    runs: &[(Run, Calls, u64)],
+    instructions: Option<Instructions>,
+) -> Result<Measured> {
+    let of = |value: fn(&Run) -> Duration| median(runs.iter().map(|(run, _, _)| value(run)));
+    Ok(Measured {
+        name: subject.name.clone(),
+        at_rest: AtRest::of(&subject.program)?,
+        first_poll: of(|run| run.first_poll),
+        first_answer: of(|run| run.first_answer),
+        processor_first_poll: of(|run| run.processor_first_poll),
+        processor_first_answer: of(|run| {
+            run.processor_answers.first().copied().unwrap_or_default()
+        }),
+        peak_kib: median(runs.iter().map(|(run, _, _)| run.peak_kib)),
+        handshakes: median(runs.iter().map(|(_, _, handshakes)| *handshakes)),
+        instructions,
+    })
+}
+
+/// The processor's name, and how many there are.
+fn machine() -> String {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("a processor without a name", |(_, name)| name.trim());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let architecture = std::env::consts::ARCH;
+    format!("{name} ({architecture}), {processors} processors")
+}
