@@ -283,7 +283,9 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     item
 }
 
-/// Every attribute that a change of an order may touch; `None` removes it.
+/// Every attribute that a change of an order may touch; `None` removes it. `next_refund_at` is not
+/// among them: it belongs to those who claim it, and a claim leaves the version that a change is
+/// conditional on.
 pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<AttributeValue>)> {
     let (mut closing_at, mut closed_at, mut confirmations, mut payment) = (None, None, None, None);
     match &order.state {
@@ -325,10 +327,6 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
         (
             "refund_count",
             payment.map(|paid| number(paid.refund_count)),
-        ),
-        (
-            "next_refund_at",
-            payment.and_then(|paid| paid.next_refund_at).map(moment),
         ),
     ]
 }
