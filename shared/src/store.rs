@@ -17,15 +17,24 @@ mod refund;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use item::Attributes;
+
+use crate::platform::jitter;
 
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{Due, DueIndex, DueItem, PayerIndex, PayerPage, SHARDS};
+pub use index::{Due, DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
 pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
 pub use refund::{Approved, Refunds, Reserve, StoredRefund};
 
-/// How often a transaction that met another one is tried again; the SDK does not.
-const CONFLICT_TRIES_MAX: u32 = 4;
+/// How often a write that met a transaction is tried, and a batch asked for that is answered in part
+/// only. The SDK tries neither again by itself.
+const TRIES_MAX: u32 = 4;
+
+/// How long the first pause between two tries is at most, in milliseconds; each is twice the one
+/// before. All of them together stay below half a second.
+const PAUSE_MS: u64 = 50;
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]
@@ -39,6 +48,72 @@ impl Table {
     pub const fn new(client: Client, name: String) -> Self {
         Self { client, name }
     }
+
+    /// The items of these keys (at most 100, no two equal) that there are, in no order; where the
+    /// table answers a part only, it is asked for the rest.
+    async fn batch(
+        &self,
+        action: &'static str,
+        mut keys: Vec<Attributes>,
+        consistent: bool,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let mut found = Vec::new();
+        for attempt in 1..=TRIES_MAX {
+            let asked = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(consistent)
+                .build()
+                .map_err(|_| StoreError::Unavailable {
+                    action,
+                    cause: "the request could not be built".to_owned(),
+                })?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, asked)
+                .send()
+                .await
+                .map_err(|error| unavailable(action, &error))?;
+            let mut responses = answer.responses.unwrap_or_default();
+            found.append(&mut responses.remove(&self.name).unwrap_or_default());
+            let mut undone = answer.unprocessed_keys.unwrap_or_default();
+            keys = match undone.remove(&self.name) {
+                Some(rest) if !rest.keys.is_empty() => rest.keys,
+                Some(_) | None => return Ok(found),
+            };
+            if attempt < TRIES_MAX {
+                pause(attempt).await;
+            }
+        }
+        Err(StoreError::Unavailable {
+            action,
+            cause: "a part only".to_owned(),
+        })
+    }
+}
+
+/// Sends a single write; one that was refused because it met a transaction on its item was not made,
+/// and is tried again.
+async fn undisturbed<T, E: ProvideErrorMetadata, R, F>(
+    send: impl Fn() -> F,
+) -> Result<T, SdkError<E, R>>
+where
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    for attempt in 1..TRIES_MAX {
+        match send().await {
+            Err(error) if error.code() == Some("TransactionConflictException") => {
+                pause(attempt).await;
+            }
+            sent => return sent,
+        }
+    }
+    send().await
+}
+
+/// Waits between two tries.
+async fn pause(attempt: u32) {
+    tokio::time::sleep(jitter(PAUSE_MS << (attempt - 1))).await;
 }
 
 /// Whether a conditional write of a change was made.
@@ -61,8 +136,8 @@ pub enum StoreError {
         /// The service's error code or the kind of transport failure.
         cause: String,
     },
-    /// An item that this version cannot read.
-    #[error("the item {key} cannot be read: {cause}")]
+    /// An item that this version cannot read, or that contradicts what was written with it.
+    #[error("the item {key} cannot be used: {cause}")]
     Unreadable {
         /// The item's partition key.
         key: String,

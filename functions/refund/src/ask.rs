@@ -98,7 +98,10 @@ pub(crate) fn refused(reserve: Reserve) -> Problem {
         .field("out_refund_no"),
         Reserve::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
         Reserve::Exceeds { refundable } => exceeds(refundable),
-        Reserve::TooMany => Problem::plain(Code::TooManyRefunds),
+        Reserve::TooMany => Problem::new(
+            Code::TooManyRefunds,
+            "an order takes 50 refunds, and its payer may ask for 50",
+        ),
         Reserve::TooOld => Problem::plain(Code::RefundTooLate),
         // These are dealt with by whoever reserves; a new one between two tries is tried again.
         Reserve::Done | Reserve::Exists(_) | Reserve::MomentTaken { .. } => Problem::new(

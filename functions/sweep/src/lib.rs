@@ -59,6 +59,7 @@ struct Done {
     looked_at: u32,
     failed: u32,
     left: u32,
+    strange: u32,
 }
 
 impl ScheduledFunction for Sweep {
@@ -106,6 +107,7 @@ impl ScheduledFunction for Sweep {
                     done.looked_at += shard.looked_at;
                     done.failed += shard.failed;
                     done.left += shard.left;
+                    done.strange += shard.strange;
                     if let Some(seconds) = oldest {
                         record.measure(Metric::DueBacklogSeconds, seconds);
                     }
@@ -117,6 +119,10 @@ impl ScheduledFunction for Sweep {
             .field("looked_at", done.looked_at)
             .field("failed", done.failed)
             .field("left", done.left);
+        if done.strange > 0 {
+            // Entries of the index that another version made, or nobody: they wait for a person.
+            record.field("strange", done.strange).raise(Level::Warn);
+        }
         if let Some(error) = &unavailable {
             record.field("error", error.to_string()).raise(Level::Error);
         }
@@ -144,7 +150,9 @@ impl Sweep {
         // refund does whose order's minute is not over, waits for the next.
         let began = clock.business();
         for _ in 0..ROUNDS_MAX {
-            let found = self.due.due(shard, began, BATCH).await?;
+            let page = self.due.due(shard, began, BATCH).await?;
+            done.strange = done.strange.max(page.strange);
+            let found = page.items;
             if let Some((_, due_at)) = found.first() {
                 oldest.get_or_insert_with(|| began.seconds_since(*due_at));
             }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
-
 use super::item::{Attributes, Reader, text};
-use super::{StoreError, Table, unavailable};
+use super::{StoreError, Table};
 use crate::domain::Fen;
 
 /// An article of the catalogue.
@@ -31,44 +29,19 @@ impl Catalogue {
     /// not on sale.
     ///
     /// # Errors
-    /// The table is unavailable, or gave only a part of the answer.
+    /// The table is unavailable or an item unreadable.
     pub async fn articles(&self, skus: &[&str]) -> Result<BTreeMap<String, Article>, StoreError> {
-        const ACTION: &str = "BatchGetItem articles";
-        let mut keys = KeysAndAttributes::builder();
-        for sku in skus {
-            keys = keys.keys(Attributes::from([
+        let key = |sku| {
+            Attributes::from([
                 ("pk".to_owned(), text(format!("SKU#{sku}"))),
                 ("sk".to_owned(), text("SKU")),
-            ]));
-        }
-        let keys = keys.build().map_err(|_| StoreError::Unavailable {
-            action: ACTION,
-            cause: "the request could not be built".to_owned(),
-        })?;
-        let answer = self
-            .0
-            .client
-            .batch_get_item()
-            .request_items(&self.0.name, keys)
-            .send()
-            .await
-            .map_err(|error| unavailable(ACTION, &error))?;
-        if answer
-            .unprocessed_keys()
-            .is_some_and(|unprocessed| !unprocessed.is_empty())
-        {
-            return Err(StoreError::Unavailable {
-                action: ACTION,
-                cause: "a part only".to_owned(),
-            });
-        }
+            ])
+        };
+        let keys = skus.iter().map(key).collect();
+        // A price a moment old is as good: the order keeps the one it was placed with.
+        let found = self.0.batch("BatchGetItem articles", keys, false).await?;
         let mut articles = BTreeMap::new();
-        for attributes in answer
-            .responses()
-            .and_then(|tables| tables.get(&self.0.name))
-            .into_iter()
-            .flatten()
-        {
+        for attributes in &found {
             let reader = Reader::new(attributes);
             if !reader.flag("on_sale") {
                 continue;

@@ -1,7 +1,7 @@
 //! Evidence: what was signed by WeChat Pay and refused or set aside here, kept for a person.
 
 use super::item::{moment, text};
-use super::{StoreError, Table, unavailable};
+use super::{StoreError, Table, unavailable, undisturbed};
 use crate::domain::Timestamp;
 
 /// How long evidence is kept, in seconds: 45 days, well beyond the 24 hours of WeChat's retries.
@@ -40,7 +40,7 @@ impl Evidence {
     /// The table is unavailable.
     pub async fn keep(&self, evidence: &EvidenceOf<'_>, now: Timestamp) -> Result<(), StoreError> {
         const ACTION: &str = "PutItem evidence";
-        let sent = self
+        let put = self
             .0
             .client
             .put_item()
@@ -53,10 +53,8 @@ impl Evidence {
             .item("envelope", text(evidence.envelope))
             .item("received_at", moment(now))
             .item("expires_at", moment(now.plus_seconds(KEPT_SECONDS)))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match sent {
+            .condition_expression("attribute_not_exists(pk)");
+        match undisturbed(|| put.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) => Ok(()),
             Err(error) => Err(unavailable(ACTION, &error)),

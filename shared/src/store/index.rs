@@ -11,8 +11,12 @@ use crate::domain::{OrderId, RefundId, Timestamp};
 /// How many shards the due index has.
 ///
 /// One index partition takes about 1 000 writes a second; ten leave room for the 500 orders a second
-/// that WeChat Pay takes of one merchant. Changing it needs no migration: an item keeps its shard.
+/// that WeChat Pay takes of one merchant. It may be raised at any time: an item keeps its shard. It
+/// must not be lowered while items are due in the shards that go: nobody would look at them.
 pub const SHARDS: u32 = 10;
+
+/// How many pages of a shard are read for one answer at most.
+const PAGES_MAX: u32 = 40;
 
 /// When an item is due, and after how many looks without a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,15 @@ impl DueItem {
     }
 }
 
+/// A page of what is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// What is due since when, the longest due first.
+    pub items: Vec<(DueItem, Timestamp)>,
+    /// How many entries were passed over because this version does not know what they point at.
+    pub strange: u32,
+}
+
 /// Finds what is due and claims it. Held by sweep alone.
 #[derive(Clone, Debug)]
 pub struct DueIndex(pub(super) Table);
@@ -82,35 +95,42 @@ impl DueIndex {
         Self(table)
     }
 
-    /// What is due in one shard, the longest due first, at most `limit`.
+    /// What is due in one shard, the longest due first, at most `limit`. Entries that point at
+    /// nothing this version knows hold up nobody: they are passed over and counted.
     ///
     /// # Errors
     /// The table is unavailable.
-    pub async fn due(
-        &self,
-        shard: u32,
-        now: Timestamp,
-        limit: i32,
-    ) -> Result<Vec<(DueItem, Timestamp)>, StoreError> {
-        let answer = self
-            .0
-            .client
-            .query()
-            .table_name(&self.0.name)
-            .index_name("due")
-            .key_condition_expression("due_shard = :shard AND due_at <= :now")
-            .expression_attribute_values(":shard", item::text(shard.to_string()))
-            .expression_attribute_values(":now", item::moment(now))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| unavailable("Query due", &error))?;
-        let mut found = Vec::new();
-        for attributes in answer.items() {
-            let reader = Reader::new(attributes);
-            // A key that is not ours is not ours to touch; it is told by the caller's count.
-            if let Some(due) = DueItem::parse(reader.text("pk")?, reader.text("sk")?) {
-                found.push((due, reader.moment("due_at")?));
+    pub async fn due(&self, shard: u32, now: Timestamp, limit: i32) -> Result<DuePage, StoreError> {
+        let most = usize::try_from(limit).unwrap_or_default();
+        let mut found = DuePage::default();
+        let mut start = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.name)
+                .index_name("due")
+                .key_condition_expression("due_shard = :shard AND due_at <= :now")
+                .expression_attribute_values(":shard", item::text(shard.to_string()))
+                .expression_attribute_values(":now", item::moment(now))
+                .limit(limit)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| unavailable("Query due", &error))?;
+            for attributes in page.items() {
+                if found.items.len() == most {
+                    return Ok(found);
+                }
+                match sighting(&Reader::new(attributes)) {
+                    Some(sighting) => found.items.push(sighting),
+                    None => found.strange += 1,
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || found.items.len() == most {
+                return Ok(found);
             }
         }
         Ok(found)
@@ -134,7 +154,7 @@ impl DueIndex {
             .value("zero", item::number(0))
             .value("one", item::number(1))
             .value("seen", item::moment(seen));
-        let sent = self
+        let update = self
             .0
             .client
             .update_item()
@@ -144,11 +164,18 @@ impl DueIndex {
             .update_expression(update.expression())
             .condition_expression("#due_at = :seen")
             .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values))
-            .send()
-            .await;
-        super::order::commit_of("claim a due item", sent)
+            .set_expression_attribute_values(Some(update.values));
+        super::order::commit("claim a due item", update).await
     }
+}
+
+/// What an entry of the due index points at, since when; `None` where it is not one of ours.
+fn sighting(reader: &Reader<'_>) -> Option<(DueItem, Timestamp)> {
+    let (partition, sort) = (reader.text("pk").ok()?, reader.text("sk").ok()?);
+    Some((
+        DueItem::parse(partition, sort)?,
+        reader.moment("due_at").ok()?,
+    ))
 }
 
 /// One page of a payer's orders.

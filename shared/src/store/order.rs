@@ -1,12 +1,12 @@
 //! Orders in the table.
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::{Due, due_attributes};
 use super::item::{self, Attributes, Reader, Update, moment, number, text};
-use super::{Commit, StoreError, Table, unavailable};
+use super::{Commit, StoreError, Table, unavailable, undisturbed};
 use crate::domain::{Order, OrderId, Timestamp};
 
 /// The QR code text of a Native order, as WeChat Pay last gave it.
@@ -85,16 +85,15 @@ impl Orders {
             attributes.insert("code_claim".to_owned(), text(&claim.token));
             attributes.insert("code_claim_until".to_owned(), moment(claim.until));
         }
-        let sent = self
+        let put = self
             .0
             .client
             .put_item()
             .table_name(&self.0.name)
             .set_item(Some(attributes))
             .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let sent = undisturbed(|| put.clone().send()).await;
         let error = match sent {
             Ok(_) => return Ok(Placed::New),
             Err(error) => error,
@@ -145,48 +144,21 @@ impl Orders {
     /// The orders of these numbers (at most 100), in their order; missing ones are left out.
     ///
     /// # Errors
-    /// The table is unavailable, gave only a part, or an item is unreadable.
+    /// The table is unavailable or an item unreadable.
     pub async fn load_many(&self, order_ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
-        const ACTION: &str = "BatchGetItem orders";
         if order_ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut keys = KeysAndAttributes::builder().consistent_read(true);
-        for order_id in order_ids {
-            keys = keys.keys(Attributes::from([
+        let key = |order_id| {
+            Attributes::from([
                 ("pk".to_owned(), item::order_key(order_id)),
                 ("sk".to_owned(), text(item::ORDER_SORT_KEY)),
-            ]));
-        }
-        let keys = keys.build().map_err(|_| StoreError::Unavailable {
-            action: ACTION,
-            cause: "the request could not be built".to_owned(),
-        })?;
-        let answer = self
-            .0
-            .client
-            .batch_get_item()
-            .request_items(&self.0.name, keys)
-            .send()
-            .await
-            .map_err(|error| unavailable(ACTION, &error))?;
-        if answer
-            .unprocessed_keys()
-            .is_some_and(|unprocessed| !unprocessed.is_empty())
-        {
-            return Err(StoreError::Unavailable {
-                action: ACTION,
-                cause: "a part only".to_owned(),
-            });
-        }
+            ])
+        };
+        let keys = order_ids.iter().map(key).collect();
         let mut found = Vec::new();
-        for attributes in answer
-            .responses()
-            .and_then(|tables| tables.get(&self.0.name))
-            .into_iter()
-            .flatten()
-        {
-            found.push(Reader::new(attributes).order()?);
+        for attributes in self.0.batch("BatchGetItem orders", keys, true).await? {
+            found.push(Reader::new(&attributes).order()?);
         }
         Ok(order_ids
             .iter()
@@ -363,7 +335,7 @@ impl Orders {
         update: Update,
         condition: &str,
     ) -> Result<Commit, StoreError> {
-        let sent = self
+        let update = self
             .0
             .client
             .update_item()
@@ -373,18 +345,17 @@ impl Orders {
             .update_expression(update.expression())
             .condition_expression(condition)
             .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values))
-            .send()
-            .await;
-        commit_of(action, sent)
+            .set_expression_attribute_values(Some(update.values));
+        commit(action, update).await
     }
 }
 
-pub(super) fn commit_of<T>(
+/// Sends a conditional update.
+pub(super) async fn commit(
     action: &'static str,
-    sent: Result<T, SdkError<UpdateItemError>>,
+    update: UpdateItemFluentBuilder,
 ) -> Result<Commit, StoreError> {
-    match sent {
+    match undisturbed(|| update.clone().send()).await {
         Ok(_) => Ok(Commit::Done),
         Err(error)
             if error

@@ -1,5 +1,6 @@
 //! Refunds in the table. The bound that no refund may cross stands in the write itself.
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update as TableUpdate,
@@ -7,10 +8,9 @@ use aws_sdk_dynamodb::types::{
 
 use super::index::{Due, due_attributes};
 use super::item::{self, Reader, Update, moment, number, text};
-use super::order::commit_of;
-use super::{CONFLICT_TRIES_MAX, Commit, StoreError, Table, unavailable};
-use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
-use crate::domain::{Fen, OrderId, Refund, RefundId, RefundState, Timestamp};
+use super::{Commit, StoreError, TRIES_MAX, Table, order, pause, unavailable};
+use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX};
+use crate::domain::{Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
 
 /// A refund with what the record keeps beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub enum Reserve {
         /// What is left.
         refundable: i64,
     },
-    /// The order has had as many refunds as WeChat Pay takes.
+    /// The order has had as many refunds as WeChat Pay takes, or was asked for as many as are taken
+    /// here.
     TooMany,
     /// The payment is older than WeChat Pay takes refunds for.
     TooOld,
@@ -116,8 +117,8 @@ impl Refunds {
             .transpose()
     }
 
-    /// All refunds of an order, read consistently, by number. WeChat Pay takes 50 of an order, so
-    /// with what payers asked for in vain it stays within one page.
+    /// All refunds of an order, read consistently, by number. [`REFUNDS_MAX`] and [`REQUESTS_MAX`]
+    /// keep them within one page.
     ///
     /// # Errors
     /// The table is unavailable or an item unreadable.
@@ -143,18 +144,32 @@ impl Refunds {
         Ok(found)
     }
 
-    /// Writes a refund that waits for the merchant; it holds nothing.
+    /// Writes a refund that waits for the merchant and its number's guard, all or nothing, if the
+    /// order could give it back at that moment. It holds nothing; the order counts it, so that payers
+    /// ask at most [`REQUESTS_MAX`] times. The order's version stays.
     ///
     /// # Errors
     /// The table is unavailable; a repeat finds out whether it stands.
     pub async fn request(&self, refund: &Refund) -> Result<Reserve, StoreError> {
-        let writes = [self.put_refund(refund, None)?, self.put_guard(refund)?];
-        match self.transact("ask for a refund", &writes).await? {
-            Transacted::Done => Ok(Reserve::Done),
-            Transacted::Cancelled(reasons) => {
-                number_conflict(&reasons, [0, 1])?.ok_or_else(|| unexplained("ask for a refund"))
-            }
-        }
+        const ACTION: &str = "ask for a refund";
+        let now = refund.created_at;
+        let count = Update::default()
+            .clause("#request_count = if_not_exists(#request_count, :zero) + :one")
+            .names(["request_count"])
+            .value("zero", number(0))
+            .value("one", number(1))
+            .value("asked_most", number(REQUESTS_MAX));
+        let (count, mut condition) = bounds(count, refund.amount, now);
+        condition.push_str(
+            " AND (attribute_not_exists(#request_count) OR #request_count < :asked_most)",
+        );
+        let writes = [
+            self.order_update(&refund.order_id, count, &condition)?,
+            self.put_refund(refund, None)?,
+            self.put_guard(refund)?,
+        ];
+        self.write_new(ACTION, refund, now, &writes, |_| Some(Reserve::TooMany))
+            .await
     }
 
     /// Takes the amount from the order's `refundable`, claims the moment to send it and writes the
@@ -219,7 +234,7 @@ impl Refunds {
                 if failed(&reasons, 1).is_some() {
                     return Ok(Approved::Decided);
                 }
-                order_refusal(&reasons, refund.amount, now)?
+                order_refusal(&reasons, refund.amount, now, moment_taken)?
                     .map(Approved::Reserve)
                     .ok_or_else(|| unexplained(ACTION))
             }
@@ -283,8 +298,11 @@ impl Refunds {
         match self.transact(ACTION, &writes).await? {
             Transacted::Done => Ok(Commit::Done),
             Transacted::Cancelled(reasons) if failed(&reasons, 0).is_some() => Ok(Commit::Conflict),
-            // The order's books do not allow it: giving back would exceed what was paid.
-            Transacted::Cancelled(_) => Err(unexplained(ACTION)),
+            // Its books were changed past this code; no repeat mends them.
+            Transacted::Cancelled(_) => Err(StoreError::Unreadable {
+                key: format!("ORDER#{}", after.order_id),
+                cause: format!("with {amount} fen given back it would hold more than was paid"),
+            }),
         }
     }
 
@@ -329,19 +347,34 @@ impl Refunds {
         moment: Moment,
         due: Due,
     ) -> Result<Reserve, StoreError> {
-        const ACTION: &str = "reserve a refund";
         let writes = [
             self.take(refund, now, moment)?,
             self.put_refund(refund, Some(due))?,
             self.put_guard(refund)?,
         ];
-        match self.transact(ACTION, &writes).await? {
+        self.write_new("reserve a refund", refund, now, &writes, moment_taken)
+            .await
+    }
+
+    /// Writes a new refund with its order and its guard, in this order; `last_bound` tells what the
+    /// order refused where it was none of the bounds that all new refunds have.
+    async fn write_new(
+        &self,
+        action: &'static str,
+        refund: &Refund,
+        now: Timestamp,
+        writes: &[TransactWriteItem; 3],
+        last_bound: impl FnOnce(&Payment) -> Option<Reserve>,
+    ) -> Result<Reserve, StoreError> {
+        match self.transact(action, writes).await? {
             Transacted::Done => Ok(Reserve::Done),
             Transacted::Cancelled(reasons) => {
-                if let Some(conflict) = number_conflict(&reasons, [1, 2])? {
+                // A repeat is told of itself, whatever else would stand against it.
+                if let Some(conflict) = number_conflict(&reasons, refund)? {
                     return Ok(conflict);
                 }
-                order_refusal(&reasons, refund.amount, now)?.ok_or_else(|| unexplained(ACTION))
+                order_refusal(&reasons, refund.amount, now, last_bound)?
+                    .ok_or_else(|| unexplained(action))
             }
         }
     }
@@ -353,25 +386,13 @@ impl Refunds {
         now: Timestamp,
         moment_of: Moment,
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut condition = "#trade_state = :success AND #refundable >= :amount \
-                             AND #refund_count < :most AND #success_time > :oldest"
-            .to_owned();
-        let mut update = Update::default()
-            .names([
-                "trade_state",
-                "refundable",
-                "refund_count",
-                "success_time",
-                "version",
-            ])
+        let update = Update::default()
+            .names(["version"])
             .clause("#refundable = #refundable - :amount")
             .clause("#refund_count = #refund_count + :one")
             .clause("#version = #version + :one")
-            .value("amount", number(refund.amount))
-            .value("one", number(1))
-            .value("most", number(REFUNDS_MAX))
-            .value("success", text("SUCCESS"))
-            .value("oldest", moment(now.minus_seconds(REFUND_WINDOW_SECONDS)));
+            .value("one", number(1));
+        let (mut update, mut condition) = bounds(update, refund.amount, now);
         if let Moment::Claim { interval_seconds } = moment_of {
             update = update
                 .assign([(
@@ -479,7 +500,7 @@ impl Refunds {
         update: Update,
         condition: &str,
     ) -> Result<Commit, StoreError> {
-        let sent = self
+        let update = self
             .0
             .client
             .update_item()
@@ -489,14 +510,12 @@ impl Refunds {
             .update_expression(update.expression())
             .condition_expression(condition)
             .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values))
-            .send()
-            .await;
-        commit_of(action, sent)
+            .set_expression_attribute_values(Some(update.values));
+        order::commit(action, update).await
     }
 
-    /// Sends a transaction; one that met another is tried again, [`CONFLICT_TRIES_MAX`] times in
-    /// all, since the SDK does not.
+    /// Sends a transaction; one that met another, or too little room, was not made and is tried again
+    /// as a new one, [`TRIES_MAX`] times in all.
     async fn transact(
         &self,
         action: &'static str,
@@ -514,30 +533,71 @@ impl Refunds {
                 Ok(_) => return Ok(Transacted::Done),
                 Err(error) => error,
             };
-            let reasons = match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    cancelled.cancellation_reasons().to_vec()
-                }
-                _ => return Err(unavailable(action, &error)),
-            };
-            if reasons
-                .iter()
-                .any(|reason| reason.code() == Some("ConditionalCheckFailed"))
-            {
-                return Ok(Transacted::Cancelled(reasons));
-            }
-            if attempt >= CONFLICT_TRIES_MAX {
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
+            else {
                 return Err(unavailable(action, &error));
+            };
+            let reasons = cancelled.cancellation_reasons();
+            match Cancelled::by(reasons) {
+                Cancelled::Conditions => return Ok(Transacted::Cancelled(reasons.to_vec())),
+                Cancelled::Passing if attempt < TRIES_MAX => pause(attempt).await,
+                Cancelled::Passing | Cancelled::Otherwise => {
+                    let codes: Vec<&str> = reasons.iter().filter_map(|it| it.code()).collect();
+                    return Err(StoreError::Unavailable {
+                        action,
+                        cause: format!("TransactionCanceledException: {}", codes.join(", ")),
+                    });
+                }
             }
-            tokio::time::sleep(crate::platform::jitter(25 << attempt)).await;
         }
         Err(unexplained(action))
     }
 }
 
+/// Adds the bounds that every new refund of the order must keep, and gives them as a condition.
+fn bounds(update: Update, amount: Fen, now: Timestamp) -> (Update, String) {
+    let update = update
+        .names(["trade_state", "refundable", "refund_count", "success_time"])
+        .value("success", text("SUCCESS"))
+        .value("amount", number(amount))
+        .value("most", number(REFUNDS_MAX))
+        .value("oldest", moment(now.minus_seconds(REFUND_WINDOW_SECONDS)));
+    let condition = "#trade_state = :success AND #refundable >= :amount \
+                     AND #refund_count < :most AND #success_time > :oldest";
+    (update, condition.to_owned())
+}
+
 enum Transacted {
     Done,
     Cancelled(Vec<CancellationReason>),
+}
+
+/// What a transaction was cancelled for.
+enum Cancelled {
+    /// Conditions that did not hold, and nothing else: this decides.
+    Conditions,
+    /// Something that passes. Conditions that failed beside it decide nothing: while another
+    /// transaction is half-way, one item can show its outcome and the next still be held.
+    Passing,
+    /// Something that no repeat mends.
+    Otherwise,
+}
+
+impl Cancelled {
+    fn by(reasons: &[CancellationReason]) -> Self {
+        let mut cancelled = Self::Conditions;
+        for reason in reasons {
+            match reason.code().unwrap_or("None") {
+                "None" | "ConditionalCheckFailed" => {}
+                "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
+                    cancelled = Self::Passing;
+                }
+                _ => return Self::Otherwise,
+            }
+        }
+        cancelled
+    }
 }
 
 fn unexplained(action: &'static str) -> StoreError {
@@ -553,26 +613,38 @@ fn failed(reasons: &[CancellationReason], index: usize) -> Option<&CancellationR
         .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
-/// Reads a cancelled write of a refund and its guard, which stand at these places.
+/// Reads a cancelled write of a new refund, at the second place, and its number's guard, at the third.
 fn number_conflict(
     reasons: &[CancellationReason],
-    [refund, guard]: [usize; 2],
+    refund: &Refund,
 ) -> Result<Option<Reserve>, StoreError> {
-    if let Some(reason) = failed(reasons, refund) {
+    if let Some(reason) = failed(reasons, 1) {
         let attributes = reason
             .item()
             .ok_or_else(|| unexplained("read a cancelled refund"))?;
         let found = Reader::new(attributes).refund()?;
         return Ok(Some(Reserve::Exists(Box::new(found))));
     }
-    Ok(failed(reasons, guard).map(|_| Reserve::NumberTaken))
+    let Some(reason) = failed(reasons, 2) else {
+        return Ok(None);
+    };
+    let attributes = reason
+        .item()
+        .ok_or_else(|| unexplained("read a refund number's guard"))?;
+    let guard = Reader::new(attributes);
+    if guard.order_id("out_trade_no")? == refund.order_id {
+        // A restored table may hold a part of the last transactions.
+        return Err(guard.unreadable("it guards a refund of the order that is not there"));
+    }
+    Ok(Some(Reserve::NumberTaken))
 }
 
-/// Reads why the order, at the first place, did not let the amount go.
+/// Reads why the order, at the first place, did not let the write pass.
 fn order_refusal(
     reasons: &[CancellationReason],
     amount: Fen,
     now: Timestamp,
+    last_bound: impl FnOnce(&Payment) -> Option<Reserve>,
 ) -> Result<Option<Reserve>, StoreError> {
     let Some(reason) = failed(reasons, 0) else {
         return Ok(None);
@@ -595,7 +667,12 @@ fn order_refusal(
     if payment.success_time <= now.minus_seconds(REFUND_WINDOW_SECONDS) {
         return Ok(Some(Reserve::TooOld));
     }
-    Ok(payment
+    Ok(last_bound(payment))
+}
+
+/// The bound that only a refund to be sent at once has.
+fn moment_taken(payment: &Payment) -> Option<Reserve> {
+    payment
         .next_refund_at
-        .map(|next_refund_at| Reserve::MomentTaken { next_refund_at }))
+        .map(|next_refund_at| Reserve::MomentTaken { next_refund_at })
 }
