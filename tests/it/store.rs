@@ -1,0 +1,185 @@
+//! The store's promises, kept by a real DynamoDB implementation over HTTP with the real SDK.
+//!
+//! By default the table is dynoxide, in memory, in this process. Where `DYNAMODB_ENDPOINT` names
+//! another implementation, the same tests run against that (`.ci/second-opinion`). The table is made
+//! from `template.yaml`, as the local stack makes it. `bench` is the table with a proxy before it that
+//! sees every call and can lose or replace answers; `model` compares docs/data-model.md with what
+//! is written.
+
+mod bench;
+mod catalogue;
+mod evidence;
+mod faults;
+mod indexes;
+mod model;
+mod orders;
+mod refunds;
+
+use shared::domain::order::{ClosedBy, Item, Party};
+use shared::domain::{
+    Fen, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState, Terms, Timestamp,
+    TradeType, TransactionId,
+};
+use shared::store::{Due, Reserve};
+
+use bench::Bench;
+
+/// The moment at which most of the tests happen.
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
+
+/// The time between two refunds of an order, as configured by default.
+const INTERVAL: i64 = 60;
+
+/// How many refunds one order can have.
+const REFUNDS_MAX: u32 = 50;
+
+fn order_id(number: &str) -> OrderId {
+    OrderId::parse(number).unwrap()
+}
+
+fn refund_id(number: &str) -> RefundId {
+    RefundId::parse(number).unwrap()
+}
+
+fn fen(amount: i64) -> Fen {
+    Fen::new(amount).unwrap()
+}
+
+/// A payer's order with everything in it that a payer's order usually has.
+fn terms(number: &str) -> Terms {
+    Terms {
+        order_id: order_id(number),
+        trade_type: TradeType::Jsapi,
+        wire_version: 1,
+        appid: "wxd678efh567hg6787".to_owned(),
+        mchid: "1230000109".to_owned(),
+        description: "美式咖啡（大杯） 等".to_owned(),
+        total: fen(600),
+        time_expire: NOW.plus_seconds(30 * 60),
+        attach: Some("table 12".to_owned()),
+        notify_url: "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/wechatpay/notify"
+            .to_owned(),
+        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        payer_client_ip: None,
+        items: vec![
+            Item {
+                sku: "coffee".to_owned(),
+                quantity: 2,
+            },
+            Item {
+                sku: "cake.lemon".to_owned(),
+                quantity: 1,
+            },
+        ],
+        placed_by: Party::Payer,
+        created_at: NOW,
+    }
+}
+
+/// A new order.
+fn order(number: &str) -> Order {
+    Order::placed(terms(number))
+}
+
+/// What the order becomes when it is paid.
+fn paid(order: &Order) -> Order {
+    changed(order, OrderState::Success(payment(order)))
+}
+
+/// A payment of the whole order, a minute ago.
+fn payment(order: &Order) -> Payment {
+    Payment {
+        transaction_id: TransactionId::parse("4200001234202609221234567890").unwrap(),
+        success_time: NOW.minus_seconds(60),
+        payer_total: Some(order.terms.total.get() - 10),
+        refundable: order.terms.total.get(),
+        refund_count: 0,
+        next_refund_at: None,
+        closed_at: None,
+    }
+}
+
+/// The order's next version, in this state.
+fn changed(order: &Order, state: OrderState) -> Order {
+    Order {
+        state,
+        version: order.version + 1,
+        ..order.clone()
+    }
+}
+
+fn closed(by: ClosedBy) -> OrderState {
+    OrderState::Closed {
+        at: NOW.plus_seconds(1_900),
+        by,
+    }
+}
+
+/// A refund of the order that is about to be reserved.
+fn refund(number: &str, order: &Order, amount: i64) -> Refund {
+    Refund {
+        refund_id: refund_id(number),
+        order_id: order.terms.order_id.clone(),
+        transaction_id: payment(order).transaction_id,
+        amount: fen(amount),
+        total: order.terms.total,
+        reason: Some("买错了".to_owned()),
+        notify_url: order.terms.notify_url.clone(),
+        asked_by: Party::Merchant,
+        created_at: NOW,
+        state: RefundState::Reserved,
+        version: 1,
+        wechatpay_refund_id: None,
+        refusals: 0,
+        next_attempt_at: Some(soon().at),
+        needs_human: None,
+    }
+}
+
+/// A refund of the order that a payer asks for.
+fn request(number: &str, order: &Order, amount: i64) -> Refund {
+    Refund {
+        state: RefundState::Requested,
+        asked_by: Party::Payer,
+        next_attempt_at: None,
+        ..refund(number, order, amount)
+    }
+}
+
+/// What the refund becomes when WeChat Pay says so.
+fn reported(refund: &Refund, state: RefundState) -> Refund {
+    Refund {
+        state,
+        version: refund.version + 1,
+        wechatpay_refund_id: Some("50000000382019052709732678859".to_owned()),
+        ..refund.clone()
+    }
+}
+
+fn soon() -> Due {
+    Due {
+        at: NOW.plus_seconds(60),
+        attempts: 0,
+    }
+}
+
+/// A merchant's order whose terms are as short as they can be.
+fn merchants(number: &str, trade_type: TradeType) -> Order {
+    Order::placed(Terms {
+        trade_type,
+        attach: None,
+        openid: None,
+        items: Vec::new(),
+        placed_by: Party::Merchant,
+        ..terms(number)
+    })
+}
+
+/// The reservation of `refund` at a moment that nobody claimed.
+async fn reserve(bench: &Bench, refund: &Refund) -> Reserve {
+    bench
+        .refunds()
+        .reserve_for_later(refund, NOW, soon())
+        .await
+        .unwrap()
+}
