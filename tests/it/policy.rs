@@ -100,7 +100,7 @@ async fn however_many_refunds_of_an_unpaid_order_are_asked_for_wechat_pay_is_ask
         .filter(|request| request.target.contains("/out-trade-no/policy-asks"))
         .count();
     // One for two seconds, which are counted in whole ones.
-    let most = (began.elapsed().as_secs() + 1) / 2 + 1;
+    let most = (began.elapsed().as_secs() + 2).div_ceil(2);
     assert!(
         (1..=most).contains(&(queries as u64)),
         "{queries} in {:?}",
@@ -328,7 +328,7 @@ fn of_several_ages_in_one_line_the_largest_is_told() {
     let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = Log::to(Arc::new(move |line: &str| {
-        sink.lock().unwrap().push(line.to_owned())
+        sink.lock().unwrap().push(line.to_owned());
     }));
     let clock = Clock::system();
     let mut record = Record::start("sweep", &clock);
