@@ -1,4 +1,5 @@
-//! docs/simulator.md names everything there is, and every point of the fidelity list has a test.
+//! docs/simulator.md names everything there is, every point of the fidelity list has a test, and what
+//! it shows of other people's SDKs is what the conformance suites run.
 
 use std::path::Path;
 
@@ -56,4 +57,31 @@ fn every_point_of_the_fidelity_list_has_a_test_that_the_manual_names() {
             "point {point}: {test}"
         );
     }
+}
+
+#[test]
+fn the_lines_that_point_an_sdk_are_lines_that_run() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let manual = manual();
+    let (_, section) = manual.split_once("## Point your SDK at it").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut checked = 0;
+    let mut said = section;
+    while let Some((before, rest)) = said.split_once("\n```") {
+        let (block, after) = rest.split_once("\n```").unwrap();
+        said = after;
+        // The file that the text right above names; PHP and Rust have none.
+        let (_, above) = before.trim_end().rsplit_once("\n\n").unwrap();
+        let Some((_, link)) = above.split_once("](") else {
+            continue;
+        };
+        let (file, _) = link.split_once(')').unwrap();
+        let source = std::fs::read_to_string(docs.join(file)).unwrap();
+        let lines: Vec<&str> = source.lines().map(str::trim).collect();
+        for line in block.lines().skip(1).map(str::trim) {
+            assert!(lines.contains(&line), "{file} has no line {line}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 4, "Python, Node, Go and Java");
 }
