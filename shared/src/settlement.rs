@@ -133,11 +133,7 @@ impl Settlement {
     ) -> Result<Settled<StoredRefund>, StoreError> {
         let report = report.get();
         for _ in 0..DECISIONS_MAX {
-            let Some(stored) = self
-                .refunds
-                .load(&report.order_id, &report.refund_id)
-                .await?
-            else {
+            let Some(stored) = self.reported_refund(report).await? else {
                 return Ok(Settled::Unknown);
             };
             let (after, release) = match stored.refund.observe(report, now) {
@@ -177,6 +173,22 @@ impl Settlement {
         after.refusals = refusals;
         after.needs_human = needs_human;
         self.refunds.commit(before, &after, None, due).await
+    }
+
+    /// The refund that a report is about. One that names another order than the refund's own is not
+    /// unknown: it contradicts the record, and the number's guard knows which.
+    async fn reported_refund(
+        &self,
+        report: &RefundReport,
+    ) -> Result<Option<StoredRefund>, StoreError> {
+        let refund_id = &report.refund_id;
+        if let Some(stored) = self.refunds.load(&report.order_id, refund_id).await? {
+            return Ok(Some(stored));
+        }
+        match self.refunds.order_of(refund_id).await? {
+            Some(order_id) => self.refunds.load(&order_id, refund_id).await,
+            None => Ok(None),
+        }
     }
 
     async fn decide_order(

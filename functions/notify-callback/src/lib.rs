@@ -41,6 +41,7 @@ enum Outcome {
     Malformed,
     TooLarge,
     Unauthorized,
+    NoSuchAddress,
     UnknownOrder,
     Contradiction,
     Unreadable,
@@ -54,7 +55,7 @@ impl Outcome {
             Self::Malformed => (400, "bad request"),
             Self::TooLarge => (413, "bad request"),
             Self::Unauthorized => (401, "unauthorized"),
-            Self::UnknownOrder => (404, "rejected"),
+            Self::NoSuchAddress | Self::UnknownOrder => (404, "rejected"),
             Self::Contradiction => (409, "rejected"),
             Self::Unreadable => (500, "rejected"),
             Self::Later => (503, "try again"),
@@ -110,6 +111,11 @@ impl HttpFunction for NotifyCallback {
 
 impl NotifyCallback {
     async fn receive(&self, incoming: &Incoming, record: &mut Record) -> Outcome {
+        // WeChat Pay's addresses have no query: whatever adds one is not WeChat Pay.
+        if incoming.query([]).is_err() {
+            record.field("notice", "no such address");
+            return Outcome::NoSuchAddress;
+        }
         let headers = match SignatureHeaders::parse(|name| incoming.header(name)) {
             Ok(headers) if !incoming.body.is_empty() => headers,
             Ok(_) | Err(_) => {

@@ -117,6 +117,28 @@ impl Refunds {
             .transpose()
     }
 
+    /// The order that has the refund of this number, as its guard says, read consistently.
+    ///
+    /// # Errors
+    /// The table is unavailable or the item unreadable.
+    pub async fn order_of(&self, refund_id: &RefundId) -> Result<Option<OrderId>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .get_item()
+            .table_name(&self.0.name)
+            .key("pk", text(format!("REFUNDNO#{refund_id}")))
+            .key("sk", text("REFUNDNO"))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable("GetItem refund number", &error))?;
+        answer
+            .item()
+            .map(|attributes| Reader::new(attributes).order_id("out_trade_no"))
+            .transpose()
+    }
+
     /// All refunds of an order, read consistently, by number. [`REFUNDS_MAX`] and [`REQUESTS_MAX`]
     /// keep them within one page.
     ///

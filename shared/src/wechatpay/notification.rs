@@ -177,6 +177,7 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
                 return Err(contradiction("refund_status is not the event's"));
             }
+            "" => return Err(content(Unreadable("refund_status"))),
             _ => Notice::Unhandled {
                 event_type: envelope.event_type,
             },
