@@ -34,14 +34,11 @@ const BATCH: i32 = 25;
 /// How many rounds over a shard one run makes at most.
 const ROUNDS_MAX: u32 = 40;
 
+/// How many items of a shard may fail to be claimed before the table counts as unavailable.
+const FAILED_CLAIMS_MAX: u32 = 3;
+
 /// What must be left of the time for another item to be claimed.
 const CLAIM_RESERVE: Duration = Duration::from_secs(12);
-
-/// How long one run may take at most, whatever time Lambda gives.
-const RUN_MAX: Duration = Duration::from_secs(57);
-
-/// How often a refund or order is looked at in vain before a person is asked to look.
-const ATTEMPTS_MAX: u32 = 20;
 
 /// Settles what is due.
 #[derive(Debug)]
@@ -128,7 +125,7 @@ impl ScheduledFunction for Sweep {
         }
         record.write(&self.platform.log, clock, "swept");
         match unavailable {
-            // The schedule's own retries and the next minute do the rest.
+            // The next minute's run does the same work again.
             Some(error) => Err(error.into()),
             None => {
                 Ok(json!({"looked_at": done.looked_at, "failed": done.failed, "left": done.left}))
@@ -149,6 +146,7 @@ impl Sweep {
         // One run looks at what was due when it began: an item that comes due again meanwhile, as a
         // refund does whose order's minute is not over, waits for the next.
         let began = clock.business();
+        let mut failed_claims = 0;
         for _ in 0..ROUNDS_MAX {
             let page = self.due.due(shard, began, BATCH).await?;
             done.strange = done.strange.max(page.strange);
@@ -161,13 +159,23 @@ impl Sweep {
             }
             let mut claimed_any = false;
             for (item, seen) in found {
-                if deadline.left(clock, RUN_MAX) < CLAIM_RESERVE {
+                if deadline.left(clock, CLAIM_RESERVE) < CLAIM_RESERVE {
                     done.left += 1;
                     continue;
                 }
                 let until = clock.business().plus_seconds(CLAIM_SECONDS);
-                if self.due.claim(&item, seen, until).await? == Commit::Conflict {
-                    continue;
+                match self.due.claim(&item, seen, until).await {
+                    Ok(Commit::Done) => {}
+                    Ok(Commit::Conflict) => continue,
+                    // A transaction may hold this very item; the others are not held up by it.
+                    Err(error) => {
+                        done.failed += 1;
+                        failed_claims += 1;
+                        if failed_claims >= FAILED_CLAIMS_MAX {
+                            return Err(error);
+                        }
+                        continue;
+                    }
                 }
                 claimed_any = true;
                 done.looked_at += 1;

@@ -4,11 +4,16 @@ use shared::api::Deadline;
 use shared::desk::DeskError;
 use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
 use shared::domain::{OrderId, OrderState};
+use shared::settlement::Settled;
 use shared::store::{Due, StoredOrder};
 use shared::telemetry::{Level, Metric, Record};
 use shared::wechatpay::CallError;
 
-use crate::{ATTEMPTS_MAX, Sweep};
+use crate::Sweep;
+
+/// How long after its time an order may stay unasked about before a person is asked to look, in
+/// seconds.
+const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
 
 impl Sweep {
     pub(crate) async fn order(
@@ -30,11 +35,15 @@ impl Sweep {
         {
             Ok(settled) => settled,
             Err(DeskError::Call(error)) => {
-                self.note(&error, attempts, record);
+                self.note(&error, &claimed, record);
                 return self.put_off(order_id, attempts).await;
             }
             Err(error) => return Err(error),
         };
+        if let Settled::Contradiction(..) = asked {
+            // What does not fit the record is for a person; nothing is decided by it.
+            return self.put_off(order_id, attempts).await;
+        }
         let Some(stored) = asked.record() else {
             return Ok(());
         };
@@ -117,7 +126,7 @@ impl Sweep {
         Ok(())
     }
 
-    fn note(&self, error: &CallError, attempts: u32, record: &mut Record) {
+    fn note(&self, error: &CallError, claimed: &StoredOrder, record: &mut Record) {
         let metric = if error.is_unverified() {
             Metric::WechatpayUnverified
         } else {
@@ -126,7 +135,9 @@ impl Sweep {
         record
             .field("wechatpay.error", error.to_string())
             .count(metric);
-        if attempts == ATTEMPTS_MAX {
+        // Before its time is over an order may wait for WeChat Pay; long after it somebody has to look.
+        let overdue_seconds = self.now().seconds_since(claimed.order.terms.time_expire);
+        if overdue_seconds > OVERDUE_SECONDS_MAX {
             record.count(Metric::NeedsHuman).raise(Level::Error);
         }
     }
