@@ -22,7 +22,7 @@ use shared::telemetry::Log;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-pub use forge::{notice_body, payment_content};
+pub use forge::{notice_body, payment_content, refund_content};
 use tap::Tap;
 use watch::Watch;
 

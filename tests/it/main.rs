@@ -20,6 +20,7 @@ mod access;
 mod create;
 mod documents;
 mod events;
+mod notices;
 mod policy;
 mod process;
 mod readme;
