@@ -392,8 +392,11 @@ impl CreateOrder {
                 Problem::new(Code::UnknownSku, format!("{} is not on sale", item.sku))
                     .field("items")
             })?;
-            let price = article.price.times(item.quantity)?;
-            total = Some(total.map_or(Ok(price), |sum| sum.plus(price))?);
+            let sum = article
+                .price
+                .times(item.quantity)
+                .and_then(|price| total.map_or(Ok(price), |sum: Fen| sum.plus(price)));
+            total = Some(sum.map_err(|error| invalid("items", error.to_string()))?);
             if description.is_empty() {
                 description.clone_from(&article.description);
             }
