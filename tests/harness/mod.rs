@@ -54,6 +54,7 @@ pub async fn keys() -> PathBuf {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
+    pub content_type: String,
     pub body: Value,
 }
 
@@ -75,6 +76,7 @@ impl Answer {
             self.body
         );
         assert_eq!(self.body["status"], status);
+        assert_eq!(self.content_type, "application/problem+json");
         self.body
     }
 }
@@ -228,15 +230,19 @@ impl TestStack {
             request = request.bearer_auth(credential);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body);
+            if !headers.iter().any(|(name, _)| *name == "content-type") {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(body);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
+        let content_type = answer.headers().get("content-type");
+        let content_type = content_type.map_or("", |value| value.to_str().unwrap());
+        let content_type = content_type.to_owned();
         let text = answer.text().await.unwrap();
         self.watch.answered(path, &text);
         let body = if text.is_empty() {
@@ -244,7 +250,38 @@ impl TestStack {
         } else {
             serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
-        Answer { status, body }
+        Answer {
+            status,
+            content_type,
+            body,
+        }
+    }
+
+    /// A request whose path is sent as it stands; HTTP clients tidy paths up.
+    pub async fn send_raw(&self, method: &str, path: &str, credential: &str) -> Answer {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let authority = self.stack.api_url.trim_start_matches("http://");
+        let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {credential}\r\n\
+             content-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        self.watch.answered(path, body);
+        let header = |name: &str| {
+            head.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim().to_owned())
+        };
+        Answer {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            content_type: header("content-type:").unwrap_or_default(),
+            body: serde_json::from_str(body).unwrap_or(Value::Null),
+        }
     }
 
     /// `GET` with a credential.
@@ -456,8 +493,10 @@ impl TestStack {
     pub async fn event(&self, function: &str, event: Value) -> Result<Answer, InvokeError> {
         let answer = self.stack.invoke(function, event).await?;
         let body = answer["body"].as_str().unwrap_or_default();
+        let content_type = answer["headers"]["content-type"].as_str();
         Ok(Answer {
             status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),
+            content_type: content_type.unwrap_or_default().to_owned(),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         })
     }

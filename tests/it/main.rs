@@ -17,6 +17,8 @@
 mod harness;
 
 mod access;
+mod bodies;
+mod callers;
 mod create;
 mod documents;
 mod events;
