@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
@@ -21,6 +21,7 @@ use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
 use shared::clock::Clock;
 
+use crate::console::Console;
 use crate::functions::Invoke;
 use crate::template::Function;
 
@@ -44,7 +45,7 @@ pub struct Gateway {
     functions: BTreeMap<String, Linked>,
     clock: Clock,
     domain_name: String,
-    console: String,
+    console: Console,
 }
 
 struct Route {
@@ -54,13 +55,13 @@ struct Route {
 }
 
 impl Gateway {
-    /// A gateway for these functions, reached as `domain_name`; `console` is the page at `/console`.
+    /// A gateway for these functions, reached as `domain_name`; `console` is served at `/console`.
     pub fn new(
         declared: &BTreeMap<String, Function>,
         functions: BTreeMap<String, Linked>,
         clock: Clock,
         domain_name: String,
-        console: String,
+        console: Console,
     ) -> Self {
         let routes = declared
             .iter()
@@ -138,8 +139,10 @@ impl Gateway {
     async fn route(&self, source: SocketAddr, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
-        if parts.method == axum::http::Method::GET && path == "/console" {
-            return Html(self.console.clone()).into_response();
+        if parts.method == axum::http::Method::GET
+            && let Some(answer) = self.console.answer(&path, &parts.headers).await
+        {
+            return answer;
         }
         let Some((route, parameters)) = self.matching(parts.method.as_str(), &path) else {
             return told(StatusCode::NOT_FOUND, "Not Found");

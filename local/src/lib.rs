@@ -5,6 +5,7 @@
 //! Gateway events and AWS endpoints, and only the addresses differ.
 
 pub mod aws;
+pub mod console;
 pub mod demo;
 pub mod functions;
 pub mod gateway;

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::aws::{Aws, access_key_of, secrets};
+use crate::console::Console;
 use crate::functions;
 use crate::gateway::{Gateway, InvokeError, Linked};
 use crate::template::{Template, arn};
@@ -41,7 +42,6 @@ pub const AWS_PORT: u16 = 8083;
 /// The template as it was when this binary was built, for use outside a checkout.
 const BUILT_IN_TEMPLATE: &str = include_str!("../../template.yaml");
 const CATALOGUE: &str = include_str!("../catalogue.json");
-const CONSOLE: &str = include_str!("console.html");
 
 /// How a stack is started.
 #[derive(Clone)]
@@ -190,10 +190,7 @@ impl Stack {
         put_catalogue(&aws)?;
 
         let linked = link(&template, &aws, &platform)?;
-        let console = CONSOLE
-            .replace("{{api_url}}", &api_url)
-            .replace("{{simulator_url}}", simulator.base_url())
-            .replace("{{control_url}}", simulator.control_url());
+        let console = console(&api_url, &folder, &simulator, &aws, &platform);
         let gateway = Arc::new(Gateway::new(
             &template.functions,
             linked,
@@ -545,6 +542,33 @@ fn link(
         );
     }
     Ok(linked)
+}
+
+fn console(
+    api_url: &str,
+    folder: &Path,
+    simulator: &Simulator,
+    aws: &Aws,
+    platform: &Platform,
+) -> Console {
+    let merchant = simulator.merchant();
+    // What the page shows works from any folder, so the path is a whole one where it can be.
+    let data_dir = folder.canonicalize();
+    let data_dir = data_dir.unwrap_or_else(|_| folder.to_owned());
+    Console {
+        places: json!({
+            "api_url": api_url,
+            "simulator_url": simulator.base_url(),
+            "control_url": simulator.control_url(),
+            "aws_url": aws.url,
+            "data_dir": data_dir,
+            "mchid": merchant.mchid,
+            "appid": merchant.appid,
+        }),
+        control_url: simulator.control_url().to_owned(),
+        http: platform.http.clone(),
+        table: aws.table.clone(),
+    }
 }
 
 fn schedule_event() -> Value {
