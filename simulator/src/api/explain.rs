@@ -428,6 +428,9 @@ fn bodies(request: &Request, body: &[u8]) -> Vec<(String, Vec<u8>)> {
         reformat(text, ",", ": "),
         canonical::sorted(&value),
         reformat(&canonical::sorted(&value), ", ", ": "),
+        indented(text, "  "),
+        indented(text, "    "),
+        indented(text, "\t"),
         serde_json::to_string_pretty(&value).unwrap_or_default(),
         text.trim().to_owned(),
         format!("{text}\n"),
@@ -600,6 +603,52 @@ fn reformat(text: &str, between_items: &str, after_key: &str) -> String {
                 ':' => out.push_str(after_key),
                 ' ' | '\n' | '\r' | '\t' => {}
                 other => out.push(other),
+            }
+        }
+    }
+    out
+}
+
+/// Writes JSON text again a member to a line, order and escapes kept.
+fn indented(text: &str, indent: &str) -> String {
+    let compact = reformat(text, ",", ":");
+    let mut out = String::with_capacity(compact.len() * 2);
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut characters = compact.chars().peekable();
+    while let Some(character) = characters.next() {
+        if in_string {
+            out.push(character);
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+            continue;
+        }
+        match character {
+            '{' | '[' => {
+                out.push(character);
+                if let Some(close) = characters.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(close);
+                } else {
+                    depth += 1;
+                    out.push('\n');
+                    out.push_str(&indent.repeat(depth));
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                out.push('\n');
+                out.push_str(&indent.repeat(depth));
+                out.push(character);
+            }
+            ',' => {
+                out.push_str(",\n");
+                out.push_str(&indent.repeat(depth));
+            }
+            ':' => out.push_str(": "),
+            other => {
+                in_string = other == '"';
+                out.push(other);
             }
         }
     }
