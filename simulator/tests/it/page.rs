@@ -484,3 +484,24 @@ async fn a_refused_signature_keeps_what_both_sides_signed() {
     bench.order("ORDER-texts", 1).await;
     assert_eq!(bench.last_request().await["signed_texts"], Value::Null);
 }
+
+#[tokio::test]
+async fn an_indented_body_is_recognised_in_the_order_it_was_written() {
+    let bench = Bench::new().await;
+    let sent = r#"{"mchid":"1900000109","amount":{"total":1,"tags":[],"more":[1,2]},"description":"a \"b\" \\","appid":"wx"}"#;
+    let written = "{\n  \"mchid\": \"1900000109\",\n  \"amount\": {\n    \"total\": 1,\n    \"tags\": [],\n    \
+                   \"more\": [\n      1,\n      2\n    ]\n  },\n  \"description\": \"a \\\"b\\\" \\\\\",\n  \
+                   \"appid\": \"wx\"\n}";
+    for indent in ["  ", "    ", "\t"] {
+        let body = written.replace("  ", indent);
+        let target = "/v3/pay/transactions/jsapi";
+        let mut draft = bench.client.draft("POST", target, sent.as_bytes());
+        draft.signed_body = body.clone().into_bytes();
+        assert_eq!(bench.client.send(draft).await.status, 401);
+        let row = bench.last_request().await;
+        let explanation = row["explanation"].as_str().unwrap();
+        assert!(explanation.contains("serialised again"), "{explanation}");
+        let client = row["signed_texts"]["client"].as_str().unwrap();
+        assert!(client.ends_with(&format!("{body}\n")), "{client}");
+    }
+}

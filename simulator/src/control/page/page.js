@@ -168,11 +168,12 @@ function panel(name, items, total, keyOf, makeRow, reload) {
   const more = list.parentElement.querySelector(".more");
   show(list, items, keyOf, makeRow);
   list.parentElement.querySelector(".empty").hidden = items.length > 0;
-  if (total <= NEWEST || full.has(name)) more.replaceChildren();
-  else if (!more.firstChild) {
+  more.hidden = total <= NEWEST || full.has(name);
+  if (!more.firstChild) {
     const everything = make("button", { type: "button", class: "small", onclick: () => { full.add(name); reload(); } }, "Show all");
-    more.replaceChildren(`The newest ${NEWEST} of ${total}. `, everything);
+    more.append(make("span"), " ", everything);
   }
+  write(more.firstChild, `The newest ${NEWEST} of ${total}.`);
 }
 
 const full = new Set();

@@ -1,0 +1,439 @@
+// The phone, the page of the simulator's control port, used as a person uses it.
+
+import assert from "node:assert/strict";
+import http from "node:http";
+import { after, afterEach, before, suite, test } from "node:test";
+import { Browser, Simulator, Stack, folder, freePort, lowContrast, number, tabTo, until } from "./support.js";
+
+let browser;
+before(async () => {
+  browser = await Browser.start();
+});
+after(() => browser.stop());
+
+const card = (page, name) => page.getByRole("listitem").filter({ hasText: name }).filter({ has: page.getByRole("button") });
+const button = (page, label, name) => page.getByRole("button", { name: `${label} ${name}`, exact: true });
+const tab = (page, name) => page.getByRole("tab", { name: new RegExp(`^${name}`) }).click();
+const row = (page, list, ...texts) => texts.reduce((rows, text) => rows.filter({ hasText: text }), page.locator(`#${list} > li`));
+const said = (page, text) => page.getByRole("status").filter({ hasText: text }).first().waitFor();
+const open = async (control_url, options) => {
+  const page = await browser.page(control_url, options);
+  await page.getByText("live", { exact: true }).waitFor();
+  return page;
+};
+
+suite("with the stack behind it", () => {
+  let stack;
+  before(async () => {
+    stack = await Stack.start();
+  });
+  after(() => stack.stop());
+  afterEach(() => browser.done());
+
+  test("it says that it is not WeChat Pay and where the API is", async () => {
+    const page = await open(stack.control_url);
+    await page.getByText("This is not WeChat Pay.").waitFor();
+    await page.getByText(stack.simulator_url, { exact: true }).waitFor();
+    await page.getByText("No order is waiting.").waitFor();
+  });
+
+  test("an order appears without a reload, is paid by a press, and its notice is shown with the attempt", async () => {
+    const page = await open(stack.control_url);
+    const name = number("coffee");
+    await stack.order(name, 123456, "咖啡, a large one");
+    const waiting = card(page, name);
+    await waiting.getByText("咖啡, a large one").waitFor();
+    const text = await waiting.innerText();
+    for (const part of ["¥1,234.56", "NATIVE", "payable until"]) assert.ok(text.includes(part), `${part} in ${text}`);
+    await button(page, "Pay", name).click();
+    await waiting.waitFor({ state: "detached" });
+    await said(page, `Paid ${name}`);
+    const notice = row(page, "notices", name, "TRANSACTION.SUCCESS", "delivered");
+    await notice.waitFor();
+    const attempts = notice.locator("tbody tr");
+    assert.equal(await attempts.count(), 1);
+    assert.match(await attempts.innerText(), /\d\d:\d\d:\d\d\s+204\s+\d+ ms\s+accepted/);
+    await stack.paid(name);
+    await tab(page, "Ledger");
+    await row(page, "ledger", name, "SUCCESS").waitFor();
+  });
+
+  test("a payment that fails or is cancelled leaves the order waiting, without a notice", async () => {
+    const page = await open(stack.control_url);
+    const name = number("tea");
+    await stack.order(name, 200);
+    await button(page, "Fail", name).click();
+    await card(page, name).getByText("1 failed attempt", { exact: true }).waitFor();
+    await button(page, "Cancel", name).click();
+    await card(page, name).getByText("2 failed attempts", { exact: true }).waitFor();
+    assert.equal((await stack.api("GET", `/orders/${name}`)).trade_state, "NOTPAY");
+    assert.equal(await row(page, "notices", name).count(), 0);
+    await button(page, "Pay", name).click();
+    await row(page, "notices", name, "delivered").waitFor();
+  });
+
+  test("a refusal of the phone is said where it happened", async () => {
+    const page = await open(stack.control_url);
+    const name = number("raced");
+    await stack.order(name, 100);
+    await button(page, "Pay", name).waitFor();
+    // Somebody else pays between the look and the press.
+    await page.route("**/pay", async (route) => {
+      await fetch(`${stack.control_url}/_sim/orders/${name}/pay`, { method: "POST" });
+      await route.continue();
+    });
+    const answer = page.waitForResponse((response) => response.url().endsWith("/pay"));
+    await page.evaluate(() => {
+      // Holds what the page fetches back, so that the card stays while the press is refused.
+      const real = window.fetch;
+      window.fetch = (path, options) => (options.method === "GET" ? new Promise(() => {}) : real(path, options));
+    });
+    await button(page, "Pay", name).click();
+    assert.equal((await answer).status(), 409);
+    await card(page, name).getByRole("alert").filter({ hasText: "the order is paid already" }).waitFor();
+    browser.expect("409");
+  });
+
+  test("the keyboard alone pays, and keeps its place", async () => {
+    const page = await open(stack.control_url);
+    const [first, second] = [number("key"), number("key")];
+    await stack.order(first, 300);
+    await stack.order(second, 400);
+    await button(page, "Pay", first).waitFor();
+    await tabTo(page, button(page, "Pay", second));
+    await page.keyboard.press("Enter");
+    await card(page, second).waitFor({ state: "detached" });
+    // The place is now the next order's button: paying goes on without looking for it.
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    assert.equal(await until("the focus moved on", focused), `Pay ${first}`);
+    await page.keyboard.press("Space");
+    await card(page, first).waitFor({ state: "detached" });
+    await stack.paid(first);
+    await stack.paid(second);
+    // From there to the tabs, whose arrows move between them.
+    await tabTo(page, page.getByRole("tab", { name: /^Notices/ }));
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("End");
+    await page.getByRole("switch", { name: "notice_lost" }).waitFor();
+    assert.match(page.url(), /#faults$/);
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowRight");
+    await row(page, "requests", first).first().waitFor();
+  });
+
+  test("a refund waits when asked to, and ends as the bank is told to end it", async () => {
+    const page = await open(stack.control_url);
+    const name = number("cake");
+    await page.getByLabel("Refunds wait until they are finished here").check();
+    await said(page, "New refunds wait");
+    await stack.order(name, 900);
+    await button(page, "Pay", name).click();
+    await stack.paid(name);
+    const [complete, close, abnormal] = ["a", "b", "c"].map((end) => `${name}-${end}`);
+    for (const [refund, label, end] of [[complete, "Complete", "SUCCESS"], [close, "Close", "CLOSED"], [abnormal, "Abnormal", "ABNORMAL"]]) {
+      await stack.refund(name, refund, 100);
+      await card(page, refund).getByText("PROCESSING").waitFor();
+      await button(page, label, refund).click();
+      await row(page, "notices", refund, `REFUND.${end}`, "accepted").waitFor();
+    }
+    await card(page, complete).waitFor({ state: "detached" });
+    await card(page, close).waitFor({ state: "detached" });
+    // An abnormal one still waits for somebody.
+    await card(page, abnormal).getByText("ABNORMAL", { exact: true }).waitFor();
+    await button(page, "Abnormal", abnormal).waitFor({ state: "hidden" });
+    await button(page, "Complete", abnormal).click();
+    await card(page, abnormal).waitFor({ state: "detached" });
+    await tab(page, "Ledger");
+    await row(page, "ledger", complete, "SUCCESS").waitFor();
+    await row(page, "ledger", close, "CLOSED").waitFor();
+    await row(page, "ledger", abnormal, "SUCCESS").waitFor();
+    await row(page, "ledger", "NATIVE", name, "REFUND").waitFor();
+    await page.getByLabel("Refunds wait until they are finished here").uncheck();
+    const last = `${name}-d`;
+    await stack.refund(name, last, 100);
+    await row(page, "ledger", last, "SUCCESS").waitFor();
+  });
+
+  test("a refused request is explained, with both signed texts side by side", async () => {
+    const page = await open(`${stack.control_url}/#requests`);
+    const path = `/v3/pay/transactions/out-trade-no/${number("query")}`;
+    const target = `${path}?mchid=${stack.mchid}`;
+    const { status } = await stack.merchant.send("GET", target, undefined, { target: path });
+    assert.equal(status, 401);
+    const refused = row(page, "requests", path, "401");
+    await refused.locator("summary").click();
+    await refused.getByText(`the path was signed without its query: sign ${target}`).waitFor();
+    const differing = refused.locator("tr.differs");
+    assert.equal(await differing.count(), 1);
+    assert.deepEqual(await differing.locator("td").allInnerTexts(), [`${target}⏎`, `${path}⏎`]);
+    assert.equal(await differing.locator("mark").innerText(), `?mchid=${stack.mchid}`);
+    // What was opened stays open while others come in.
+    await stack.merchant.send("GET", target);
+    await row(page, "requests", path, "404").waitFor();
+    assert.ok(await differing.isVisible());
+    await page.getByLabel("Only refused ones").check();
+    await page.waitForFunction(() => [...document.querySelectorAll("#requests > li")].every((li) => !li.innerText.includes("200")));
+  });
+
+  test("a body that was serialised again is explained line by line, and an unknown text is said to be", async () => {
+    const page = await open(`${stack.control_url}/#requests`);
+    const { appid, mchid } = stack;
+    const again = { appid, mchid, description: "茶", out_trade_no: number("again"), notify_url: "http://127.0.0.1/", amount: { total: 1 } };
+    await stack.merchant.send("POST", "/v3/pay/transactions/native", again, { body: JSON.stringify(again, null, 2) });
+    const refused = row(page, "requests", "/v3/pay/transactions/native", "401").first();
+    await refused.locator("summary").click();
+    await refused.getByText("the body was serialised again after signing").waitFor();
+    assert.match(await refused.locator("tr.differs td").nth(1).innerText(), /^\{⏎\n? *"appid"/);
+    const path = `/v3/pay/transactions/out-trade-no/${number("guess")}?mchid=${mchid}`;
+    await stack.merchant.send("GET", path, undefined, { target: "/nobody/guesses/this" });
+    const unknown = row(page, "requests", path.split("?")[0], "401");
+    await unknown.locator("summary").click();
+    await unknown.getByText("not known: no likely mistake gives this signature").waitFor();
+  });
+
+  test("a fault is switched on, strikes as often as it was told to, and is switched off", async () => {
+    const page = await open(`${stack.control_url}/#faults`);
+    await page.getByLabel("Find").fill("notice_l");
+    await page.getByText("a notice is sent but never arrives").waitFor();
+    assert.equal(await page.locator("#faults > li").count(), 2);
+    await page.getByLabel("How often notice_lost strikes at most").fill("1");
+    const lost = page.getByRole("switch", { name: "notice_lost" });
+    await lost.click();
+    await page.getByText("always, 1 left").waitFor();
+    assert.equal(await lost.getAttribute("aria-checked"), "true");
+    await page.getByRole("tab", { name: "Faults 1 on" }).waitFor();
+    const name = number("lost");
+    await stack.order(name, 100);
+    await button(page, "Pay", name).click();
+    await page.getByText("struck 1 time").waitFor();
+    assert.equal(await lost.getAttribute("aria-checked"), "false", "it is used up");
+    await tab(page, "Notices");
+    const notice = row(page, "notices", name, "delivered");
+    await notice.waitFor();
+    const attempts = await notice.locator("tbody tr").allInnerTexts();
+    assert.equal(attempts.length, 2);
+    assert.match(attempts[0], /no answer\s+\d+ ms\s+lost on the way/);
+    assert.match(attempts[1], /204\s+\d+ ms\s+accepted/);
+
+    await tab(page, "Faults");
+    await page.getByLabel("Find").fill("response_stale");
+    const stale = page.getByRole("switch", { name: "response_stale" });
+    await page.getByLabel("Rate of response_stale in percent").fill("12.5");
+    await stale.focus();
+    await page.keyboard.press("Space");
+    await page.getByText("12.5 %", { exact: true }).waitFor();
+    await page.keyboard.press("Space");
+    await page.getByText("12.5 %", { exact: true }).waitFor({ state: "detached" });
+    await page.getByLabel("Rate of response_stale in percent").fill("101");
+    await stale.click();
+    await row(page, "faults", "response_stale").getByRole("alert").filter({ hasText: "rate is a probability" }).waitFor();
+    browser.expect("400");
+    const active = async () => {
+      const told = await (await fetch(`${stack.control_url}/_sim/faults`)).json();
+      return told.items.filter((fault) => fault.active.length > 0);
+    };
+    assert.deepEqual(await active(), []);
+
+    await page.getByLabel("Hostility").focus();
+    await page.keyboard.press("ArrowRight");
+    await said(page, "Hostility is 0.05");
+    await page.getByLabel("Find").fill("notice_lost");
+    await page.getByText("0.5 % by hostility").waitFor();
+    await page.getByRole("button", { name: "All off" }).click();
+    await page.getByText("0.5 % by hostility").waitFor({ state: "detached" });
+  });
+
+  test("markup in what strangers write stays text", async () => {
+    const page = await open(stack.control_url);
+    const markup = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+    const name = number("markup");
+    await stack.api("POST", "/orders", { trade_type: "native", out_trade_no: name, description: markup, attach: markup, amount: { total: 1 } });
+    const waiting = card(page, name);
+    assert.equal(await waiting.locator(".text").textContent(), markup);
+    await waiting.getByText("Details").click();
+    await waiting.getByText(markup).nth(1).waitFor();
+    await fetch(`${stack.simulator_url}/v3/pay/transactions/out-trade-no/${encodeURIComponent(markup)}?mchid=<b>`, {
+      headers: { Authorization: `WECHATPAY2-SHA256-RSA2048 mchid="${markup}",nonce_str="n",signature="s",timestamp="1",serial_no="${markup}"` },
+    });
+    await tab(page, "Requests");
+    const refused = row(page, "requests", "onerror", "401").first();
+    await refused.locator("summary").click();
+    await refused.getByText(markup, { exact: true }).first().waitFor();
+    const made = await page.evaluate(() => document.body.querySelectorAll("script, img, b").length);
+    assert.equal(made, 0);
+    // And the policy of the page would stop what slipped through.
+    const stopped = await page.evaluate(() => {
+      try {
+        document.body.insertAdjacentHTML("beforeend", "<b>x</b>");
+        return false;
+      } catch (error) {
+        return error instanceof TypeError;
+      }
+    });
+    assert.ok(stopped);
+    browser.expect("TrustedHTML");
+  });
+
+  test("it is readable in a narrow window, in light and in dark", async () => {
+    await stack.order(number("narrow"), 1, "A long description that has to wrap somewhere, 长长的说明".repeat(2));
+    for (const colorScheme of ["light", "dark"]) {
+      for (const [width, height] of [[320, 640], [1280, 900]]) {
+        const page = await open(stack.control_url, { colorScheme, viewport: { width, height } });
+        await page.getByText("A long description").first().waitFor();
+        for (const name of ["Notices", "Requests", "Ledger", "Violations", "Faults"]) {
+          await tab(page, name);
+          const summary = page.locator('[role="tabpanel"]:visible summary').first();
+          if (name === "Requests" || name === "Ledger") await summary.click();
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(wide <= 0, `${name} is ${wide} px wider than a window of ${width}`);
+          assert.deepEqual(await lowContrast(page), [], `${name}, ${colorScheme}`);
+        }
+      }
+    }
+  });
+
+  test("a page of another origin neither pays nor reads nor frames it", async () => {
+    const name = number("csrf");
+    await stack.order(name, 100);
+    const evil = http.createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<h1>evil</h1>"));
+    evil.listen(0, "127.0.0.1");
+    await new Promise((done) => evil.once("listening", done));
+    const page = await browser.page(`http://127.0.0.1:${evil.address().port}/`);
+    const tried = await page.evaluate(async ({ control, name }) => {
+      const pay = `${control}/_sim/orders/${name}/pay`;
+      const attempt = (work) => work().then(() => "done", (error) => error.name);
+      const outcomes = {
+        simple: await attempt(() => fetch(pay, { method: "POST", mode: "no-cors", body: "{}" })),
+        cors: await attempt(() => fetch(pay, { method: "POST", body: "{}", headers: { "Content-Type": "application/json" } })),
+        read: await attempt(() => fetch(`${control}/_sim/ledger`).then((answer) => answer.json())),
+        beacon: navigator.sendBeacon(pay, "{}"),
+      };
+      outcomes.listen = await new Promise((done) => {
+        const events = new EventSource(`${control}/_sim/events`);
+        events.addEventListener("hello", () => done("heard"));
+        events.onerror = () => done("refused");
+      });
+      const form = document.createElement("form");
+      Object.assign(form, { method: "POST", action: pay, target: "frame" });
+      const frame = document.createElement("iframe");
+      frame.name = "frame";
+      document.body.append(frame, form);
+      const loaded = () => new Promise((done) => (frame.onload = done));
+      const submitted = loaded();
+      form.submit();
+      await submitted;
+      const shown = loaded();
+      frame.src = control;
+      await shown;
+      return outcomes;
+    }, { control: stack.control_url, name });
+    assert.deepEqual(
+      { cors: tried.cors, read: tried.read, listen: tried.listen },
+      { cors: "TypeError", read: "TypeError", listen: "refused" },
+    );
+    const frame = page.frames().find((candidate) => candidate !== page.mainFrame());
+    assert.ok(!(await frame.content().catch(() => "")).includes("not WeChat Pay"), "it is not framed");
+    const order = await (await fetch(`${stack.control_url}/_sim/orders/${name}`)).json();
+    assert.equal(order.trade_state, "NOTPAY");
+    assert.equal(order.failed_attempts, 0);
+    evil.close();
+    evil.closeAllConnections();
+    browser.expect("CORS", "403", "frame", "net::ERR", "Cross-Origin"); // the browser says what it stopped
+  });
+});
+
+suite("with a simulator alone", () => {
+  afterEach(async () => {
+    await Simulator.stopAll();
+    await browser.done();
+  });
+
+  test("the clock is moved on, and what expires leaves the phone", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(simulator.control_url);
+    const name = number("expiring");
+    const { appid, mchid } = simulator.merchant.file;
+    const soon = new Date(Date.now() + 3600_000 + 8 * 3600_000).toISOString().slice(0, 19);
+    const placed = await simulator.merchant.send("POST", "/v3/pay/transactions/native", {
+      appid, mchid, description: "An hour", out_trade_no: name, notify_url: simulator.inbox.url, amount: { total: 1 }, time_expire: `${soon}+08:00`,
+    });
+    assert.equal(placed.status, 200, placed.text);
+    await card(page, name).getByText(/^(59|60) min left$/).waitFor();
+    const times = async () => {
+      const text = (name) => page.locator(`#${name}`).innerText();
+      return (Date.parse(`${await text("business-time")}Z`) - Date.parse(`${await text("real-time")}Z`)) / 1000;
+    };
+    assert.equal(await times(), 0);
+    await page.getByRole("button", { name: "+1 min" }).click();
+    await page.getByText("60 s ahead").waitFor();
+    await page.getByRole("button", { name: "+10 min" }).click();
+    await page.getByText("11 min ahead").waitFor();
+    await card(page, name).getByText(/^4[789] min left$/).waitFor();
+    assert.equal(await times(), 660);
+    await page.getByRole("button", { name: "+2 h" }).click();
+    await page.getByText("2 h 11 min ahead").waitFor();
+    await card(page, name).waitFor({ state: "detached" });
+    await page.getByLabel("Move by").fill("3");
+    await page.getByLabel("Unit").selectOption("days");
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await page.getByText("3 days ahead").waitFor();
+    assert.equal(await times(), 660 + 7200 + 3 * 86400);
+    await page.getByLabel("Move by").fill("7");
+    await page.keyboard.press("Enter");
+    await tab(page, "Ledger");
+    await row(page, "ledger", name, "CLOSED").waitFor();
+  });
+
+  test("a merchant that accepts forgeries is shown its violation", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(`${simulator.control_url}/#violations`);
+    await page.getByText("None. That is how it should be.").waitFor();
+    await fetch(`${simulator.control_url}/_sim/faults`, { method: "POST", body: JSON.stringify({ name: "notice_bad_signature", count: 1 }) });
+    const name = number("forged");
+    await simulator.order(name, 100);
+    await button(page, "Pay", name).click();
+    const violation = row(page, "violations", name, "accepted forgery");
+    await violation.getByText("a merchant that verifies answers 4xx or 5xx").waitFor();
+    await page.getByRole("tab", { name: "Violations 1" }).waitFor();
+  });
+
+  test("the page finds a restarted simulator again by itself and misses nothing", async () => {
+    const [port, controlPort, data] = [await freePort(), await freePort(), folder()];
+    let simulator = await Simulator.start({ port, controlPort, folder: data });
+    const { inbox } = simulator;
+    const page = await open(simulator.control_url);
+    const [before, between] = [number("before"), number("between")];
+    await simulator.order(before, 100);
+    await button(page, "Pay", before).waitFor();
+    await page.evaluate(() => (window.neverReloaded = true));
+    // While nobody listens, the browser says so.
+    browser.expect("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_CONNECTION_RESET", "net::ERR_EMPTY_RESPONSE");
+    await simulator.process.stop();
+    await page.getByText("lost the simulator, trying again").waitFor();
+    simulator = await Simulator.start({ port, controlPort, folder: data, inbox });
+    await simulator.order(between, 200);
+    await page.getByText("live", { exact: true }).waitFor();
+    await button(page, "Pay", between).click();
+    await row(page, "notices", between, "delivered").waitFor();
+    await button(page, "Pay", before).click();
+    await row(page, "notices", before, "delivered").waitFor();
+    assert.ok(await page.evaluate(() => window.neverReloaded));
+  });
+
+  test("hundreds of orders at once stay usable, the newest first, and all can be asked for", async () => {
+    const simulator = await Simulator.start();
+    await fetch(`${simulator.control_url}/_sim/knobs`, { method: "POST", body: JSON.stringify({ rate_limits: false }) });
+    const page = await open(`${simulator.control_url}/#ledger`);
+    const names = Array.from({ length: 230 }, () => number("many"));
+    for (let at = 0; at < names.length; at += 10) {
+      await Promise.all(names.slice(at, at + 10).map((name) => simulator.order(name, 1)));
+    }
+    const panel = page.getByRole("tabpanel", { name: /^Ledger/ });
+    await panel.getByText("The newest 200 of 230.").waitFor();
+    assert.equal(await panel.getByRole("listitem").count(), 200);
+    await panel.getByRole("button", { name: "Show all" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("#ledger > li").length === 230);
+    await button(page, "Pay", names[0]).click();
+    await row(page, "ledger", names[0], "SUCCESS").waitFor();
+  });
+});
