@@ -14,6 +14,7 @@ mod indexes;
 mod model;
 mod orders;
 mod refunds;
+mod stream;
 
 use shared::domain::order::{ClosedBy, Item, Party};
 use shared::domain::{

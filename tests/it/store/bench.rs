@@ -202,6 +202,17 @@ impl Bench {
         items
     }
 
+    /// Empties the table and lets every call pass again; making a table takes longer.
+    pub async fn clear(&self) {
+        *self.proxy.plan.lock().unwrap() = None;
+        for item in self.items().await {
+            let key = json!({"pk": item["pk"], "sk": item["sk"]});
+            let request = json!({"TableName": self.name, "Key": key});
+            self.raw("DeleteItem", request).await;
+        }
+        self.calls();
+    }
+
     /// Puts an item as it is, as an operator or another version might.
     pub async fn put(&self, item: Value) {
         let request = json!({"TableName": self.name, "Item": item});
@@ -217,6 +228,24 @@ impl Bench {
             value => item[attribute] = value,
         }
         self.put(item).await;
+    }
+
+    /// The outcomes of calls that are made at once; one that was given up has none. The table has
+    /// come to rest afterwards.
+    pub async fn at_once<T>(
+        &self,
+        calls: impl IntoIterator<Item = impl Future<Output = Result<T, StoreError>>>,
+    ) -> Vec<T> {
+        let made = futures_util::future::join_all(calls).await;
+        // What was given up may still be waiting for its turn, and others behind it.
+        self.items().await;
+        made.into_iter()
+            .filter_map(|outcome| match outcome {
+                Ok(outcome) => Some(outcome),
+                Err(StoreError::Unavailable { .. }) => None,
+                Err(error) => panic!("{error}"),
+            })
+            .collect()
     }
 
     /// Lets `plan` decide what becomes of each call from now on.
@@ -377,12 +406,19 @@ async fn serve(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes)
 
 impl Proxy {
     async fn forward(&self, operation: &str, request: &Value) -> (u16, Value) {
+        // The stream is a service of its own, beside the table's.
+        let target = match operation {
+            "DescribeStream" | "GetShardIterator" | "GetRecords" => {
+                format!("DynamoDBStreams_20120810.{operation}")
+            }
+            _ => format!("DynamoDB_20120810.{operation}"),
+        };
         let sent = self
             .http
             .post(&self.upstream)
             .timeout(Duration::from_secs(30))
             .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-target", target)
             .header("x-amz-date", "20260101T000000Z")
             .header(
                 "authorization",
@@ -471,18 +507,4 @@ fn template() -> Template {
     let given = [("Mchid", "1230000109"), ("Appid", "wxd678efh567hg6787")];
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Template::parse(include_str!("../../../template.yaml"), &given.into()).unwrap()
-}
-
-/// The outcomes of calls that are made at once, counted; a call that was given up is not one.
-pub async fn outcomes<T: std::fmt::Debug>(
-    calls: impl IntoIterator<Item = impl Future<Output = Result<T, StoreError>>>,
-) -> Vec<T> {
-    let made = futures_util::future::join_all(calls).await;
-    made.into_iter()
-        .filter_map(|outcome| match outcome {
-            Ok(outcome) => Some(outcome),
-            Err(StoreError::Unavailable { .. }) => None,
-            Err(error) => panic!("{error}"),
-        })
-        .collect()
 }

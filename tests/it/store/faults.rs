@@ -65,6 +65,33 @@ impl Write {
         Self::KeepEvidence,
     ];
 
+    /// What makes it, as docs/data-model.md lists it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Place => "Orders::place",
+            Self::Commit => "Orders::commit",
+            Self::Postpone => "Orders::postpone",
+            Self::ClaimAsking => "Orders::claim_asking",
+            Self::ClaimCode => "Orders::claim_code",
+            Self::KeepCode => "Orders::keep_code",
+            Self::ReleaseCode => "Orders::release_code",
+            Self::ClaimRefundMoment => "Orders::claim_refund_moment",
+            Self::Request => "Refunds::request",
+            Self::Reserve => "Refunds::reserve",
+            Self::ReserveForLater => "Refunds::reserve_for_later",
+            Self::Approve => "Refunds::approve, at once",
+            Self::ApproveForLater => "Refunds::approve, for later",
+            Self::Reject => "Refunds::reject",
+            Self::CommitRefund => "Refunds::commit",
+            Self::Release => "Refunds::commit, releasing",
+            Self::PostponeRefund => "Refunds::postpone",
+            Self::ClaimAskingRefund => "Refunds::claim_asking",
+            Self::ClaimDue => "DueIndex::claim, an order",
+            Self::ClaimDueRefund => "DueIndex::claim, a refund",
+            Self::KeepEvidence => "Evidence::keep",
+        }
+    }
+
     /// Its operation at the table.
     pub const fn operation(self) -> &'static str {
         match self {
@@ -137,16 +164,15 @@ impl Write {
         }
     }
 
-    /// Brings the table to where the write can be made.
+    /// Brings the table to where the write can be made, and nothing else into it.
     pub async fn prepare(self, bench: &Bench) {
+        bench.clear().await;
         let order = self.order();
         let claim = claim();
         match self {
             Self::Place | Self::KeepEvidence => {}
-            Self::Commit | Self::Postpone | Self::ClaimAsking | Self::ClaimCode => {
-                bench.placed(&order).await;
-            }
-            Self::ClaimDue => {
+            Self::ClaimAsking | Self::ClaimCode => bench.placed(&order).await,
+            Self::Commit | Self::Postpone | Self::ClaimDue => {
                 let placed = bench.orders().place(&order, "attempt", None, Some(soon()));
                 placed.await.unwrap();
             }
@@ -259,11 +285,10 @@ fn told(outcome: impl std::fmt::Debug) -> String {
 }
 
 /// The table before and after the write where nothing goes wrong.
-async fn undisturbed(write: Write) -> (Vec<Value>, Vec<Value>) {
-    let bench = Bench::start().await;
-    write.prepare(&bench).await;
+async fn undisturbed(bench: &Bench, write: Write) -> (Vec<Value>, Vec<Value>) {
+    write.prepare(bench).await;
     let before = bench.items().await;
-    let outcome = write.make(&bench, "attempt").await.unwrap();
+    let outcome = write.make(bench, "attempt").await.unwrap();
     let done = ["New", "Done", "Reserve(Done)", "()"];
     assert!(done.contains(&outcome.as_str()), "{write:?}: {outcome}");
     let after = bench.items().await;
@@ -286,10 +311,10 @@ fn calls_of(calls: &[Call], operation: &str) -> Vec<Call> {
 
 #[tokio::test]
 async fn an_answer_that_is_lost_once_leaves_the_write_made_once() {
+    let bench = Bench::start().await;
     for write in Write::ALL {
-        let (_, after) = undisturbed(write).await;
+        let (_, after) = undisturbed(&bench, write).await;
         for fate in [Fate::LoseAnswer, Fate::FailAfterwards] {
-            let bench = Bench::start().await;
             write.prepare(&bench).await;
             bench.next(write.operation(), 1, fate.clone());
             let outcome = write.make(&bench, "attempt").await.unwrap();
@@ -312,9 +337,9 @@ async fn an_answer_that_is_lost_once_leaves_the_write_made_once() {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_is_no_refusal_and_a_repeat_finds_out() {
+    let bench = Bench::start().await;
     for write in Write::ALL {
-        let (_, after) = undisturbed(write).await;
-        let bench = Bench::start().await;
+        let (_, after) = undisturbed(&bench, write).await;
         write.prepare(&bench).await;
         bench.next(write.operation(), 3, Fate::FailAfterwards);
         let outcome = write.make(&bench, "attempt").await;
@@ -328,9 +353,9 @@ async fn an_answer_that_never_comes_is_no_refusal_and_a_repeat_finds_out() {
 
 #[tokio::test]
 async fn a_request_that_never_arrives_changes_nothing_and_a_repeat_is_made() {
+    let bench = Bench::start().await;
     for write in Write::ALL {
-        let (before, after) = undisturbed(write).await;
-        let bench = Bench::start().await;
+        let (before, after) = undisturbed(&bench, write).await;
         write.prepare(&bench).await;
         bench.next(write.operation(), 3, Fate::LoseRequest);
         let outcome = write.make(&bench, "attempt").await;
@@ -347,8 +372,8 @@ async fn a_request_that_never_arrives_changes_nothing_and_a_repeat_is_made() {
 
 #[tokio::test]
 async fn a_copy_that_arrives_late_changes_nothing() {
+    let bench = Bench::start().await;
     for write in Write::ALL {
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         write.make(&bench, "attempt").await.unwrap();
         let after = bench.items().await;
@@ -365,18 +390,17 @@ async fn a_copy_that_arrives_late_changes_nothing() {
 
 #[tokio::test]
 async fn a_write_that_is_throttled_is_sent_again_and_then_given_up() {
+    let bench = Bench::start().await;
     for code in [
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "RequestLimitExceeded",
     ] {
         for write in [Write::Place, Write::Commit, Write::Reserve] {
-            let bench = Bench::start().await;
             write.prepare(&bench).await;
             bench.next(write.operation(), 2, Fate::Answer(400, error(code)));
             write.make(&bench, "attempt").await.unwrap();
             assert_eq!(calls_of(&bench.calls(), write.operation()).len(), 3);
-            let bench = Bench::start().await;
             write.prepare(&bench).await;
             let before = bench.items().await;
             bench.next(write.operation(), 100, Fate::Answer(400, error(code)));
@@ -389,13 +413,13 @@ async fn a_write_that_is_throttled_is_sent_again_and_then_given_up() {
 
 #[tokio::test]
 async fn what_no_repeat_mends_is_told_at_once() {
+    let bench = Bench::start().await;
     for code in [
         "AccessDeniedException",
         "ResourceNotFoundException",
         "ValidationException",
     ] {
         for write in [Write::Place, Write::Commit, Write::Reserve] {
-            let bench = Bench::start().await;
             write.prepare(&bench).await;
             bench.next(write.operation(), 100, Fate::Answer(400, error(code)));
             assert_unavailable(&write.make(&bench, "attempt").await, code);
@@ -416,14 +440,14 @@ fn transactions() -> impl Iterator<Item = Write> {
 
 #[tokio::test]
 async fn a_transaction_that_met_another_is_tried_again_as_a_new_one() {
+    let bench = Bench::start().await;
     for code in [
         "TransactionConflict",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ] {
         for write in transactions() {
-            let (_, after) = undisturbed(write).await;
-            let bench = Bench::start().await;
+            let (_, after) = undisturbed(&bench, write).await;
             write.prepare(&bench).await;
             let met = cancelled(&["None", code]);
             bench.next("TransactWriteItems", 3, Fate::Answer(400, met));
@@ -444,8 +468,8 @@ async fn a_transaction_that_met_another_is_tried_again_as_a_new_one() {
 
 #[tokio::test]
 async fn a_transaction_that_keeps_meeting_others_is_given_up_after_four_tries() {
+    let bench = Bench::start().await;
     for write in transactions() {
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         let before = bench.items().await;
         let met = cancelled(&["TransactionConflict", "None"]);
@@ -461,16 +485,15 @@ async fn a_transaction_that_keeps_meeting_others_is_given_up_after_four_tries() 
 
 #[tokio::test]
 async fn a_cancellation_with_a_conflict_in_it_decides_nothing() {
+    let bench = Bench::start().await;
     // While another transaction is half-way, one item can show its outcome and the next still be
     // held: a repeat of a refund would be told that nothing is left for it.
     for write in [Write::Reserve, Write::ReserveForLater, Write::Approve] {
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         let half_way = cancelled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
         bench.next("TransactWriteItems", 1, Fate::Answer(400, half_way.clone()));
         let outcome = write.make(&bench, "attempt").await.unwrap();
         assert!(outcome.contains("Done"), "{write:?}: {outcome}");
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         bench.next("TransactWriteItems", 100, Fate::Answer(400, half_way));
         assert_unavailable(&write.make(&bench, "attempt").await, "TransactionConflict");
@@ -480,8 +503,8 @@ async fn a_cancellation_with_a_conflict_in_it_decides_nothing() {
 
 #[tokio::test]
 async fn a_transaction_that_is_not_valid_is_not_tried_again() {
+    let bench = Bench::start().await;
     for write in transactions() {
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         let invalid = cancelled(&["ValidationError", "None"]);
         bench.next("TransactWriteItems", 100, Fate::Answer(400, invalid));
@@ -493,9 +516,9 @@ async fn a_transaction_that_is_not_valid_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_transaction_that_is_still_in_progress_is_waited_for() {
+    let bench = Bench::start().await;
     for write in transactions() {
-        let (_, after) = undisturbed(write).await;
-        let bench = Bench::start().await;
+        let (_, after) = undisturbed(&bench, write).await;
         write.prepare(&bench).await;
         let busy = error("TransactionInProgressException");
         bench.next("TransactWriteItems", 2, Fate::Answer(400, busy));
@@ -509,13 +532,13 @@ async fn a_transaction_that_is_still_in_progress_is_waited_for() {
 
 #[tokio::test]
 async fn a_single_write_that_met_a_transaction_is_tried_again() {
+    let bench = Bench::start().await;
     for write in Write::ALL {
         if write.operation() == "TransactWriteItems" {
             continue;
         }
-        let (before, after) = undisturbed(write).await;
+        let (before, after) = undisturbed(&bench, write).await;
         let met = || Fate::Answer(400, error("TransactionConflictException"));
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         bench.next(write.operation(), 3, met());
         let outcome = write.make(&bench, "attempt").await.unwrap();
@@ -524,7 +547,6 @@ async fn a_single_write_that_met_a_transaction_is_tried_again() {
             "{outcome}"
         );
         assert_eq!(bench.items().await, after, "{write:?}");
-        let bench = Bench::start().await;
         write.prepare(&bench).await;
         bench.next(write.operation(), 100, met());
         let outcome = write.make(&bench, "attempt").await;
