@@ -41,6 +41,7 @@ import com.wechat.pay.java.service.refund.RefundService;
 import com.wechat.pay.java.service.refund.model.AmountReq;
 import com.wechat.pay.java.service.refund.model.CreateRequest;
 import com.wechat.pay.java.service.refund.model.QueryByOutRefundNoRequest;
+import com.wechat.pay.java.service.refund.model.Refund;
 import com.wechat.pay.java.service.refund.model.RefundNotification;
 import com.wechat.pay.java.service.refund.model.Status;
 import java.io.IOException;
@@ -82,6 +83,7 @@ public class Suite {
   static String h5Url;
   static Notice kept;
   static Transaction paid;
+  static String day;
 
   record Notice(Map<String, String> headers, String body, JsonObject envelope, Exception refused) {
     <T> T open(Class<T> kind) {
@@ -402,7 +404,9 @@ public class Suite {
           request.setReason("凉了");
           request.setNotifyUrl(notifyUrl);
           request.setAmount(amount);
-          expect(refunds.create(request).getStatus() == Status.PROCESSING, "not PROCESSING");
+          Refund refund = refunds.create(request);
+          expect(refund.getStatus() == Status.PROCESSING, refund);
+          day = refund.getCreateTime().substring(0, 10);
           control("/_sim/refunds/refund-1/complete", Map.of());
           QueryByOutRefundNoRequest query = new QueryByOutRefundNoRequest();
           query.setOutRefundNo("refund-1");
@@ -421,7 +425,7 @@ public class Suite {
           control("/_sim/clock", Map.of("advance_s", 34 * 3600));
           for (TarType packing : new TarType[] {null, TarType.GZIP}) {
             GetTradeBillRequest request = new GetTradeBillRequest();
-            request.setBillDate(paid.getSuccessTime().substring(0, 10));
+            request.setBillDate(day);
             request.setBillType(BillType.ALL);
             request.setTarType(packing);
             var bill = bills.getTradeBill(request);

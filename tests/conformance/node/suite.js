@@ -128,6 +128,7 @@ async function suite() {
   let app;
   let notice;
   let paid;
+  let day;
 
   await check('orders by jsapi, native, h5 and app', async () => {
     const { transactions } = wxpay.v3.pay;
@@ -242,6 +243,7 @@ async function suite() {
       })
     ).data;
     assert.equal(refund.status, 'PROCESSING');
+    day = refund.create_time.slice(0, 10);
     await control('/_sim/refunds/refund-1/complete', {});
     const queried = await wxpay.v3.refund.domestic.refunds.$out_refund_no$.get({
       out_refund_no: 'refund-1',
@@ -256,7 +258,7 @@ async function suite() {
     // Ten in the morning of the next day is past.
     await control('/_sim/clock', { advance_s: 34 * 3600 });
     for (const packing of [{}, { tar_type: 'GZIP' }]) {
-      const params = { bill_date: paid.success_time.slice(0, 10), bill_type: 'ALL', ...packing };
+      const params = { bill_date: day, bill_type: 'ALL', ...packing };
       const offer = (await wxpay.v3.bill.tradebill.get({ params })).data;
       const url = new URL(offer.download_url);
       const file = await wxpay.v3.billdownload.file.get({

@@ -190,6 +190,7 @@ with check("a refund, its query and its notice"):
     paid_id = paid["transaction_id"]
     answer = wxpay.refund("refund-1", refund, transaction_id=paid_id, reason="凉了")
     assert said(answer, "status") == "PROCESSING"
+    day = said(answer, "create_time")[:10]
     control("/_sim/refunds/refund-1/complete", {})
     assert said(wxpay.query_refund("refund-1"), "status") == "SUCCESS"
     _, _, opened = arrived.get(timeout=10)
@@ -198,7 +199,6 @@ with check("a refund, its query and its notice"):
 
 with check("a trade bill, plain and GZIP, whose hash fits"):
     control("/_sim/clock", {"advance_s": 34 * 3600})  # Ten in the morning of the next day is past.
-    day = paid["success_time"][:10]
     plain = wxpay._core.request(f"/v3/bill/tradebill?bill_date={day}")
     for (code, text), unpack in ((plain, bytes), (wxpay.trade_bill(day), gzip.decompress)):
         assert code == 200, text
