@@ -186,7 +186,7 @@ impl Stack {
             Some(key) => key.clone(),
             None => merchant_api_key(&folder),
         };
-        put_secrets(&aws, &folder, &simulator, &merchant_api_key)?;
+        put_secrets(&aws, &folder, &simulator, options.mode, &merchant_api_key)?;
         put_catalogue(&aws)?;
 
         let linked = link(&template, &aws, &platform)?;
@@ -353,7 +353,10 @@ async fn move_clock(
         let told = json!({"message": "send {\"advance_s\": seconds}, not below 0"});
         return (StatusCode::BAD_REQUEST, axum::Json(told));
     };
-    business.advance(seconds);
+    if !business.advance(seconds) {
+        let told = json!({"message": "business time may be a century ahead of real time"});
+        return (StatusCode::BAD_REQUEST, axum::Json(told));
+    }
     (
         StatusCode::OK,
         axum::Json(json!({"offset_s": business.offset_seconds()})),
@@ -413,6 +416,7 @@ fn put_secrets(
     aws: &Aws,
     folder: &Path,
     simulator: &Simulator,
+    mode: Mode,
     merchant_api_key: &str,
 ) -> Result<(), StartError> {
     let files = folder.join("simulator");
@@ -425,9 +429,11 @@ fn put_secrets(
         })
     };
     let merchant = simulator.merchant();
+    // As the simulator's files have it: another mode, or keys made anew, take effect with the start.
     let put = |id: &str, value: Value| -> Result<(), StartError> {
-        if aws.secrets().current(&arn(id)).is_none() {
-            aws.secrets().put(&arn(id), value.to_string())?;
+        let text = value.to_string();
+        if aws.secrets().current(&arn(id)).as_ref() != Some(&text) {
+            aws.secrets().put(&arn(id), text)?;
         }
         Ok(())
     };
@@ -435,10 +441,19 @@ fn put_secrets(
         "SigningSecret",
         json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}),
     )?;
-    put(
-        "WechatpaySecret",
-        json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?}),
-    )?;
+    let public_key =
+        json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?});
+    let certificate = || certificate_key(&read("platform_cert.pem")?);
+    let wechatpay = match mode {
+        Mode::PublicKey => public_key,
+        Mode::Certificate => certificate()?,
+        Mode::Both => {
+            let mut both = public_key;
+            both["also_accepted"] = json!([certificate()?]);
+            both
+        }
+    };
+    put("WechatpaySecret", wechatpay)?;
     put("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key}))?;
     put(
         "AppSecret",
@@ -466,6 +481,21 @@ fn put_secrets(
     };
     aws.secrets().put(&arn("ApiSecret"), text.to_string())?;
     Ok(())
+}
+
+/// A platform certificate's serial number and public key, as the `wechatpay` secret holds keys.
+fn certificate_key(pem: &str) -> Result<Value, StartError> {
+    let unusable =
+        |error: &dyn fmt::Display| StartError(format!("platform_cert.pem cannot be used: {error}"));
+    let (_, parsed) =
+        x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| unusable(&error))?;
+    let certificate = parsed.parse_x509().map_err(|error| unusable(&error))?;
+    let serial = certificate.raw_serial_as_string().replace(':', "");
+    let public_key = STANDARD.encode(certificate.public_key().raw);
+    Ok(json!({
+        "public_key_id": serial.to_ascii_uppercase(),
+        "public_key": format!("-----BEGIN PUBLIC KEY-----\n{public_key}\n-----END PUBLIC KEY-----\n"),
+    }))
 }
 
 fn put_catalogue(aws: &Aws) -> Result<(), StartError> {

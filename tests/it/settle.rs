@@ -179,3 +179,22 @@ async fn a_stack_that_is_stopped_goes_on_where_it_was() {
         .await;
     stack.until_state("again-0001", "SUCCESS").await;
 }
+
+#[tokio::test]
+async fn whatever_wechat_pay_signs_with_an_order_is_paid_and_given_back() {
+    for mode in [
+        simulator::Mode::PublicKey,
+        simulator::Mode::Certificate,
+        simulator::Mode::Both,
+    ] {
+        let stack = TestStack::with(|options| options.mode = mode).await;
+        stack.paid("mode-0001", 500).await;
+        stack.refund("mode-0001", "mode-r1", 500).await.expect(202);
+        stack.until_refund("mode-0001", "mode-r1", "SUCCESS").await;
+        let notices = stack.seen("notifications").await;
+        assert!(!notices.is_empty());
+        for notice in notices {
+            assert_eq!(notice["attempts"][0]["status"], 204, "{mode:?}: {notice}");
+        }
+    }
+}
