@@ -18,6 +18,9 @@ const ANSWER_RESERVE_MS: i64 = 300;
 /// What an invocation without a deadline gets, in milliseconds (only outside Lambda).
 const UNTOLD_DEADLINE_MS: i64 = 9_000;
 
+/// What is no moment, in Unix milliseconds: `cargo lambda watch` sends its ten minutes as they are.
+const NO_MOMENT_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// When the answer has to be given.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -25,10 +28,11 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// A deadline at this moment of the wall clock, in Unix milliseconds; 0 means none was told.
+    /// A deadline at this moment of the wall clock, in Unix milliseconds; 0, or what is a span and no
+    /// moment, means none was told.
     pub fn at_millis(at_ms: u64, clock: &Clock) -> Self {
         let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told == 0 {
+        let at_ms = if told < NO_MOMENT_MS {
             clock.wall_millis() + UNTOLD_DEADLINE_MS
         } else {
             told
@@ -180,5 +184,23 @@ impl Incoming {
             });
         }
         route
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_moment_and_a_span_is_none() {
+        let clock = Clock::system();
+        let most = Duration::from_secs(60);
+        let soon = u64::try_from(clock.wall_millis() + 5_000).unwrap();
+        let left = |at_ms| Deadline::at_millis(at_ms, &clock).left(&clock, most);
+        assert!((4_000..=4_700).contains(&left(soon).as_millis()));
+        assert_eq!(left(soon - 10_000), Duration::ZERO, "it has passed");
+        for untold in [0, 600_000] {
+            assert!((8_000..=8_700).contains(&left(untold).as_millis()));
+        }
     }
 }
