@@ -500,7 +500,8 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
 
 #[test]
 fn a_payment_needs_every_field_that_makes_it_ours_and_other_reports_do_not() {
-    let absences: [(&str, fn(&mut OrderReport)); 4] = [
+    type LeaveOut = fn(&mut OrderReport);
+    let absences: [(&str, LeaveOut); 4] = [
         ("mchid", |report| report.mchid = None),
         ("appid", |report| report.appid = None),
         ("amount.total", |report| report.total = None),
