@@ -166,9 +166,10 @@ impl Refunds {
         Ok(found)
     }
 
-    /// Writes a refund that waits for the merchant and its number's guard, all or nothing, if the
-    /// order could give it back at that moment. It holds nothing; the order counts it, so that payers
-    /// ask at most [`REQUESTS_MAX`] times. The order's version stays.
+    /// Writes a refund that waits for the merchant, if the order could give it back at that moment. It
+    /// holds nothing, its number neither: numbers are the merchant's, and a payer must not be able to
+    /// take one, nor learn which are taken. The order counts it, so that payers ask at most
+    /// [`REQUESTS_MAX`] times. The order's version stays.
     ///
     /// # Errors
     /// The table is unavailable; a repeat finds out whether it stands.
@@ -188,7 +189,6 @@ impl Refunds {
         let writes = [
             self.order_update(&refund.order_id, count, &condition)?,
             self.put_refund(refund, None)?,
-            self.put_guard(refund)?,
         ];
         self.write_new(ACTION, refund, now, &writes, |_| Some(Reserve::TooMany))
             .await
@@ -223,8 +223,8 @@ impl Refunds {
         self.reserve_new(refund, now, Moment::Wait, due).await
     }
 
-    /// Reserves a refund that was asked for; the claim of the moment is given in
-    /// `interval_seconds`, none leaves the sending to the sweep at `due`.
+    /// Reserves a refund that was asked for, and its number with it; the claim of the moment is given
+    /// in `interval_seconds`, none leaves the sending to the sweep at `due`.
     ///
     /// # Errors
     /// The table is unavailable; a repeat finds out.
@@ -249,12 +249,16 @@ impl Refunds {
         let writes = [
             self.take(refund, now, moment)?,
             self.refund_update(refund, update, "#status = :requested")?,
+            self.put_guard(refund)?,
         ];
         match self.transact(ACTION, &writes).await? {
             Transacted::Done => Ok(Approved::Reserve(Reserve::Done)),
             Transacted::Cancelled(reasons) => {
                 if failed(&reasons, 1).is_some() {
                     return Ok(Approved::Decided);
+                }
+                if let Some(taken) = guard_conflict(&reasons, refund)? {
+                    return Ok(Approved::Reserve(taken));
                 }
                 order_refusal(&reasons, refund.amount, now, moment_taken)?
                     .map(Approved::Reserve)
@@ -378,14 +382,14 @@ impl Refunds {
             .await
     }
 
-    /// Writes a new refund with its order and its guard, in this order; `last_bound` tells what the
+    /// Writes a new refund with its order and its guard, if it gets one, in this order; `last_bound` tells what the
     /// order refused where it was none of the bounds that all new refunds have.
     async fn write_new(
         &self,
         action: &'static str,
         refund: &Refund,
         now: Timestamp,
-        writes: &[TransactWriteItem; 3],
+        writes: &[TransactWriteItem],
         last_bound: impl FnOnce(&Payment) -> Option<Reserve>,
     ) -> Result<Reserve, StoreError> {
         match self.transact(action, writes).await? {
@@ -647,6 +651,14 @@ fn number_conflict(
         let found = Reader::new(attributes).refund()?;
         return Ok(Some(Reserve::Exists(Box::new(found))));
     }
+    guard_conflict(reasons, refund)
+}
+
+/// Reads whether another order's refund has the number whose guard stands at the third place.
+fn guard_conflict(
+    reasons: &[CancellationReason],
+    refund: &Refund,
+) -> Result<Option<Reserve>, StoreError> {
     let Some(reason) = failed(reasons, 2) else {
         return Ok(None);
     };

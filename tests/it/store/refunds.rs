@@ -175,12 +175,33 @@ async fn a_number_is_one_refunds_whoever_asks() {
     );
     let taken = refund("number-r1", &other, 100);
     assert_eq!(reserve(&bench, &taken).await, Reserve::NumberTaken);
-    let asked = request("number-r1", &other, 100);
-    assert_eq!(
-        bench.refunds().request(&asked).await.unwrap(),
-        Reserve::NumberTaken
-    );
     assert_eq!(left(&bench, &other).await, (600, 0));
+}
+
+#[tokio::test]
+async fn asking_takes_no_number_and_does_not_tell_which_are_taken() {
+    let bench = Bench::start().await;
+    let payers = bench.paid("squat-001").await;
+    let merchants = bench.paid("squat-002").await;
+    let refunds = bench.refunds();
+    // A number that the merchant has used, and one that it is about to use.
+    let used = refund("squat-r1", &merchants, 100);
+    assert_eq!(reserve(&bench, &used).await, Reserve::Done);
+    for number in ["squat-r1", "squat-r2"] {
+        let asked = request(number, &payers, 100);
+        assert_eq!(refunds.request(&asked).await.unwrap(), Reserve::Done);
+    }
+    let next = refund("squat-r2", &merchants, 100);
+    let later = soon();
+    let reserved = refunds.reserve_for_later(&next, NOW, later).await;
+    assert_eq!(reserved.unwrap(), Reserve::Done);
+    // Approved, both would be another order's refund at WeChat Pay.
+    for number in ["squat-r1", "squat-r2"] {
+        let asked = request(number, &payers, 100);
+        let approved = refunds.approve(&asked, NOW, None, soon()).await.unwrap();
+        assert_eq!(approved, Approved::Reserve(Reserve::NumberTaken));
+    }
+    assert_eq!(left(&bench, &payers).await, (600, 0));
 }
 
 #[tokio::test]
