@@ -5,6 +5,7 @@
 //! [`TestStack::until`] looks until a condition holds. A stack is watched (see `watch`): when it is
 //! dropped, what no test mentions is checked too.
 
+pub mod books;
 pub mod forge;
 pub mod tap;
 pub mod watch;
@@ -90,7 +91,8 @@ pub struct TestStack {
     /// What is checked when the stack is dropped.
     pub watch: Watch,
     http: reqwest::Client,
-    options: Options,
+    /// How it was started, and will be when it is restarted.
+    pub options: Options,
     folder: Arc<TempDir>,
 }
 
@@ -446,9 +448,16 @@ impl TestStack {
         assert!(moved.status().is_success());
     }
 
-    /// Runs the sweep once.
+    /// Runs the sweep once. One that the table was too slow for is run again, as the schedule does.
     pub async fn sweep(&self) -> Value {
-        self.stack.sweep_now().await.unwrap()
+        let mut failure = None;
+        for _ in 0..5 {
+            match self.stack.sweep_now().await {
+                Ok(swept) => return swept,
+                Err(error) => failure = Some(error),
+            }
+        }
+        panic!("no sweep came to its end: {failure:?}");
     }
 
     /// Sends a notice that the platform signed and sealed; `content` is what is inside.

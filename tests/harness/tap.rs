@@ -11,6 +11,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+/// How much of the answers on one connection is kept.
+const ANSWERS_MAX: usize = 256 * 1024;
+
 /// One direction of one connection, as far as it came.
 type Bytes = Arc<Mutex<Vec<u8>>>;
 
@@ -124,15 +127,19 @@ async fn pass(shared: Arc<Shared>, client: TcpStream) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = copy(from_client, to_server, asked) => {}
-        () = copy(from_server, to_client, answered) => {}
+        () = copy(from_client, to_server, asked, usize::MAX) => {}
+        () = copy(from_server, to_client, answered, ANSWERS_MAX) => {}
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, kept: Bytes) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, kept: Bytes, most: usize) {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        kept.lock().unwrap().extend_from_slice(&chunk[..read]);
+        {
+            let mut kept = kept.lock().unwrap();
+            let left = most.saturating_sub(kept.len());
+            kept.extend_from_slice(&chunk[..read.min(left)]);
+        }
         if to.write_all(&chunk[..read]).await.is_err() {
             break;
         }

@@ -151,41 +151,30 @@ async fn a_paid_or_expired_order_is_repeated_without_anything_to_pay_with() {
 
 #[tokio::test]
 async fn what_wechat_pay_did_with_an_unanswered_order_is_found_by_sending_it_again() {
-    for fault in [
+    // Beside each other: each waits until a claim on the code has run out.
+    let faults = [
         "response_lost",
         "server_error_applied",
         "response_unsigned",
         "html_error",
-    ] {
+    ];
+    join_all(faults.map(|fault| async move {
         let stack = TestStack::start().await;
         stack.fault(fault, json!({"count": 4})).await;
-        let first = stack
-            .post(&stack.merchant, "/orders", native_order("lost-00001", 100))
-            .await;
+        let order = native_order("lost-00001", 100);
+        let place = async || stack.post(&stack.merchant, "/orders", order.clone()).await;
+        let first = place().await;
         assert!(matches!(first.status, 201 | 503), "{fault}: {first:?}");
         stack.no_faults().await;
+        let again = async || place().await.body;
         let again = stack
-            .until(
-                || async {
-                    stack
-                        .post(&stack.merchant, "/orders", native_order("lost-00001", 100))
-                        .await
-                        .body
-                },
-                |body| body["pay"]["code_url"].is_string(),
-            )
+            .until(again, |body| body["pay"]["code_url"].is_string())
             .await;
-        stack
-            .control(
-                "orders/lost-00001/pay",
-                json!({"code_url": again["pay"]["code_url"]}),
-            )
-            .await;
+        let code = json!({"code_url": again["pay"]["code_url"]});
+        stack.control("orders/lost-00001/pay", code).await;
         stack.until_state("lost-00001", "SUCCESS").await;
-        assert_eq!(
-            stack.seen("ledger").await.len(),
-            1,
-            "{fault}: one order at WeChat Pay"
-        );
-    }
+        let orders = stack.seen("ledger").await.len();
+        assert_eq!(orders, 1, "{fault}: one order at WeChat Pay");
+    }))
+    .await;
 }

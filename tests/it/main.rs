@@ -32,3 +32,4 @@ mod settle;
 mod store;
 mod tls;
 mod tree;
+mod wechat_trouble;
