@@ -80,6 +80,7 @@ impl ConfigError {
 pub struct Reader<'a> {
     vars: &'a Vars,
     platform: &'a Platform,
+    secrets_client: Option<aws_sdk_secretsmanager::Client>,
     problems: Vec<String>,
 }
 
@@ -98,6 +99,7 @@ impl<'a> Reader<'a> {
         Self {
             vars,
             platform,
+            secrets_client: None,
             problems: Vec::new(),
         }
     }
@@ -240,8 +242,11 @@ impl<'a> Reader<'a> {
         Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name)
     }
 
-    /// The client that reads secrets.
+    /// The client that reads secrets, one for all of a function's.
     pub fn secrets_client(&mut self) -> aws_sdk_secretsmanager::Client {
+        if let Some(client) = &self.secrets_client {
+            return client.clone();
+        }
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
@@ -251,7 +256,8 @@ impl<'a> Reader<'a> {
             .timeout_config(timeouts())
             .retry_config(retries());
         config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
-        aws_sdk_secretsmanager::Client::from_conf(config.build())
+        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+        self.secrets_client.insert(client).clone()
     }
 
     /// The platform the functions run on.

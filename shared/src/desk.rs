@@ -73,10 +73,15 @@ impl Desk {
         })
     }
 
-    /// Reads the keys before the first request; what fails is read again then.
-    pub async fn warm_up(&self) {
-        // The outcome is told by the first request that needs the keys.
-        let _ = tokio::join!(self.signing.get(), self.platform_keys.get());
+    /// Reads the keys before the first request: one after the other, so that they come over one
+    /// connection (docs/performance.md, "What the numbers rest on").
+    ///
+    /// # Errors
+    /// The first secret that cannot be read; the first request reads it again, and tells.
+    pub async fn warm_up(&self) -> Result<(), SecretError> {
+        self.signing.get().await?;
+        self.platform_keys.get().await?;
+        Ok(())
     }
 
     /// What this desk settles with.

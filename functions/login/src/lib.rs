@@ -81,8 +81,10 @@ impl HttpFunction for Login {
     }
 
     async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        let _ = tokio::join!(self.app.get(), self.callers.keys());
+        // One after the other over one connection; what fails is told by the first request.
+        if self.app.get().await.is_ok() {
+            let _ = self.callers.keys().await;
+        }
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {

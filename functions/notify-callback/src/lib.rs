@@ -90,8 +90,10 @@ impl HttpFunction for NotifyCallback {
     }
 
     async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        let _ = tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
+        // One after the other over one connection; what fails is told by the first request.
+        if self.platform_keys.get().await.is_ok() {
+            let _ = self.apiv3_keys.get().await;
+        }
     }
 
     fn refused_unread(&self, _problem: Problem, record: &mut Record) -> Answer {
