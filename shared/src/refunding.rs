@@ -213,7 +213,7 @@ impl Sender {
 fn meaning(refusal: &Refusal) -> Meaning {
     match (refusal.status, refusal.code.as_str()) {
         (403, "NOT_ENOUGH") => Meaning::NotEnough,
-        // "No such order" is answered now and then for paid orders (reliability notes, W10).
+        // "No such order" is answered now and then for paid orders (docs/wechatpay.md, "Refunds").
         (404, _) => Meaning::Unknown,
         // Our own signature or clock; nothing about this refund.
         (401, _) => Meaning::Unknown,

@@ -1,5 +1,5 @@
 //! The API port: from raw request bytes to signed answer bytes, in the order WeChat Pay works
-//! (wechatpay-v3.md §19 points 1 to 13): path, header check, authentication, business, signing.
+//! (fidelity points 1 to 13): path, header check, authentication, business, signing.
 //! Faults strike between these steps. What a request means is in the modules below.
 
 use std::sync::Arc;
@@ -263,7 +263,7 @@ fn apply(world: &Arc<World>, request: &Request, operation: &Operation, caller: &
     }
 }
 
-/// The limits of wechatpay-v3.md §14, per merchant and second of real time.
+/// The limits of fidelity point 33, per merchant and second of real time.
 fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusal> {
     if !context.state.knobs.rate_limits {
         return None;

@@ -1,4 +1,4 @@
-//! Beijing time in the forms WeChat Pay writes it (wechatpay-v3.md point 35: `+08:00` in bodies,
+//! Beijing time in the forms WeChat Pay writes it (fidelity point 35: `+08:00` in bodies,
 //! Unix seconds in headers). Times are milliseconds since 1970; nothing here reads a clock.
 
 use time::format_description::well_known::Rfc3339;

@@ -1,4 +1,4 @@
-//! Bill files in the exact form of real ones (wechatpay-v3.md §11.3): byte order mark, CRLF, a
+//! Bill files in the exact form of real ones (fidelity point 32): byte order mark, CRLF, a
 //! backtick before every field of a data row, yuan with two decimals, a summary at the end.
 
 use crate::beijing::{self, DAY_MS};

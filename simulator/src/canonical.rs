@@ -1,5 +1,5 @@
 //! JSON as WeChat Pay writes it in API answers: compact, keys in alphabetical order at every
-//! level, Chinese unescaped (wechatpay-v3.md §1.4). Notices have an order of their own and do not
+//! level, Chinese unescaped (fidelity points 3 and 4). Notices have an order of their own and do not
 //! pass through here. The order does not depend on how `serde_json` was built.
 
 use serde_json::Value;

@@ -1,5 +1,5 @@
 //! The payer's side: what happens when somebody pays, fails or cancels on the phone. The phone
-//! checks what the merchant's page handed it (wechatpay-v3.md §6): signature, app, life of the id.
+//! checks what the merchant's page handed it (fidelity point 19): signature, app, life of the id.
 
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ pub(crate) fn attempt(
                 notices::announce_payment(world, &mut state, &order);
             }
             Ending::Failed | Ending::Cancelled => {
-                // The order stays payable (wechatpay-v3.md §5.3).
+                // The order stays payable (fidelity points 17 and 18).
                 order.failed_attempts += 1;
                 state.put_order(order.clone());
             }
@@ -335,7 +335,7 @@ fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), 
     Err(refused("BAD_PAY_SIGN", why))
 }
 
-/// The merchant certificate that placed the order must have signed (wechatpay-v3.md §6).
+/// The merchant certificate that placed the order must have signed (fidelity point 19).
 fn signed_by(state: &State, order: &Order, text: &str, signature: &str) -> bool {
     state
         .merchants
@@ -388,7 +388,7 @@ fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64)
     }
 }
 
-/// 28 digits: `4200`, six digits, the day, ten digits (wechatpay-v3.md §7).
+/// 28 digits: `4200`, six digits, the day, ten digits (fidelity points 20 and 21).
 fn fresh_transaction(now_ms: i64) -> String {
     format!(
         "420000{}{}{}",

@@ -127,7 +127,7 @@ pub(crate) fn seal(
     Ok(STANDARD.encode(sealed))
 }
 
-/// Opens a sensitive field: base64 of RSAES-OAEP with SHA-1, empty label (wechatpay-v3.md §12).
+/// Opens a sensitive field: base64 of RSAES-OAEP with SHA-1, empty label (fidelity point 24).
 pub(crate) fn open_sensitive(private_pem: &str, field: &str) -> Option<String> {
     use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
     use rustls_pki_types::PrivatePkcs8KeyDer;

@@ -1,4 +1,4 @@
-//! Where the sources disagree about WeChat Pay, a knob decides (wechatpay-v3.md §19, §20). The
+//! Where the sources disagree about WeChat Pay, a knob decides (docs/simulator.md, "Knobs"). The
 //! defaults are the readings with the better evidence; docs/simulator.md lists them.
 
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub(crate) struct Knobs {
     pub(crate) refund_interval_s: u32,
     /// Seconds the bank takes for a refund; `null` waits for a control call.
     pub(crate) refund_delay_s: Option<u32>,
-    /// Rate limits of wechatpay-v3.md §14 hold.
+    /// Rate limits of fidelity point 33 hold.
     pub(crate) rate_limits: bool,
     /// The `message` of a 401 with sign information: `错误的签名，验签失败` or `签名错误`.
     pub(crate) sign_mismatch_message: String,

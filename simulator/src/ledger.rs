@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::beijing;
 
-/// Unpaid orders are closed after this long (wechatpay-v3.md §5.3).
+/// Unpaid orders are closed after this long (fidelity points 17 and 18).
 pub(crate) const UNPAID_LIFE_MS: i64 = 7 * beijing::DAY_MS;
 
 /// How an order is paid.
@@ -33,7 +33,7 @@ impl TradeType {
         }
     }
 
-    /// The word of queries and notices (wechatpay-v3.md §7).
+    /// The word of queries and notices (fidelity points 20 and 21).
     pub(crate) fn wire(self) -> &'static str {
         match self {
             Self::Jsapi => "JSAPI",
@@ -182,7 +182,7 @@ impl Order {
     }
 }
 
-/// Where a refund stands (wechatpay-v3.md §9.1).
+/// Where a refund stands (fidelity point 23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum RefundStatus {

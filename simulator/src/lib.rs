@@ -3,7 +3,8 @@
 //! purpose when asked to. It is not WeChat Pay and moves no money.
 //!
 //! It shares no code with any client: signatures are made and checked with the `rsa` crate, sealing
-//! is AWS-LC's. Facts and their sources are in docs/simulator.md; start reading at `simulator.rs`
+//! is AWS-LC's. Facts are in docs/simulator.md, whose table numbers
+//! the fidelity points that comments name, their sources in docs/wechatpay.md; start reading at `simulator.rs`
 //! (how it starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is told).
 //!
 //! ```no_run

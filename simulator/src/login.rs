@@ -1,4 +1,4 @@
-//! `GET /sns/jscode2session`: mini-program login (wechatpay-v3.md §15). Not APIv3: unsigned, and HTTP
+//! `GET /sns/jscode2session`: mini-program login (fidelity point 34). Not APIv3: unsigned, and HTTP
 //! 200 for errors too.
 
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use crate::keys::{
 use crate::ledger::TradeType;
 use crate::random;
 
-/// At most this many merchant certificates are usable at a time (wechatpay-v3.md §2.2).
+/// At most this many merchant certificates are usable at a time (fidelity point 7).
 pub(crate) const USABLE_CERTIFICATES_MAX: usize = 3;
 const FIRST_MCHID: &str = "1900000109";
 const FIRST_APPID: &str = "wxd678efh567hg6787";
@@ -199,8 +199,8 @@ impl Loaded {
             .map(|(facts, _)| facts)
     }
 
-    /// Chooses who signs an answer: the public key or a platform certificate (wechatpay-v3.md
-    /// §3.4), with `throw` deciding between two certificates during a rotation.
+    /// Chooses who signs an answer: the public key or a platform certificate (fidelity
+    /// point 10), with `throw` deciding between two certificates during a rotation.
     pub(crate) fn answer_signer(
         &self,
         asked: Option<&str>,
@@ -418,7 +418,7 @@ impl Registry {
     }
 }
 
-/// The id of a WeChat Pay public key: `01`, the mchid, the day, 14 digits (wechatpay-v3.md §3.2).
+/// The id of a WeChat Pay public key: `01`, the mchid, the day, 14 digits (fidelity point 10).
 pub(crate) fn public_key_id(mchid: &str, now_ms: i64) -> String {
     format!(
         "PUB_KEY_ID_01{mchid:0>10}{}{}",

@@ -20,7 +20,7 @@ mod message;
 
 pub(crate) use message::Twist;
 
-/// The pauses between an attempt and the next (wechatpay-v3.md §10.3).
+/// The pauses between an attempt and the next (fidelity point 28).
 pub(crate) const RETRY_DELAYS_MS: [i64; 15] = [
     15 * SECOND_MS,
     15 * SECOND_MS,
@@ -38,7 +38,7 @@ pub(crate) const RETRY_DELAYS_MS: [i64; 15] = [
     6 * HOUR_MS,
     6 * HOUR_MS,
 ];
-/// The merchant has this long to answer, in real time (wechatpay-v3.md §10.3).
+/// The merchant has this long to answer, in real time (fidelity point 28).
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 const LATE_MS: i64 = 30 * SECOND_MS;
 const HELD_MS: i64 = 10 * SECOND_MS;
@@ -344,7 +344,7 @@ pub(crate) fn prepare(
         .is_some_and(|attempt| attempt.twist == Twist::Probe);
     let mut twist = Twist::Genuine;
     for (name, candidate) in Twist::FAULTS {
-        // The retry after a probe is never probed (wechatpay-v3.md §3.5).
+        // The retry after a probe is never probed (fidelity point 12).
         if candidate == Twist::Probe && just_probed {
             continue;
         }

@@ -52,7 +52,7 @@ pub(crate) fn serial() -> [u8; 20] {
     serial
 }
 
-/// A UUID with version digit 5, the form of notice ids in every capture (wechatpay-v3.md §10.1).
+/// A UUID with version digit 5, the form of notice ids in every capture (fidelity point 27).
 pub(crate) fn notice_id() -> String {
     let hex = lower_hex(32);
     format!(

@@ -1,4 +1,4 @@
-//! Answers: their bodies, their headers as captured (wechatpay-v3.md §1.4), who signs them and who
+//! Answers: their bodies, their headers as captured (fidelity points 3 and 4), who signs them and who
 //! does not (§3.6), and the ways a fault spoils them.
 
 use std::io::Write as _;
@@ -252,7 +252,7 @@ fn limited() -> Answer {
         .into()
 }
 
-/// The 500 of wechatpay-v3.md §13.3.
+/// The 500 of fidelity point 33.
 pub(crate) fn busy() -> Answer {
     Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试").into()
 }
@@ -334,7 +334,7 @@ pub(crate) fn seal(
             } else if strikes("slow_body") {
                 pace = Pace::Drip;
             }
-            // The retry of a probed request is never probed (wechatpay-v3.md §3.5).
+            // The retry of a probed request is never probed (fidelity point 12).
             spoilt.probe = probe && !state.probed.remove(&identity);
             if spoilt.probe {
                 state.probed.insert(identity);

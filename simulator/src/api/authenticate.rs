@@ -1,4 +1,4 @@
-//! Who sent a request: the checks of wechatpay-v3.md §2.3 in WeChat Pay's order (format, time,
+//! Who sent a request: the checks of fidelity point 5 in WeChat Pay's order (format, time,
 //! merchant, certificate, signature), each with its observed 401.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::world::World;
 
 /// The scheme of the Authorization header.
 const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
-/// A request may be at most this old or early, in seconds of real time (wechatpay-v3.md §2.3).
+/// A request may be at most this old or early, in seconds of real time (fidelity point 5).
 const WINDOW_S: i64 = 300;
 /// The part of the signed message that a 401 repeats; where the real cut is, is not known.
 const TRUNCATED_CHARACTERS: usize = 512;
@@ -97,7 +97,7 @@ pub(crate) fn authenticate(
             "the business clock is past the end of this certificate: issue another by a control call",
         ));
     }
-    // Only the meta part of an upload is signed (wechatpay-v3.md §2.1).
+    // Only the meta part of an upload is signed (fidelity points 6 and 8).
     let body = if *operation == Operation::Upload {
         upload::signed_part(request)
     } else {
@@ -149,7 +149,7 @@ pub(crate) fn authenticate(
     })
 }
 
-/// The five lines that are signed (wechatpay-v3.md §2.1).
+/// The five lines that are signed (fidelity points 6 and 8).
 pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
     let mut message = format!(
         "{}\n{}\n{}\n{}\n",

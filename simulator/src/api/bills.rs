@@ -1,4 +1,4 @@
-//! Bills: application and download (wechatpay-v3.md §11). The files themselves are `bill_file.rs`'s.
+//! Bills: application and download (fidelity points 31 and 32). The files themselves are `bill_file.rs`'s.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::bill_file::{self, Spoil, TradeKind};
 use crate::random;
 use crate::state::BillToken;
 
-/// A bill is ready at this hour of the next day, Beijing time (wechatpay-v3.md §11.4).
+/// A bill is ready at this hour of the next day, Beijing time (fidelity point 31).
 const READY_MS: i64 = 10 * HOUR_MS;
 /// Bills reach this far back.
 const KEPT_MS: i64 = 92 * DAY_MS;

@@ -1,4 +1,4 @@
-//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (wechatpay-v3.md §4).
+//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (fidelity point 14).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Placing and closing orders (wechatpay-v3.md §5, §8), direct and for partners.
+//! Placing and closing orders (fidelity points 15 to 18 and 22), direct and for partners.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
 use crate::random;
 
-/// `prepay_id` and `code_url` live this long (wechatpay-v3.md §5.1).
+/// `prepay_id` and `code_url` live this long (fidelity point 18).
 const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
 /// `h5_url` lives this long.
 const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
-/// The limit of `detail`, without blanks (wechatpay-v3.md §5.2).
+/// The limit of `detail`, without blanks (fidelity point 15).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
 const AMOUNT: &[Field] = &[
@@ -395,7 +395,7 @@ fn payable_until(
     Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
 }
 
-/// Decides what a repeat of a number means (wechatpay-v3.md §5.3).
+/// Decides what a repeat of a number means (fidelity points 17 and 18).
 fn repeat(
     context: &Context<'_>,
     order: Order,

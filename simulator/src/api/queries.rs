@@ -1,4 +1,4 @@
-//! Asking for an order (wechatpay-v3.md §7), with the bodies that were captured, quirks included.
+//! Asking for an order (fidelity points 20 and 21), with the bodies that were captured, quirks included.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Refunds: application, query, and the application for an abnormal one (wechatpay-v3.md §9).
+//! Refunds: application, query, and the application for an abnormal one (fidelity points 23 to 26).
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, Ref
 use crate::office::set_balance;
 use crate::random;
 
-/// Refunds of one order (wechatpay-v3.md §9.2).
+/// Refunds of one order (fidelity point 23).
 const REFUNDS_MAX: usize = 50;
 /// How long after the payment a refund may be asked for.
 const REFUNDABLE_MS: i64 = 365 * DAY_MS;
@@ -250,7 +250,7 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
     Ok(answer)
 }
 
-/// The private key for sensitive fields, named by `Wechatpay-Serial` (wechatpay-v3.md §12).
+/// The private key for sensitive fields, named by `Wechatpay-Serial` (fidelity point 24).
 pub(crate) fn sensitive_key(context: &Context<'_>) -> Result<String, Refusal> {
     let Some(serial) = context.request.header("wechatpay-serial") else {
         let message = "HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)";
@@ -406,7 +406,7 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     }
 }
 
-/// `refund × payer_total / total`, rounded (wechatpay-v3.md §9.1).
+/// `refund × payer_total / total`, rounded (fidelity point 23).
 fn share(refund_fen: i64, payer_total_fen: i64, total_fen: i64) -> i64 {
     let product = i128::from(refund_fen) * i128::from(payer_total_fen);
     let total = i128::from(total_fen.max(1));

@@ -55,7 +55,7 @@ impl Operation {
         }
     }
 
-    /// Whether a missing User-Agent is refused before authentication (wechatpay-v3.md §1.3).
+    /// Whether a missing User-Agent is refused before authentication (fidelity point 2).
     pub(crate) fn checks_user_agent(&self) -> bool {
         match self {
             Self::Certificates

@@ -1,4 +1,4 @@
-//! Image upload, as far as signing goes: only the `meta` part is signed (wechatpay-v3.md §2.1). The
+//! Image upload, as far as signing goes: only the `meta` part is signed (fidelity points 6 and 8). The
 //! file is checked against the digest in `meta` and forgotten.
 
 use serde_json::{Value, json};

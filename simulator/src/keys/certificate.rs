@@ -1,4 +1,4 @@
-//! X.509 as Tenpay issues it (wechatpay-v3.md §4): names, 1825 days, serials of 40 hex digits, and
+//! X.509 as Tenpay issues it (fidelity point 14): names, 1825 days, serials of 40 hex digits, and
 //! the authority that signs them here, which is also the root of the simulator's TLS.
 
 use rcgen::{
@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{KeyError, VerifyingKey};
 
-/// How long merchant and platform certificates live (wechatpay-v3.md §4).
+/// How long merchant and platform certificates live (fidelity point 14).
 const LIFE: Duration = Duration::days(1825);
 const AUTHORITY_LIFE: Duration = Duration::days(20 * 365);
 

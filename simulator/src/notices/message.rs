@@ -1,5 +1,5 @@
-//! The bytes of a notice: envelope and resource in the key order of real ones (wechatpay-v3.md
-//! §10.1, §10.2), sealed and signed, or spoilt on purpose by a [`Twist`].
+//! The bytes of a notice: envelope and resource in the key order of real ones (fidelity
+//! points 27 and 28), sealed and signed, or spoilt on purpose by a [`Twist`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
     }
 }
 
-/// The value of a signature probe (wechatpay-v3.md §3.5).
+/// The value of a signature probe (fidelity point 12).
 pub(crate) fn probe() -> String {
     // As long as a real signature; the length is no multiple of four, as seen in the wild.
     format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
