@@ -11,6 +11,7 @@ mod catalogue;
 mod evidence;
 mod faults;
 mod indexes;
+mod lossy;
 mod model;
 mod orders;
 mod refunds;

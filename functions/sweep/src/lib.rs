@@ -208,8 +208,15 @@ impl Sweep {
         };
         if let Err(error) = &looked {
             record.field("error", error.to_string()).raise(Level::Warn);
-            if let DeskError::Secret(_) = error {
-                record.count(Metric::NotConfigured).raise(Level::Error);
+            match error {
+                DeskError::Secret(_) => {
+                    record.count(Metric::NotConfigured).raise(Level::Error);
+                }
+                // It is looked at again and again, and no look mends it.
+                DeskError::Store(StoreError::Unreadable { .. }) => {
+                    record.count(Metric::NeedsHuman).raise(Level::Error);
+                }
+                DeskError::Store(StoreError::Unavailable { .. }) | DeskError::Call(_) => {}
             }
         }
         record.write(&self.platform.log, clock, "looked at");
