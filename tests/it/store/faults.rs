@@ -120,7 +120,7 @@ impl Write {
 
     /// What is told where the table did it and the SDK, not knowing, sent it again: either it is
     /// told as done, or whoever asked reads the record again and finds it done.
-    const fn told_after_a_lost_answer(self) -> &'static str {
+    pub const fn told_after_a_lost_answer(self) -> &'static str {
         match self {
             // The item holds the attempt's own name.
             Self::Place => "New",

@@ -381,11 +381,20 @@ async fn the_writes_their_conditions_and_their_costs_are_as_listed() {
         }
     }
     assert_same("Writes", written[0], &wanted);
-    let explained: Vec<String> = rows(section(&page, "Writes"))
-        .into_iter()
-        .map(|mut cells| cells.remove(0))
-        .collect();
-    assert_eq!(explained, names, "each is explained");
+    let explained = rows(section(&page, "Writes"));
+    let listed: Vec<&String> = explained.iter().map(|cells| &cells[0]).collect();
+    assert_eq!(
+        listed,
+        names.iter().collect::<Vec<_>>(),
+        "each is explained"
+    );
+    for (write, cells) in Write::ALL.into_iter().zip(&explained) {
+        let told = match write.told_after_a_lost_answer() {
+            "Conflict" => "conflict",
+            _ => "done",
+        };
+        assert!(cells[2].starts_with(told), "{}: {told}", write.name());
+    }
 }
 
 fn listed_units(block: &str, name: &str) -> String {
