@@ -275,11 +275,18 @@ suite("with the stack behind it", () => {
   });
 
   test("it is readable in a narrow window, in light and in dark", async () => {
-    await stack.order(number("narrow"), 1, "A long description that has to wrap somewhere, 长长的说明".repeat(2));
+    const [waiting, paid] = [number("narrow"), number("narrow")];
+    await stack.order(waiting, 1, "A long description that has to wrap somewhere, 长长的说明".repeat(2));
+    await stack.order(paid, 1);
+    await fetch(`${stack.control_url}/_sim/orders/${paid}/pay`, { method: "POST" });
+    await stack.paid(paid);
+    await stack.refund(paid, `${paid}-back`, 1);
+    await stack.merchant.send("GET", `/v3/pay/transactions/id/1?mchid=${stack.mchid}`, undefined, { target: "/v3/pay/transactions/id/1" });
     for (const colorScheme of ["light", "dark"]) {
       for (const [width, height] of [[320, 640], [1280, 900]]) {
         const page = await open(stack.control_url, { colorScheme, viewport: { width, height } });
         await page.getByText("A long description").first().waitFor();
+        await row(page, "notices", paid).first().waitFor();
         for (const name of ["Notices", "Requests", "Ledger", "Violations", "Faults"]) {
           await tab(page, name);
           const summary = page.locator('[role="tabpanel"]:visible summary').first();
@@ -418,6 +425,31 @@ suite("with a simulator alone", () => {
     await button(page, "Pay", before).click();
     await row(page, "notices", before, "delivered").waitFor();
     assert.ok(await page.evaluate(() => window.neverReloaded));
+  });
+
+  test("what changes while a list is being fetched is fetched again", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(simulator.control_url);
+    const [first, second] = [number("first"), number("second")];
+    let release;
+    const released = new Promise((done) => (release = done));
+    const fetched = new Promise((done) => {
+      // The first look at the ledger after this takes its time: what it brings is old by then.
+      page.route("**/_sim/ledger*", async (route) => {
+        const response = await route.fetch();
+        done();
+        await released;
+        await route.fulfill({ response });
+      }, { times: 1 });
+    });
+    await simulator.order(first, 100);
+    await fetched;
+    await simulator.order(second, 200);
+    // The page was told of the second order before it was told of the second request.
+    await page.getByRole("tab", { name: "Requests 2" }).waitFor();
+    release();
+    await card(page, first).waitFor();
+    await card(page, second).waitFor();
   });
 
   test("hundreds of orders at once stay usable, the newest first, and all can be asked for", async () => {
