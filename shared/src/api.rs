@@ -21,9 +21,13 @@ pub use caller::{Caller, Callers};
 pub use incoming::{Deadline, Incoming};
 pub use problem::{Code, Problem};
 
+use crate::config::secrets::SecretError;
 use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
 use crate::telemetry::{Level, Metric, Record};
+
+/// How long to look, once a key is wanting, which others are.
+const WANTING_MAX: Duration = Duration::from_secs(1);
 
 /// How long a request may be served, whatever time Lambda gives: an HTTP API waits 30 seconds.
 const SERVE_MAX: Duration = Duration::from_secs(29);
@@ -54,6 +58,11 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
         std::future::ready(())
     }
 
+    /// What is wrong with each key of this function's that cannot be used.
+    fn wanting(&self) -> impl Future<Output = Vec<SecretError>> + Send {
+        std::future::ready(Vec::new())
+    }
+
     /// Answers a request that was refused before it was read; the webhook has its own dialect.
     fn refused_unread(&self, problem: Problem, record: &mut Record) -> Answer {
         problem.into_answer(record)
@@ -80,7 +89,7 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
                     let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
                     // Stopping is as safe as a crash at that moment, and unlike a crash it answers and
                     // keeps the keys that this process has read.
-                    match tokio::time::timeout(left, self.serve(&incoming, &mut record)).await {
+                    match tokio::time::timeout(left, served(self, &incoming, &mut record)).await {
                         Ok(Ok(answer)) => answer,
                         Ok(Err(problem)) => problem.into_answer(&mut record),
                         Err(_) => self.out_of_time(&mut record),
@@ -168,6 +177,32 @@ pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<
     Ok(format!("{base}/wechatpay/notify"))
 }
 
+/// Serves a request; where a key is wanting, notes which of all it holds are.
+async fn served<F: HttpFunction>(
+    function: &F,
+    incoming: &Incoming,
+    record: &mut Record,
+) -> Result<Answer, Problem> {
+    let served = function.serve(incoming, record).await;
+    if let Err(problem) = &served
+        && problem.code == Code::NotConfigured
+    {
+        // Where the keys cannot even be read, that is told already, and the caller waits for an answer.
+        if let Ok(wanting) = tokio::time::timeout(WANTING_MAX, function.wanting()).await {
+            note_wanting(&wanting, record);
+        }
+    }
+    served
+}
+
+/// Notes all that is wrong with keys, one by one, so that no line is too long for them.
+pub fn note_wanting(errors: &[SecretError], record: &mut Record) {
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if !told.is_empty() {
+        record.field("problems", told);
+    }
+}
+
 fn built<F>(
     name: &'static str,
     platform: &Platform,
@@ -176,7 +211,8 @@ fn built<F>(
     if let Err(error) = &built {
         let mut record = Record::start(name, &platform.clock);
         record
-            .field("error", error.to_string())
+            .field("error", "the configuration is incomplete")
+            .field("problems", error.problems.clone())
             .count(Metric::NotConfigured)
             .raise(Level::Error);
         record.write(&platform.log, &platform.clock, "not configured");

@@ -273,8 +273,13 @@ impl<'a> Reader<'a> {
         if self.problems.is_empty() {
             return Ok(());
         }
-        let mut problems = self.problems;
-        problems.dedup();
+        // Several parts read the same variables.
+        let mut problems: Vec<String> = Vec::new();
+        for problem in self.problems {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
         Err(ConfigError { problems })
     }
 

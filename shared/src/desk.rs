@@ -84,6 +84,13 @@ impl Desk {
         Ok(())
     }
 
+    /// What is wrong with each key that cannot be used.
+    pub async fn wanting(&self) -> Vec<SecretError> {
+        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
+        let wanting = signing.err().into_iter();
+        wanting.chain(platform_keys.err()).collect()
+    }
+
     /// What this desk settles with.
     pub const fn settlement(&self) -> &Settlement {
         &self.settlement
@@ -95,10 +102,14 @@ impl Desk {
     /// A secret is not usable.
     pub async fn keys(&self) -> Result<Keys, SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        Ok(Keys {
-            merchant: signing?.key(),
-            platform: platform_keys?.keys(),
-        })
+        match (signing, platform_keys) {
+            (Ok(signing), Ok(platform_keys)) => Ok(Keys {
+                merchant: signing.key(),
+                platform: platform_keys.keys(),
+            }),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(signing), Err(platform_keys)) => Err(signing.and(&platform_keys)),
+        }
     }
 
     /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.

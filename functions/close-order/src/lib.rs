@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Reader, Vars};
 use shared::desk::{Desk, DeskError};
 use shared::domain::{Order, OrderId, OrderState};
@@ -54,6 +55,12 @@ impl HttpFunction for CloseOrder {
         if self.desk.warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
+    }
+
+    async fn wanting(&self) -> Vec<SecretError> {
+        let mut wanting = self.desk.wanting().await;
+        wanting.extend(self.callers.keys().await.err());
+        wanting
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use shared::api::{
     Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers,
 };
+use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Merchant, Reader, Vars};
 use shared::desk::{Desk, DeskError};
 use shared::domain::order::Party;
@@ -79,6 +80,12 @@ impl HttpFunction for CreateOrder {
         if self.desk.warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
+    }
+
+    async fn wanting(&self) -> Vec<SecretError> {
+        let mut wanting = self.desk.wanting().await;
+        wanting.extend(self.callers.keys().await.err());
+        wanting
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {

@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
-use shared::config::secrets::{App, Secret};
+use shared::config::secrets::{App, Secret, SecretError};
 use shared::config::{ConfigError, Reader, Vars};
 use shared::platform::Platform;
 use shared::telemetry::{Metric, Record};
@@ -85,6 +85,11 @@ impl HttpFunction for Login {
         if self.app.get().await.is_ok() {
             let _ = self.callers.keys().await;
         }
+    }
+
+    async fn wanting(&self) -> Vec<SecretError> {
+        let (app, api) = tokio::join!(self.app.get(), self.callers.keys());
+        app.err().into_iter().chain(api.err()).collect()
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {

@@ -7,8 +7,8 @@
 //! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
 
 use serde_json::json;
-use shared::api::{Answer, HttpFunction, Incoming, Problem};
-use shared::config::secrets::{Secret, Wechatpay};
+use shared::api::{Answer, HttpFunction, Incoming, Problem, note_wanting};
+use shared::config::secrets::{Secret, SecretError, Wechatpay};
 use shared::config::{ConfigError, Merchant, Reader, Vars};
 use shared::desk::{note_refund, note_settled};
 use shared::domain::{OrderReport, RefundReport};
@@ -130,11 +130,11 @@ impl NotifyCallback {
             tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
-            (Err(error), _) | (_, Err(error)) => {
-                record
-                    .field("error", error.to_string())
-                    .count(Metric::NotConfigured)
-                    .raise(Level::Error);
+            (platform_keys, apiv3_keys) => {
+                let wanting = platform_keys.err().into_iter();
+                let wanting: Vec<SecretError> = wanting.chain(apiv3_keys.err()).collect();
+                note_wanting(&wanting, record);
+                record.count(Metric::NotConfigured).raise(Level::Error);
                 return Outcome::Later;
             }
         };

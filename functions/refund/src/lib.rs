@@ -11,6 +11,7 @@ mod ask;
 use shared::api::{
     Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
 };
+use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Reader, Vars};
 use shared::desk::{Desk, DeskError};
 use shared::domain::order::Party;
@@ -93,6 +94,12 @@ impl HttpFunction for Refund {
         if self.sender.desk().warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
+    }
+
+    async fn wanting(&self) -> Vec<SecretError> {
+        let mut wanting = self.sender.desk().wanting().await;
+        wanting.extend(self.callers.keys().await.err());
+        wanting
     }
 
     async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {

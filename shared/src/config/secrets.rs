@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::Reader;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::wechatpay::{Apiv3Keys, MerchantKey, PlatformKeys};
+use crate::wechatpay::{Apiv3Keys, KeyError, MerchantKey, PlatformKeys};
 
 /// How long a reading stays fresh, in seconds.
 pub const FRESH_SECONDS: i64 = 15 * 60;
@@ -27,6 +27,9 @@ pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 /// The least time between two tries to read while there was never a good reading, in seconds: short,
 /// since nothing can be answered until then.
 pub const FIRST_FLOOR_SECONDS: i64 = 2;
+
+/// How long an app secret is at least, in characters; WeChat's have 32.
+const APP_SECRET_MIN: usize = 16;
 
 /// How long a request waits for a newer reading while it has a good one.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +42,15 @@ pub struct SecretError {
     pub name: &'static str,
     /// What is wrong with it, without any of its content.
     pub problem: String,
+}
+
+impl SecretError {
+    /// This one and another, told together.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.problem = format!("{}; {other}", self.problem);
+        self
+    }
 }
 
 /// What a secret's text is read into.
@@ -193,6 +205,23 @@ fn shape<'de, S: Deserialize<'de>>(text: &'de str) -> Result<S, String> {
     })
 }
 
+/// What is wrong with several keys, told together; the same once.
+fn together(errors: impl Iterator<Item = KeyError>) -> String {
+    let mut problems: Vec<String> = errors.map(|error| error.to_string()).collect();
+    problems.dedup();
+    problems.join("; ")
+}
+
+/// What is wrong with each key by itself, or else with all of them together.
+fn of_each(errors: impl Iterator<Item = KeyError>, all: KeyError) -> String {
+    let each = together(errors);
+    if each.is_empty() {
+        all.to_string()
+    } else {
+        each
+    }
+}
+
 /// `signing`: what signs requests and pay parameters.
 pub struct Signing(Arc<MerchantKey>);
 
@@ -217,7 +246,14 @@ impl Content for Signing {
         let text: Text<'_> = shape(text)?;
         MerchantKey::parse(&text.serial_no, &text.private_key)
             .map(|key| Self(Arc::new(key)))
-            .map_err(|error| error.to_string())
+            .map_err(|error| {
+                // A serial number that is none says nothing about the key beside it.
+                let key = match &error {
+                    KeyError::Serial => MerchantKey::parse("00", &text.private_key).err(),
+                    _ => None,
+                };
+                together([error].into_iter().chain(key))
+            })
     }
 }
 
@@ -257,7 +293,10 @@ impl Content for Wechatpay {
         );
         PlatformKeys::parse(&entries)
             .map(|keys| Self(Arc::new(keys)))
-            .map_err(|error| error.to_string())
+            .map_err(|error| {
+                let each = |entry| PlatformKeys::parse(&[entry]).err();
+                of_each(entries.iter().copied().filter_map(each), error)
+            })
     }
 }
 
@@ -274,7 +313,10 @@ impl Content for Apiv3Keys {
         let text: Text = shape(text)?;
         let mut keys = vec![text.apiv3_key.as_str()];
         keys.extend(text.also_accepted.iter().map(String::as_str));
-        Self::parse(&keys).map_err(|error| error.to_string())
+        Self::parse(&keys).map_err(|error| {
+            let each = |key| Self::parse(&[key]).err();
+            of_each(keys.iter().copied().filter_map(each), error)
+        })
     }
 }
 
@@ -302,8 +344,15 @@ impl Content for App {
             app_secret: String,
         }
         let text: Text = shape(text)?;
-        if text.appid.is_empty() || text.app_secret.len() < 16 {
-            return Err("appid or app_secret is a placeholder".to_owned());
+        let mut problems = Vec::new();
+        if text.appid.is_empty() {
+            problems.push("appid is empty");
+        }
+        if text.app_secret.len() < APP_SECRET_MIN {
+            problems.push("app_secret is a placeholder");
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
         }
         Ok(Self {
             appid: text.appid,

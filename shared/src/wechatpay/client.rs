@@ -90,8 +90,11 @@ fn endpoint(text: &str, trusted: &[&str]) -> Result<String, EndpointError> {
     let not_a_host = || EndpointError::NotAHost(text.to_owned());
     let url = reqwest::Url::parse(text).map_err(|_| not_a_host())?;
     let host = url.host_str().ok_or_else(not_a_host)?;
-    let named = !url.username().is_empty() || url.password().is_some();
-    let alone = url.path() == "/" && url.query().is_none() && !named;
+    if !url.username().is_empty() || url.password().is_some() {
+        // What stands before the host may be a password, which no error may show.
+        return Err(EndpointError::NotAHost(format!("…@{host}")));
+    }
+    let alone = url.path() == "/" && url.query().is_none();
     if !matches!(url.scheme(), "http" | "https") || !alone || url.fragment().is_some() {
         return Err(not_a_host());
     }
