@@ -19,6 +19,7 @@ mod harness;
 mod access;
 mod bodies;
 mod callers;
+mod configuration;
 mod create;
 mod documents;
 mod events;

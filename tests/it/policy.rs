@@ -140,12 +140,13 @@ async fn a_signed_refund_notice_for_another_merchant_changes_nothing() {
     assert_eq!(stack.evidence().len(), 1);
 }
 
-/// How often a secret was read while `busy` went on.
+/// How often the secret of callers' keys was read while `busy` went on.
 async fn readings<F: Future>(stack: &TestStack, fail: bool, busy: F) -> usize {
     let read = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&read);
+    let secret = local::template::arn("ApiSecret");
     stack.watch.set_fault(Some(Arc::new(move |call| {
-        if call.operation != "GetSecretValue" {
+        if call.operation != "GetSecretValue" || call.request["SecretId"] != secret {
             return None;
         }
         counted.fetch_add(1, Ordering::SeqCst);

@@ -1,0 +1,462 @@
+//! Configuration that is missing or broken: every problem named at once, no value ever shown.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use local::functions;
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::config::Vars;
+use shared::platform::Platform;
+use shared::telemetry::Log;
+
+use crate::harness::{TestStack, native_order, payment_content};
+
+type Variables = BTreeMap<String, String>;
+
+/// Every function with the environment that the template gives it.
+async fn environments() -> Vec<(String, Variables)> {
+    let stack = TestStack::start().await;
+    let functions = stack.stack.template.functions.values();
+    functions
+        .map(|function| {
+            let mut variables = function.environment.clone();
+            for (name, value) in [
+                ("AWS_REGION", "local"),
+                ("AWS_ACCESS_KEY_ID", "LOCALCANARY"),
+                ("AWS_SECRET_ACCESS_KEY", "CANARY-of-the-credentials"),
+            ] {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+            (function.binary.clone(), variables)
+        })
+        .collect()
+}
+
+/// Why the function does not start with these variables; `None` where it does.
+fn refusal(binary: &str, variables: &Variables) -> Option<String> {
+    let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let vars = Vars::from_map(variables.clone());
+    functions::link(binary, &vars, &platform).err()
+}
+
+fn with(variables: &Variables, name: &str, value: &str) -> Variables {
+    let mut changed = variables.clone();
+    changed.insert(name.to_owned(), value.to_owned());
+    changed
+}
+
+#[tokio::test]
+async fn every_missing_variable_is_named_at_the_first_start() {
+    for (binary, variables) in environments().await {
+        assert_eq!(refusal(&binary, &variables), None, "{binary}");
+        let required: Vec<&String> = variables
+            .keys()
+            .filter(|name| {
+                let told = refusal(&binary, &with(&variables, name, ""));
+                told.is_some_and(|told| told.contains(&format!("{name} is missing")))
+            })
+            .collect();
+        assert!(required.len() >= 6, "{binary}: {required:?}");
+        // One by one, each is named and nothing else is.
+        for missing in &required {
+            let told = refusal(&binary, &with(&variables, missing, "")).unwrap();
+            for name in &required {
+                let named = told.contains(&format!("{name} is missing"));
+                assert_eq!(named, name == missing, "{binary}: {told}");
+            }
+        }
+        // All together, all are named, each once.
+        let told = refusal(&binary, &Variables::new()).unwrap();
+        for name in &required {
+            let times = told.matches(&format!("{name} is missing")).count();
+            assert_eq!(times, 1, "{binary}: {name} in: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_malformed_variable_is_named_beside_the_missing_ones() {
+    const DESKS: &[&str] = &["create-order", "query", "close-order", "refund", "sweep"];
+    const EVERYWHERE: &[&str] = &[
+        "login",
+        "notify-callback",
+        "create-order",
+        "query",
+        "close-order",
+        "refund",
+        "sweep",
+    ];
+    // A variable, the functions that read it, and values that it cannot have.
+    let malformed: &[(&str, &[&str], &[&str])] = &[
+        (
+            "MCHID",
+            &EVERYWHERE[1..],
+            &[
+                "1234567",
+                "12345678x",
+                "１２３４５６７８",
+                "190000010919000001091900000109190",
+            ],
+        ),
+        (
+            "APPID",
+            EVERYWHERE,
+            &["wx 1", "wx/../..", "wx0000000000000000000000000000000"],
+        ),
+        (
+            "ORDER_NUMBER_PREFIX",
+            &["create-order", "refund"],
+            &["toolong", "a b", "a#", "a/"],
+        ),
+        (
+            "REFUND_INTERVAL_SECONDS",
+            &["refund", "sweep"],
+            &["0", "-1", "3601", "soon", "60s", "1e3"],
+        ),
+        (
+            "AUTO_APPROVE_REFUND_HOURS",
+            &["refund"],
+            &["-1", "8761", "1.5", "never"],
+        ),
+        (
+            "WECHATPAY_BASE_URL",
+            DESKS,
+            &[
+                "nowhere",
+                "ftp://api.mch.weixin.qq.com",
+                "https://evil.example",
+                "http://api.mch.weixin.qq.com",
+                "https://api.mch.weixin.qq.com/path",
+                "https://CANARY:CANARY@api.mch.weixin.qq.com",
+            ],
+        ),
+        (
+            "WECHATPAY_BACKUP_URL",
+            DESKS,
+            &["nowhere", "https://api.mch.weixin.qq.com.evil.example"],
+        ),
+        (
+            "WECHAT_API_BASE_URL",
+            &["login"],
+            &[
+                "nowhere",
+                "https://api.weixin.qq.com.evil.example",
+                "http://api.weixin.qq.com",
+            ],
+        ),
+    ];
+    for (binary, variables) in environments().await {
+        let mut all = variables.clone();
+        let mut named = Vec::new();
+        for (name, readers, values) in malformed {
+            if !readers.contains(&binary.as_str()) {
+                continue;
+            }
+            for value in *values {
+                let told = refusal(&binary, &with(&variables, name, value));
+                let told = told.unwrap_or_else(|| panic!("{binary} took {name}={value}"));
+                assert!(told.contains(name), "{binary}: {name}={value}: {told}");
+                assert!(!told.contains("CANARY"), "{binary}: {told}");
+            }
+            all.insert((*name).to_owned(), values[0].to_owned());
+            named.push(*name);
+        }
+        all.remove("AWS_REGION");
+        named.push("AWS_REGION");
+        let told = refusal(&binary, &all).unwrap();
+        for name in named {
+            assert!(told.contains(name), "{binary}: {name} is not in: {told}");
+        }
+        assert!(!told.contains("CANARY"), "{binary}: {told}");
+    }
+}
+
+const SIGNING: &str = "the signing secret cannot be used";
+const WECHATPAY: &str = "the wechatpay secret cannot be used";
+const APIV3: &str = "the apiv3 secret cannot be used";
+const APP: &str = "the app secret cannot be used";
+const API: &str = "the api secret cannot be used";
+
+/// A secret, a text for it, and what has to be told about it.
+fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
+    let key = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----";
+    vec![
+        ("SigningSecret", json!(""), vec!["line 1"]),
+        ("SigningSecret", json!("CANARY"), vec!["line 1"]),
+        (
+            "SigningSecret",
+            json!({"serial_no": "00"}),
+            vec!["expected shape"],
+        ),
+        (
+            "SigningSecret",
+            json!({"serial_no": 7, "private_key": "CANARY"}),
+            vec!["expected shape"],
+        ),
+        (
+            "SigningSecret",
+            json!({"serial_no": "CANARY", "private_key": "CANARY"}),
+            vec!["serial number", "private key is not PEM"],
+        ),
+        (
+            "SigningSecret",
+            json!({"serial_no": "0A", "private_key": key}),
+            vec!["private key"],
+        ),
+        ("WechatpaySecret", json!("{}"), vec!["expected shape"]),
+        (
+            "WechatpaySecret",
+            json!({"public_key_id": "CANARY", "public_key": "CANARY"}),
+            vec!["public key's id"],
+        ),
+        (
+            "WechatpaySecret",
+            json!({"public_key_id": key, "public_key": "PUB_KEY_ID_01"}),
+            vec!["public key's id"],
+        ),
+        (
+            "WechatpaySecret",
+            json!({"public_key_id": "PUB_KEY_ID_01", "public_key": "CANARY", "also_accepted": [{"public_key_id": "PUB_KEY_ID_02", "public_key": key}]}),
+            vec!["PUB_KEY_ID_01 is not PEM", "PUB_KEY_ID_02 is not PEM"],
+        ),
+        (
+            "Apiv3Secret",
+            json!({"apiv3_key": "CANARY"}),
+            vec!["6 bytes"],
+        ),
+        (
+            "Apiv3Secret",
+            json!({"apiv3_key": "", "also_accepted": ["CANARY-CANARY"]}),
+            vec!["0 bytes", "13 bytes"],
+        ),
+        (
+            "AppSecret",
+            json!({"appid": "", "app_secret": "CANARY"}),
+            vec!["appid", "app_secret"],
+        ),
+        (
+            "ApiSecret",
+            json!({"token_key": "CANARY", "merchant_key_hashes": ["CANARY"], "number_key": "CANARY"}),
+            vec!["token_key", "merchant key hash", "number_key"],
+        ),
+        (
+            "ApiSecret",
+            json!({"token_key": "CANARY"}),
+            vec!["expected shape"],
+        ),
+    ]
+}
+
+/// What a broken secret is told by: a route that needs it, and the function's name in the log.
+fn route(secret: &str) -> (Method, &'static str, Value, &'static str) {
+    match secret {
+        "SigningSecret" | "WechatpaySecret" | "ApiSecret" => (
+            Method::POST,
+            "/orders",
+            native_order("broken-0001", 100),
+            "create-order",
+        ),
+        "AppSecret" => (
+            Method::POST,
+            "/sessions",
+            json!({"code": "a-code"}),
+            "login",
+        ),
+        other => panic!("{other} has no route of callers"),
+    }
+}
+
+/// The one line that a function wrote about a request it could not serve.
+fn line(stack: &TestStack, function: &str, before: usize) -> Value {
+    let mut lines = stack.log_lines().split_off(before);
+    lines.retain(|line| line["function"] == function);
+    assert_eq!(lines.len(), 1, "one line tells it: {lines:?}");
+    let line = lines.remove(0);
+    assert_eq!(
+        (&line["level"], &line["not_configured"]),
+        (&json!("ERROR"), &json!(1))
+    );
+    line
+}
+
+#[tokio::test]
+async fn a_broken_secret_is_named_with_all_that_is_wrong_and_nothing_of_its_value() {
+    for (secret, text, told) in broken() {
+        let stack = TestStack::start().await;
+        // A text of JSON is put as it stands, an object as its JSON.
+        let put = text
+            .as_str()
+            .map_or_else(|| text.to_string(), str::to_owned);
+        stack.put_secret(secret, &put);
+        let line = if secret == "Apiv3Secret" {
+            let content = payment_content(&stack, "broken-0001", 100);
+            let answer = stack.notice("TRANSACTION.SUCCESS", &content).await;
+            assert_eq!(answer.status, 503);
+            line(&stack, "notify-callback", 0)
+        } else {
+            let (method, path, body, function) = route(secret);
+            let credential = (path == "/orders").then_some(stack.merchant.as_str());
+            let answer = stack.send(method, path, credential, &[], Some(body)).await;
+            answer.refused(503, "not_configured");
+            line(&stack, function, 0)
+        };
+        let shown = line.to_string();
+        for part in told {
+            assert!(
+                shown.contains(part),
+                "{secret} = {text}: {part:?} is not in {shown}"
+            );
+        }
+        assert!(stack.seen("ledger").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() {
+    let stack = TestStack::start().await;
+    for secret in [
+        "SigningSecret",
+        "WechatpaySecret",
+        "Apiv3Secret",
+        "AppSecret",
+        "ApiSecret",
+    ] {
+        stack.put_secret(secret, "");
+    }
+    let any = Some(stack.merchant.clone());
+    let order = native_order("wanting-001", 100);
+    let refund = json!({"out_refund_no": "wanting-r1", "amount": {"refund": 1}});
+    let (post, get) = (Method::POST, Method::GET);
+    let desk = [API, SIGNING, WECHATPAY];
+    for (method, path, body, function, named) in [
+        (
+            &post,
+            "/sessions",
+            Some(json!({"code": "a-code"})),
+            "login",
+            &[APP, API][..],
+        ),
+        (&post, "/orders", Some(order), "create-order", &desk),
+        (&get, "/orders/wanting-001", None, "query", &desk),
+        (
+            &post,
+            "/orders/wanting-001/close",
+            Some(json!({})),
+            "close-order",
+            &desk,
+        ),
+        (
+            &post,
+            "/orders/wanting-001/refunds",
+            Some(refund),
+            "refund",
+            &desk,
+        ),
+    ] {
+        let before = stack.logged().len();
+        let answer = stack
+            .send(method.clone(), path, any.as_deref(), &[], body)
+            .await;
+        answer.refused(503, "not_configured");
+        let told = line(&stack, function, before)["problems"].to_string();
+        for secret in named {
+            let times = told.matches(secret).count();
+            assert_eq!(times, 1, "{path}: {secret:?} in {told}");
+        }
+    }
+    let before = stack.logged().len();
+    let content = payment_content(&stack, "wanting-001", 100);
+    assert_eq!(
+        stack.notice("TRANSACTION.SUCCESS", &content).await.status,
+        503
+    );
+    let line = line(&stack, "notify-callback", before).to_string();
+    assert!(line.contains(WECHATPAY) && line.contains(APIV3), "{line}");
+    assert!(
+        stack
+            .items()
+            .iter()
+            .all(|item| item["pk"]["S"].as_str().unwrap().starts_with("SKU#"))
+    );
+}
+
+#[tokio::test]
+async fn secrets_that_are_filled_in_are_used_without_a_start() {
+    let stack = TestStack::start().await;
+    let good = stack.secret("SigningSecret").to_string();
+    stack.put_secret("SigningSecret", "REPLACE ME");
+    let place = async || {
+        let order = native_order("filled-0001", 100);
+        stack.post(&stack.merchant, "/orders", order).await
+    };
+    place().await.refused(503, "not_configured");
+    stack.put_secret("SigningSecret", &good);
+    let placed = async || place().await.body;
+    stack.until(placed, |body| body["pay"].is_object()).await;
+    assert_eq!(stack.seen("ledger").await.len(), 1);
+}
+
+/// The sweep has no caller to tell: it says in its lines what is wrong, and goes on when it is mended.
+#[tokio::test]
+async fn a_sweep_without_keys_says_so_and_loses_nothing() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("sweep-keys1", 100).await;
+    stack.pay("sweep-keys1").await;
+    let (signing, wechatpay) = (
+        stack.secret("SigningSecret"),
+        stack.secret("WechatpaySecret"),
+    );
+    for secret in ["SigningSecret", "WechatpaySecret"] {
+        stack.put_secret(secret, "");
+    }
+    stack.advance(90).await;
+    let before = stack.logged().len();
+    let swept = stack.sweep().await;
+    assert_eq!(
+        (&swept["looked_at"], &swept["failed"]),
+        (&json!(1), &json!(1))
+    );
+    let lines = stack.log_lines().split_off(before);
+    let line = lines
+        .iter()
+        .find(|line| line["message"] == "looked at")
+        .unwrap();
+    assert_eq!(
+        (&line["level"], &line["not_configured"]),
+        (&json!("ERROR"), &json!(1))
+    );
+    let told = line.to_string();
+    assert!(told.contains(SIGNING) && told.contains(WECHATPAY), "{told}");
+    stack.put_secret("SigningSecret", &signing.to_string());
+    stack.put_secret("WechatpaySecret", &wechatpay.to_string());
+    let settled = async || {
+        stack.advance(150).await;
+        stack.sweep().await;
+        stack.order_item("sweep-keys1")["trade_state"]["S"].clone()
+    };
+    stack.until(settled, |state| state == "SUCCESS").await;
+}
+
+/// A value may be long: it is the list of problems that must not be cut.
+#[test]
+fn a_log_line_keeps_a_list_of_problems_whole() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&written);
+    let log = Log::to(Arc::new(move |line| {
+        lines.lock().unwrap().push(line.to_owned());
+    }));
+    let clock = Clock::system();
+    let mut record = shared::telemetry::Record::start("a-function", &clock);
+    let problems: Vec<String> = (0..40)
+        .map(|place| format!("VARIABLE_{place} is missing"))
+        .collect();
+    record.field("problems", problems.clone());
+    record.write(&log, &clock, "not configured");
+    let line = written.lock().unwrap().concat();
+    for problem in problems {
+        assert!(line.contains(&problem), "{problem} is not in {line}");
+    }
+}
