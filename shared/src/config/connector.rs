@@ -5,6 +5,9 @@
 //! work; only bodies that are in memory can be sent, which all of DynamoDB's and Secrets Manager's
 //! are.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
