@@ -56,11 +56,17 @@ impl Authority {
                 .map(|certificate| certificate.der().clone())
                 .collect();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        // AWS's servers choose, whatever order a client offers, and choose AES-128 first.
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.cipher_suites = vec![
+            rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256,
+            rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        ];
+        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
+        config.ignore_client_order = true;
         Ok(Self {
             file,
             acceptor: TlsAcceptor::from(Arc::new(config)),
@@ -71,16 +77,16 @@ impl Authority {
     pub(crate) async fn front(&self, behind: SocketAddr) -> Result<Front> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let authority = listener.local_addr()?.to_string();
-        let handshakes = Arc::new(AtomicU64::new(0));
+        let connections = Arc::new(AtomicU64::new(0));
         tokio::spawn(accept(
             listener,
             self.acceptor.clone(),
             behind,
-            Arc::clone(&handshakes),
+            Arc::clone(&connections),
         ));
         Ok(Front {
             authority,
-            handshakes,
+            connections,
         })
     }
 }
@@ -89,7 +95,7 @@ impl Authority {
 pub(crate) struct Front {
     /// Its address, `host:port`.
     pub(crate) authority: String,
-    handshakes: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
 }
 
 impl Front {
@@ -97,9 +103,9 @@ impl Front {
         format!("https://{}", self.authority)
     }
 
-    /// How many TLS connections were made so far.
-    pub(crate) fn handshakes(&self) -> u64 {
-        self.handshakes.load(Ordering::SeqCst)
+    /// How many connections were made so far, those that were given up included.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 
@@ -107,17 +113,17 @@ async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     behind: SocketAddr,
-    handshakes: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, handshakes) = (acceptor.clone(), Arc::clone(&handshakes));
+        connections.fetch_add(1, Ordering::SeqCst);
+        let acceptor = acceptor.clone();
         tokio::spawn(async move {
             // A client that goes away in the middle is one that was measured to its end.
             let _ = stream.set_nodelay(true);
             let Ok(mut outside) = acceptor.accept(stream).await else {
                 return;
             };
-            handshakes.fetch_add(1, Ordering::SeqCst);
             if let Ok(mut inside) = TcpStream::connect(behind).await {
                 let _ = inside.set_nodelay(true);
                 let _ = copy_bidirectional(&mut outside, &mut inside).await;

@@ -53,9 +53,9 @@ const WARM_UP_ORDERS: usize = 50;
 const SIGNATURE_RUNS: usize = 5;
 const SIGNED_ORDERS: u32 = 300;
 
-/// How often a count is tried again when the binary, slow as it is under callgrind, ran into a timeout
-/// of its own and asked twice.
-const COUNT_ATTEMPTS: usize = 4;
+/// How often a count is tried when the binary, slow as it is under callgrind, runs into timeouts of its
+/// own, as it does on a machine that is busy with other things.
+const COUNT_ATTEMPTS: usize = 8;
 
 #[derive(Parser)]
 #[command(about = "Measures the Lambda binaries and holds them to their goals.")]
@@ -67,6 +67,9 @@ struct Arguments {
     /// How many times each binary is started for the clocks.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// A folder for callgrind's files, NAME.EVENTS.callgrind, to be read with callgrind_annotate.
+    #[arg(long, value_name = "DIR")]
+    counts: Option<PathBuf>,
     /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
     #[arg(long)]
     record: bool,
@@ -79,14 +82,23 @@ struct Subject {
     environment: BTreeMap<String, String>,
 }
 
+/// One run of a binary, and what its servers saw of it.
+#[derive(Clone)]
+struct Ran {
+    run: Run,
+    calls: Calls,
+    connections: u64,
+}
+
 /// Where and with what everything is measured.
 struct Bench {
     subjects: Vec<Subject>,
+    machine: String,
     spawner: Spawner,
     world: World,
     // A sweep looks at everything that is due, so it has a table of its own.
     sweeps_world: World,
-    folder: PathBuf,
+    counts: PathBuf,
     signing_key: PathBuf,
 }
 
@@ -161,6 +173,11 @@ impl Bench {
         let (functions, artefacts) =
             artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
         let (floor, hello) = artefacts::yardsticks(root)?;
+        let counts = match &arguments.counts {
+            Some(counts) => counts.clone(),
+            None => folder.join("counts"),
+        };
+        std::fs::create_dir_all(&counts)?;
         let mut subjects = Vec::new();
         for (name, program) in functions {
             let world = if name == "sweep" {
@@ -186,11 +203,12 @@ impl Bench {
         }
         let bench = Self {
             subjects,
+            machine: machine(),
             // Only now: what builds may use every processor.
             spawner: Spawner::new(),
             world,
             sweeps_world,
-            folder: folder.to_owned(),
+            counts,
             signing_key: simulator,
         };
         Ok((bench, artefacts))
@@ -204,7 +222,7 @@ impl Bench {
             self.paid_order("payer", 2).await?,
         ];
         progress("starting each binary, in turn");
-        let mut runs: Vec<Vec<(Run, Calls, u64)>> = vec![Vec::new(); self.subjects.len()];
+        let mut runs: Vec<Vec<Ran>> = vec![Vec::new(); self.subjects.len()];
         for _ in 0..rounds {
             for (subject, runs) in self.subjects.iter().zip(&mut runs) {
                 runs.push(self.once(subject, 1, None).await?);
@@ -216,27 +234,23 @@ impl Bench {
         }
         let mut measured = Vec::new();
         for (subject, runs) in self.subjects.iter().zip(&runs) {
-            let expected = runs
-                .first()
-                .map(|(_, calls, _)| calls.clone())
-                .unwrap_or_default();
             let instructions = match setting {
                 Some(_) => Some(Instructions {
-                    first_poll: self.counted(subject, 0, None).await?,
-                    first_answer: self.counted(subject, 1, Some(&expected)).await?,
+                    first_poll: self.counted(subject, 0).await?,
+                    first_answer: self.counted(subject, 1).await?,
                 }),
                 None => None,
             };
             measured.push(summary(subject, runs, instructions)?);
         }
         progress("measuring one more order");
-        let warm = self.warm(setting.is_some(), &measured, &runs).await?;
+        let warm = self.warm(&measured).await?;
         Ok(Numbers {
             date: wire::rfc3339_utc(Clock::system().wall())
                 .chars()
                 .take(10)
                 .collect(),
-            machine: machine(),
+            machine: self.machine.clone(),
             artefacts,
             rounds,
             pinned: self.spawner.processor.is_some(),
@@ -271,7 +285,7 @@ impl Bench {
         subject: &Subject,
         events: usize,
         callgrind: Option<&Path>,
-    ) -> Result<(Run, Calls, u64)> {
+    ) -> Result<Ran> {
         let world = self.world_of(subject);
         let mut prepared = Vec::new();
         for _ in 0..events {
@@ -285,10 +299,10 @@ impl Bench {
         subject: &Subject,
         events: Vec<Value>,
         callgrind: Option<&Path>,
-    ) -> Result<(Run, Calls, u64)> {
+    ) -> Result<Ran> {
         let world = self.world_of(subject);
         world.taken_calls(&subject.name);
-        let handshakes = world.handshakes();
+        let connections = world.connections();
         let job = Job {
             program: &subject.program,
             environment: &subject.environment,
@@ -300,25 +314,43 @@ impl Bench {
             check(&subject.name, answer)?;
         }
         let calls = world.taken_calls(&subject.name);
-        Ok((run, calls, world.handshakes() - handshakes))
+        Ok(Ran {
+            run,
+            calls,
+            connections: world.connections() - connections,
+        })
     }
 
-    /// Instructions of a binary from exec to its last answer. `expected` are the calls to AWS it makes
-    /// for one event; a run that made others was disturbed, and is counted again.
-    async fn counted(
-        &self,
-        subject: &Subject,
-        events: usize,
-        expected: Option<&Calls>,
-    ) -> Result<u64> {
-        let counts = self.folder.join(format!("{}.callgrind", subject.name));
+    /// Instructions of a binary from exec to its last answer, or to its first poll where it has no
+    /// events. A run that asked AWS for other things than it does by itself, or connected more often,
+    /// was disturbed, and is counted again.
+    async fn counted(&self, subject: &Subject, events: usize) -> Result<u64> {
+        let counts = self
+            .counts
+            .join(format!("{}.{events}.callgrind", subject.name));
+        let mut told = String::new();
         for _ in 0..COUNT_ATTEMPTS {
-            let (_, calls, _) = self.once(subject, events, Some(&counts)).await?;
-            if expected.is_none_or(|expected| calls == expected.times(events)) {
-                return callgrind::instructions(&counts);
-            }
+            let plain = self.once(subject, events, None).await?;
+            told = match self.once(subject, events, Some(&counts)).await {
+                Ok(counted)
+                    if (&counted.calls, counted.connections)
+                        == (&plain.calls, plain.connections) =>
+                {
+                    return callgrind::instructions(&counts);
+                }
+                Ok(counted) => format!(
+                    "{} does not do under callgrind what it does by itself: {:?} over {} \
+                     connections instead of {:?} over {}",
+                    subject.name,
+                    counted.calls,
+                    counted.connections,
+                    plain.calls,
+                    plain.connections
+                ),
+                Err(error) => error.to_string(),
+            };
         }
-        Err(format!("{} asks AWS for other things under callgrind", subject.name).into())
+        Err(told.into())
     }
 
     /// A paid order from its creation to its notice, by the two functions that see it.
@@ -329,8 +361,9 @@ impl Bench {
             "payer" => self.world.payers_order_event().await?,
             _ => self.world.event(CREATE_ORDER).await?,
         };
-        let (created, create, _) = self.given(create_order, vec![event], None).await?;
+        let created = self.given(create_order, vec![event], None).await?;
         let body = created
+            .run
             .answers
             .first()
             .map_or(&Value::Null, |answer| &answer["body"]);
@@ -341,7 +374,7 @@ impl Bench {
             .to_owned();
         let requests_to_wechatpay = self.world.requests_about(&number).await?;
         let notice = self.world.pay_with(&placed).await?;
-        let (_, notify, _) = self.given(notify_callback, vec![notice], None).await?;
+        let settled = self.given(notify_callback, vec![notice], None).await?;
         let item = self.world.item(&number)?;
         if item["trade_state"]["S"] != "SUCCESS" {
             return Err(format!("the order {number} is not paid: {item}").into());
@@ -349,66 +382,42 @@ impl Bench {
         Ok(PaidOrder {
             placed_by,
             reads_max,
-            create,
-            notify,
+            create: created.calls,
+            notify: settled.calls,
             requests_to_wechatpay,
             item_bytes: item_bytes(&item),
         })
     }
 
-    async fn warm(
-        &self,
-        counted: bool,
-        measured: &[Measured],
-        runs: &[Vec<(Run, Calls, u64)>],
-    ) -> Result<Warm> {
+    async fn warm(&self, measured: &[Measured]) -> Result<Warm> {
         let mut warm = Warm::default();
         for name in [CREATE_ORDER, FLOOR] {
             let subject = self.subject(name)?;
-            let (run, _, _) = self
-                .once(subject, WARM_UP_ORDERS + TIMED_ORDERS, None)
-                .await?;
-            let at = |order: usize| {
-                run.processor_answers
-                    .get(order)
-                    .copied()
-                    .unwrap_or_default()
-            };
-            let took = at(WARM_UP_ORDERS + TIMED_ORDERS - 1).saturating_sub(at(WARM_UP_ORDERS - 1));
-            warm.processor.insert(
-                name.to_owned(),
-                took / u32::try_from(TIMED_ORDERS).unwrap_or(1),
-            );
-            let place = self
-                .subjects
-                .iter()
-                .position(|subject| subject.name == name);
-            let expected = place
-                .and_then(|place| runs.get(place)?.first())
-                .map(|(_, calls, _)| calls);
-            let cold = measured
-                .iter()
-                .find(|measured| measured.name == name)
-                .and_then(|measured| measured.instructions);
-            if let Some(cold) = cold {
-                let more = self.counted(subject, 1 + MORE_ORDERS, expected).await?;
+            let orders = WARM_UP_ORDERS + TIMED_ORDERS;
+            let ran = self.once(subject, orders, None).await?;
+            let after = |orders: usize| ran.run.processor_answers.get(orders - 1).copied();
+            if let (Some(began), Some(ended)) = (after(WARM_UP_ORDERS), after(orders)) {
+                let orders = u32::try_from(TIMED_ORDERS).unwrap_or(u32::MAX);
+                warm.processor
+                    .insert(name.to_owned(), ended.saturating_sub(began) / orders);
+            }
+            let cold = measured.iter().find(|measured| measured.name == name);
+            if let Some(cold) = cold.and_then(|measured| measured.instructions) {
+                let more = self.counted(subject, 1 + MORE_ORDERS).await?;
                 let one = more.saturating_sub(cold.first_answer) / MORE_ORDERS as u64;
                 warm.instructions.insert(name.to_owned(), one);
+                let one = self.signatures_counted(self.subject(FLOOR)?)?;
+                warm.instructions.insert(SIGNATURES.to_owned(), one);
             }
         }
-        let floor = self.subject(FLOOR)?;
-        warm.processor
-            .insert(SIGNATURES.to_owned(), self.signatures_timed(floor).await?);
-        if counted {
-            let one = self.signatures_counted(floor)?;
-            warm.instructions.insert(SIGNATURES.to_owned(), one);
-        }
+        let timed = self.signatures_timed(self.subject(FLOOR)?).await?;
+        warm.processor.insert(SIGNATURES.to_owned(), timed);
         Ok(warm)
     }
 
     /// Instructions of one order's signatures.
     fn signatures_counted(&self, floor: &Subject) -> Result<u64> {
-        let counts = self.folder.join("signatures.callgrind");
+        let counts = self.counts.join("signatures.callgrind");
         let key = self.signing_key.display().to_string();
         let of = |orders: usize| {
             callgrind::count(
@@ -475,10 +484,10 @@ fn check(name: &str, answer: &Value) -> Result<()> {
 
 fn summary(
     subject: &Subject,
-    runs: &[(Run, Calls, u64)],
+    runs: &[Ran],
     instructions: Option<Instructions>,
 ) -> Result<Measured> {
-    let of = |value: fn(&Run) -> Duration| median(runs.iter().map(|(run, _, _)| value(run)));
+    let of = |value: fn(&Run) -> Duration| median(runs.iter().map(|ran| value(&ran.run)));
     Ok(Measured {
         name: subject.name.clone(),
         at_rest: AtRest::of(&subject.program)?,
@@ -488,8 +497,8 @@ fn summary(
         processor_first_answer: of(|run| {
             run.processor_answers.first().copied().unwrap_or_default()
         }),
-        peak_kib: median(runs.iter().map(|(run, _, _)| run.peak_kib)),
-        handshakes: median(runs.iter().map(|(_, _, handshakes)| *handshakes)),
+        peak_kib: median(runs.iter().map(|ran| ran.run.peak_kib)),
+        connections: median(runs.iter().map(|ran| ran.connections)),
         instructions,
     })
 }

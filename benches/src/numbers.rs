@@ -35,7 +35,7 @@ pub(crate) struct Measured {
     pub(crate) processor_first_answer: Duration,
     pub(crate) peak_kib: u64,
     /// TLS connections up to the first answer.
-    pub(crate) handshakes: u64,
+    pub(crate) connections: u64,
     /// Instructions up to the first poll and the first answer, where they could be counted.
     pub(crate) instructions: Option<Instructions>,
 }

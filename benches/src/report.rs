@@ -124,7 +124,7 @@ fn cells(measured: &Measured) -> Vec<String> {
         counted(|counted| counted.first_poll),
         counted(|counted| counted.first_answer),
         format!("{:.1}", megabytes(measured.peak_kib)),
-        measured.handshakes.to_string(),
+        measured.connections.to_string(),
     ]
 }
 

@@ -34,7 +34,9 @@ const OPENID: &str = "oBench0000000000000000000000";
 /// A stack to measure in.
 pub(crate) struct World {
     stack: Stack,
-    aws: Front,
+    // Three addresses, as in production: a connection to one is of no use to another.
+    table: Front,
+    secrets: Front,
     wechatpay: Front,
     authority_file: String,
     calls: Arc<Mutex<Vec<AwsCall>>>,
@@ -86,13 +88,15 @@ impl World {
                 .push(call.clone());
             None
         })));
-        let aws = authority.front(address(&stack.aws.url)?).await?;
+        let aws = address(&stack.aws.url)?;
+        let (table, secrets) = (authority.front(aws).await?, authority.front(aws).await?);
         let wechatpay = authority
             .front(address(stack.simulator.base_url())?)
             .await?;
         Ok(Self {
             stack,
-            aws,
+            table,
+            secrets,
             wechatpay,
             authority_file: authority.file.display().to_string(),
             calls,
@@ -133,7 +137,8 @@ impl World {
         }
         for (name, value) in [
             ("EXTRA_CA_FILE", self.authority_file.as_str()),
-            ("AWS_ENDPOINT_URL", &self.aws.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.table.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
             ("AWS_REGION", local::template::REGION),
             ("AWS_DEFAULT_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", &access_key_of(id)),
@@ -277,8 +282,9 @@ impl World {
     }
 
     /// How many TLS connections were made so far.
-    pub(crate) fn handshakes(&self) -> u64 {
-        self.aws.handshakes() + self.wechatpay.handshakes()
+    pub(crate) fn connections(&self) -> u64 {
+        let fronts = [&self.table, &self.secrets, &self.wechatpay];
+        fronts.into_iter().map(Front::connections).sum()
     }
 
     /// How many requests about an order reached WeChat Pay.
@@ -414,16 +420,6 @@ impl World {
 }
 
 impl Calls {
-    /// The calls of so many events in one process, which reads its secrets once.
-    pub(crate) fn times(&self, events: usize) -> Self {
-        Self {
-            writes: self.writes * events,
-            reads: self.reads * events,
-            transactions: self.transactions * events,
-            secrets: self.secrets.clone(),
-        }
-    }
-
     fn count(&mut self, call: &AwsCall) {
         match call.operation.as_str() {
             "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" => self.writes += 1,

@@ -131,8 +131,7 @@ impl Floor {
             secret: variable("AWS_SECRET_ACCESS_KEY")?,
             token: variable("AWS_SESSION_TOKEN")?,
         };
-        let aws = variable("AWS_ENDPOINT_URL")?;
-        let mut secrets = Host::new(&aws, &tls)?;
+        let mut secrets = Host::new(&variable("AWS_ENDPOINT_URL_SECRETS_MANAGER")?, &tls)?;
         Ok(Self {
             keys: Keys::read(&mut secrets, &credentials)?,
             credentials,
@@ -140,7 +139,7 @@ impl Floor {
             mchid: variable("MCHID")?,
             appid: variable("APPID")?,
             notify_url: format!("{}/wechatpay/notify", variable("PUBLIC_BASE_URL")?),
-            dynamodb: Host::new(&aws, &tls)?,
+            dynamodb: Host::new(&variable("AWS_ENDPOINT_URL_DYNAMODB")?, &tls)?,
             wechatpay: Host::new(&variable("WECHATPAY_BASE_URL")?, &tls)?,
             random: SystemRandom::new(),
         })
