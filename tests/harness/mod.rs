@@ -187,6 +187,7 @@ impl TestStack {
     /// A payer's token.
     pub async fn login(&self, openid: &str) -> String {
         let code = self.control("codes", json!({"openid": openid})).await;
+        self.watch.hide(code["code"].as_str().unwrap());
         let session = self
             .send(
                 Method::POST,
@@ -484,6 +485,9 @@ impl TestStack {
 
     /// Sends a body with these headers to the webhook.
     pub async fn raw_notice(&self, headers: &[(String, String)], body: Vec<u8>) -> Answer {
+        let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let sealed = envelope["resource"]["ciphertext"].as_str();
+        self.watch.hide(sealed.unwrap_or_default());
         let headers: Vec<(&str, &str)> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -638,7 +642,7 @@ pub fn refund_of<'a>(order: &'a Value, refund_number: &str) -> Option<&'a Value>
 /// A merchant's Native order.
 pub fn native_order(number: &str, total: i64) -> Value {
     json!({
-        "trade_type": "native", "out_trade_no": number, "description": "Coffee",
+        "trade_type": "native", "out_trade_no": number, "description": "Coffee NOT-LOGGED",
         "amount": {"total": total},
     })
 }

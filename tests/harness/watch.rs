@@ -20,9 +20,11 @@ use super::tap::{Request, Tap};
 /// Log lines.
 pub type Lines = Arc<Mutex<Vec<String>>>;
 
-/// Words that no log line has a reason to hold.
-const WORDS: [&str; 10] = [
+/// Words that no log line has a reason to hold. Openids have CANARY in them; the texts that callers
+/// send (descriptions, reasons) have NOT-LOGGED.
+const WORDS: [&str; 11] = [
     "CANARY",
+    "NOT-LOGGED",
     "BEGIN ",
     "Bearer ",
     "ciphertext",
@@ -133,11 +135,16 @@ impl Watch {
         for text in told {
             never.extend(between(text, "\"session_key\":\"", "\""));
             hidden.extend(between(text, "\"prepay_id\":\"", "\""));
+            hidden.extend(between(text, "\"code_url\":\"", "\""));
             hidden.extend(between(text, "Wechatpay-Signature: ", "\r\n"));
         }
         for item in items {
             let envelope = item["envelope"]["S"].as_str().unwrap_or_default();
             hidden.extend(between(envelope, "\"ciphertext\":\"", "\""));
+        }
+        for (_, answer) in self.answers.lock().unwrap().iter() {
+            hidden.extend(between(answer, "\"paySign\":\"", "\""));
+            hidden.extend(between(answer, "\"token\":\"", "\""));
         }
         hidden.retain(|text| text.len() > 4);
         let logged = self.logged.lock().unwrap().join("\n");

@@ -102,3 +102,46 @@ async fn a_permission_that_is_missing_is_refused_here_as_it_would_be_there() {
         );
     }
 }
+
+/// What a call is about, where it is about an order, a refund or a refund's number.
+fn is_of_the_books(keys: &serde_json::Value) -> bool {
+    let text = keys.to_string();
+    text.contains("ORDER#") || text.contains("REFUNDNO#")
+}
+
+/// The emulator answers every read with the newest, whatever was asked for; DynamoDB would not.
+#[tokio::test]
+async fn every_decision_is_read_consistently_and_every_write_has_its_condition() {
+    let stack = TestStack::start().await;
+    everything(&stack).await;
+    let mut seen = BTreeSet::new();
+    for call in stack.watch.calls() {
+        let (operation, request) = (call.operation.as_str(), &call.request);
+        let consistent = &request["ConsistentRead"];
+        let condition = |write: &serde_json::Value| write["ConditionExpression"].is_string();
+        let holds = match operation {
+            "GetItem" => *consistent == true,
+            // An index has no consistent reads: what it suggests is claimed by a condition.
+            "Query" if request["IndexName"].is_string() => true,
+            "Query" => *consistent == true,
+            "BatchGetItem" => request["RequestItems"]
+                .as_object()
+                .unwrap()
+                .values()
+                .all(|keys| keys["ConsistentRead"] == true || !is_of_the_books(&keys["Keys"])),
+            "PutItem" | "UpdateItem" => condition(request),
+            "TransactWriteItems" => request["TransactItems"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|item| item.as_object().unwrap().values())
+                .all(condition),
+            "GetSecretValue" => true,
+            // Nothing is ever deleted, and nothing is scanned.
+            _ => false,
+        };
+        assert!(holds, "{} sent {operation} {request}", call.caller);
+        seen.insert(operation.to_owned());
+    }
+    assert_eq!(seen.len(), 7, "{seen:?}");
+}

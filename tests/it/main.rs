@@ -33,4 +33,6 @@ mod settle;
 mod store;
 mod tls;
 mod tree;
+mod walk;
 mod wechat_trouble;
+mod wire;
