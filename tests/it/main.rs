@@ -26,6 +26,7 @@ mod events;
 mod notices;
 mod policy;
 mod process;
+mod races;
 mod readme;
 mod refunds;
 mod runbooks;
