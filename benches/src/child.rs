@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::Result;
+use crate::callgrind::Callgrind;
 
 /// How long the next sign of life may take; a binary under callgrind takes seconds for what it does in
 /// milliseconds otherwise.
@@ -33,8 +34,8 @@ pub(crate) struct Job<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What it is given; none stops it at its first poll.
     pub(crate) events: Vec<Value>,
-    /// Where callgrind writes its counts; `None` runs the binary by itself.
-    pub(crate) callgrind: Option<&'a Path>,
+    /// Callgrind and where it writes its counts; `None` runs the binary by itself.
+    pub(crate) callgrind: Option<(&'a Callgrind, &'a Path)>,
 }
 
 /// What a run showed.
@@ -133,19 +134,13 @@ impl Job<'_> {
         let address = listener.local_addr()?.to_string();
         let output = tempfile::NamedTempFile::new()?;
         let mut command = match self.callgrind {
-            Some(counts) => {
-                let mut command = Command::new("valgrind");
-                command
-                    .args(["--quiet", "--tool=callgrind"])
-                    .arg(format!("--callgrind-out-file={}", counts.display()))
-                    .arg(self.program);
-                command
-            }
+            Some((callgrind, counts)) => callgrind.command(self.program, counts),
             None => Command::new(self.program),
         };
         command
             .env_clear()
             .envs(self.environment)
+            .envs(self.callgrind.map(|(callgrind, _)| callgrind.variable()))
             .env("AWS_LAMBDA_RUNTIME_API", &address)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .stdin(Stdio::null())

@@ -33,6 +33,7 @@ use shared::wechatpay::wire;
 
 use crate::artefacts::AtRest;
 use crate::authority::Authority;
+use crate::callgrind::Callgrind;
 use crate::child::{Job, Run, Spawner};
 use crate::numbers::{
     CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, Recorded, SIGNATURES,
@@ -98,7 +99,7 @@ struct Bench {
     world: World,
     // A sweep looks at everything that is due, so it has a table of its own.
     sweeps_world: World,
-    counts: PathBuf,
+    callgrind: Option<Callgrind>,
     signing_key: PathBuf,
 }
 
@@ -173,11 +174,8 @@ impl Bench {
         let (functions, artefacts) =
             artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
         let (floor, hello) = artefacts::yardsticks(root)?;
-        let counts = match &arguments.counts {
-            Some(counts) => counts.clone(),
-            None => folder.join("counts"),
-        };
-        std::fs::create_dir_all(&counts)?;
+        let counts = arguments.counts.clone();
+        let counts = counts.unwrap_or_else(|| folder.join("counts"));
         let mut subjects = Vec::new();
         for (name, program) in functions {
             let world = if name == "sweep" {
@@ -208,7 +206,7 @@ impl Bench {
             spawner: Spawner::new(),
             world,
             sweeps_world,
-            counts,
+            callgrind: Callgrind::ready(root, counts)?,
             signing_key: simulator,
         };
         Ok((bench, artefacts))
@@ -228,16 +226,15 @@ impl Bench {
                 runs.push(self.once(subject, 1, None).await?);
             }
         }
-        let setting = callgrind::setting();
-        if setting.is_some() {
+        if self.callgrind.is_some() {
             progress("counting instructions");
         }
         let mut measured = Vec::new();
         for (subject, runs) in self.subjects.iter().zip(&runs) {
-            let instructions = match setting {
-                Some(_) => Some(Instructions {
-                    first_poll: self.counted(subject, 0).await?,
-                    first_answer: self.counted(subject, 1).await?,
+            let instructions = match &self.callgrind {
+                Some(callgrind) => Some(Instructions {
+                    first_poll: self.counted(callgrind, subject, 0).await?,
+                    first_answer: self.counted(callgrind, subject, 1).await?,
                 }),
                 None => None,
             };
@@ -254,7 +251,10 @@ impl Bench {
             artefacts,
             rounds,
             pinned: self.spawner.processor.is_some(),
-            setting,
+            setting: self
+                .callgrind
+                .as_ref()
+                .map(|callgrind| callgrind.setting.clone()),
             measured,
             warm,
             paid_orders,
@@ -284,7 +284,7 @@ impl Bench {
         &self,
         subject: &Subject,
         events: usize,
-        callgrind: Option<&Path>,
+        callgrind: Option<(&Callgrind, &Path)>,
     ) -> Result<Ran> {
         let world = self.world_of(subject);
         let mut prepared = Vec::new();
@@ -298,7 +298,7 @@ impl Bench {
         &self,
         subject: &Subject,
         events: Vec<Value>,
-        callgrind: Option<&Path>,
+        callgrind: Option<(&Callgrind, &Path)>,
     ) -> Result<Ran> {
         let world = self.world_of(subject);
         world.taken_calls(&subject.name);
@@ -324,14 +324,17 @@ impl Bench {
     /// Instructions of a binary from exec to its last answer, or to its first poll where it has no
     /// events. A run that asked AWS for other things than it does by itself, or connected more often,
     /// was disturbed, and is counted again.
-    async fn counted(&self, subject: &Subject, events: usize) -> Result<u64> {
-        let counts = self
-            .counts
-            .join(format!("{}.{events}.callgrind", subject.name));
+    async fn counted(
+        &self,
+        callgrind: &Callgrind,
+        subject: &Subject,
+        events: usize,
+    ) -> Result<u64> {
+        let counts = callgrind.counts(&format!("{}.{events}", subject.name));
         let mut told = String::new();
         for _ in 0..COUNT_ATTEMPTS {
             let plain = self.once(subject, events, None).await?;
-            told = match self.once(subject, events, Some(&counts)).await {
+            told = match self.once(subject, events, Some((callgrind, &counts))).await {
                 Ok(counted)
                     if (&counted.calls, counted.connections)
                         == (&plain.calls, plain.connections) =>
@@ -402,13 +405,16 @@ impl Bench {
                     .insert(name.to_owned(), ended.saturating_sub(began) / orders);
             }
             let cold = measured.iter().find(|measured| measured.name == name);
-            if let Some(cold) = cold.and_then(|measured| measured.instructions) {
-                let more = self.counted(subject, 1 + MORE_ORDERS).await?;
+            let cold = cold.and_then(|measured| measured.instructions);
+            if let (Some(callgrind), Some(cold)) = (&self.callgrind, cold) {
+                let more = self.counted(callgrind, subject, 1 + MORE_ORDERS).await?;
                 let one = more.saturating_sub(cold.first_answer) / MORE_ORDERS as u64;
                 warm.instructions.insert(name.to_owned(), one);
-                let one = self.signatures_counted(self.subject(FLOOR)?)?;
-                warm.instructions.insert(SIGNATURES.to_owned(), one);
             }
+        }
+        if let Some(callgrind) = &self.callgrind {
+            let one = self.signatures_counted(callgrind)?;
+            warm.instructions.insert(SIGNATURES.to_owned(), one);
         }
         let timed = self.signatures_timed(self.subject(FLOOR)?).await?;
         warm.processor.insert(SIGNATURES.to_owned(), timed);
@@ -416,15 +422,12 @@ impl Bench {
     }
 
     /// Instructions of one order's signatures.
-    fn signatures_counted(&self, floor: &Subject) -> Result<u64> {
-        let counts = self.counts.join("signatures.callgrind");
+    fn signatures_counted(&self, callgrind: &Callgrind) -> Result<u64> {
+        let floor = self.subject(FLOOR)?;
         let key = self.signing_key.display().to_string();
         let of = |orders: usize| {
-            callgrind::count(
-                &floor.program,
-                &["crypto", &key, &orders.to_string()],
-                &counts,
-            )
+            let arguments = ["crypto", &key, &orders.to_string()];
+            callgrind.count(&floor.program, &arguments, "signatures")
         };
         Ok(of(1 + MORE_ORDERS)?.saturating_sub(of(1)?) / MORE_ORDERS as u64)
     }
