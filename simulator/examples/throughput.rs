@@ -1,8 +1,8 @@
 //! How many signed orders per second the simulator takes on one core, beside the floor that its own
 //! checking and making of signatures sets, and how fast it starts once it has keys.
 //!
-//! `cargo run --release -p simulator --example throughput`. A report for people, not a test: on a
-//! busy machine the numbers say little.
+//! `cargo run --release -p simulator --example throughput`. A report for people, not a test. Where
+//! the system tells how long a thread ran, the share is of that time and holds on a busy machine too.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -60,8 +60,8 @@ fn main() {
     let floor = floor(&pem);
     println!(
         "floor: one check and one signature take {:.3} ms, so at most {:.0} per second",
-        floor.as_secs_f64() * 1e3,
-        1.0 / floor.as_secs_f64()
+        floor.wall.as_secs_f64() * 1e3,
+        1.0 / floor.wall.as_secs_f64()
     );
 
     let (ready, started) = std::sync::mpsc::channel();
@@ -72,32 +72,87 @@ fn main() {
         one_thread().block_on(async {
             let simulator = Simulator::start(config).await.unwrap();
             ready.send(simulator.control_url().to_owned()).unwrap();
+            let began = Moment::now();
             finished.await.unwrap();
+            let spent = began.elapsed();
             simulator.stop().await;
-        });
+            spent
+        })
     });
     let control = started.recv().unwrap();
     let taken = one_thread().block_on(orders(folder.path(), &pem, &control));
     done.send(()).unwrap();
-    server.join().unwrap();
-    let rate = ORDERS as f64 / taken.as_secs_f64();
-    println!("orders: {rate:.0} per second on one core");
-    println!("share of the floor: {:.2}", rate * floor.as_secs_f64());
+    let spent = server.join().unwrap();
+    let each = taken / ORDERS as u32;
+    println!(
+        "orders: {:.0} per second on one core, {:.3} ms each",
+        1.0 / each.as_secs_f64(),
+        each.as_secs_f64() * 1e3
+    );
+    println!(
+        "share of the floor: {:.2}",
+        floor.wall.as_secs_f64() / each.as_secs_f64()
+    );
+    if let (Some(floor), Some(spent)) = (floor.on_core, spent.on_core) {
+        let each = spent / ORDERS as u32;
+        println!(
+            "by the time the core was ours: floor {:.3} ms, an order {:.3} ms, share {:.2}",
+            floor.as_secs_f64() * 1e3,
+            each.as_secs_f64() * 1e3,
+            floor.as_secs_f64() / each.as_secs_f64()
+        );
+    }
 }
 
-fn floor(pem: &str) -> Duration {
+/// A moment on the clock and, where the system tells, in the life of this thread.
+struct Moment {
+    wall: Instant,
+    on_core: Option<Duration>,
+}
+
+/// What passed since a moment.
+struct Spent {
+    wall: Duration,
+    on_core: Option<Duration>,
+}
+
+impl Moment {
+    fn now() -> Self {
+        // Linux: nanoseconds that this thread ran, then what it waited, then how often it was switched.
+        let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+        let ran = told.and_then(|told| told.split(' ').next()?.parse().ok());
+        Self {
+            wall: Instant::now(),
+            on_core: ran.map(Duration::from_nanos),
+        }
+    }
+
+    fn elapsed(&self) -> Spent {
+        let now = Self::now();
+        Spent {
+            wall: now.wall - self.wall,
+            on_core: now.on_core.zip(self.on_core).map(|(now, then)| now - then),
+        }
+    }
+}
+
+fn floor(pem: &str) -> Spent {
     let key = SigningKey::<Sha256>::new(rsa::PrivateKey::from_pkcs8_pem(pem).unwrap());
     let public: VerifyingKey<Sha256> = rsa::signature::Keypair::verifying_key(&key);
     let message = vec![b'x'; 500];
     let signature = key.sign(&message);
-    let began = Instant::now();
+    let began = Moment::now();
     for _ in 0..FLOOR_ROUNDS {
         public
             .verify(black_box(&message), black_box(&signature))
             .unwrap();
         black_box(key.sign(black_box(&message)));
     }
-    began.elapsed() / FLOOR_ROUNDS
+    let spent = began.elapsed();
+    Spent {
+        wall: spent.wall / FLOOR_ROUNDS,
+        on_core: spent.on_core.map(|ran| ran / FLOOR_ROUNDS),
+    }
 }
 
 async fn orders(folder: &std::path::Path, pem: &str, control: &str) -> Duration {
