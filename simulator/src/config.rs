@@ -58,7 +58,8 @@ pub struct Config {
     /// How many times faster business schedules run (notice retries, the minute between two
     /// refunds of an order, refund completion); 1 is WeChat's pace.
     pub speed: f64,
-    /// Routes merged into the control port, for whoever builds a larger stack around this one.
+    /// Routes merged into the control port, for whoever builds a larger stack around this one. They
+    /// are kept from web pages of other origins like the control calls.
     pub control_routes: axum::Router,
 }
 

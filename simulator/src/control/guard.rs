@@ -37,7 +37,7 @@ impl Guard {
         if self.loopback && host.is_some_and(|host| !names_loopback(host)) {
             return Err(refused(
                 "FOREIGN_HOST",
-                "this port answers to localhost and loopback addresses only: use one of them",
+                "this port answers to localhost and loopback addresses only: use one of them, or start it with --host",
             ));
         }
         let own = |origin: &HeaderValue| {
