@@ -78,10 +78,7 @@ test("the lines work as they are printed, one after the other", async () => {
 });
 
 test("no other page reads it, under its own name or under one that points here", async () => {
-  const evil = http.createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<h1>evil</h1>"));
-  evil.listen(0, "127.0.0.1");
-  await new Promise((done) => evil.once("listening", done));
-  const page = await browser.page(`http://127.0.0.1:${evil.address().port}/`);
+  const page = await browser.elsewhere();
   const read = await page.evaluate((url) => fetch(url).then(() => "read", (error) => error.name), `${stack.console_url}/books`);
   assert.equal(read, "TypeError");
   browser.expect("CORS", "403", "frame", "net::ERR", "Cross-Origin"); // the browser says what it stopped
@@ -89,8 +86,6 @@ test("no other page reads it, under its own name or under one that points here",
     http.get(`${stack.console_url}/books`, { headers: { Host: "evil.example" } }, (answer) => done(answer.resume().statusCode)).on("error", failed);
   });
   assert.equal(status, 403);
-  evil.close();
-  evil.closeAllConnections();
 });
 
 test("it is readable in a narrow window, in light and in dark", async () => {

@@ -1,7 +1,6 @@
 // The phone, the page of the simulator's control port, used as a person uses it.
 
 import assert from "node:assert/strict";
-import http from "node:http";
 import { after, afterEach, before, suite, test } from "node:test";
 import { Browser, Simulator, Stack, folder, freePort, lowContrast, number, tabTo, until } from "./support.js";
 
@@ -302,10 +301,7 @@ suite("with the stack behind it", () => {
   test("a page of another origin neither pays nor reads nor frames it", async () => {
     const name = number("csrf");
     await stack.order(name, 100);
-    const evil = http.createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<h1>evil</h1>"));
-    evil.listen(0, "127.0.0.1");
-    await new Promise((done) => evil.once("listening", done));
-    const page = await browser.page(`http://127.0.0.1:${evil.address().port}/`);
+    const page = await browser.elsewhere();
     const tried = await page.evaluate(async ({ control, name }) => {
       const pay = `${control}/_sim/orders/${name}/pay`;
       const attempt = (work) => work().then(() => "done", (error) => error.name);
@@ -343,8 +339,6 @@ suite("with the stack behind it", () => {
     const order = await (await fetch(`${stack.control_url}/_sim/orders/${name}`)).json();
     assert.equal(order.trade_state, "NOTPAY");
     assert.equal(order.failed_attempts, 0);
-    evil.close();
-    evil.closeAllConnections();
     browser.expect("CORS", "403", "frame", "net::ERR", "Cross-Origin"); // the browser says what it stopped
   });
 });

@@ -214,6 +214,7 @@ export class Browser {
     browser.contexts = [];
     browser.errors = [];
     browser.expected = [];
+    browser.servers = [];
     return browser;
   }
 
@@ -234,6 +235,15 @@ export class Browser {
     return page;
   }
 
+  /** A page of another origin. */
+  async elsewhere() {
+    const server = http.createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<h1>Elsewhere</h1>"));
+    this.servers.push(server);
+    server.listen(0, "127.0.0.1");
+    await new Promise((done) => server.once("listening", done));
+    return this.page(`http://127.0.0.1:${server.address().port}/`);
+  }
+
   /** Errors that hold one of these texts are what the test is about. */
   expect(...texts) {
     this.expected.push(...texts);
@@ -242,6 +252,10 @@ export class Browser {
   /** Ends a test: closes its pages and says what they reported. */
   async done() {
     await Promise.all(this.contexts.splice(0).map((context) => context.close()));
+    for (const server of this.servers.splice(0)) {
+      server.close();
+      server.closeAllConnections();
+    }
     const expected = this.expected.splice(0);
     const errors = this.errors.splice(0).filter((error) => !expected.some((text) => error.includes(text)));
     assert.deepEqual(errors, [], "a page reported errors");
