@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
-use shared::api::{HttpFunction, ScheduledFunction};
+use shared::api::{HttpFunction, ScheduledFunction, Whole};
 use shared::config::Vars;
 use shared::platform::Platform;
 
@@ -47,7 +47,7 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
                 .map_err(|error| format!("the event cannot be read: {error}"))?;
             let service = lambda_http::service_fn(move |request| {
                 let function = Arc::clone(&function);
-                async move { Ok::<_, std::convert::Infallible>(function.handle(request).await) }
+                async move { Ok::<_, std::convert::Infallible>(Whole(function.handle(request).await)) }
             });
             let mut adapter = lambda_http::Adapter::from(service);
             let answer =

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 
-pub use answer::Answer;
+pub use answer::{Answer, Whole};
 pub use caller::{Caller, Callers};
 pub use incoming::{Deadline, Incoming};
 pub use problem::{Code, Problem};
@@ -136,7 +136,7 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
     function.warm_up().await;
     lambda_http::run(lambda_http::service_fn(move |request| {
         let function = Arc::clone(&function);
-        async move { Ok::<_, lambda_http::Error>(function.handle(request).await) }
+        async move { Ok::<_, lambda_http::Error>(Whole(function.handle(request).await)) }
     }))
     .await
 }

@@ -1,13 +1,29 @@
 //! Answers: a status, a JSON body, and what an order or a refund looks like in one.
 
+use std::future::{Future, ready};
+use std::pin::Pin;
+
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use lambda_http::{Body, Response};
+use lambda_http::{Body, IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::order::CURRENCY;
 use crate::domain::{Order, Refund, RefundState, Timestamp};
 use crate::wechatpay::wire;
+
+/// An HTTP answer that Lambda gets as it is, since our bodies are text already.
+///
+/// lambda_http would make every body text by the charset of its type, and for that bring the tables
+/// of all text encodings into each binary.
+#[derive(Debug)]
+pub struct Whole(pub Response<Body>);
+
+impl IntoResponse for Whole {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(ready(self.0))
+    }
+}
 
 /// What goes back to a caller.
 #[derive(Clone, Debug)]
