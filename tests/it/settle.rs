@@ -43,6 +43,29 @@ async fn with_every_notice_dropped_the_sweep_alone_finds_the_payment() {
 }
 
 #[tokio::test]
+async fn an_order_paid_in_its_last_moment_is_asked_about_before_it_is_closed() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("last-00001", 100).await;
+    stack.pay("last-00001").await;
+    // Nobody looked until it was over.
+    stack.advance(40 * 60).await;
+    stack.sweep().await;
+    let item = stack.order_item("last-00001");
+    assert_eq!(item["trade_state"]["S"], "SUCCESS");
+    assert_eq!(
+        item["closed_at"],
+        Value::Null,
+        "it was never thought closed"
+    );
+    let requests = stack.wire.requests();
+    let closes = requests
+        .iter()
+        .filter(|request| request.target.ends_with("/close"));
+    assert_eq!(closes.count(), 0);
+}
+
+#[tokio::test]
 async fn an_unpaid_order_is_closed_at_wechat_pay_after_its_time() {
     let stack = TestStack::start().await;
     stack.native("expire-001", 100).await;
