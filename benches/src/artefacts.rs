@@ -36,7 +36,7 @@ pub(crate) fn functions(
             let (folder, missing) = (folder.display(), missing.join(", "));
             return Err(format!("{folder} has no bootstrap of {missing}").into());
         }
-        return Ok((found, format!("the bootstraps in {}", folder.display())));
+        return Ok((found, "given bootstraps".to_owned()));
     }
     let found = found(&root.join(".aws-sam/build"), names);
     if found.len() == names.len() {
