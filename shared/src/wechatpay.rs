@@ -19,7 +19,7 @@ pub use verify::{SignatureHeaders, Verified, VerifyError, verify};
 
 /// Something WeChat Pay said, with a signature that held.
 ///
-/// It is made in this module alone, after [`verify`]; whoever holds one need not ask where it came
+/// It is made in this module alone, after [`verify()`]; whoever holds one need not ask where it came
 /// from, and nothing else moves an order or a refund:
 ///
 /// ```compile_fail

@@ -2,7 +2,7 @@
 //! on the way.
 //!
 //! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
-//! per order in [`ASK_FLOOR_SECONDS`], and the answer settled by the same door as a notice; whoever
+//! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
 //! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
 
 use serde_json::{Value, json};
