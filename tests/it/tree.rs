@@ -208,6 +208,7 @@ fn every_file_says_what_it_is_for() {
         "shared/src",
         "functions",
         "local/src",
+        "benches",
         "simulator/src",
         "tests/it",
         "tests/harness",
