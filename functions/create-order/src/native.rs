@@ -131,9 +131,13 @@ impl CreateOrder {
         {
             Ok((prepaid, _)) => prepaid.into_inner(),
             Err(error) => {
-                // A definite refusal gave no code. After anything else a code may still come to be,
-                // and the claim runs out by itself when that can no longer disturb a new one.
-                if matches!(error, DeskError::Call(CallError::Refused(_))) {
+                // A definite refusal gave no code, and without keys nothing was asked. After anything
+                // else a code may still come to be, and the claim runs out by itself when that can no
+                // longer disturb a new one.
+                if matches!(
+                    error,
+                    DeskError::Call(CallError::Refused(_)) | DeskError::Secret(_)
+                ) {
                     self.orders.release_code(order_id, claim).await?;
                 }
                 return Err(error);
