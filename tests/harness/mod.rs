@@ -236,6 +236,7 @@ impl TestStack {
             if !headers.iter().any(|(name, _)| *name == "content-type") {
                 request = request.header("content-type", "application/json");
             }
+            self.watch.sent(&body);
             request = request.body(body);
         }
         for (name, value) in headers {

@@ -43,7 +43,7 @@ pub struct Watch {
     /// What must be nowhere: not in logs, not in answers, not in the table.
     secrets: Vec<String>,
     /// What must not be logged, though its owner may see it.
-    hidden: Mutex<Vec<String>>,
+    hidden: Mutex<BTreeSet<String>>,
     answers: Mutex<Vec<(String, String)>>,
     calls: Arc<Mutex<Vec<AwsCall>>>,
     fault: Arc<Mutex<Option<FaultHook>>>,
@@ -97,7 +97,17 @@ impl Watch {
 
     /// This must not be logged from now on, nor have been.
     pub fn hide(&self, text: &str) {
-        self.hidden.lock().unwrap().push(text.to_owned());
+        self.hidden.lock().unwrap().insert(text.to_owned());
+    }
+
+    /// A body that somebody sends: how it begins must not be logged, as it stands or in a string.
+    pub fn sent(&self, body: &[u8]) {
+        let begins: String = String::from_utf8_lossy(body).chars().take(60).collect();
+        if begins.len() > 20 {
+            let quoted = Value::from(begins.as_str()).to_string();
+            self.hide(quoted.trim_matches('"'));
+            self.hide(&begins);
+        }
     }
 
     /// An answer that somebody was given.
@@ -126,7 +136,7 @@ impl Watch {
 
     fn check_texts(&self, items: &[Value], requests: &[Request], told: &[String]) {
         let mut never = self.secrets.clone();
-        let mut hidden = self.hidden.lock().unwrap().clone();
+        let mut hidden: Vec<String> = self.hidden.lock().unwrap().iter().cloned().collect();
         hidden.extend(WORDS.map(str::to_owned));
         for request in requests {
             let signed = request.header("authorization").unwrap_or_default();

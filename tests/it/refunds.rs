@@ -80,7 +80,17 @@ async fn a_second_refund_within_the_minute_is_reserved_and_sent_when_due() {
         .expect(202);
     assert_eq!(second["status"], "RESERVED");
     assert!(second["next_attempt_at"].is_string());
+    // The minute is kept here: WeChat Pay is not even asked.
+    let sent = || {
+        let requests = stack.wire.requests();
+        let refunds = requests
+            .iter()
+            .filter(|request| request.method == "POST" && request.target.ends_with("/refunds"));
+        refunds.count()
+    };
+    assert_eq!(sent(), 1);
     stack.sweep().await;
+    assert_eq!(sent(), 1);
     assert_eq!(
         given_back(&stack, "minute-001").await,
         100,

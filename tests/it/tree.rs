@@ -202,6 +202,78 @@ fn the_webhook_holds_no_key_that_signs() {
     }
 }
 
+/// The code that a patch of the bug zoo breaks, hunk by hunk, as it stands before and with its file.
+fn broken_by(patch: &str) -> Vec<(String, String)> {
+    let mut hunks: Vec<(String, String)> = Vec::new();
+    let mut file = String::new();
+    for line in patch.lines() {
+        if let Some(path) = line.strip_prefix("+++ b/") {
+            path.clone_into(&mut file);
+        } else if line.starts_with("@@ ") {
+            hunks.push((file.clone(), String::new()));
+        } else if let (Some((_, before)), Some(kept)) = (
+            hunks.last_mut(),
+            line.strip_prefix(' ').or(line.strip_prefix('-')),
+        ) && !line.starts_with("---")
+        {
+            before.push_str(kept);
+            before.push('\n');
+        }
+    }
+    hunks
+}
+
+/// The zoo itself takes half an hour (tests/zoo/run); that its patches still fit takes none.
+#[test]
+fn the_bug_zoo_is_in_step_with_the_code() {
+    let mut stale = Vec::new();
+    let mut patches = 0;
+    for entry in fs::read_dir(root().join("tests/zoo")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
+            continue;
+        }
+        patches += 1;
+        let patch = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let hunks = broken_by(&patch);
+        assert!(!hunks.is_empty(), "{name} breaks nothing");
+        for (file, before) in hunks {
+            let code = fs::read_to_string(root().join(&file)).unwrap_or_default();
+            if !code.contains(&before) {
+                stale.push(format!(
+                    "{name}: {file} has changed where it was to be broken"
+                ));
+            }
+        }
+        let reds: Vec<&str> = patch
+            .lines()
+            .filter_map(|line| line.strip_prefix("Red: "))
+            .collect();
+        assert!(!reds.is_empty(), "{name} names no test");
+        for red in reds {
+            let (tests, test) = red.trim().split_once(' ').unwrap();
+            let folder = if tests == "it" {
+                "tests/it"
+            } else {
+                "shared/src"
+            };
+            let function = format!("fn {}(", test.rsplit("::").next().unwrap());
+            let found = rust_files(&root().join(folder))
+                .iter()
+                .any(|file| fs::read_to_string(file).unwrap().contains(&function));
+            if !found {
+                stale.push(format!("{name}: there is no test {test}"));
+            }
+        }
+    }
+    assert!(patches >= 30, "{patches} patches");
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     for folder in [
