@@ -9,7 +9,7 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), simulator::StartError> {
-//! let simulator = simulator::Simulator::start(simulator::Config::new("/tmp/sim")).await?;
+//! let simulator = simulator::Simulator::start(simulator::Config::new("sim")).await?;
 //! println!("API at {}, merchant {}", simulator.base_url(), simulator.merchant().mchid);
 //! simulator.stop().await;
 //! # Ok(())
