@@ -1,9 +1,9 @@
 //! Instructions, counted by callgrind.
 //!
-//! Valgrind shows every program the same processor (a Haswell with AVX2, without ADX or SHA), whatever
-//! the machine has, so AWS-LC and the C library choose the same code everywhere and two machines count
-//! alike. What still differs, the C library's version and valgrind's, is recorded with the numbers.
-//! Kernel time, page faults and AVX-512 are not seen: that is what the clocks are for.
+//! On any machine with AVX2 valgrind shows programs one and the same processor, a Haswell without ADX
+//! and SHA, so AWS-LC and the C library choose the same code everywhere and two machines count alike.
+//! What still differs, the C library's version and valgrind's, is recorded with the numbers. Kernel
+//! time, page faults and AVX-512 are not seen: that is what the clocks are for.
 //!
 //! Programs run some fifty times slower under it. So that their timeouts do not go off, which would
 //! make them do more than they do, their monotonic clock is slowed down too (`slow_clock.c`).

@@ -176,8 +176,16 @@ impl Bench {
         let (floor, hello) = artefacts::yardsticks(root)?;
         let counts = arguments.counts.clone();
         let counts = counts.unwrap_or_else(|| folder.join("counts"));
+        // Copies, so that a build that goes on meanwhile changes nothing.
+        let copied = |name: &str, program: &Path| -> Result<PathBuf> {
+            let copy = folder.join(name);
+            std::fs::copy(program, &copy)
+                .map_err(|error| format!("{} cannot be copied: {error}", program.display()))?;
+            Ok(copy)
+        };
         let mut subjects = Vec::new();
         for (name, program) in functions {
+            let program = copied(&name, &program)?;
             let world = if name == "sweep" {
                 &sweeps_world
             } else {
@@ -191,6 +199,7 @@ impl Bench {
             });
         }
         for (name, program) in [(FLOOR, floor), (HELLO, hello)] {
+            let program = copied(name, &program)?;
             let environment = world.environment(CREATE_ORDER)?;
             let name = name.to_owned();
             subjects.push(Subject {
@@ -506,7 +515,7 @@ fn summary(
     })
 }
 
-/// The processor's name, and how many there are.
+/// The processor's name, how many there are, and how busy they are before anything is measured.
 fn machine() -> String {
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = information
@@ -515,5 +524,7 @@ fn machine() -> String {
         .map_or("a processor without a name", |(_, name)| name.trim());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let architecture = std::env::consts::ARCH;
-    format!("{name} ({architecture}), {processors} processors")
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!("{name} ({architecture}), {processors} processors, load average {load}")
 }
