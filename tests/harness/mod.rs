@@ -363,6 +363,19 @@ impl TestStack {
         .await
     }
 
+    /// Sweeps, minutes apart, until a refund of the order is in this status.
+    pub async fn sweep_until_refund(&self, number: &str, refund_number: &str, status: &str) {
+        let look = async || {
+            self.advance(150).await;
+            self.sweep().await;
+            self.order(number).await
+        };
+        let wanted = |order: &Value| {
+            refund_of(order, refund_number).is_some_and(|refund| refund["status"] == status)
+        };
+        self.until(look, wanted).await;
+    }
+
     /// Looks until what is seen is as wanted; gives what was seen.
     pub async fn until<F: Future<Output = Value>>(
         &self,
@@ -603,6 +616,20 @@ impl TestStack {
         let mut items = self.items();
         items.retain(|item| watch::key(item).starts_with("NOTICE#"));
         items
+    }
+
+    /// Puts an article into the catalogue, as the operator would.
+    pub fn put_article(&self, sku: &str, price_fen: i64, on_sale: bool) {
+        let request = json!({
+            "TableName": local::template::physical("Table"),
+            "Item": {
+                "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
+                "description": {"S": "An article"}, "price_fen": {"N": price_fen.to_string()},
+                "on_sale": {"BOOL": on_sale},
+            },
+        });
+        let request = serde_json::from_value(request).unwrap();
+        self.stack.aws.table.put_item(request).unwrap();
     }
 
     /// What a secret's text is now.

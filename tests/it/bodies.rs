@@ -112,8 +112,8 @@ const KEY: [(&str, &str); 1] = [("idempotency-key", "key-0000000000001")];
 #[tokio::test]
 async fn a_payer_orders_articles_and_decides_nothing_else() {
     let stack = TestStack::start().await;
-    put_article(&stack, "dear", 1_000_000_000);
-    put_article(&stack, "dearer", 999_999_999);
+    stack.put_article("dear", 1_000_000_000, true);
+    stack.put_article("dearer", 999_999_999, true);
     let alice = stack.login(ALICE).await;
     let good = bought();
     all_refused(
@@ -816,18 +816,4 @@ async fn a_route_knows_its_own_parameters_and_no_others() {
         );
     }
     assert_eq!((stack.books(), stack.wire.requests().len()), (books, asked));
-}
-
-/// Puts an article on sale, as the operator would.
-fn put_article(stack: &TestStack, sku: &str, price_fen: i64) {
-    let request = json!({
-        "TableName": local::template::physical("Table"),
-        "Item": {
-            "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
-            "description": {"S": "Dear"}, "price_fen": {"N": price_fen.to_string()},
-            "on_sale": {"BOOL": true},
-        },
-    });
-    let request = serde_json::from_value(request).unwrap();
-    stack.stack.aws.table.put_item(request).unwrap();
 }

@@ -126,6 +126,30 @@ async fn the_same_number_with_other_terms_names_the_field_that_differs() {
 }
 
 #[tokio::test]
+async fn an_order_keeps_its_price_whatever_the_catalogue_says_afterwards() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let order = async |key: &str| {
+        let body = json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 2}]});
+        stack.post_once(&alice, "/orders", key, body).await
+    };
+    let first = order("key-0000000000001").await.expect(201);
+    assert_eq!(first["amount"]["total"], 600);
+    stack.put_article("tea", 1, true);
+    let again = order("key-0000000000001").await.expect(200);
+    assert_eq!(again["amount"]["total"], 600);
+    assert_eq!(again["out_trade_no"], first["out_trade_no"]);
+    assert_eq!(
+        order("key-0000000000002").await.expect(201)["amount"]["total"],
+        2
+    );
+    stack.put_article("tea", 1, false);
+    order("key-0000000000003").await.refused(422, "unknown_sku");
+    let again = order("key-0000000000001").await.expect(200);
+    assert_eq!(again["amount"]["total"], 600, "ordered is ordered");
+}
+
+#[tokio::test]
 async fn a_paid_or_expired_order_is_repeated_without_anything_to_pay_with() {
     let stack = TestStack::start().await;
     stack.paid("paid-00001", 100).await;

@@ -193,12 +193,8 @@ async fn doubt_never_releases_a_reservation_nor_refunds_twice() {
             .await
             .refused(409, "refund_exceeds");
         stack.no_faults().await;
-        for _ in 0..4 {
-            stack.advance(150).await;
-            stack.sweep().await;
-        }
         stack
-            .until_refund("doubt-0001", "doubt-r1", "SUCCESS")
+            .sweep_until_refund("doubt-0001", "doubt-r1", "SUCCESS")
             .await;
         assert_eq!(given_back(&stack, "doubt-0001").await, 500, "{fault}");
     }
@@ -218,9 +214,8 @@ async fn a_short_balance_waits_for_a_person_and_is_sent_again_with_the_same_numb
         (&json!("RESERVED"), &json!(true))
     );
     stack.advance(2 * 3600).await;
-    stack.sweep().await;
     stack
-        .until_refund("short-0001", "short-r1", "SUCCESS")
+        .sweep_until_refund("short-0001", "short-r1", "SUCCESS")
         .await;
     assert_eq!(given_back(&stack, "short-0001").await, 500);
 }
