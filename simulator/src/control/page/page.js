@@ -43,7 +43,10 @@ async function call(method, path, body) {
 
 const because = (error) => (error instanceof Refused ? error.message : "the simulator does not answer");
 
-/** Does what a button stands for: not twice at once, and a refusal is said where it happened. */
+/**
+ * Does what a button stands for: not twice at once, and a refusal is said where it happened, or, when
+ * that place has gone meanwhile, where everything else is said.
+ */
 async function press(button, where, work) {
   // Not `disabled`, which would take the keyboard's place away.
   if (button.getAttribute("aria-disabled") === "true") return;
@@ -53,6 +56,7 @@ async function press(button, where, work) {
     await work();
   } catch (error) {
     where.textContent = because(error);
+    if (!where.isConnected) say(where.textContent);
   } finally {
     button.removeAttribute("aria-disabled");
   }
@@ -127,6 +131,9 @@ function show(parent, items, keyOf, makeRow) {
     if (wanted.has(key)) continue;
     if (row.element.contains(document.activeElement)) lostFocus = [...parent.children].indexOf(row.element);
     row.element.remove();
+    // Why a press was refused is still to be read, though what was pressed goes (somebody else paid).
+    const refusal = row.element.querySelector(".wrong")?.textContent;
+    if (refusal) say(refusal);
     rows.delete(key);
   }
   let place = parent.firstElementChild;
