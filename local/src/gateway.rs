@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
 use shared::clock::Clock;
+use time::macros::format_description;
 
 use crate::console::Console;
 use crate::functions::Invoke;
@@ -194,7 +195,7 @@ impl Gateway {
                 "requestId": shared::platform::random_token(),
                 "routeKey": format!("{} {}", route.method, route.path),
                 "stage": "$default",
-                "time": shared::wechatpay::wire::rfc3339_utc(self.clock.wall()),
+                "time": clf_time(now_ms),
                 "timeEpoch": now_ms,
             },
             "isBase64Encoded": false,
@@ -233,6 +234,20 @@ async fn serve(
 
 fn told(status: StatusCode, message: &str) -> Response {
     (status, axum::Json(json!({"message": message}))).into_response()
+}
+
+/// A moment as the Common Log Format writes it: `25/Nov/2026:09:14:12 +0000`.
+fn clf_time(unix_ms: i64) -> String {
+    time::UtcDateTime::from_unix_timestamp(unix_ms / 1000)
+        .ok()
+        .and_then(|moment| {
+            moment
+                .format(format_description!(
+                    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000"
+                ))
+                .ok()
+        })
+        .unwrap_or_default()
 }
 
 /// Names in lower case, values of one name joined by commas: payload 2.0's form.
@@ -346,4 +361,20 @@ fn http_answer(answer: &Value) -> Response {
     response
         .body(Body::from(body))
         .unwrap_or_else(|_| told(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_written_as_api_gateway_writes_it() {
+        let event: Value =
+            serde_json::from_str(include_str!("../../events/create-order.app.json")).unwrap();
+        let context = &event["requestContext"];
+        assert_eq!(
+            clf_time(context["timeEpoch"].as_i64().unwrap()),
+            context["time"]
+        );
+    }
 }

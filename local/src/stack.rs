@@ -210,6 +210,7 @@ impl Stack {
                 if function.scheduled {
                     tasks.push(tokio::spawn(schedule(
                         Arc::clone(&gateway),
+                        clock.clone(),
                         id.clone(),
                         every,
                     )));
@@ -267,7 +268,7 @@ impl Stack {
     /// # Errors
     /// The sweep failed.
     pub async fn sweep_now(&self) -> Result<Value, InvokeError> {
-        self.invoke("SweepFunction", schedule_event()).await
+        self.invoke("SweepFunction", schedule_event(&self.clock)).await
     }
 
     /// Stops everything; the folder can be started from again.
@@ -601,16 +602,27 @@ fn console(
     }
 }
 
-fn schedule_event() -> Value {
-    json!({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}})
+/// What EventBridge Scheduler sends; its `detail` is a text.
+fn schedule_event(clock: &Clock) -> Value {
+    json!({
+        "version": "0",
+        "id": shared::platform::random_token(),
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "000000000000",
+        "time": shared::wechatpay::wire::rfc3339_utc(clock.wall()),
+        "region": "local",
+        "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
+        "detail": "{}",
+    })
 }
 
-async fn schedule(gateway: Arc<Gateway>, id: String, every: Duration) {
+async fn schedule(gateway: Arc<Gateway>, clock: Clock, id: String, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
         // A run that fails is told in its own log line; the next one goes on.
-        let _ = gateway.invoke(&id, schedule_event()).await;
+        let _ = gateway.invoke(&id, schedule_event(&clock)).await;
     }
 }
