@@ -1,9 +1,92 @@
-//! What docs/operations.md promises of refunds that do not move on: the alarm goes off, and is over
-//! when the refund moves.
+//! What docs/operations.md promises of alarms: they count what the functions write, a refund that does
+//! not move on is counted until it moves, and payments without notices are seen.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+use shared::telemetry::Metric;
 
-use crate::harness::{TestStack, refund_of};
+use crate::documents::page;
+use crate::harness::{TestStack, payment_content, refund_of};
+
+/// The pattern of template.yaml's `NoticesFilter`; [`arrived`] says the same.
+const NOTICES: &str =
+    r#"{ $.function = "notify-callback" && ($.settled = "changed" || $.settled = "unchanged") }"#;
+
+/// The metric filters of template.yaml, as (metric, pattern).
+fn filters() -> BTreeSet<(String, String)> {
+    let template: Yaml = serde_yaml_ng::from_str(&page("template.yaml")).unwrap();
+    let text = |yaml: &Yaml| yaml.as_str().unwrap().to_owned();
+    let resources = template["Resources"].as_mapping().unwrap().values();
+    resources
+        .filter(|resource| resource["Type"] == "AWS::Logs::MetricFilter")
+        .map(|filter| &filter["Properties"])
+        .map(|filter| {
+            let metric = &filter["MetricTransformations"][0]["MetricName"];
+            (text(metric), text(&filter["FilterPattern"]))
+        })
+        .collect()
+}
+
+/// A name written differently on one side would leave an alarm silent for ever.
+#[test]
+fn the_template_counts_every_number_that_functions_write_and_no_other() {
+    let written = Metric::ALL.map(Metric::as_str).map(|name| {
+        let pattern = format!("{{ $.{name} > 0 }}");
+        (name.to_owned(), pattern)
+    });
+    let others = [
+        ("notices", NOTICES),
+        ("server_errors", "{ $.status >= 500 }"),
+    ]
+    .map(|(name, pattern)| (name.to_owned(), pattern.to_owned()));
+    let expected: BTreeSet<_> = written.into_iter().chain(others).collect();
+    assert_eq!(filters(), expected);
+}
+
+/// How many lines tell of a notice that was believed.
+fn arrived(stack: &TestStack) -> usize {
+    let lines = stack.log_lines();
+    let mut lines = lines.iter().collect::<Vec<_>>();
+    lines.retain(|line| {
+        line["function"] == "notify-callback"
+            && (line["settled"] == "changed" || line["settled"] == "unchanged")
+    });
+    lines.len()
+}
+
+#[tokio::test]
+async fn a_payment_that_no_notice_told_of_is_counted_as_paid_and_not_as_a_notice() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    let order = stack.paid("silence-01", 100).await;
+    assert!(counted(&stack, "order_paid"));
+    assert_eq!(arrived(&stack), 0, "{:#?}", stack.logged());
+    // Neither a forgery nor a notice about somebody else's order shows that notices arrive.
+    let mut content = payment_content(&stack, "silence-02", 100);
+    let refused = stack.notice("TRANSACTION.SUCCESS", &content).await;
+    assert_eq!(refused.status, 404);
+    let forged = stack.raw_notice(&[], b"{}".to_vec()).await;
+    assert_eq!(forged.status, 400);
+    assert_eq!(arrived(&stack), 0, "{:#?}", stack.logged());
+    // One that comes after somebody asked settles nothing, and arrived.
+    content["out_trade_no"] = json!("silence-01");
+    for member in ["transaction_id", "success_time"] {
+        content[member] = order[member].clone();
+    }
+    let late = stack.notice("TRANSACTION.SUCCESS", &content).await;
+    assert_eq!(late.status, 204);
+    assert_eq!(arrived(&stack), 1, "{:#?}", stack.logged());
+    // So did one that settles.
+    stack.no_faults().await;
+    stack.native("silence-03", 100).await;
+    stack.pay("silence-03").await;
+    let settled = async || stack.order_item("silence-03")["trade_state"]["S"].clone();
+    stack.until(settled, |state| state == "SUCCESS").await;
+    let lines = async || json!(arrived(&stack));
+    stack.until(lines, |lines| lines.as_u64() >= Some(2)).await;
+}
 
 /// Whether a line counts this metric.
 fn counted(stack: &TestStack, metric: &str) -> bool {
