@@ -32,6 +32,12 @@ def expanded(expand):
 
 
 @pytest.fixture(scope="session")
+def root():
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
 def manual():
     """docs/operations.md."""
     return (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ action at run time.
 """
 
 import copy
+import json
 import re
 
 import pytest
@@ -23,6 +24,17 @@ LOGS_AND_TRACES = {
     "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
 }
 OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "CodeDeployServiceRole"}
+
+# Every type of resource that the expanded template has. A further one is a decision: there are types
+# that grant something without any role being changed, such as a policy of a secret, queue or topic.
+TYPES = {
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName",
+    "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key",
+    "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function", "AWS::Lambda::Permission",
+    "AWS::Lambda::Version", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::SNS::Subscription",
+    "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::Scheduler::Schedule", "AWS::SecretsManager::Secret",
+}
 
 
 def _list(value):
@@ -115,6 +127,38 @@ def the_schedule_may_start_the_sweep_and_report_its_failures_only(expanded):
         (role, "lambda:InvokeFunction", "SweepFunctionAliaslive"),
         (role, "sqs:SendMessage", "SweepFailures"),
     }
+
+
+def nothing_is_granted_beside_the_roles(expanded):
+    resources = expanded["Resources"]
+    assert {resource["Type"] for resource in resources.values()} == TYPES
+    assert not [name for name, resource in resources.items() if "ResourcePolicy" in json.dumps(resource)]
+    account = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    leave_it_to_the_roles = [{"Effect": "Allow", "Principal": account, "Action": "kms:*", "Resource": "*"}]
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::KMS::Key":
+            assert resource["Properties"]["KeyPolicy"]["Statement"] == leave_it_to_the_roles, name
+
+
+def only_a_route_of_this_api_may_start_its_function(expanded):
+    resources = expanded["Resources"]
+    routes = set()
+    for path, methods in resources["HttpApi"]["Properties"]["Body"]["paths"].items():
+        for method, operation in methods.items():
+            uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
+            alias = re.search(r"\$\{(\w+?Aliaslive)\}", uri).group(1)
+            routes.add((alias, method.upper() + re.sub(r"\{\w+\}", "*", path)))
+    allowed = set()
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Permission":
+            properties = dict(resource["Properties"])
+            source, names = properties.pop("SourceArn")["Fn::Sub"]
+            assert names == {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}, name
+            here = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}/"
+            assert source.startswith(here), name
+            allowed.add((properties.pop("FunctionName")["Ref"], source.removeprefix(here)))
+            assert properties == {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}, name
+    assert allowed == routes and len(routes) == 10
 
 
 def no_statement_has_a_wildcard(expanded):

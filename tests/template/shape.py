@@ -27,6 +27,8 @@ TIMEOUTS = {
     "RefundFunction": 9,
     "SweepFunction": 60,
 }
+# The namespace of what is counted from log lines.
+OURS = {"Fn::Sub": "WxPay/${AWS::StackName}"}
 LOGGED = {
     "requestId", "requestTime", "identity.sourceIp", "httpMethod", "routeKey", "path", "status", "responseLength",
     "responseLatency", "integrationLatency", "integrationErrorMessage", "identity.userAgent",
@@ -70,13 +72,15 @@ def a_function_has_the_time_its_caller_gives_it(expanded):
 
 
 def money_and_keys_survive_the_stack(expanded):
+    """The empty secrets of a stack that never came to be go; the table is protected and stays with its key."""
     kept = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret"}
-    found = 0
+    policies = {}
     for name, resource in expanded["Resources"].items():
         if resource["Type"] in kept:
-            found += 1
-            assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
-    assert found == 1 + 2 + 5
+            policies[name] = resource["DeletionPolicy"]
+            assert resource["UpdateReplacePolicy"] == "Retain", name
+    secrets = ["SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret", "SecretsKey"]
+    assert policies == {**dict.fromkeys(secrets, "RetainExceptOnCreate"), "Table": "Retain", "TableKey": "Retain"}
     (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
     assert table["DeletionProtectionEnabled"] is True
     assert table["PointInTimeRecoverySpecification"] == {
@@ -84,6 +88,16 @@ def money_and_keys_survive_the_stack(expanded):
         "RecoveryPeriodInDays": 35,
     }
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def an_import_leaves_out_what_a_restored_table_lacks(expanded, manual):
+    """What the manual deletes from the table before an import; a later deployment switches it on."""
+    (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
+    import_as_it_is = re.search(r"jq '\.Resources\.RestoredTable = .*?'", manual, flags=re.DOTALL).group()
+    left_out = set(re.findall(r"\.Properties\.(\w+)[,)]", import_as_it_is))
+    # What a restore brings along, the key by its own option.
+    restored = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema", "SSESpecification"}
+    assert set(table) == left_out | restored and not left_out & restored
 
 
 def no_secret_has_a_value_in_the_template(expanded):
@@ -134,19 +148,80 @@ def every_alarm_has_a_runbook_and_every_runbook_an_alarm(expanded, manual):
     assert headings == named
 
 
+def _filters(expanded):
+    """What is counted from log lines: metric, log group, pattern, value."""
+    counted = {}
+    for properties in _of_type(expanded, "AWS::Logs::MetricFilter").values():
+        (transformation,) = properties["MetricTransformations"]
+        assert set(transformation) == {"MetricNamespace", "MetricName", "MetricValue"}
+        assert transformation["MetricNamespace"] == OURS
+        assert transformation["MetricName"] not in counted
+        counted[transformation["MetricName"]] = (
+            properties["LogGroupName"]["Ref"], properties["FilterPattern"], transformation["MetricValue"]
+        )
+    return counted
+
+
+def a_filter_counts_the_number_of_its_name(expanded):
+    """That functions write these names is shown by tests/it/runbooks.rs."""
+    counted = _filters(expanded)
+    notices = '{ $.function = "notify-callback" && ($.settled = "changed" || $.settled = "unchanged") }'
+    assert counted.pop("notices") == ("FunctionLogs", notices, "1")
+    assert counted.pop("server_errors") == ("AccessLogs", "{ $.status >= 500 }", "1")
+    assert len(counted) == 10
+    for name, found in counted.items():
+        assert found == ("FunctionLogs", f"{{ $.{name} > 0 }}", f"$.{name}")
+
+
+def _metrics(alarm):
+    """The metrics that an alarm looks at."""
+    if "Metrics" in alarm:
+        return [row["MetricStat"]["Metric"] for row in alarm["Metrics"] if "MetricStat" in row]
+    return [alarm]
+
+
+# What a metric of AWS's is about: its dimension, and how the resource is named there.
+ABOUT = {
+    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration"}, "AWS::Lambda::Function", "Ref"),
+    "AWS/DynamoDB": ("TableName", {"ReadThrottleEvents", "WriteThrottleEvents"}, "AWS::DynamoDB::Table", "Ref"),
+    "AWS/SQS": ("QueueName", {"ApproximateNumberOfMessagesVisible"}, "AWS::SQS::Queue", "QueueName"),
+}
+
+
 def an_alarm_watches_a_metric_that_something_counts(expanded):
-    counted = {
-        transformation["MetricName"]
-        for properties in _of_type(expanded, "AWS::Logs::MetricFilter").values()
-        for transformation in properties["MetricTransformations"]
+    watched = set()
+    for name, alarm in _of_type(expanded, "AWS::CloudWatch::Alarm").items():
+        for metric in _metrics(alarm):
+            if metric["Namespace"] == OURS:
+                assert "Dimensions" not in metric, f"{name}: a filter gives its metric none"
+                watched.add(metric["MetricName"])
+                continue
+            dimension, known, kind, how = ABOUT[metric["Namespace"]]
+            assert metric["MetricName"] in known, name
+            (about,) = metric["Dimensions"]
+            assert about["Name"] == dimension, name
+            resource, attribute = about["Value"].get("Fn::GetAtt", (about["Value"].get("Ref"), "Ref"))
+            assert (expanded["Resources"][resource]["Type"], attribute) == (kind, how), name
+    assert watched == set(_filters(expanded))
+
+
+def the_alarm_of_one_resource_is_about_that_one(expanded):
+    alarms = _of_type(expanded, "AWS::CloudWatch::Alarm")
+    named = {name: alarm["Dimensions"][0]["Value"] for name, alarm in alarms.items() if "Dimensions" in alarm}
+    assert named == {
+        "NotifySlowAlarm": {"Ref": "NotifyCallbackFunction"},
+        "SweepFailuresAlarm": {"Fn::GetAtt": ["SweepFailures", "QueueName"]},
     }
-    watched = {
-        properties["MetricName"]
-        for properties in _of_type(expanded, "AWS::CloudWatch::Alarm").values()
-        if isinstance(properties.get("Namespace"), dict)
-    }
-    assert counted - watched == {"order_paid"}
-    assert watched <= counted
+
+
+def an_expression_is_of_metrics_that_stand_beside_it(expanded):
+    for name, alarm in _of_type(expanded, "AWS::CloudWatch::Alarm").items():
+        rows = alarm.get("Metrics", [])
+        ids = {row["Id"] for row in rows if "MetricStat" in row}
+        for row in rows:
+            if "Expression" in row and row["Expression"] != "SUM(METRICS())":
+                assert set(re.findall(r"\b[a-z]\w*", row["Expression"])) == ids, name
+        assert len([row for row in rows if row.get("ReturnData", True)]) == bool(rows), name
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
@@ -177,3 +252,54 @@ def the_dashboard_is_json(expanded):
     (dashboard,) = _of_type(expanded, "AWS::CloudWatch::Dashboard").values()
     body = json.loads(re.sub(r"\$\{[\w:.]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"]))
     assert len(body["widgets"]) == 8
+    shown = set()
+    for widget in body["widgets"]:
+        namespace = None
+        for metric in widget["properties"].get("metrics", []):
+            namespace = namespace if metric[0] == "." else metric[0]
+            if namespace == "WxPay/x":
+                shown.add(metric[1])
+    assert shown and shown <= set(_filters(expanded))
+
+
+# Values of parameters that CloudFormation takes, and others that it refuses before it makes anything.
+VALUES = {
+    "Mchid": (["1900000001"], ["", "190000000a", "1"]),
+    "Appid": (["wx0123456789abcdef"], ["", "0123456789abcdef"]),
+    "PublicBaseUrl": (["", "https://pay.example.com"], ["http://pay.example.com", "https://pay.example.com/"]),
+    "WechatpayBaseUrl": (["http://127.0.0.1:8083", "https://api.mch.weixin.qq.com"], ["", "api.mch.weixin.qq.com"]),
+    "WechatpayBackupUrl": (["https://api2.mch.weixin.qq.com"], ["", "https://api2.mch.weixin.qq.com/v3"]),
+    "WechatApiBaseUrl": (["https://api.weixin.qq.com"], ["", "https://api.weixin.qq.com/ "]),
+    "WechatpayTrustedHosts": (["", "sim.example.com:8083,10.0.0.1"], ["https://sim.example.com", "a,"]),
+    "DomainName": (["", "pay.example.com"], ["https://pay.example.com", "pay.example.com/", "pay"]),
+    "CertificateArn": (
+        ["", "arn:aws-cn:acm:cn-north-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"],
+        ["pay.example.com", "arn:aws:iam::123456789012:server-certificate/pay"],
+    ),
+    "AlarmEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com b@example.com"]),
+    "OrderNumberPrefix": (["", "stg_-9"], ["seven77", "a*"]),
+}
+
+
+def a_value_that_would_fail_later_is_refused_at_once(expanded):
+    parameters = expanded["Parameters"]
+    patterns = {name: entry["AllowedPattern"] for name, entry in parameters.items() if "AllowedPattern" in entry}
+    assert set(patterns) == set(VALUES)
+    for name, (taken, refused) in VALUES.items():
+        assert re.fullmatch(patterns[name], parameters[name].get("Default", taken[0])), name
+        assert all(re.fullmatch(patterns[name], value) for value in taken), name
+        assert not any(re.fullmatch(patterns[name], value) for value in refused), name
+    for name, entry in parameters.items():
+        if entry["Type"] == "Number":
+            assert "MinValue" in entry or "AllowedValues" in entry, name
+    # A throttle of none would close the API.
+    assert parameters["RequestsPerSecond"]["MinValue"] == parameters["RequestBurst"]["MinValue"] == 1
+
+
+def a_domain_without_a_certificate_is_refused_at_once(expanded):
+    (rule,) = expanded["Rules"].values()
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    assert rule["RuleCondition"] == given
+    assert [entry["Assert"] for entry in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
+    ]
