@@ -20,17 +20,17 @@ test:
 ci:
     .ci/run
 
-# The Lambda artefacts, into .aws-sam
-build:
-    sam build
+# The Lambda artefacts, into .aws-sam; another processor: just build --parameter-overrides Architecture=x86_64
+build *options:
+    sam build {{options}}
 
 # Size and start-up of each release binary beside the floor (docs/performance.md)
 bench *options:
     cargo run -p bench -- {{options}}
 
-# To AWS; asks what it needs to know the first time (docs/operations.md)
-deploy: build
-    sam deploy --guided
+# To AWS; asks what it needs to know (docs/operations.md). Options go to both commands, as Architecture must
+deploy *options: (build options)
+    sam deploy --guided {{options}}
 
 # WeChat Pay alone, for a client in any language (docs/simulator.md)
 simulator *options:
