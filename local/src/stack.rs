@@ -268,7 +268,8 @@ impl Stack {
     /// # Errors
     /// The sweep failed.
     pub async fn sweep_now(&self) -> Result<Value, InvokeError> {
-        self.invoke("SweepFunction", schedule_event(&self.clock)).await
+        self.invoke("SweepFunction", schedule_event(&self.clock))
+            .await
     }
 
     /// Stops everything; the folder can be started from again.

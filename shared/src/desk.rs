@@ -9,11 +9,12 @@ use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
 use crate::config::Reader;
 use crate::config::secrets::{Secret, SecretError, Signing, Wechatpay};
+use crate::domain::report::TradeState;
 use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::{Level, Metric, Record};
-use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Signed};
+use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Refusal, Signed};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -46,6 +47,7 @@ impl From<DeskError> for Problem {
 #[derive(Debug)]
 pub struct Desk {
     client: Client,
+    mchid: String,
     signing: Secret<Signing>,
     platform_keys: Secret<Wechatpay>,
     settlement: Settlement,
@@ -66,6 +68,7 @@ impl Desk {
         let platform = reader.platform();
         Some(Self {
             client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
+            mchid: mchid.to_owned(),
             signing,
             platform_keys,
             settlement,
@@ -150,7 +153,11 @@ impl Desk {
             Ok(report) => self.settle_order(&report, record).await,
             Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
                 let now = self.clock.business();
-                let settled = self.settlement.absent(order_id, &refusal, now).await?;
+                let settled = self
+                    .settlement
+                    .absent(order_id, &self.mchid, &refusal, now)
+                    .await?;
+                note_settled(&settled, record);
                 record.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
                 Ok(settled)
             }
@@ -195,7 +202,7 @@ impl Desk {
         let closed = self.noticed(asked).await?;
         Ok(self
             .settlement
-            .closed(order_id, &closed, self.clock.business())
+            .closed(order_id, &self.mchid, &closed, self.clock.business())
             .await?)
     }
 
@@ -262,6 +269,7 @@ impl Desk {
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let settled = self.settlement.order(report, self.clock.business()).await?;
         note_settled(&settled, record);
+        note_payment(&settled, report, record);
         if let Settled::Changed(stored) = &settled
             && stored.order.payment_on_record().is_some()
         {
@@ -291,6 +299,52 @@ impl Desk {
             Ok(_) | Err(_) => {}
         }
         outcome
+    }
+}
+
+/// Notes in the log line a call that brought no usable answer, with WeChat Pay's number of the call
+/// where it gave one: its support asks for it.
+pub fn note_call(error: &CallError, record: &mut Record) {
+    let metric = if error.is_unverified() {
+        Metric::WechatpayUnverified
+    } else {
+        Metric::WechatpayErrors
+    };
+    record
+        .field("wechatpay.error", error.to_string())
+        .count(metric);
+    if let CallError::Refused(Refusal {
+        request_id: Some(request_id),
+        ..
+    }) = error
+    {
+        record.field("wechatpay.request_id", request_id.clone());
+    }
+}
+
+/// Notes in the log line what is believed and is still strange about a payment: somebody else paid, or
+/// something was given back that no refund here explains.
+pub fn note_payment(
+    settled: &Settled<StoredOrder>,
+    report: &Signed<OrderReport>,
+    record: &mut Record,
+) {
+    let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
+        return;
+    };
+    let TradeState::Paid(paid) = &report.get().state else {
+        return;
+    };
+    let ordered_by = stored.order.terms.openid.as_deref();
+    if ordered_by.is_some_and(|openid| paid.openid.as_deref() != Some(openid)) {
+        record.field("payer", "another than the order's");
+    }
+    let payment = stored.order.payment_on_record();
+    if paid.refunded && payment.is_some_and(|payment| payment.refund_count == 0) {
+        record
+            .field("refunded", "elsewhere")
+            .count(Metric::NeedsHuman)
+            .raise(Level::Error);
     }
 }
 

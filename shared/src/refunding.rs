@@ -6,7 +6,7 @@
 
 use crate::api::Deadline;
 use crate::clock::Clock;
-use crate::desk::{Desk, DeskError};
+use crate::desk::{Desk, DeskError, note_call};
 use crate::domain::order::backoff_seconds;
 use crate::domain::{Refund, RefundState};
 use crate::store::{Due, Refunds};
@@ -128,7 +128,7 @@ impl Sender {
                 Ok(Sent { refund })
             }
             Err(DeskError::Call(error)) => {
-                note(&error, record);
+                note_call(&error, record);
                 Ok(Sent { refund })
             }
             Err(error) => Err(error),
@@ -142,7 +142,7 @@ impl Sender {
         attempts: u32,
         record: &mut Record,
     ) -> Result<Sent, DeskError> {
-        note(error, record);
+        note_call(error, record);
         let meaning = match error {
             CallError::Unknown(_) => Meaning::Unknown,
             CallError::Refused(refusal) => meaning(refusal),
@@ -222,15 +222,4 @@ fn meaning(refusal: &Refusal) -> Meaning {
         }
         _ => Meaning::Later,
     }
-}
-
-fn note(error: &CallError, record: &mut Record) {
-    let metric = if error.is_unverified() {
-        Metric::WechatpayUnverified
-    } else {
-        Metric::WechatpayErrors
-    };
-    record
-        .field("wechatpay.error", error.to_string())
-        .count(metric);
 }

@@ -72,35 +72,40 @@ impl Settlement {
             .await
     }
 
-    /// Settles WeChat Pay's signed word that the order is closed; a repeat changes nothing.
+    /// Settles WeChat Pay's signed word that the order is closed, told to the merchant `mchid`; a repeat
+    /// changes nothing.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn closed(
         &self,
         order_id: &OrderId,
+        mchid: &str,
         _closed: &Signed<Closed>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        self.decide_order(order_id, now, |order| order.observe_close(now))
-            .await
+        self.decide_order(order_id, now, |order| {
+            of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_close(now))
+        })
+        .await
     }
 
-    /// Settles WeChat Pay's signed word that it has no such order; an unsigned one, or another
-    /// refusal, changes nothing.
+    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order; an unsigned one,
+    /// or another refusal, changes nothing.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn absent(
         &self,
         order_id: &OrderId,
+        mchid: &str,
         refusal: &Refusal,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         let counts = refusal.is_signed_absence();
         self.decide_order(order_id, now, |order| {
             if counts {
-                order.observe_absence(now)
+                of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
             } else {
                 Observation::Unchanged
             }
@@ -222,6 +227,15 @@ impl Settlement {
         }
         Err(contended("settle an order"))
     }
+}
+
+/// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
+/// merchant themselves, and a stack may have been given another number since the order was placed.
+fn of_another_merchant(order: &Order, mchid: &str) -> Option<Observation> {
+    let differs = order.terms.mchid != mchid;
+    differs.then_some(Observation::Contradiction(Contradiction::Differs {
+        field: "mchid",
+    }))
 }
 
 fn first_due(at: Option<Timestamp>) -> Option<Due> {

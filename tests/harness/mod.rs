@@ -620,14 +620,16 @@ impl TestStack {
 
     /// Puts an article into the catalogue, as the operator would.
     pub fn put_article(&self, sku: &str, price_fen: i64, on_sale: bool) {
-        let request = json!({
-            "TableName": local::template::physical("Table"),
-            "Item": {
-                "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
-                "description": {"S": "An article"}, "price_fen": {"N": price_fen.to_string()},
-                "on_sale": {"BOOL": on_sale},
-            },
-        });
+        self.put_item(&json!({
+            "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
+            "description": {"S": "An article"}, "price_fen": {"N": price_fen.to_string()},
+            "on_sale": {"BOOL": on_sale},
+        }));
+    }
+
+    /// Puts an item as it is, past every condition: what a restored backup brings.
+    pub fn put_item(&self, item: &Value) {
+        let request = json!({"TableName": local::template::physical("Table"), "Item": item});
         let request = serde_json::from_value(request).unwrap();
         self.stack.aws.table.put_item(request).unwrap();
     }

@@ -860,11 +860,39 @@ async fn a_signed_notice_that_cannot_be_read_or_believed_changes_no_order() {
     let contradictions = CONTENTS.iter().filter(|(_, status, _)| *status == 409);
     assert_eq!(mismatches.len(), contradictions.count());
     assert!(mismatches.iter().all(|line| line["level"] == "ERROR"));
+    assert!(
+        mismatches
+            .iter()
+            .all(|line| line["contradiction"].is_string())
+    );
     let unopened = lines
         .iter()
         .filter(|line| line["apiv3_key_mismatch"] == 1)
         .count();
     assert!(unopened >= SEALS.len(), "{unopened}");
+    // So is what was taken and is not understood: WeChat Pay will not say it again.
+    let parked = CONTENTS.iter().filter(|(id, ..)| is_unknown_state(id));
+    assert_eq!(told_of_unknown_states(&stack), parked.count());
+}
+
+fn is_unknown_state(id: &str) -> bool {
+    matches!(id, "N-85" | "N-86")
+}
+
+/// How many lines called a person for a state without meaning, naming the order.
+fn told_of_unknown_states(stack: &TestStack) -> usize {
+    let lines = stack.log_lines();
+    let unknown = lines
+        .iter()
+        .filter(|line| line["notice"] == "unknown state");
+    unknown
+        .inspect(|line| {
+            assert_eq!(line["needs_human"], 1, "{line}");
+            assert_eq!(line["level"], "ERROR", "{line}");
+            assert!(line["order.out_trade_no"].is_string(), "{line}");
+            assert!(line["notice.state"].is_string(), "{line}");
+        })
+        .count()
 }
 
 #[tokio::test]
@@ -1041,6 +1069,10 @@ async fn notices_sealed_with_a_key_on_its_way_out_are_still_opened() {
         stack.order_item("rotate-001")["trade_state"]["S"],
         "SUCCESS"
     );
+    // Which key opened it is told: when no line says so any more, the old one may go.
+    let lines = stack.log_lines();
+    let told = lines.iter().find(|line| line["settled"] == "changed");
+    assert_eq!(told.unwrap()["notice.key"], "other");
 }
 
 /// A 2xx is a promise: without the write it stands for, there is none.
@@ -1158,6 +1190,8 @@ async fn a_refunds_notice_is_believed_only_where_everything_fits() {
         .expect(202);
     let content = refund_content(&stack, &order, "refund-r1", 300, "SUCCESS");
     all_refused(&stack, "REFUND.SUCCESS", &content, REFUNDS).await;
+    let parked = REFUNDS.iter().filter(|(_, status, _)| *status == 204);
+    assert_eq!(told_of_unknown_states(&stack), parked.count());
     // And the true one, twice: one change.
     assert_eq!(stack.notice("REFUND.SUCCESS", &content).await.status, 204);
     let settled = stack.books();

@@ -16,7 +16,7 @@ use shared::platform::Platform;
 use shared::telemetry::{Log, Metric, Record};
 
 use crate::harness::forge::{payment_content, refund_content};
-use crate::harness::{ALICE, TestStack, native_order};
+use crate::harness::{ALICE, TestStack, native_order, watch};
 
 const HOUR: i64 = 3600;
 
@@ -66,16 +66,217 @@ async fn without_hours_of_policy_a_payers_request_waits_however_the_clocks_stand
 #[tokio::test]
 async fn within_the_hours_of_policy_a_payers_request_is_approved_by_itself() {
     for (paid_ago, approved) in [(-1, true), (59 * 60, true), (HOUR, false), (61 * 60, false)] {
-        let stack = TestStack::with(|options| {
-            let hours = ("AutoApproveRefundHours".to_owned(), "1".to_owned());
-            options.parameters.extend([hours]);
-        });
-        let stack = stack.await;
+        let stack = lenient().await;
         let alice = stack.login(ALICE).await;
         let number = bought(&stack, &alice, paid_ago).await;
         let status = asked_back(&stack, &alice, &number).await;
         assert_eq!(status != "REQUESTED", approved, "{paid_ago}: {status}");
     }
+}
+
+/// A stack whose payers' requests are approved by themselves for an hour.
+async fn lenient() -> TestStack {
+    let change = |options: &mut local::stack::Options| {
+        let hours = ("AutoApproveRefundHours".to_owned(), "1".to_owned());
+        options.parameters.extend([hours]);
+    };
+    TestStack::with(change).await
+}
+
+#[tokio::test]
+async fn a_payer_who_names_numbers_takes_none_from_the_merchant_nor_learns_which_are_taken() {
+    let stack = lenient().await;
+    let alice = stack.login(ALICE).await;
+    let number = bought(&stack, &alice, 60).await;
+    stack.paid("policy-theirs", 500).await;
+    stack
+        .refund("policy-theirs", "RF-1001", 100)
+        .await
+        .expect(202);
+    for named in ["RF-1001", "RF-1002"] {
+        let body = json!({"amount": {"refund": 1}, "out_refund_no": named});
+        let path = format!("/orders/{number}/refunds");
+        let asked = stack.post(&alice, &path, body).await.expect(202);
+        assert_eq!(asked["status"], "REQUESTED", "{named}");
+    }
+    stack
+        .refund("policy-theirs", "RF-1002", 100)
+        .await
+        .expect(202);
+}
+
+#[tokio::test]
+async fn a_refund_of_the_merchants_is_not_answered_with_what_a_payer_asked_for() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let number = bought(&stack, &alice, 60).await;
+    let path = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}, "out_refund_no": "RF-9"});
+    stack.post(&alice, &path, body.clone()).await.expect(202);
+    for decision in ["", "reject"] {
+        if !decision.is_empty() {
+            let path = format!("{path}/RF-9/{decision}");
+            stack
+                .post(&stack.merchant, &path, json!({}))
+                .await
+                .expect(200);
+        }
+        let answer = stack.post(&stack.merchant, &path, body.clone()).await;
+        assert_eq!(
+            answer.refused(409, "terms_differ")["field"],
+            "out_refund_no"
+        );
+        stack.post(&alice, &path, body.clone()).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_by_another_payer_is_believed_and_said_to_be() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let strange = |stack: &TestStack| {
+        let lines = stack.log_lines();
+        lines
+            .iter()
+            .filter(|line| line["payer"].is_string())
+            .count()
+    };
+    // The notice of `bought` names another payer.
+    bought(&stack, &alice, 60).await;
+    assert_eq!(strange(&stack), 1);
+    stack.paid("policy-payer", 500).await;
+    assert_eq!(strange(&stack), 1, "nobody was named as its payer");
+}
+
+/// As after a table was restored from a moment before the payment.
+#[tokio::test]
+async fn what_was_given_back_without_a_refund_on_record_calls_a_person() {
+    let stack = TestStack::start().await;
+    stack.native("policy-else", 500).await;
+    let before = stack.order_item("policy-else");
+    stack.pay("policy-else").await;
+    stack.until_state("policy-else", "SUCCESS").await;
+    stack
+        .refund("policy-else", "policy-e1", 200)
+        .await
+        .expect(202);
+    stack
+        .until_refund("policy-else", "policy-e1", "SUCCESS")
+        .await;
+    let after = stack.order_item("policy-else");
+    stack.put_item(&before);
+    stack.until_state("policy-else", "SUCCESS").await;
+    stack.put_item(&after);
+    let lines = stack.log_lines();
+    let told = lines.iter().find(|line| line["refunded"] == "elsewhere");
+    assert_eq!(told.unwrap()["needs_human"], 1);
+}
+
+/// "No such order" names no merchant: told to one, it says nothing of an order placed under another
+/// number that this stack once had.
+#[tokio::test]
+async fn what_another_merchant_is_told_ends_no_order() {
+    let stack = TestStack::start().await;
+    stack.fault("request_lost", json!({})).await;
+    let order = native_order("policy-moved", 500);
+    let placed = stack.post(&stack.merchant, "/orders", order).await;
+    assert_eq!(placed.status, 503, "WeChat Pay never heard of it");
+    stack.no_faults().await;
+    let ours = stack.order_item("policy-moved");
+    let mut anothers = ours.clone();
+    anothers["mchid"]["S"] = Value::from("1900009999");
+    for (item, ends_as) in [(anothers, "NOTPAY"), (ours, "CLOSED")] {
+        stack.put_item(&item);
+        for _ in 0..3 {
+            stack.advance(3 * HOUR).await;
+            stack.sweep().await;
+        }
+        let item = stack.order_item("policy-moved");
+        assert_eq!(item["trade_state"]["S"], ends_as);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_is_sent_in_vain_is_sent_ever_less_often() {
+    let stack = TestStack::with(|options| options.speed = 1.0).await;
+    stack.paid("policy-vain", 500).await;
+    let fault = json!({"operation": "refund"});
+    stack.fault("server_error", fault).await;
+    stack
+        .refund("policy-vain", "policy-v1", 100)
+        .await
+        .expect(202);
+    let due = || {
+        let item = stack.item("ORDER#policy-vain", "REFUND#policy-v1");
+        let now = stack.stack.clock().business().unix_seconds();
+        watch::number(&item, "due_at") - now
+    };
+    let mut waits = vec![due()];
+    for _ in 0..4 {
+        stack.advance(due() + 1).await;
+        stack.sweep().await;
+        waits.push(due());
+    }
+    assert!(
+        waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]),
+        "{waits:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_report_about_a_payment_that_contradicts_the_record_is_not_called_fresh() {
+    let stack = TestStack::start().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("policy-fresh", 500).await;
+    let paid = stack.pay("policy-fresh").await;
+    let path = format!(
+        "/orders?transaction_id={}",
+        paid["transaction_id"].as_str().unwrap()
+    );
+    stack.fault("response_wrong_amount", json!({})).await;
+    let order = stack.get(&stack.merchant, &path).await.expect(200);
+    assert_eq!(
+        (&order["trade_state"], &order["fresh"]),
+        (&json!("NOTPAY"), &json!(false))
+    );
+    stack.no_faults().await;
+    let order = stack.get(&stack.merchant, &path).await.expect(200);
+    assert_eq!(
+        (&order["trade_state"], &order["fresh"]),
+        (&json!("SUCCESS"), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_close_that_is_answered_without_a_signature_is_told_as_that() {
+    let stack = TestStack::start().await;
+    stack.native("policy-close", 500).await;
+    stack.fault("response_unsigned", json!({})).await;
+    let path = "/orders/policy-close/close";
+    stack
+        .post(&stack.merchant, path, json!({}))
+        .await
+        .expect(202);
+    let lines = stack.log_lines();
+    let told = lines.iter().find(|line| line["function"] == "close-order");
+    assert_eq!(told.unwrap()["wechatpay_unverified"], 1);
+    assert!(told.unwrap()["wechatpay_errors"].is_null());
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_wechat_pays_number_of_the_call() {
+    let stack = TestStack::start().await;
+    stack.paid("policy-number", 500).await;
+    stack.fault("refund_not_enough", json!({"count": 1})).await;
+    stack
+        .refund("policy-number", "policy-n1", 100)
+        .await
+        .expect(202);
+    let lines = stack.log_lines();
+    let told = lines
+        .iter()
+        .find(|line| line["wechatpay.error"].is_string());
+    assert!(told.unwrap()["wechatpay.request_id"].is_string());
 }
 
 #[tokio::test]

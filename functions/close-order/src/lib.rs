@@ -8,12 +8,12 @@ use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError};
+use shared::desk::{Desk, DeskError, note_call};
 use shared::domain::{Order, OrderId, OrderState};
 use shared::platform::Platform;
 use shared::settlement::Settlement;
 use shared::store::{Orders, Refunds};
-use shared::telemetry::{Metric, Record};
+use shared::telemetry::Record;
 use shared::wechatpay::CallError;
 
 /// Closes orders.
@@ -116,17 +116,14 @@ impl CloseOrder {
                 {
                     Ok(settled) => settled,
                     Err(DeskError::Call(error)) => {
-                        record.field("wechatpay.error", error.to_string());
-                        record.count(Metric::WechatpayErrors);
+                        note_call(&error, record);
                         return answered(&begun.order);
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
             Err(DeskError::Call(error)) => {
-                record
-                    .field("wechatpay.error", error.to_string())
-                    .count(Metric::WechatpayErrors);
+                note_call(&error, record);
                 return answered(&begun.order);
             }
             Err(error) => return Err(error.into()),

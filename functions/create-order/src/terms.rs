@@ -439,7 +439,7 @@ pub(crate) fn unnamed() -> Problem {
 pub(crate) fn differ(field: &'static str) -> Problem {
     Problem::new(
         Code::TermsDiffer,
-        format!("the order of this number has another {field}"),
+        format!("the order of this number differs in {field}"),
     )
     .field(field)
 }

@@ -10,8 +10,8 @@ use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_wanting};
 use shared::config::secrets::{Secret, SecretError, Wechatpay};
 use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{note_refund, note_settled};
-use shared::domain::{OrderReport, RefundReport};
+use shared::desk::{note_payment, note_refund, note_settled};
+use shared::domain::{OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
 use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
@@ -158,6 +158,10 @@ impl NotifyCallback {
         match notification::read(verified, &apiv3_keys) {
             Ok(read) => {
                 record.field("notice.id", read.id.clone());
+                // While a key is replaced this tells when WeChat Pay has gone over to the other.
+                if let Some(slot) = read.key_slot {
+                    record.field("notice.key", slot.as_str());
+                }
                 self.settle(&read.id, read.notice, &envelope, record).await
             }
             Err(error) => self.unread(&error, &envelope, record).await,
@@ -174,6 +178,33 @@ impl NotifyCallback {
         match notice {
             Notice::Payment(report) => self.payment(id, &report, envelope, record).await,
             Notice::Refund(report) => self.refund(id, &report, envelope, record).await,
+            Notice::UnknownState {
+                event_type,
+                state,
+                order_id,
+                refund_id,
+            } => {
+                record
+                    .field("notice", "unknown state")
+                    .field("notice.event_type", event_type.clone())
+                    .field("notice.state", state)
+                    .count(Metric::NeedsHuman)
+                    .raise(Level::Error);
+                if let Some(refund_id) = refund_id {
+                    record.field("refund.out_refund_no", refund_id.as_str());
+                }
+                let order = order_id.as_ref().map(OrderId::as_str);
+                if let Some(order) = order {
+                    record.field("order.out_trade_no", order);
+                }
+                let kept = Kept {
+                    id,
+                    event_type: &event_type,
+                    outcome: "unknown state",
+                    order,
+                };
+                self.set_aside(&kept, envelope, record, Outcome::Done).await
+            }
             Notice::Unhandled { event_type } => {
                 record
                     .field("notice", "unhandled")
@@ -184,10 +215,7 @@ impl NotifyCallback {
                     outcome: "not handled",
                     order: None,
                 };
-                match self.keep(&kept, envelope, record).await {
-                    true => Outcome::Done,
-                    false => Outcome::Later,
-                }
+                self.set_aside(&kept, envelope, record, Outcome::Done).await
             }
         }
     }
@@ -217,6 +245,7 @@ impl NotifyCallback {
         match settled {
             Ok(settled) => {
                 note_settled(&settled, record);
+                note_payment(&settled, report, record);
                 if matches!(&settled, Settled::Changed(_)) {
                     record.count(Metric::OrderPaid);
                 }
@@ -277,8 +306,11 @@ impl NotifyCallback {
     }
 
     async fn foreign(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> Outcome {
-        record.count(Metric::MoneyMismatch).raise(Level::Error);
-        self.refuse(kept, envelope, record, Outcome::Contradiction)
+        record
+            .field("contradiction", "mchid differs from the record")
+            .count(Metric::MoneyMismatch)
+            .raise(Level::Error);
+        self.set_aside(kept, envelope, record, Outcome::Contradiction)
             .await
     }
 
@@ -294,11 +326,11 @@ impl NotifyCallback {
             Settled::Unknown => {
                 // Money moved that no order here explains.
                 record.count(Metric::NeedsHuman).raise(Level::Error);
-                self.refuse(kept, envelope, record, Outcome::UnknownOrder)
+                self.set_aside(kept, envelope, record, Outcome::UnknownOrder)
                     .await
             }
             Settled::Contradiction(..) => {
-                self.refuse(kept, envelope, record, Outcome::Contradiction)
+                self.set_aside(kept, envelope, record, Outcome::Contradiction)
                     .await
             }
         }
@@ -317,8 +349,10 @@ impl NotifyCallback {
                 let _ = self.apiv3_keys.refreshed().await;
                 (error.notice_id(), Outcome::Unreadable)
             }
-            NoticeError::Contradiction { .. } => {
-                record.count(Metric::MoneyMismatch);
+            NoticeError::Contradiction { what, .. } => {
+                record
+                    .field("contradiction", *what)
+                    .count(Metric::MoneyMismatch);
                 (error.notice_id(), Outcome::Contradiction)
             }
             _ => {
@@ -334,11 +368,11 @@ impl NotifyCallback {
             outcome: "unreadable",
             order: None,
         };
-        self.refuse(&kept, envelope, record, outcome).await
+        self.set_aside(&kept, envelope, record, outcome).await
     }
 
-    /// Keeps the evidence and refuses; without the evidence WeChat Pay is asked to come back.
-    async fn refuse(
+    /// Keeps the evidence and answers; without the evidence WeChat Pay is asked to come back.
+    async fn set_aside(
         &self,
         kept: &Kept<'_>,
         envelope: &str,

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{Desk, DeskError};
+use shared::desk::{Desk, DeskError, note_call};
 use shared::domain::order::ClosedBy;
 use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
 use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
-use shared::telemetry::{Metric, Record};
+use shared::telemetry::Record;
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order in this time, in seconds, however many ask.
@@ -162,7 +162,7 @@ impl Query {
                 Ok((order, fits))
             }
             Err(DeskError::Call(error)) => {
-                note_unasked(&error, record);
+                note_call(&error, record);
                 Ok((stored.order, false))
             }
             Err(error) => Err(error.into()),
@@ -212,7 +212,7 @@ impl Query {
                 Err(DeskError::Call(CallError::Refused(refusal)))
                     if refusal.status == 404 && refund.state == RefundState::Reserved => {}
                 Err(DeskError::Call(error)) => {
-                    note_unasked(&error, record);
+                    note_call(&error, record);
                     fresh = false;
                 }
                 Err(error) => return Err(error.into()),
@@ -273,12 +273,13 @@ impl Query {
             .await
         {
             Ok(settled) => {
+                let fits = !matches!(settled, Settled::Contradiction(..));
                 let stored = settled.record().ok_or_else(Problem::not_found)?;
                 if stored.order.terms.mchid != self.merchant.mchid {
                     return Err(Problem::not_found());
                 }
                 record.field("order.out_trade_no", stored.order.terms.order_id.as_str());
-                self.answered(stored.order, true, incoming, record).await
+                self.answered(stored.order, fits, incoming, record).await
             }
             // 404, and 400 for a number that was never one of its own.
             Err(DeskError::Call(CallError::Refused(refusal)))
@@ -329,15 +330,4 @@ fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let created_at = created_at.parse().map_err(|_| refused())?;
     let order_id = OrderId::parse(order_id).map_err(|_| refused())?;
     Ok((order_id, Timestamp::from_unix_seconds(created_at)))
-}
-
-fn note_unasked(error: &CallError, record: &mut Record) {
-    let metric = if error.is_unverified() {
-        Metric::WechatpayUnverified
-    } else {
-        Metric::WechatpayErrors
-    };
-    record
-        .field("wechatpay.error", error.to_string())
-        .count(metric);
 }

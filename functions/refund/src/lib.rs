@@ -13,14 +13,14 @@ use shared::api::{
 };
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError};
+use shared::desk::{Desk, DeskError, note_call};
 use shared::domain::order::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
 use shared::refunding::{Sender, Sent};
 use shared::settlement::Settlement;
 use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
-use shared::telemetry::{Metric, Record};
+use shared::telemetry::Record;
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
@@ -161,7 +161,7 @@ impl Refund {
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
             return self
-                .repeat(&asked, known.refund, &incoming.deadline, record)
+                .repeat(caller, &asked, known.refund, &incoming.deadline, record)
                 .await;
         }
         let order = self.paid(stored, incoming, record).await?;
@@ -188,7 +188,10 @@ impl Refund {
         };
         // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
         // no hours of policy that must not be an approval.
-        let by_policy = self.auto_approve_seconds > 0
+        // A number that a payer names waits for the merchant too: an approved refund takes its number
+        // from all others, and the merchant's are not a payer's to take or to try.
+        let by_policy = asked.refund_id.is_none()
+            && self.auto_approve_seconds > 0
             && now.seconds_since(payment.success_time) < self.auto_approve_seconds;
         if *caller != Caller::Merchant && !by_policy {
             refund.state = RefundState::Requested;
@@ -199,12 +202,12 @@ impl Refund {
             return match self.refunds.request(&refund).await? {
                 Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
                 other => {
-                    self.not_reserved(other, &asked, &incoming.deadline, record)
+                    self.not_reserved(other, caller, &asked, &incoming.deadline, record)
                         .await
                 }
             };
         }
-        self.reserve_and_send(refund, &asked, incoming, record)
+        self.reserve_and_send(refund, caller, &asked, incoming, record)
             .await
     }
 
@@ -212,6 +215,7 @@ impl Refund {
     async fn reserve_and_send(
         &self,
         mut refund: domain::Refund,
+        caller: &Caller,
         asked: &ask::Asked,
         incoming: &Incoming,
         record: &mut Record,
@@ -245,13 +249,13 @@ impl Refund {
                 match self.refunds.reserve_for_later(&refund, now, due).await? {
                     Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
                     other => {
-                        self.not_reserved(other, asked, &incoming.deadline, record)
+                        self.not_reserved(other, caller, asked, &incoming.deadline, record)
                             .await
                     }
                 }
             }
             other => {
-                self.not_reserved(other, asked, &incoming.deadline, record)
+                self.not_reserved(other, caller, asked, &incoming.deadline, record)
                     .await
             }
         }
@@ -260,13 +264,14 @@ impl Refund {
     async fn not_reserved(
         &self,
         reserve: Reserve,
+        caller: &Caller,
         asked: &ask::Asked,
         deadline: &Deadline,
         record: &mut Record,
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
-            Reserve::Exists(refund) => self.repeat(asked, *refund, deadline, record).await,
+            Reserve::Exists(refund) => self.repeat(caller, asked, *refund, deadline, record).await,
             other => Err(ask::refused(other)),
         }
     }
@@ -274,6 +279,7 @@ impl Refund {
     /// The same number again: the same refund if its terms are the same.
     async fn repeat(
         &self,
+        caller: &Caller,
         asked: &ask::Asked,
         refund: domain::Refund,
         deadline: &Deadline,
@@ -282,9 +288,18 @@ impl Refund {
         if let Some(field) = asked.differing_field(&refund) {
             return Err(Problem::new(
                 Code::TermsDiffer,
-                format!("the refund of this number has another {field}"),
+                format!("the refund of this number differs in {field}"),
             )
             .field(field));
+        }
+        let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
+        if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
+            return Err(Problem::new(
+                Code::TermsDiffer,
+                "a payer asked for a refund under this number, which gave nothing back: \
+                 approve it, or send another number",
+            )
+            .field("out_refund_no"));
         }
         record.field("placed", "repeat");
         let refund = self.followed(refund, deadline, record).await?;
@@ -482,9 +497,7 @@ impl Refund {
                 Ok(refund)
             }
             Err(DeskError::Call(error)) => {
-                record
-                    .field("wechatpay.error", error.to_string())
-                    .count(Metric::WechatpayErrors);
+                note_call(&error, record);
                 Ok(refund)
             }
             Err(error) => Err(error.into()),

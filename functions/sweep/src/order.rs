@@ -1,7 +1,7 @@
 //! An order that is due.
 
 use shared::api::Deadline;
-use shared::desk::DeskError;
+use shared::desk::{DeskError, note_call};
 use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
 use shared::domain::{OrderId, OrderState};
 use shared::settlement::Settled;
@@ -98,9 +98,7 @@ impl Sweep {
             }
             // Paid in this very moment, perhaps: the next look asks.
             Err(DeskError::Call(error)) => {
-                record
-                    .field("wechatpay.error", error.to_string())
-                    .count(Metric::WechatpayErrors);
+                note_call(&error, record);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -127,14 +125,7 @@ impl Sweep {
     }
 
     fn note(&self, error: &CallError, claimed: &StoredOrder, record: &mut Record) {
-        let metric = if error.is_unverified() {
-            Metric::WechatpayUnverified
-        } else {
-            Metric::WechatpayErrors
-        };
-        record
-            .field("wechatpay.error", error.to_string())
-            .count(metric);
+        note_call(error, record);
         // Before its time is over an order may wait for WeChat Pay; long after it somebody has to look.
         let overdue_seconds = self.now().seconds_since(claimed.order.terms.time_expire);
         if overdue_seconds > OVERDUE_SECONDS_MAX {

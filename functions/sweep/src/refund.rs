@@ -50,27 +50,33 @@ impl Sweep {
             | RefundState::Success { .. }
             | RefundState::Rejected => return Ok(()),
         }
+        // Whether the order's moment is this look's own.
+        let mut claimed_here = false;
         let claim_moment = async || -> Result<bool, DeskError> {
             let interval = self.sender.interval_seconds();
             let claimed = self
                 .orders
                 .claim_refund_moment(order_id, self.now(), interval)
                 .await?;
-            Ok(claimed == Commit::Done)
+            claimed_here = claimed == Commit::Done;
+            Ok(claimed_here)
         };
         self.sender
             .follow(refund, attempts, claim_moment, &deadline, record)
             .await?;
-        self.put_off_refund(order_id, refund_id, attempts).await
+        self.put_off_refund(order_id, refund_id, attempts, claimed_here)
+            .await
     }
 
     /// Moves the due time from the claim to where the refund's state wants it; one whose order's
-    /// minute is taken is due when that is over.
+    /// minute another has taken is due when that is over. One that was sent in vain waits for its own
+    /// time, which grows.
     async fn put_off_refund(
         &self,
         order_id: &OrderId,
         refund_id: &RefundId,
         attempts: u32,
+        was_sent: bool,
     ) -> Result<(), DeskError> {
         let Some(stored) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
@@ -81,7 +87,8 @@ impl Sweep {
             return Ok(());
         }
         let mut at = stored.refund.due_at(now, attempts);
-        if stored.refund.state == RefundState::Reserved
+        if !was_sent
+            && stored.refund.state == RefundState::Reserved
             && let Some(order) = self.orders.load(order_id).await?
             && let Some(payment) = order.order.payment_on_record()
             && let Some(next_refund_at) = payment.next_refund_at

@@ -187,7 +187,7 @@ pub struct Problem {
     detail: String,
     more: Map<String, Value>,
     retry_after: Option<u32>,
-    cause: Option<String>,
+    notes: Vec<(&'static str, String)>,
     metric: Option<Metric>,
 }
 
@@ -199,7 +199,7 @@ impl Problem {
             detail: detail.into(),
             more: Map::new(),
             retry_after: None,
-            cause: None,
+            notes: Vec::new(),
             metric: None,
         }
     }
@@ -237,8 +237,14 @@ impl Problem {
 
     /// Keeps the cause for the log.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        self.noting("error", cause)
+    }
+
+    /// Keeps a field for the log.
+    #[must_use]
+    pub fn noting(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.notes.push((name, value.into()));
         self
     }
 
@@ -252,8 +258,8 @@ impl Problem {
     /// The document, and what the log keeps of it.
     pub fn into_answer(self, record: &mut Record) -> Answer {
         record.field("code", self.code.as_str());
-        if let Some(cause) = self.cause {
-            record.field("error", cause);
+        for (name, value) in self.notes {
+            record.field(name, value);
         }
         if let Some(metric) = self.metric {
             record.count(metric);
@@ -315,14 +321,20 @@ impl From<SecretError> for Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused(refusal) => Self::new(
-                Code::WechatpayRefused,
-                format!("WeChat Pay answered {}", refusal.code),
-            )
-            .with("wechatpay_code", refusal.code.clone())
-            .with("wechatpay_status", refusal.status)
-            .because(error.to_string())
-            .counting(Metric::WechatpayErrors),
+            CallError::Refused(refusal) => {
+                let problem = Self::new(
+                    Code::WechatpayRefused,
+                    format!("WeChat Pay answered {}", refusal.code),
+                )
+                .with("wechatpay_code", refusal.code.clone())
+                .with("wechatpay_status", refusal.status)
+                .because(error.to_string())
+                .counting(Metric::WechatpayErrors);
+                match &refusal.request_id {
+                    Some(id) => problem.noting("wechatpay.request_id", id),
+                    None => problem,
+                }
+            }
             CallError::Unknown(cause) => {
                 let metric = match cause {
                     UnknownCause::Unverified { .. } => Metric::WechatpayUnverified,

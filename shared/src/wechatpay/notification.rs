@@ -10,13 +10,16 @@ use super::keys::Apiv3Keys;
 use super::seal::{KeySlot, OpenError, SealedResource, open};
 use super::verify::Verified;
 use super::wire::{self, NO_AMOUNT, RefundAnswer, TransactionAnswer, Unreadable};
-use crate::domain::{OrderReport, RefundReport};
+use crate::domain::{OrderId, OrderReport, RefundId, RefundReport};
 
 /// How long a notice's id may be, in characters; WeChat Pay's have at most 36.
 const ID_MAX: usize = 64;
 
 /// How long an event's type may be, in characters.
 const EVENT_TYPE_MAX: usize = 64;
+
+/// How much of a state without meaning is told, in characters.
+const STATE_MAX: usize = 32;
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -34,6 +37,18 @@ pub enum Notice {
     Payment(Signed<OrderReport>),
     /// `REFUND.SUCCESS`, `REFUND.ABNORMAL` or `REFUND.CLOSED`.
     Refund(Signed<RefundReport>),
+    /// One of the events above with a state that has no meaning here. It changes nothing and is kept,
+    /// and since it tells of our own money a person has to look.
+    UnknownState {
+        /// The event's type as sent.
+        event_type: String,
+        /// The state as sent, cut to 32 characters.
+        state: String,
+        /// The order's number, where it is one.
+        order_id: Option<OrderId>,
+        /// The refund's, likewise.
+        refund_id: Option<RefundId>,
+    },
     /// Another product's event, or one of tomorrow: kept, and answered as received.
     Unhandled {
         /// The event's type as sent.
@@ -162,9 +177,11 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
                 Err(cause) => return Err(content(cause)),
             }
         } else {
-            // No edge leads from it; the evidence is for a person.
-            Notice::Unhandled {
+            Notice::UnknownState {
                 event_type: envelope.event_type,
+                state: cut(answer.trade_state()),
+                order_id: OrderId::parse(answer.out_trade_no()).ok(),
+                refund_id: None,
             }
         }
     } else {
@@ -178,8 +195,11 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
                 return Err(contradiction("refund_status is not the event's"));
             }
             "" => return Err(content(Unreadable("refund_status"))),
-            _ => Notice::Unhandled {
+            state => Notice::UnknownState {
                 event_type: envelope.event_type,
+                state: cut(state),
+                order_id: OrderId::parse(answer.out_trade_no()).ok(),
+                refund_id: RefundId::parse(answer.out_refund_no()).ok(),
             },
         }
     };
@@ -188,6 +208,10 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         notice,
         key_slot: Some(slot),
     })
+}
+
+fn cut(state: &str) -> String {
+    state.chars().take(STATE_MAX).collect()
 }
 
 fn is_combined(text: &[u8]) -> bool {

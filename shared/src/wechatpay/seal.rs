@@ -51,6 +51,16 @@ pub enum KeySlot {
     Other,
 }
 
+impl KeySlot {
+    /// The slot's name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A resource that does not open; the reasons are told apart only for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {

@@ -252,6 +252,10 @@ impl TransactionAnswer {
         self.sp_mchid.is_some()
     }
 
+    pub(super) fn out_trade_no(&self) -> &str {
+        &self.out_trade_no
+    }
+
     pub(super) fn trade_state(&self) -> &str {
         &self.trade_state
     }
@@ -321,6 +325,14 @@ impl RefundAnswer {
 
     pub(super) fn mchid(&self) -> Option<&str> {
         self.mchid.as_deref()
+    }
+
+    pub(super) fn out_trade_no(&self) -> &str {
+        &self.out_trade_no
+    }
+
+    pub(super) fn out_refund_no(&self) -> &str {
+        &self.out_refund_no
     }
 
     pub(super) fn status(&self) -> &str {

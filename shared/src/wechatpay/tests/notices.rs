@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::keys::seal;
 use super::{at, find, platform_keys, seconds, signed_headers, text, vector};
-use crate::domain::Timestamp;
 use crate::domain::report::{RefundStatus, TradeState};
+use crate::domain::{OrderId, Timestamp};
 use crate::wechatpay::notification::{Notice, NoticeError, ReadNotice, read};
 use crate::wechatpay::seal::KeySlot;
 use crate::wechatpay::{Apiv3Keys, PlatformKeys, SignatureHeaders, verify};
@@ -259,8 +259,11 @@ fn a_payment_event_with_another_state_is_set_aside() {
             "TRANSACTION.SUCCESS",
             &with(payment(), "trade_state", json!(state)),
         );
-        let set_aside = Notice::Unhandled {
+        let set_aside = Notice::UnknownState {
             event_type: "TRANSACTION.SUCCESS".to_owned(),
+            state: state.to_owned(),
+            order_id: OrderId::parse(payment()["out_trade_no"].as_str().unwrap()).ok(),
+            refund_id: None,
         };
         assert_eq!(notice, Ok(set_aside), "{state}");
     }
@@ -302,10 +305,12 @@ fn a_refunds_event_and_status_must_agree() {
             match (told == status, told) {
                 (true, _) => assert!(matches!(notice, Ok(Notice::Refund(_))), "{event} {told}"),
                 (false, "TOMORROW") => {
-                    assert!(
-                        matches!(notice, Ok(Notice::Unhandled { .. })),
-                        "{event} {told}"
+                    let named = matches!(
+                        &notice,
+                        Ok(Notice::UnknownState { state, order_id: Some(_), refund_id: Some(_), .. })
+                            if state == told
                     );
+                    assert!(named, "{event} {told}: {notice:?}");
                 }
                 (false, _) => {
                     assert!(
