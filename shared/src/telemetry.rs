@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 
-/// CloudWatch's namespace of the metrics; `template.yaml`'s alarms name it.
+/// CloudWatch's namespace of the metrics, by function. The alarms do not name it: `template.yaml` counts
+/// the same fields of the log line per stack.
 const NAMESPACE: &str = "WxPay";
 
 /// How long a text in a log line may be, in characters; longer ones are cut.
