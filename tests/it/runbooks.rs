@@ -48,12 +48,11 @@ fn the_template_counts_every_number_that_functions_write_and_no_other() {
 /// How many lines tell of a notice that was believed.
 fn arrived(stack: &TestStack) -> usize {
     let lines = stack.log_lines();
-    let mut lines = lines.iter().collect::<Vec<_>>();
-    lines.retain(|line| {
+    let believed = lines.iter().filter(|line| {
         line["function"] == "notify-callback"
             && (line["settled"] == "changed" || line["settled"] == "unchanged")
     });
-    lines.len()
+    believed.count()
 }
 
 #[tokio::test]

@@ -152,7 +152,9 @@ def _filters(expanded):
     """What is counted from log lines: metric, log group, pattern, value."""
     counted = {}
     for properties in _of_type(expanded, "AWS::Logs::MetricFilter").values():
-        (transformation,) = properties["MetricTransformations"]
+        transformation = dict(*properties["MetricTransformations"])
+        # Of notices, none is news too: without a zero the first stack that gets none would have no metric.
+        assert transformation.pop("DefaultValue", None) == (0 if transformation["MetricName"] == "notices" else None)
         assert set(transformation) == {"MetricNamespace", "MetricName", "MetricValue"}
         assert transformation["MetricNamespace"] == OURS
         assert transformation["MetricName"] not in counted
