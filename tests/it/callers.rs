@@ -106,7 +106,8 @@ async fn the_owner_and_the_merchant_see_and_do_what_is_theirs() {
         }
         statuses
     };
-    // See, close (it is paid), ask back under a name of their own, see that, decide, see that.
+    // See, close (it is paid), ask back under a name of their own, see that, decide, see that. To the
+    // merchant that name is taken, by a request that waits.
     assert_eq!(
         statuses(&alice).await,
         [200, 409, 202, 200, 404, 404, 200],
@@ -114,7 +115,7 @@ async fn the_owner_and_the_merchant_see_and_do_what_is_theirs() {
     );
     assert_eq!(
         statuses(&merchant).await,
-        [200, 409, 200, 200, 202, 409, 200],
+        [200, 409, 409, 200, 202, 409, 200],
         "the merchant"
     );
 }

@@ -84,6 +84,8 @@ struct Noted {
 
 #[derive(Clone, Debug)]
 struct NotedRefund {
+    /// Who asks for it, and repeats that: what a payer asked for is no refund of the merchant's.
+    by: usize,
     amount: i64,
     /// Somebody was told that it is accepted.
     promised: bool,
@@ -92,8 +94,9 @@ struct NotedRefund {
 }
 
 impl NotedRefund {
-    const fn new(amount: i64) -> Self {
+    const fn new(by: usize, amount: i64) -> Self {
         Self {
+            by,
             amount,
             promised: false,
             requested: false,
@@ -488,8 +491,8 @@ impl Walk {
             .get_mut(&number)
             .unwrap()
             .refunds
-            .insert(refund.clone(), NotedRefund::new(amount));
-        self.ask_back(&number, &refund, by).await;
+            .insert(refund.clone(), NotedRefund::new(by, amount));
+        self.ask_back(&number, &refund).await;
     }
 
     async fn refund_again(&mut self) {
@@ -498,11 +501,11 @@ impl Walk {
         };
         let refunds: Vec<String> = self.orders[&number].refunds.keys().cloned().collect();
         let refund = self.random.choice(&refunds).unwrap().clone();
-        self.ask_back(&number, &refund, 0).await;
+        self.ask_back(&number, &refund).await;
     }
 
-    async fn ask_back(&mut self, number: &str, refund: &str, by: usize) {
-        let amount = self.orders[number].refunds[refund].amount;
+    async fn ask_back(&mut self, number: &str, refund: &str) {
+        let NotedRefund { by, amount, .. } = self.orders[number].refunds[refund];
         let credential = self.credentials[by].clone();
         let body = json!({"out_refund_no": refund, "amount": {"refund": amount}});
         let path = format!("/orders/{number}/refunds");
@@ -647,7 +650,9 @@ impl Walk {
             self.count += 1;
             let refund = format!("walk-r{:04}", self.count);
             let noted = self.orders.get_mut(&number).unwrap();
-            noted.refunds.insert(refund.clone(), NotedRefund::new(half));
+            noted
+                .refunds
+                .insert(refund.clone(), NotedRefund::new(0, half));
             refunds.push(refund);
         }
         refunds.push(refunds[0].clone());

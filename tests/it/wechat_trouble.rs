@@ -262,10 +262,10 @@ async fn signed_answers_that_do_not_belong_to_the_question_are_none() {
 /// A host that cannot be connected to gives way to the backup; two are waited out.
 #[tokio::test]
 async fn an_unreachable_wechat_pay_is_asked_at_its_other_host_and_then_waited_for() {
-    let dead = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
+    // Taken and not listening: a port that was only free a moment ago may be somebody else's by now.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = taken.local_addr().unwrap().to_string();
     let lead = |parameters: &mut std::collections::BTreeMap<String, String>, backup: &str| {
         let trusted = parameters["WechatpayTrustedHosts"].clone();
         parameters.insert(
@@ -305,6 +305,7 @@ async fn an_unreachable_wechat_pay_is_asked_at_its_other_host_and_then_waited_fo
     };
     stack.until(at_rest, |open| *open == json!([])).await;
     assert_eq!(stack.seen("ledger").await.len(), 5);
+    drop(taken);
 }
 
 /// A QR code is asked for by one caller at a time; one whose answer was lost is asked for again.
