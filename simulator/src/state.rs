@@ -40,6 +40,8 @@ pub(crate) struct BillToken {
     pub(crate) expires_ms: i64,
     pub(crate) bytes: Arc<Vec<u8>>,
     pub(crate) gzip: bool,
+    /// What was applied for, in the words the dice know it by.
+    pub(crate) subject: String,
 }
 
 /// Calls counted within one second of real time.
@@ -259,6 +261,13 @@ impl State {
                 })
             })
             .max_by_key(|refund| refund.entered)
+    }
+
+    /// The place of a merchant among all: the same in every run, also where mchids are made up.
+    pub(crate) fn place_of(&self, mchid: &str) -> usize {
+        let merchants = &self.registry.merchants;
+        let found = merchants.iter().position(|held| held.mchid == mchid);
+        found.unwrap_or(merchants.len())
     }
 
     fn owners(&self, mchid: Option<&str>) -> impl Iterator<Item = String> {

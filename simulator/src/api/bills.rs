@@ -30,21 +30,24 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         Some(_) => return Err(parameter("bill_type is ALL, SUCCESS or REFUND")),
     };
     let day_ms = day(context, "trade_bill")?;
-    let spoil = Spoil {
-        formula: context.fault("bill_formula", "trade_bill"),
-        totals: context.fault("bill_bad_totals", "trade_bill"),
-    };
     let sub_mchid = context.request.parameter("sub_mchid");
-    let mchid = context.caller.mchid();
-    let file = bill_file::trade(
-        context.state,
-        mchid,
-        sub_mchid.as_deref(),
-        day_ms,
-        kind,
-        spoil,
-    );
-    offer(context, file, "trade_bill")
+    let mchid = context.caller.mchid().to_owned();
+    let file = |context: &Context<'_>, spoil: Spoil| {
+        let sub_mchid = sub_mchid.as_deref();
+        bill_file::trade(context.state, &mchid, sub_mchid, day_ms, kind, spoil)
+    };
+    let mut bill = file(context, Spoil::default());
+    // An empty day has no cells to spoil.
+    if bill.is_some() {
+        let spoil = Spoil {
+            formula: kind != TradeKind::Refund && context.fault("bill_formula", "trade_bill"),
+            totals: context.fault("bill_bad_totals", "trade_bill"),
+        };
+        if spoil.formula || spoil.totals {
+            bill = file(context, spoil);
+        }
+    }
+    offer(context, bill, "trade_bill")
 }
 
 /// Applies for a fund-flow bill.
@@ -122,10 +125,13 @@ fn offer(
     file: Option<String>,
     operation: &'static str,
 ) -> Result<Answer, Refusal> {
+    let none = Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在");
     let Some(file) = file else {
-        return Err(Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在")
-            .because("nothing was paid or refunded on that day"));
+        return Err(none.because("nothing was paid or refunded on that day"));
     };
+    if context.fault("bill_missing", operation) {
+        return Err(none.because("fault bill_missing"));
+    }
     let mut bytes = file.into_bytes();
     let mut hash: String = Sha1::digest(&bytes)
         .iter()
@@ -156,6 +162,7 @@ fn offer(
         expires_ms: context.now_ms + life_s * SECOND_MS,
         bytes: Arc::new(bytes),
         gzip,
+        subject: context.about.subject.clone(),
     };
     let now_ms = context.now_ms;
     context
