@@ -357,7 +357,9 @@ impl State {
         {
             self.timers.remove(&(due_ms, Timer::NoticeDue(seq)));
         }
-        if let Some(due_ms) = notice.next_due_ms {
+        if let Some(due_ms) = notice.next_due_ms
+            && !notice.on_its_way
+        {
             self.timers.insert((due_ms, Timer::NoticeDue(seq)));
         }
         self.notices.insert(seq, notice);
