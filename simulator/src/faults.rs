@@ -85,6 +85,9 @@ catalogue! {
     "bill_bad_totals", 0.05, "the summary row of a bill does not add up";
     "bill_bomb", 0.01, "a GZIP bill that inflates to 64 mebibytes";
     "login_busy", 0.05, "jscode2session answers -1, system busy";
+    "tls_expired", 0.01, "a connection to the TLS port meets a certificate that expired yesterday";
+    "tls_wrong_host", 0.01, "a connection to the TLS port meets the certificate of another host";
+    "tls_untrusted", 0.01, "a connection to the TLS port meets a certificate of an authority nobody trusts";
 }
 
 /// A fault that a control call switched on.

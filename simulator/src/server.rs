@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::answer::{DRIP, Outcome, Pace};
 use crate::api::{self, Request};
+use crate::faults::Target;
 use crate::world::World;
 
 /// Idle connections are closed after this long, as the `Keep-Alive` header says.
@@ -33,8 +34,31 @@ const DRIP_BYTES: usize = 8;
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
+/// How connections of the TLS port are secured.
+pub(crate) struct Tls {
+    pub(crate) right: TlsAcceptor,
+    /// By the fault that brings it.
+    pub(crate) flawed: [(&'static str, TlsAcceptor); 3],
+}
+
+impl Tls {
+    fn pick(&self, world: &World) -> TlsAcceptor {
+        // Nothing is known yet of what the connection will be used for.
+        let target = Target {
+            operation: "tls",
+            out_trade_no: None,
+            subject: "tls",
+        };
+        let flawed = self
+            .flawed
+            .iter()
+            .find(|(name, _)| world.lock().faults.strikes(name, target));
+        flawed.map_or(&self.right, |(_, acceptor)| acceptor).clone()
+    }
+}
+
 /// Accepts connections until the task is dropped.
-pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Arc<Tls>>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -45,7 +69,7 @@ pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Tl
         // Answers are small; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let world = Arc::clone(&world);
-        match tls.clone() {
+        match tls.as_ref().map(|tls| tls.pick(&world)) {
             None => connections.spawn(connection(world, stream)),
             Some(acceptor) => connections.spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {

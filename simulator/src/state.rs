@@ -38,8 +38,8 @@ pub(crate) enum Timer {
 pub(crate) struct BillToken {
     pub(crate) mchid: String,
     pub(crate) expires_ms: i64,
+    /// The file as it is downloaded, packed where that was asked for.
     pub(crate) bytes: Arc<Vec<u8>>,
-    pub(crate) gzip: bool,
     /// What was applied for, in the words the dice know it by.
     pub(crate) subject: String,
 }

@@ -1,12 +1,9 @@
 //! Answers: their bodies, their headers as captured (fidelity points 3 and 4), who signs them and who
 //! does not (§3.6), and the ways a fault spoils them.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compress, Compression, Crc, FlushCompress};
 use serde_json::{Value, json};
 
 use super::about::About;
@@ -16,8 +13,8 @@ use super::{Caller, Request};
 use crate::beijing;
 use crate::canonical;
 use crate::faults::Target;
-use crate::random;
 use crate::world::World;
+use crate::{pack, random};
 
 /// How long the `slow` fault waits: longer than a client should.
 pub(crate) const SLOW: Duration = Duration::from_secs(6);
@@ -27,7 +24,6 @@ pub(crate) const LATE: Duration = Duration::from_secs(2);
 pub(crate) const DRIP: Duration = Duration::from_millis(200);
 const STALE_S: i64 = 600;
 const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
-const BOMB_BYTES: usize = 64 * 1024 * 1024;
 /// A mebibyte of headers, far more of them than any client expects.
 const PADDING_HEADERS: usize = 1_024;
 const PADDING_HEADER_BYTES: usize = 1_024;
@@ -402,10 +398,10 @@ pub(crate) fn seal(
         body[at] = if body[at] == b'0' { b'1' } else { b'0' };
     }
     if spoilt.bomb {
-        body = bomb();
+        body = pack::bomb(&body);
         headers.push(("Content-Encoding", "gzip".to_owned()));
     } else if spoilt.compressed {
-        body = deflate(&body);
+        body = pack::deflate(&body);
         headers.push(("Content-Encoding", "deflate".to_owned()));
     }
     set_length(&mut headers, body.len());
@@ -462,43 +458,6 @@ fn set_length(headers: &mut [(&'static str, String)], length: usize) {
             *value = length.to_string();
         }
     }
-}
-
-fn deflate(body: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    written.unwrap_or_else(|_| body.to_vec())
-}
-
-/// GZIP that inflates to [`BOMB_BYTES`]: one piece, over and over.
-fn bomb() -> Vec<u8> {
-    const PIECE_BYTES: usize = 1024 * 1024;
-    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-    /// The last block of a stream, with nothing in it.
-    const END: [u8; 2] = [3, 0];
-    let piece = vec![b'0'; PIECE_BYTES];
-    let mut packed = Vec::with_capacity(PIECE_BYTES / 64);
-    // A full flush ends on a byte and remembers nothing, so that the piece can be repeated.
-    let done = Compress::new(Compression::best(), false).compress_vec(
-        &piece,
-        &mut packed,
-        FlushCompress::Full,
-    );
-    if done.is_err() {
-        packed.clear();
-    }
-    let mut of_piece = Crc::new();
-    of_piece.update(&piece);
-    let mut check = Crc::new();
-    let mut bomb = HEAD.to_vec();
-    for _ in 0..BOMB_BYTES / PIECE_BYTES {
-        bomb.extend_from_slice(&packed);
-        check.combine(&of_piece);
-    }
-    bomb.extend_from_slice(&END);
-    bomb.extend_from_slice(&check.sum().to_le_bytes());
-    bomb.extend_from_slice(&check.amount().to_le_bytes());
-    bomb
 }
 
 /// What is wrong with an answer on purpose.
