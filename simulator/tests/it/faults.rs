@@ -391,16 +391,6 @@ async fn a_slow_request_is_applied_and_noted_though_nobody_waits_for_its_answer(
 }
 
 #[tokio::test]
-async fn a_slow_answer_takes_six_seconds() {
-    let bench = Bench::new().await;
-    bench.order("ORDER-six", 1).await;
-    bench.fault(json!({"name": "slow", "count": 1})).await;
-    let asked = std::time::Instant::now();
-    assert_eq!(bench.query("ORDER-six").await.status, 200);
-    assert!(asked.elapsed() >= std::time::Duration::from_secs(6));
-}
-
-#[tokio::test]
 async fn a_counted_fault_waits_for_an_answer_that_it_can_spoil() {
     let bench = Bench::new().await;
     bench.order("ORDER-bite", 5).await;
@@ -445,6 +435,35 @@ async fn a_counted_fault_waits_for_an_answer_that_it_can_spoil() {
         assert_eq!(struck(&bench, name).await, (0, 1), "{name} of {operation}");
         let url = format!("{}/_sim/faults", bench.simulator.control_url());
         bench.client.http.delete(url).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_notice_that_is_not_sent_uses_up_no_fault() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-unsent", 5).await;
+    let names = [
+        "notice_duplicated",
+        "notice_late",
+        "notice_reordered",
+        "notice_unknown_fields",
+        "notice_unknown_event",
+        "notice_foreign_order",
+        "notice_lost",
+    ];
+    for name in names {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    let mut body = bench.refund_body("ORDER-unsent", "R-unsent", 5, 5);
+    body.as_object_mut().unwrap().remove("notify_url");
+    let path = "/v3/refund/domestic/refunds";
+    assert_eq!(bench.client.post(path, &body).await.status, 200);
+    bench.advance(5).await;
+    bench
+        .notice("ORDER-unsent", |row| row["state"] == "not_sent")
+        .await;
+    for name in names {
+        assert_eq!(struck(&bench, name).await, (0, 1), "{name}");
     }
 }
 
