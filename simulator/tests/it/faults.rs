@@ -521,3 +521,36 @@ async fn the_largest_amount_there_is_can_be_stated_wrongly() {
     let wrong = bench.query("ORDER-most").await;
     assert_eq!(wrong.json()["amount"]["total"], i64::MAX - 1);
 }
+
+#[tokio::test]
+async fn what_happens_to_a_login_depends_on_who_logs_in() {
+    let run = async |users: &[&str]| {
+        let bench = Bench::with(|config| config.seed = 7).await;
+        bench
+            .fault(json!({"name": "login_busy", "rate": 0.5}))
+            .await;
+        let file = &bench.client.file;
+        let mut busy: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+        for user in users {
+            let code = bench.control("/_sim/codes", json!({"openid": user})).await;
+            let target = format!(
+                "/sns/jscode2session?appid={}&secret={}&js_code={}&grant_type=authorization_code",
+                file.appid,
+                file.app_secret,
+                code["code"].as_str().unwrap()
+            );
+            let answer = bench.client.get(&target).await.json();
+            let of_user = busy.entry((*user).to_owned()).or_default();
+            of_user.push(answer["errcode"] == -1);
+        }
+        busy
+    };
+    let users = ["oAlice", "oBob", "oCarol", "oDave"];
+    let in_turn: Vec<&str> = users.iter().flat_map(|user| [*user; 4]).collect();
+    let backwards: Vec<&str> = in_turn.iter().rev().copied().collect();
+    let first = run(&in_turn).await;
+    assert_eq!(first, run(&backwards).await);
+    assert_eq!(first, run(&users.repeat(4)).await);
+    let all: Vec<bool> = first.into_values().flatten().collect();
+    assert!(all.contains(&true) && all.contains(&false), "{all:?}");
+}
