@@ -3,10 +3,11 @@
 //! Faults strike between these steps. What a request means is in the modules below.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::beijing;
 use crate::faults::Target;
@@ -14,6 +15,7 @@ use crate::merchants::Loaded;
 use crate::state::State;
 use crate::world::World;
 
+mod about;
 pub(crate) mod answer;
 mod authenticate;
 mod bills;
@@ -26,6 +28,7 @@ mod route;
 mod schema;
 mod upload;
 
+use about::About;
 use answer::{Answer, Outcome, Refusal};
 use route::{Operation, Route};
 
@@ -86,180 +89,246 @@ pub(crate) struct Context<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) request: &'a Request,
     pub(crate) now_ms: i64,
-    /// The order a request is about, once known, for faults and the request log.
-    pub(crate) subject: Option<&'a str>,
+    pub(crate) about: &'a About,
 }
 
 impl Context<'_> {
     /// Whether a fault strikes this request.
     pub(crate) fn fault(&mut self, name: &'static str, operation: &str) -> bool {
-        let subject = format!("{} {}", self.request.method, self.request.target);
         let target = Target {
             operation,
-            out_trade_no: self.subject,
-            subject: &subject,
+            out_trade_no: self.about.out_trade_no.as_deref(),
+            subject: &self.about.subject,
         };
         self.state.faults.strikes(name, target)
     }
 }
 
-/// Answers one request.
-pub(crate) async fn serve(world: &Arc<World>, request: Request) -> Outcome {
+/// What the port does with a request in the end, and how long it waits before.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) after: Duration,
+    pub(crate) outcome: Outcome,
+}
+
+impl From<Outcome> for Reply {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            after: Duration::ZERO,
+            outcome,
+        }
+    }
+}
+
+/// Answers one request. All of it happens before this returns, so that a client who does not wait
+/// for a slow answer changes nothing of what was applied and noted.
+pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
     let operation = match route::route(&request.method, request.path()) {
         Route::Found(operation) => operation,
         Route::Unknown => {
-            return finish_bare(world, &request, 404, "no API has this path");
+            return finish_bare(world, &request, 404, "no API has this path").into();
         }
         Route::WrongMethod => {
-            return finish_bare(world, &request, 405, "this path takes another method");
+            return finish_bare(world, &request, 405, "this path takes another method").into();
         }
     };
-    if operation == Operation::Login {
-        let answer = crate::login::answer(world, &request);
-        return finish(world, &request, &operation, None, answer);
+    let about = About::of(&world.lock(), &operation, &request);
+    let call = Call {
+        world,
+        request,
+        operation,
+        about,
+    };
+    if call.operation == Operation::Login {
+        let answer = crate::login::answer(world, &call.request);
+        return call.finish(None, answer).into();
     }
-    if operation.checks_user_agent()
-        && (request.header("user-agent").is_none_or(str::is_empty)
-            || request.header("accept").is_none_or(str::is_empty))
+    if call.operation.checks_user_agent()
+        && (call.request.header("user-agent").is_none_or(str::is_empty)
+            || call.request.header("accept").is_none_or(str::is_empty))
     {
         let refusal = Refusal::new(400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent")
             .unsigned()
             .because("send the headers User-Agent and Accept: application/json with every request");
-        return finish(world, &request, &operation, None, refusal.into());
+        return call.finish(None, refusal.into()).into();
     }
-    let number = subject(&operation, &request);
-    let strikes = |name: &'static str| {
-        let subject = format!("{} {}", request.method, request.target);
-        let target = Target {
-            operation: operation.name(),
-            out_trade_no: number.as_deref(),
-            subject: &subject,
-        };
-        world.lock().faults.strikes(name, target)
+    let after = if call.strikes("slow") {
+        answer::SLOW
+    } else {
+        Duration::ZERO
     };
-    if strikes("slow") {
-        tokio::time::sleep(answer::SLOW).await;
-    }
-    if strikes("request_lost") {
-        return dropped(
-            world,
-            &request,
-            &operation,
-            "request_lost: dropped before it was applied",
-        );
-    }
-    if strikes("request_late") {
-        let (world_later, request_later) = (Arc::clone(world), request.clone());
-        let operation_later = operation.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(answer::LATE).await;
-            let caller = authenticate::authenticate(&world_later, &request_later, &operation_later);
-            if let Ok(caller) = caller {
-                let answer = apply(&world_later, &request_later, &operation_later, &caller);
-                finish(
-                    &world_later,
-                    &request_later,
-                    &operation_later,
-                    Some(&caller),
-                    answer,
-                );
-            }
-        });
-        return dropped(
-            world,
-            &request,
-            &operation,
-            "request_late: dropped, applied 2 s later",
-        );
-    }
-    let caller = match authenticate::authenticate(world, &request, &operation) {
-        Ok(caller) => caller,
-        Err(refusal) => return finish(world, &request, &operation, None, refusal.into()),
-    };
-    for (name, fault) in answer::FAULTS_INSTEAD {
-        if strikes(name) {
-            let answer = fault(&request).fault(name);
-            return finish(world, &request, &operation, Some(&caller), answer);
-        }
-    }
-    let mut answer = apply(world, &request, &operation, &caller);
-    if answer.status < 300 {
-        for (name, fault) in answer::FAULTS_AFTER {
-            if strikes(name) {
-                answer = fault(&request).fault(name);
-                break;
-            }
-        }
-        if strikes("response_lost") {
-            return dropped(
-                world,
-                &request,
-                &operation,
-                "response_lost: applied, then dropped",
-            );
-        }
-    }
-    finish(world, &request, &operation, Some(&caller), answer)
+    let outcome = call.answer(after > Duration::ZERO);
+    Reply { after, outcome }
 }
 
-/// Applies an authenticated request to the state.
-fn apply(world: &Arc<World>, request: &Request, operation: &Operation, caller: &Caller) -> Answer {
-    let number = subject(operation, request);
-    let mut state = world.lock();
-    let mut context = Context {
-        world,
-        state: &mut state,
-        caller,
-        request,
-        now_ms: world.now_ms(),
-        subject: number.as_deref(),
-    };
-    if let Some(refusal) = rate_limit(&mut context, operation) {
-        return refusal.into();
-    }
-    let result = match operation {
-        Operation::Certificates => certificates::list(&mut context),
-        Operation::Order {
-            partner,
-            trade_type,
-        } => orders::create(&mut context, *partner, *trade_type),
-        Operation::QueryByNumber {
-            partner,
-            out_trade_no,
-        } => queries::by_number(&mut context, *partner, out_trade_no),
-        Operation::QueryById {
-            partner,
-            transaction_id,
-        } => queries::by_transaction(&mut context, *partner, transaction_id),
-        Operation::Close {
-            partner,
-            out_trade_no,
-        } => orders::close(&mut context, *partner, out_trade_no),
-        Operation::Refund => refunds::create(&mut context),
-        Operation::QueryRefund { out_refund_no } => refunds::query(&mut context, out_refund_no),
-        Operation::AbnormalRefund { refund_id } => refunds::abnormal(&mut context, refund_id),
-        Operation::TradeBill => bills::trade(&mut context),
-        Operation::FundFlowBill => bills::fund_flow(&mut context),
-        Operation::Download => bills::download(&mut context),
-        Operation::Upload => Ok(upload::upload(request)),
-        Operation::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
-    };
-    if let Some(reason) = &state.journal.broken {
-        return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
-            .because(format!(
-                "the simulator cannot write its state any more: {reason}"
-            ))
-            .into();
-    }
-    match result {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            let second = World::wall_ms().div_euclid(1_000);
-            state
-                .window(caller.mchid(), operation.name(), second)
-                .failures += 1;
-            refusal.into()
+/// Refuses a request whose body was too large to be kept.
+pub(crate) fn too_large(world: &Arc<World>, request: &Request) -> Reply {
+    finish_bare(world, request, 413, "the body is too large: 4 MiB at most").into()
+}
+
+/// A request that has a meaning, on its way to its answer.
+struct Call<'a> {
+    world: &'a Arc<World>,
+    request: Request,
+    operation: Operation,
+    about: About,
+}
+
+impl Call<'_> {
+    fn answer(self, slow: bool) -> Outcome {
+        if self.strikes("request_lost") {
+            return self.dropped("request_lost: dropped before it was applied");
         }
+        if self.strikes("request_late") {
+            let outcome = self.dropped("request_late: dropped, applied 2 s later");
+            self.apply_later();
+            return outcome;
+        }
+        let caller = match authenticate::authenticate(self.world, &self.request, &self.operation) {
+            Ok(caller) => caller,
+            Err(refusal) => return self.finish(None, refusal.into()),
+        };
+        for (name, fault) in answer::FAULTS_INSTEAD {
+            if self.strikes(name) {
+                return self.finish(Some(&caller), fault(&self.request).fault(name));
+            }
+        }
+        let mut answer = self.apply(&caller);
+        if answer.status < 300 {
+            for (name, fault) in answer::FAULTS_AFTER {
+                if self.strikes(name) {
+                    answer = fault(&self.request).fault(name);
+                    break;
+                }
+            }
+            if self.strikes("response_lost") {
+                return self.dropped("response_lost: applied, then dropped");
+            }
+        }
+        if slow && answer.fault.is_none() {
+            answer.fault = Some("slow");
+        }
+        self.finish(Some(&caller), answer)
+    }
+
+    fn strikes(&self, name: &'static str) -> bool {
+        let target = Target {
+            operation: self.operation.name(),
+            out_trade_no: self.about.out_trade_no.as_deref(),
+            subject: &self.about.subject,
+        };
+        self.world.lock().faults.strikes(name, target)
+    }
+
+    /// Applies a request whose connection is gone, so nothing of its answer is anybody's.
+    fn apply_later(self) {
+        let world = Arc::clone(self.world);
+        let (request, operation, about) = (self.request, self.operation, self.about);
+        tokio::spawn(async move {
+            tokio::time::sleep(answer::LATE).await;
+            let call = Call {
+                world: &world,
+                request,
+                operation,
+                about,
+            };
+            if let Ok(caller) = authenticate::authenticate(&world, &call.request, &call.operation) {
+                let answer = call.apply(&caller);
+                call.note(&answer);
+            }
+        });
+    }
+
+    /// Applies an authenticated request to the state.
+    fn apply(&self, caller: &Caller) -> Answer {
+        let (world, operation) = (self.world, &self.operation);
+        let mut state = world.lock();
+        let mut context = Context {
+            world,
+            state: &mut state,
+            caller,
+            request: &self.request,
+            now_ms: world.now_ms(),
+            about: &self.about,
+        };
+        if let Some(refusal) = rate_limit(&mut context, operation) {
+            return refusal.into();
+        }
+        let result = match operation {
+            Operation::Certificates => certificates::list(&mut context),
+            Operation::Order {
+                partner,
+                trade_type,
+            } => orders::create(&mut context, *partner, *trade_type),
+            Operation::QueryByNumber {
+                partner,
+                out_trade_no,
+            } => queries::by_number(&mut context, *partner, out_trade_no),
+            Operation::QueryById {
+                partner,
+                transaction_id,
+            } => queries::by_transaction(&mut context, *partner, transaction_id),
+            Operation::Close {
+                partner,
+                out_trade_no,
+            } => orders::close(&mut context, *partner, out_trade_no),
+            Operation::Refund => refunds::create(&mut context),
+            Operation::QueryRefund { out_refund_no } => refunds::query(&mut context, out_refund_no),
+            Operation::AbnormalRefund { refund_id } => refunds::abnormal(&mut context, refund_id),
+            Operation::TradeBill => bills::trade(&mut context),
+            Operation::FundFlowBill => bills::fund_flow(&mut context),
+            Operation::Download => bills::download(&mut context),
+            Operation::Upload => Ok(upload::upload(&self.request)),
+            Operation::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
+        };
+        if let Some(reason) = &state.journal.broken {
+            return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
+                .because(format!(
+                    "the simulator cannot write its state any more: {reason}"
+                ))
+                .into();
+        }
+        match result {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let second = World::wall_ms().div_euclid(1_000);
+                state
+                    .window(caller.mchid(), operation.name(), second)
+                    .failures += 1;
+                refusal.into()
+            }
+        }
+    }
+
+    /// Signs, notes down and hands over an answer.
+    fn finish(&self, caller: Option<&Caller>, answer: Answer) -> Outcome {
+        self.note(&answer);
+        answer::seal(
+            self.world,
+            &self.request,
+            &self.operation,
+            caller,
+            &self.about,
+            answer,
+        )
+    }
+
+    fn dropped(&self, why: &str) -> Outcome {
+        let mut answer = Answer::empty(0).because(why);
+        answer.verdict = "dropped".to_owned();
+        self.note(&answer);
+        Outcome::Drop
+    }
+
+    fn note(&self, answer: &Answer) {
+        let number = self.about.out_trade_no.as_deref();
+        note(
+            self.world,
+            &self.request,
+            self.operation.name(),
+            number,
+            answer,
+        );
     }
 }
 
@@ -283,53 +352,10 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
     })
 }
 
-/// The order or refund number a request is about.
-fn subject(operation: &Operation, request: &Request) -> Option<String> {
-    match operation {
-        Operation::QueryByNumber { out_trade_no, .. } | Operation::Close { out_trade_no, .. } => {
-            Some(out_trade_no.clone())
-        }
-        Operation::Order { .. } | Operation::Refund => {
-            let body: Value = serde_json::from_slice(&request.body).ok()?;
-            Some(body.get("out_trade_no")?.as_str()?.to_owned())
-        }
-        Operation::QueryRefund { .. }
-        | Operation::QueryById { .. }
-        | Operation::AbnormalRefund { .. }
-        | Operation::Certificates
-        | Operation::TradeBill
-        | Operation::FundFlowBill
-        | Operation::Download
-        | Operation::Upload
-        | Operation::Login => None,
-    }
-}
-
-/// Signs, notes down and hands over an answer.
-fn finish(
-    world: &Arc<World>,
-    request: &Request,
-    operation: &Operation,
-    caller: Option<&Caller>,
-    answer: Answer,
-) -> Outcome {
-    let number = subject(operation, request);
-    note(world, request, operation.name(), number.as_deref(), &answer);
-    answer::seal(world, request, operation, caller, number.as_deref(), answer)
-}
-
 fn finish_bare(world: &Arc<World>, request: &Request, status: u16, why: &str) -> Outcome {
     let answer = Answer::empty(status).because(why);
     note(world, request, "unknown", None, &answer);
     answer::bare(answer)
-}
-
-fn dropped(world: &Arc<World>, request: &Request, operation: &Operation, why: &str) -> Outcome {
-    let mut answer = Answer::empty(0).because(why);
-    answer.verdict = "dropped".to_owned();
-    let number = subject(operation, request);
-    note(world, request, operation.name(), number.as_deref(), &answer);
-    Outcome::Drop
 }
 
 fn note(

@@ -40,14 +40,19 @@ catalogue! {
     "notice_foreign_order", 0.05, "a signed notice about an order nobody placed arrives beside the real one";
     "response_probe", 0.03, "an answer carries a WECHATPAY/SIGNTEST/ signature, never on the retry of the same request";
     "response_unsigned", 0.03, "an answer comes without any Wechatpay header";
+    "response_bad_signature", 0.02, "an answer, also an empty one, carries a signature over other bytes";
     "response_stale", 0.03, "an answer is signed with a time ten minutes ago";
     "response_unknown_serial", 0.02, "an answer names a key nobody has";
     "response_altered", 0.02, "the body is changed after it was signed";
     "response_mixed_up", 0.01, "a correctly signed answer speaks of another order";
+    "response_other_merchant", 0.01, "a correctly signed answer speaks of another merchant";
     "response_wrong_amount", 0.01, "a correctly signed answer states one fen more than the truth";
     "response_compressed", 0.0, "the body is sent deflated, as WeChat Pay does to clients that accept it";
     "response_truncated", 0.02, "the connection drops in the middle of the body";
     "response_oversized", 0.01, "ten mebibytes of JSON come instead of an answer";
+    "response_bomb", 0.0, "a GZIP body that inflates to 64 mebibytes comes instead of an answer";
+    "response_endless_headers", 0.01, "a thousand headers, a mebibyte of them, come with an answer";
+    "response_html", 0.02, "200 with the HTML page of a network that wants a login, nothing applied";
     "response_lost", 0.05, "the request is applied, then the connection drops without an answer";
     "request_lost", 0.05, "the connection drops before the request is applied";
     "request_late", 0.02, "the connection drops at once and the request is applied two seconds later";
@@ -58,6 +63,7 @@ catalogue! {
     "unavailable", 0.02, "503 SERVICE_UNAVAILABLE with a Retry-After of one day, nothing applied";
     "redirected", 0.0, "302 to a link-local address";
     "rate_limited", 0.05, "429 FREQUENCY_LIMITED, nothing applied";
+    "rate_limited_day", 0.02, "429 FREQUENCY_LIMITED with a Retry-After of one day, nothing applied";
     "rate_limited_applied", 0.03, "429 FREQUENCY_LIMITED although the request was applied";
     "slow", 0.05, "the answer starts after six seconds";
     "slow_body", 0.02, "the body drips byte after byte";
@@ -67,19 +73,26 @@ catalogue! {
     "refund_closed", 0.0, "the bank ends a refund CLOSED";
     "close_user_paying", 0.10, "202 USERPAYING on a close, nothing applied";
     "prepay_odd", 0.01, "a prepay_id with a line feed in it, which would inject a line into paySign";
+    "prepay_long", 0.01, "a prepay_id of ten kibibytes";
+    "prepay_empty", 0.01, "a prepay_id without a character";
     "unknown_fields", 0.20, "answers carry members that no document names";
     "unknown_state", 0.01, "a query answers a trade_state or status that no document names";
     "bill_late", 0.30, "400 STATEMENT_CREATING although it is past ten";
+    "bill_missing", 0.02, "400 NO_STATEMENT_EXIST although there were payments";
     "bill_bad_hash", 0.10, "the hash of a bill is that of other bytes";
     "bill_foreign_url", 0.02, "download_url points to a host that is not WeChat Pay's";
     "bill_formula", 0.05, "a bill cell starts like a spreadsheet formula";
     "bill_bad_totals", 0.05, "the summary row of a bill does not add up";
     "bill_bomb", 0.01, "a GZIP bill that inflates to 64 mebibytes";
     "login_busy", 0.05, "jscode2session answers -1, system busy";
+    "tls_expired", 0.01, "a connection to the TLS port meets a certificate that expired yesterday";
+    "tls_wrong_host", 0.01, "a connection to the TLS port meets the certificate of another host";
+    "tls_untrusted", 0.01, "a connection to the TLS port meets a certificate of an authority nobody trusts";
 }
 
 /// A fault that a control call switched on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) name: String,
     /// A probability; absent means always.
@@ -143,13 +156,16 @@ impl Faults {
                     .as_deref()
                     .is_none_or(|wanted| target.out_trade_no == Some(wanted))
         };
-        let chosen = self.active.iter().position(fits);
-        if own_rate <= 0.0 && chosen.is_none() {
+        if own_rate <= 0.0 && !self.active.iter().any(fits) {
             return false;
         }
         let throw = self.dice.throw(name, target.subject);
-        let by_call = chosen.is_some_and(|index| throw < self.active[index].rate.unwrap_or(1.0));
-        if let (true, Some(index)) = (by_call, chosen)
+        // Of several that were switched on, the oldest that strikes is the one that counts.
+        let chosen = self
+            .active
+            .iter()
+            .position(|active| fits(active) && throw < active.rate.unwrap_or(1.0));
+        if let Some(index) = chosen
             && let Some(count) = &mut self.active[index].count
         {
             *count -= 1;
@@ -157,7 +173,7 @@ impl Faults {
                 self.active.remove(index);
             }
         }
-        let strikes = by_call || throw < own_rate;
+        let strikes = chosen.is_some() || throw < own_rate;
         if strikes {
             match self.struck.iter_mut().find(|(struck, _)| *struck == name) {
                 Some((_, count)) => *count += 1,
@@ -173,7 +189,7 @@ impl Faults {
         self.dice.throw(question, subject)
     }
 
-    /// Switches a fault on.
+    /// Switches a fault on, beside those of its name that are on already.
     ///
     /// # Errors
     ///

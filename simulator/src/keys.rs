@@ -15,7 +15,8 @@ use rsa::{BoxedUint, PrivateKey, PublicKey};
 mod certificate;
 
 pub(crate) use certificate::{
-    Authority, CertificateFacts, issue_merchant, issue_platform, issue_tls, read_certificate,
+    Authority, CertificateFacts, issue_merchant, issue_platform, issue_tls, issue_tls_elsewhere,
+    read_certificate,
 };
 
 /// A key or certificate could not be made or read.

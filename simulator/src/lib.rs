@@ -34,6 +34,7 @@ mod login;
 mod merchants;
 mod notices;
 mod office;
+mod pack;
 mod random;
 mod server;
 mod simulator;

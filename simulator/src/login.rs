@@ -18,6 +18,9 @@ const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
 /// Logins of one user within a minute.
 const LOGINS_PER_MINUTE: usize = 100;
 
+/// How the openids start that are made up here.
+const MADE_UP: &str = "oSim";
+
 /// A `wx.login` code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LoginCode {
@@ -41,7 +44,7 @@ pub(crate) fn issue(appid: &str, openid: Option<String>, now_ms: i64) -> LoginCo
 
 /// A new user's openid, 28 characters as real ones.
 pub(crate) fn fresh_openid() -> String {
-    format!("oSim{}", random::alphanumeric(24))
+    format!("{MADE_UP}{}", random::alphanumeric(24))
 }
 
 /// Exchanges a code; it works once, for five minutes, for the app it was made for.
@@ -49,10 +52,16 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
     let now_ms = world.now_ms();
     let mut state = world.lock();
+    // Who logs in is what comes again in another run: codes do not, nor do openids made up here.
+    let user = parameter("js_code")
+        .and_then(|code| state.codes.get(&code))
+        .map(|held| held.openid.as_str())
+        .filter(|openid| !openid.starts_with(MADE_UP));
+    let subject = format!("jscode2session {}", user.unwrap_or_default());
     let target = Target {
         operation: "login",
         out_trade_no: None,
-        subject: "jscode2session",
+        subject: &subject,
     };
     if state.faults.strikes("login_busy", target) {
         return failure(-1, "system error").fault("login_busy");

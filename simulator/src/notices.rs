@@ -97,9 +97,34 @@ pub(crate) struct Notice {
     /// A fault's invention: sent once.
     pub(crate) invented: bool,
     pub(crate) extra_fields: bool,
+    /// An attempt of the schedule is on its way, so `next_due_ms` is that attempt's. Not kept: one
+    /// that a restart cut off is due again.
+    #[serde(skip)]
+    pub(crate) on_its_way: bool,
+    /// How the latest attempt went out, also when nothing is known of it yet.
+    #[serde(skip)]
+    pub(crate) latest: Option<Twist>,
 }
 
 impl Notice {
+    /// The words the dice know the attempts of a notice by.
+    fn subject(&self, state: &State, copy: Copy) -> String {
+        let kind = match (self.invented, copy) {
+            (true, _) => "invented ",
+            (false, Copy::Extra) => "copy of ",
+            (false, Copy::Scheduled) => "",
+        };
+        let number = self.out_refund_no.as_deref();
+        let number = number.unwrap_or(&self.out_trade_no);
+        let place = state.place_of(&self.mchid);
+        format!("{place} {kind}{} {number}", self.event_type)
+    }
+
+    /// Whether it waits until a later one has been sent.
+    fn waits(&self) -> bool {
+        self.held && self.progress == Progress::Pending
+    }
+
     /// The row of `/_sim/notifications`.
     pub(crate) fn row(&self) -> Value {
         let attempts: Vec<Value> = self
@@ -140,6 +165,7 @@ impl Notice {
 pub(crate) struct Dispatch {
     pub(crate) notice: Notice,
     pub(crate) merchant: Arc<Loaded>,
+    pub(crate) apiv3_key: String,
     pub(crate) twist: Twist,
     pub(crate) copy: Copy,
     by_public_key: f64,
@@ -201,29 +227,6 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let Some(merchant) = state.merchants.get(draft.mchid).cloned() else {
         return;
     };
-    let subject = format!(
-        "{} {}",
-        draft.event_type,
-        draft.out_refund_no.unwrap_or(draft.out_trade_no)
-    );
-    let target = Target {
-        operation: "notice",
-        out_trade_no: Some(draft.out_trade_no),
-        subject: &subject,
-    };
-    let late = state.faults.strikes("notice_late", target);
-    let held = state.faults.strikes("notice_reordered", target);
-    let duplicated = state.faults.strikes("notice_duplicated", target);
-    let extra_fields = state.faults.strikes("notice_unknown_fields", target);
-    let unknown_event = state.faults.strikes("notice_unknown_event", target);
-    let foreign_order = state.faults.strikes("notice_foreign_order", target);
-    let mut due_ms = now_ms;
-    if late {
-        due_ms += world.scaled(LATE_MS);
-    }
-    if held {
-        due_ms += world.scaled(HELD_MS);
-    }
     let mut notice = Notice {
         seq: state.enter(),
         id: random::notice_id(),
@@ -236,17 +239,19 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         url: draft.url.unwrap_or_default().to_owned(),
         payload: draft.payload,
         created_ms: now_ms,
-        next_due_ms: Some(due_ms),
+        next_due_ms: None,
         progress: Progress::Pending,
         why: None,
         attempts: Vec::new(),
         tries: 0,
-        held,
+        held: false,
         invented: false,
-        extra_fields,
+        extra_fields: false,
+        on_its_way: false,
+        latest: None,
     };
     let silent = if merchant.record.apiv3_key.is_none() {
-        Some("the merchant has no APIv3 key: WeChat Pay sends nothing".to_owned())
+        Some(KEYLESS.to_owned())
     } else if draft.url.is_none() {
         Some(merchant.record.refund_notify_url.as_ref().map_or_else(
             || "neither the refund nor the platform names a notify_url: nothing is sent".to_owned(),
@@ -270,17 +275,41 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
             }));
         }
         notice.progress = Progress::NotSent;
-        notice.next_due_ms = None;
         notice.why = Some(why);
+        state.put_notice(notice);
+        return;
     }
-    let sent = notice.progress == Progress::Pending;
-    if sent && duplicated {
+    let subject = notice.subject(state, Copy::Scheduled);
+    let target = Target {
+        operation: "notice",
+        out_trade_no: Some(draft.out_trade_no),
+        subject: &subject,
+    };
+    // Two that wait would go out in the order they came in.
+    let others_wait =
+        recent(state, u64::MAX).any(|(_, other)| other.mchid == notice.mchid && other.waits());
+    let mut strikes = |name| state.faults.strikes(name, target);
+    let late = strikes("notice_late");
+    notice.held = !others_wait && strikes("notice_reordered");
+    notice.extra_fields = strikes("notice_unknown_fields");
+    let duplicated = strikes("notice_duplicated");
+    let unknown_event = strikes("notice_unknown_event");
+    let foreign_order = strikes("notice_foreign_order");
+    let mut due_ms = now_ms;
+    if late {
+        due_ms += world.scaled(LATE_MS);
+    }
+    if notice.held {
+        due_ms += world.scaled(HELD_MS);
+    }
+    notice.next_due_ms = Some(due_ms);
+    if duplicated {
         let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
         state
             .timers
             .insert((copy_ms, Timer::NoticeCopy(notice.seq)));
     }
-    if sent && unknown_event {
+    if unknown_event {
         invent(
             state,
             &notice,
@@ -289,7 +318,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
             message::coupon(&notice),
         );
     }
-    if sent && foreign_order {
+    if foreign_order {
         let payload = notice
             .payload
             .replace(&notice.out_trade_no, &random::alphanumeric(24));
@@ -298,6 +327,9 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     state.put_notice(notice);
     world.wake();
 }
+
+/// What is said of a notice that is not sent for want of a key to seal it with.
+const KEYLESS: &str = "the merchant has no APIv3 key: WeChat Pay sends nothing";
 
 fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, payload: String) {
     let mut invented = like.clone();
@@ -320,28 +352,30 @@ pub(crate) fn prepare(
     seq: u64,
     copy: Copy,
 ) -> Option<Dispatch> {
-    let notice = state.notices.get(&seq)?.clone();
+    let mut notice = state.notices.get(&seq)?.clone();
     if copy == Copy::Scheduled && notice.progress != Progress::Pending {
         return None;
     }
     let merchant = state.merchants.get(&notice.mchid).cloned()?;
-    let subject = format!(
-        "{} {}",
-        notice.event_type,
-        notice
-            .out_refund_no
-            .as_deref()
-            .unwrap_or(&notice.out_trade_no)
-    );
+    let Some(apiv3_key) = merchant.record.apiv3_key.clone() else {
+        if notice.progress == Progress::Pending {
+            notice.progress = Progress::NotSent;
+            notice.next_due_ms = None;
+            notice.why = Some(KEYLESS.to_owned());
+            state.put_notice(notice);
+        }
+        return None;
+    };
+    let subject = notice.subject(state, copy);
     let target = Target {
         operation: "notice",
         out_trade_no: Some(&notice.out_trade_no),
         subject: &subject,
     };
-    let just_probed = notice
-        .attempts
-        .last()
-        .is_some_and(|attempt| attempt.twist == Twist::Probe);
+    let latest = notice
+        .latest
+        .or(notice.attempts.last().map(|attempt| attempt.twist));
+    let just_probed = latest == Some(Twist::Probe);
     let mut twist = Twist::Genuine;
     for (name, candidate) in Twist::FAULTS {
         // The retry after a probe is never probed (fidelity point 12).
@@ -362,15 +396,19 @@ pub(crate) fn prepare(
     } else {
         0.0
     };
-    if notice.held
-        && let Some(held) = state.notices.get_mut(&seq)
-    {
-        held.held = false;
+    // Only in memory: an attempt that a restart cuts off is made again after it.
+    if let Some(kept) = state.notices.get_mut(&seq) {
+        kept.latest = Some(twist);
+        if copy == Copy::Scheduled {
+            kept.held = false;
+            kept.on_its_way = true;
+        }
     }
     debug_assert!(world.speed() > 0.0, "checked at start");
     Some(Dispatch {
         notice,
         merchant,
+        apiv3_key,
         twist,
         copy,
         by_public_key,
@@ -453,10 +491,11 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     });
     let delivered = accepted && dispatch.twist == Twist::Genuine;
     if dispatch.copy == Copy::Scheduled {
-        let due_ms = notice.next_due_ms.unwrap_or(at_ms);
+        let due_ms = dispatch.notice.next_due_ms.unwrap_or(at_ms);
+        notice.on_its_way = false;
         notice.tries += 1;
         notice.next_due_ms = None;
-        if delivered {
+        if delivered || notice.progress == Progress::Delivered {
             notice.progress = Progress::Delivered;
         } else if let Some(delay_ms) = retry_delay_ms(&notice) {
             // Counted from when this attempt was due, so that a clock moved by hours brings every
@@ -487,10 +526,11 @@ fn retry_delay_ms(notice: &Notice) -> Option<i64> {
 
 /// A notice that let another one go first follows it now.
 fn release_held(state: &mut State, after: u64, now_ms: i64) {
-    let held: Vec<u64> = state
-        .notices
-        .range(after.saturating_sub(HELD_LOOKBACK)..after)
-        .filter(|(_, notice)| notice.held && notice.progress == Progress::Pending)
+    let Some(mchid) = state.notices.get(&after).map(|sent| sent.mchid.clone()) else {
+        return;
+    };
+    let held: Vec<u64> = recent(state, after)
+        .filter(|(_, notice)| notice.mchid == mchid && notice.waits())
         .map(|(seq, _)| *seq)
         .collect();
     for seq in held {
@@ -502,8 +542,13 @@ fn release_held(state: &mut State, after: u64, now_ms: i64) {
     }
 }
 
-/// How far back in the ledger a held notice is looked for.
-const HELD_LOOKBACK: u64 = 1_000;
+/// How far back a held notice is looked for.
+const HELD_LOOKBACK: usize = 1_000;
+
+/// The notices before one, as far back as one may be held.
+fn recent(state: &State, before: u64) -> impl Iterator<Item = (&u64, &Notice)> {
+    state.notices.range(..before).rev().take(HELD_LOOKBACK)
+}
 
 async fn send(world: &World, url: &str, message: message::Message) -> Result<u16, String> {
     let mut request = world

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, Limited, channel::Channel};
+use http_body_util::{BodyExt as _, Full, channel::Channel};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
@@ -20,18 +20,45 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::answer::{DRIP, Outcome, Pace};
 use crate::api::{self, Request};
+use crate::faults::Target;
 use crate::world::World;
 
 /// Idle connections are closed after this long, as the `Keep-Alive` header says.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
-/// Bodies beyond this are refused; the largest real one is an image of 2 MiB.
+/// Bodies beyond this are refused with 413, as the gateway in front of WeChat Pay does; its limit
+/// is not known, and the largest real body is an image of 2 MiB.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is still read of a body that is refused.
+const READ_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 const DRIP_BYTES: usize = 8;
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
+/// How connections of the TLS port are secured.
+pub(crate) struct Tls {
+    pub(crate) right: TlsAcceptor,
+    /// By the fault that brings it.
+    pub(crate) flawed: [(&'static str, TlsAcceptor); 3],
+}
+
+impl Tls {
+    fn pick(&self, world: &World) -> TlsAcceptor {
+        // Nothing is known yet of what the connection will be used for.
+        let target = Target {
+            operation: "tls",
+            out_trade_no: None,
+            subject: "tls",
+        };
+        let flawed = self
+            .flawed
+            .iter()
+            .find(|(name, _)| world.lock().faults.strikes(name, target));
+        flawed.map_or(&self.right, |(_, acceptor)| acceptor).clone()
+    }
+}
+
 /// Accepts connections until the task is dropped.
-pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Arc<Tls>>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -42,7 +69,7 @@ pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Tl
         // Answers are small; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let world = Arc::clone(&world);
-        match tls.clone() {
+        match tls.as_ref().map(|tls| tls.pick(&world)) {
             None => connections.spawn(connection(world, stream)),
             Some(acceptor) => connections.spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
@@ -83,16 +110,22 @@ async fn answer(
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
-    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return Err(Dropped);
-    };
+    let (body, fits) = read(body).await?;
     let request = Request {
         method: head.method.as_str().to_owned(),
         target,
         headers: head.headers,
-        body: body.to_bytes(),
+        body,
     };
-    match api::serve(&world, request).await {
+    let reply = if fits {
+        api::serve(&world, request)
+    } else {
+        api::too_large(&world, &request)
+    };
+    if !reply.after.is_zero() {
+        tokio::time::sleep(reply.after).await;
+    }
+    match reply.outcome {
         Outcome::Drop => Err(Dropped),
         Outcome::Send {
             status,
@@ -114,6 +147,27 @@ async fn answer(
             Ok(response)
         }
     }
+}
+
+/// Reads a body, and whether it fits. One that does not is read on and forgotten, because a client
+/// that is still sending does not listen to an answer.
+async fn read(mut body: Incoming) -> Result<(Bytes, bool), Dropped> {
+    let mut kept: Vec<u8> = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Dropped)?;
+        let piece = frame.data_ref().map_or(&[][..], |piece| &piece[..]);
+        length += piece.len();
+        if length > READ_BYTES_MAX {
+            break;
+        }
+        if length > BODY_BYTES_MAX {
+            kept = Vec::new();
+        } else {
+            kept.extend_from_slice(piece);
+        }
+    }
+    Ok((Bytes::from(kept), length <= BODY_BYTES_MAX))
 }
 
 fn paced(body: Vec<u8>, pace: Pace) -> Body {

@@ -13,21 +13,25 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::beijing::DAY_MS;
 use crate::changes::Changes;
 use crate::config::Config;
+use crate::control;
 use crate::faults::Faults;
 use crate::journal::{Journal, JournalError};
-use crate::keys::{self, KeyError, issue_tls};
+use crate::keys::{self, Authority, KeyError, issue_tls, issue_tls_elsewhere};
 use crate::merchants::{Loaded, MerchantFile, Registry};
 use crate::office::{self, OfficeError};
+use crate::server::{self, Tls};
 use crate::state::State;
 use crate::world::{Urls, World};
-use crate::{control, server};
 
 /// Connecting to a merchant's notify_url takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A control call under way when the simulator stops has this long to be answered.
 const CONTROL_GRACE: Duration = Duration::from_secs(1);
+/// How long ago an expired TLS certificate was issued: it lives 800 days.
+const TLS_EXPIRED_MS: i64 = 801 * DAY_MS;
 const LOCK_FILE: &str = "state/lock";
 
 /// Why a simulator did not start, in one sentence.
@@ -150,8 +154,8 @@ impl Simulator {
                 reason: error.to_string(),
             })??
         };
-        let acceptor = match tls_listener {
-            Some(_) => Some(acceptor(&registry, config.host)?),
+        let tls = match tls_listener {
+            Some(_) => Some(Arc::new(tls(&registry, config.host)?)),
             None => None,
         };
         let changes = Changes::new();
@@ -193,11 +197,7 @@ impl Simulator {
             tokio::spawn(Arc::clone(&world).run_timers()),
         ];
         if let Some(listener) = tls_listener {
-            tasks.push(tokio::spawn(server::run(
-                Arc::clone(&world),
-                listener,
-                acceptor,
-            )));
+            tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, tls)));
         }
         let router = control::router(Arc::clone(&world), config.host, config.control_routes);
         let stopping = Arc::clone(&world);
@@ -363,13 +363,47 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     Ok((registry, merchants))
 }
 
-fn acceptor(registry: &Registry, host: std::net::IpAddr) -> Result<TlsAcceptor, StartError> {
+/// The TLS of the port, right and with each flaw a fault can bring.
+fn tls(registry: &Registry, host: std::net::IpAddr) -> Result<Tls, StartError> {
+    let private_pem = keys::generate()?;
+    let now_ms = World::wall_ms();
+    let authority = registry.authority();
+    // Nobody trusts a root that the port's own key made.
+    let own_root_pem = Authority::root(&private_pem, now_ms)?;
+    let own_authority = Authority {
+        certificate_pem: &own_root_pem,
+        private_pem: &private_pem,
+    };
+    let right = issue_tls(authority, &private_pem, host, now_ms)?;
+    let expired = issue_tls(authority, &private_pem, host, now_ms - TLS_EXPIRED_MS)?;
+    let elsewhere = issue_tls_elsewhere(authority, &private_pem, now_ms)?;
+    let untrusted = issue_tls(own_authority, &private_pem, host, now_ms)?;
+    let root_pem = &registry.root_certificate_pem;
+    Ok(Tls {
+        right: acceptor(&right, root_pem, &private_pem)?,
+        flawed: [
+            ("tls_expired", acceptor(&expired, root_pem, &private_pem)?),
+            (
+                "tls_wrong_host",
+                acceptor(&elsewhere, root_pem, &private_pem)?,
+            ),
+            (
+                "tls_untrusted",
+                acceptor(&untrusted, &own_root_pem, &private_pem)?,
+            ),
+        ],
+    })
+}
+
+fn acceptor(
+    certificate_pem: &str,
+    root_pem: &str,
+    private_pem: &str,
+) -> Result<TlsAcceptor, StartError> {
     let bad = |error: &dyn std::fmt::Display| StartError::Keys {
         reason: error.to_string(),
     };
-    let private_pem = keys::generate()?;
-    let certificate = issue_tls(registry.authority(), &private_pem, host, World::wall_ms())?;
-    let chain = [certificate.as_str(), &registry.root_certificate_pem]
+    let chain = [certificate_pem, root_pem]
         .into_iter()
         .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()))
         .collect::<Result<Vec<_>, _>>()

@@ -38,8 +38,10 @@ pub(crate) enum Timer {
 pub(crate) struct BillToken {
     pub(crate) mchid: String,
     pub(crate) expires_ms: i64,
+    /// The file as it is downloaded, packed where that was asked for.
     pub(crate) bytes: Arc<Vec<u8>>,
-    pub(crate) gzip: bool,
+    /// What was applied for, in the words the dice know it by.
+    pub(crate) subject: String,
 }
 
 /// Calls counted within one second of real time.
@@ -261,6 +263,13 @@ impl State {
             .max_by_key(|refund| refund.entered)
     }
 
+    /// The place of a merchant among all: the same in every run, also where mchids are made up.
+    pub(crate) fn place_of(&self, mchid: &str) -> usize {
+        let merchants = &self.registry.merchants;
+        let found = merchants.iter().position(|held| held.mchid == mchid);
+        found.unwrap_or(merchants.len())
+    }
+
     fn owners(&self, mchid: Option<&str>) -> impl Iterator<Item = String> {
         self.merchants
             .keys()
@@ -348,7 +357,9 @@ impl State {
         {
             self.timers.remove(&(due_ms, Timer::NoticeDue(seq)));
         }
-        if let Some(due_ms) = notice.next_due_ms {
+        if let Some(due_ms) = notice.next_due_ms
+            && !notice.on_its_way
+        {
             self.timers.insert((due_ms, Timer::NoticeDue(seq)));
         }
         self.notices.insert(seq, notice);

@@ -1,22 +1,20 @@
 //! Answers: their bodies, their headers as captured (fidelity points 3 and 4), who signs them and who
 //! does not (§3.6), and the ways a fault spoils them.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use serde_json::{Value, json};
 
+use super::about::About;
 use super::explain::SignedTexts;
 use super::route::Operation;
 use super::{Caller, Request};
 use crate::beijing;
 use crate::canonical;
 use crate::faults::Target;
-use crate::random;
 use crate::world::World;
+use crate::{pack, random};
 
 /// How long the `slow` fault waits: longer than a client should.
 pub(crate) const SLOW: Duration = Duration::from_secs(6);
@@ -26,6 +24,9 @@ pub(crate) const LATE: Duration = Duration::from_secs(2);
 pub(crate) const DRIP: Duration = Duration::from_millis(200);
 const STALE_S: i64 = 600;
 const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
+/// A mebibyte of headers, far more of them than any client expects.
+const PADDING_HEADERS: usize = 1_024;
+const PADDING_HEADER_BYTES: usize = 1_024;
 
 /// Whether an answer carries a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,12 @@ impl Answer {
         }
     }
 
+    /// The members of a body that says that all went well.
+    fn success(&self) -> Option<Value> {
+        let read = || serde_json::from_slice::<Value>(&self.body).ok();
+        read().filter(|body| self.status == 200 && body.is_object())
+    }
+
     fn signed(mut self) -> Self {
         self.seal = Seal::Signed;
         self
@@ -110,6 +117,11 @@ impl Answer {
 
     pub(crate) fn because(mut self, explanation: impl Into<String>) -> Self {
         self.explanation = Some(explanation.into());
+        self
+    }
+
+    fn retry_after_a_day(mut self) -> Self {
+        self.headers.push(("Retry-After", "86400".to_owned()));
         self
     }
 
@@ -228,10 +240,12 @@ pub(crate) enum Outcome {
 type Spoiler = fn(&Request) -> Answer;
 
 /// Faults that answer instead of applying.
-pub(crate) const FAULTS_INSTEAD: [(&str, Spoiler); 5] = [
+pub(crate) const FAULTS_INSTEAD: [(&str, Spoiler); 7] = [
     ("rate_limited", |_| limited()),
+    ("rate_limited_day", |_| limited().retry_after_a_day()),
     ("server_error", |_| busy()),
     ("html_error", html),
+    ("response_html", |_| portal()),
     ("unavailable", |_| unavailable()),
     ("redirected", |_| redirected()),
 ];
@@ -267,11 +281,18 @@ fn html(request: &Request) -> Answer {
 }
 
 fn unavailable() -> Answer {
-    let mut answer: Answer = Refusal::new(503, "SERVICE_UNAVAILABLE", "系统繁忙，请稍后重试")
+    let answer: Answer = Refusal::new(503, "SERVICE_UNAVAILABLE", "系统繁忙，请稍后重试")
         .unsigned()
         .into();
-    answer.headers.push(("Retry-After", "86400".to_owned()));
-    answer
+    answer.retry_after_a_day()
+}
+
+/// What a network answers in WeChat Pay's place until somebody has logged in to it.
+fn portal() -> Answer {
+    let page = "<!DOCTYPE html>\r\n<html>\r\n<head><title>Welcome</title></head>\r\n<body>\r\n\
+                <form method=\"post\" action=\"/login\"><p>Log in to use this network.</p>\
+                <input name=\"code\"></form>\r\n</body>\r\n</html>\r\n";
+    Answer::plain(200, "text/html", page.to_owned())
 }
 
 fn redirected() -> Answer {
@@ -289,76 +310,69 @@ pub(crate) fn seal(
     request: &Request,
     operation: &Operation,
     caller: Option<&Caller>,
-    out_trade_no: Option<&str>,
+    about: &About,
     mut answer: Answer,
 ) -> Outcome {
-    let subject = format!("{} {}", request.method, request.target);
-    let identity = format!("{subject} {}", String::from_utf8_lossy(&request.body));
-    let asked = request.header("wechatpay-serial").map(str::to_owned);
+    let identity = format!(
+        "{} {} {}",
+        request.method,
+        request.target,
+        String::from_utf8_lossy(&request.body)
+    );
+    let asked = request.header("wechatpay-serial");
     let mut spoilt = Spoilt::default();
-    let mut pace = Pace::AtOnce;
-    let throw;
+    let mut signer = None;
     {
         let mut state = world.lock();
-        let target = Target {
-            operation: operation.name(),
-            out_trade_no,
-            subject: &subject,
-        };
-        if answer.seal == Seal::Signed && answer.status >= 500 && !state.knobs.sign_server_errors {
+        if answer.status >= 500 && !state.knobs.sign_server_errors {
             answer.seal = Seal::Unsigned;
         }
-        // Thrown only where it decides something, so that the dice do not remember every path.
-        let rotating = caller.is_some_and(|caller| caller.merchant.platform_certificates.len() > 1);
-        throw = if rotating {
-            state.faults.throw("answer certificate", &subject)
-        } else {
-            0.0
-        };
+        if let (Seal::Signed, Some(caller)) = (answer.seal, caller) {
+            // Thrown only where it decides something: during a rotation.
+            let throw = if caller.merchant.platform_certificates.len() > 1 {
+                state.faults.throw("answer certificate", &about.subject)
+            } else {
+                0.0
+            };
+            signer = caller.merchant.answer_signer(asked, throw);
+        }
         if answer.seal == Seal::Signed {
-            let mut strikes = |name| state.faults.strikes(name, target);
-            let probe = strikes("response_probe");
-            spoilt.unsigned = strikes("response_unsigned");
-            spoilt.stale = strikes("response_stale");
-            spoilt.unknown_serial = strikes("response_unknown_serial");
-            spoilt.altered = strikes("response_altered");
-            spoilt.mixed_up = strikes("response_mixed_up");
-            spoilt.wrong_amount = strikes("response_wrong_amount");
-            spoilt.compressed = strikes("response_compressed");
-            spoilt.oversized = strikes("response_oversized");
-            spoilt.unknown_fields = strikes("unknown_fields");
-            spoilt.unknown_state =
-                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
-            if strikes("response_truncated") {
-                pace = Pace::Truncated;
-            } else if strikes("slow_body") {
-                pace = Pace::Drip;
-            }
+            let target = Target {
+                operation: operation.name(),
+                out_trade_no: about.out_trade_no.as_deref(),
+                subject: &about.subject,
+            };
             // The retry of a probed request is never probed (fidelity point 12).
-            spoilt.probe = probe && !state.probed.remove(&identity);
+            let spared = state.probed.remove(&identity);
+            let mut strikes = |name| state.faults.strikes(name, target);
+            if signer.is_some() {
+                spoilt.draw_signature(spared, &mut strikes);
+            }
+            spoilt.draw_body(&answer, operation, &mut strikes);
             if spoilt.probe {
                 state.probed.insert(identity);
             }
         }
     }
-    if answer.status == 200 && answer.seal == Seal::Signed {
-        spoilt.rewrite(&mut answer);
-    }
+    spoilt.rewrite(&mut answer);
     let mut headers = common_headers(&answer);
-    if answer.seal == Seal::Signed
+    if let Some((serial, key)) = signer
         && !spoilt.unsigned
-        && let Some(caller) = caller
-        && let Some((serial, key)) = caller.merchant.answer_signer(asked.as_deref(), throw)
     {
         let nonce = random::lower_hex(32);
         let timestamp = World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
-        let signature = if spoilt.probe {
-            format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
-        } else {
+        let signed = |body: &[u8]| {
             let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
-            message.extend_from_slice(&answer.body);
+            message.extend_from_slice(body);
             message.push(b'\n');
             key.sign(&message)
+        };
+        let signature = if spoilt.probe {
+            format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
+        } else if spoilt.bad_signature {
+            signed(b"{}")
+        } else {
+            signed(&answer.body)
         };
         let serial = if spoilt.unknown_serial {
             random::lower_hex(40).to_uppercase()
@@ -374,13 +388,20 @@ pub(crate) fn seal(
             "WECHATPAY2-SHA256-RSA2048".to_owned(),
         ));
     }
+    if spoilt.endless_headers {
+        let padding = "0".repeat(PADDING_HEADER_BYTES);
+        headers.extend(vec![("X-Padding", padding); PADDING_HEADERS]);
+    }
     let mut body = answer.body;
-    if spoilt.altered && !body.is_empty() {
+    if spoilt.altered {
         let at = body.len() / 2;
         body[at] = if body[at] == b'0' { b'1' } else { b'0' };
     }
-    if spoilt.compressed && !body.is_empty() {
-        body = deflate(&body);
+    if spoilt.bomb {
+        body = pack::bomb(&body);
+        headers.push(("Content-Encoding", "gzip".to_owned()));
+    } else if spoilt.compressed {
+        body = pack::deflate(&body);
         headers.push(("Content-Encoding", "deflate".to_owned()));
     }
     set_length(&mut headers, body.len());
@@ -388,11 +409,11 @@ pub(crate) fn seal(
         status: answer.status,
         headers,
         body,
-        pace,
+        pace: spoilt.pace,
     }
 }
 
-/// An empty 404 or 405, without any WeChat header.
+/// An empty answer without any WeChat header.
 pub(crate) fn bare(answer: Answer) -> Outcome {
     let headers = vec![
         ("Server", "nginx".to_owned()),
@@ -439,44 +460,130 @@ fn set_length(headers: &mut [(&'static str, String)], length: usize) {
     }
 }
 
-fn deflate(body: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    written.unwrap_or_else(|_| body.to_vec())
-}
-
-#[derive(Debug, Default)]
+/// What is wrong with an answer on purpose.
+#[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one fault, drawn independently"
 )]
 struct Spoilt {
     unsigned: bool,
+    probe: bool,
+    bad_signature: bool,
     stale: bool,
     unknown_serial: bool,
+    endless_headers: bool,
     altered: bool,
-    mixed_up: bool,
-    wrong_amount: bool,
     compressed: bool,
-    oversized: bool,
+    bomb: bool,
+    mixed_up: bool,
+    other_merchant: bool,
+    wrong_amount: bool,
     unknown_fields: bool,
     unknown_state: bool,
-    probe: bool,
+    oversized: bool,
+    pace: Pace,
+}
+
+impl Default for Spoilt {
+    fn default() -> Self {
+        Self {
+            unsigned: false,
+            probe: false,
+            bad_signature: false,
+            stale: false,
+            unknown_serial: false,
+            endless_headers: false,
+            altered: false,
+            compressed: false,
+            bomb: false,
+            mixed_up: false,
+            other_merchant: false,
+            wrong_amount: false,
+            unknown_fields: false,
+            unknown_state: false,
+            oversized: false,
+            pace: Pace::AtOnce,
+        }
+    }
 }
 
 impl Spoilt {
+    /// Draws what is wrong with the signature; what another fault would hide is not asked for.
+    fn draw_signature(&mut self, spared: bool, strikes: &mut impl FnMut(&'static str) -> bool) {
+        self.unsigned = strikes("response_unsigned");
+        if self.unsigned {
+            return;
+        }
+        self.probe = !spared && strikes("response_probe");
+        self.bad_signature = !self.probe && strikes("response_bad_signature");
+        self.stale = strikes("response_stale");
+        self.unknown_serial = strikes("response_unknown_serial");
+    }
+
+    /// Draws what is wrong with the rest, where there is something to spoil.
+    fn draw_body(
+        &mut self,
+        answer: &Answer,
+        operation: &Operation,
+        strikes: &mut impl FnMut(&'static str) -> bool,
+    ) {
+        self.endless_headers = strikes("response_endless_headers");
+        if answer.body.is_empty() {
+            return;
+        }
+        if let Some(body) = answer.success() {
+            self.mixed_up = body.get("out_trade_no").is_some() && strikes("response_mixed_up");
+            self.other_merchant = MCHIDS.iter().any(|name| body.get(name).is_some())
+                && strikes("response_other_merchant");
+            self.wrong_amount = AMOUNTS.iter().any(|name| body["amount"][name].is_i64())
+                && strikes("response_wrong_amount");
+            self.unknown_fields = strikes("unknown_fields");
+            self.unknown_state =
+                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
+            self.oversized = strikes("response_oversized");
+        }
+        self.bomb = strikes("response_bomb");
+        if !self.bomb {
+            self.altered = strikes("response_altered");
+            self.compressed = strikes("response_compressed");
+        }
+        if strikes("response_truncated") {
+            self.pace = Pace::Truncated;
+        } else if strikes("slow_body") {
+            self.pace = Pace::Drip;
+        }
+    }
+
     /// Changes the body before it is signed.
     fn rewrite(&self, answer: &mut Answer) {
-        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else {
+        let changed = self.mixed_up
+            || self.other_merchant
+            || self.wrong_amount
+            || self.unknown_fields
+            || self.unknown_state
+            || self.oversized;
+        if !changed {
+            return;
+        }
+        let Some(mut body) = answer.success() else {
             return;
         };
-        if self.mixed_up && body.get("out_trade_no").is_some() {
+        if self.mixed_up {
             body["out_trade_no"] = json!(random::alphanumeric(24));
         }
+        if self.other_merchant {
+            for name in MCHIDS {
+                if body.get(name).is_some() {
+                    body[name] = json!(format!("19{}", random::digits(8)));
+                }
+            }
+        }
         if self.wrong_amount {
-            for name in ["total", "refund"] {
+            for name in AMOUNTS {
                 if let Some(fen) = body["amount"][name].as_i64() {
-                    body["amount"][name] = json!(fen + 1);
+                    // There is nothing above the largest number there is.
+                    body["amount"][name] = json!(fen.checked_add(1).unwrap_or(fen - 1));
                 }
             }
         }
@@ -493,13 +600,11 @@ impl Spoilt {
         if self.oversized {
             body["padding"] = json!("0".repeat(OVERSIZED_BYTES));
         }
-        let changed = self.mixed_up
-            || self.wrong_amount
-            || self.unknown_fields
-            || self.unknown_state
-            || self.oversized;
-        if changed {
-            answer.body = canonical::sorted(&body).into_bytes();
-        }
+        answer.body = canonical::sorted(&body).into_bytes();
     }
 }
+
+/// The members that name the merchant who signs.
+const MCHIDS: [&str; 2] = ["mchid", "sp_mchid"];
+/// The members of `amount` that a wrong amount is stated in.
+const AMOUNTS: [&str; 2] = ["total", "refund"];

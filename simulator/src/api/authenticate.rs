@@ -39,6 +39,13 @@ pub(crate) fn claimed_serial(request: &Request) -> Option<String> {
         .map(|authorization| authorization.serial_no)
 }
 
+/// The merchant a request names, whether or not it is right.
+pub(crate) fn claimed_mchid(request: &Request) -> Option<String> {
+    parse(request.header("authorization")?)
+        .ok()
+        .map(|authorization| authorization.mchid)
+}
+
 /// Finds out who sent a request.
 pub(crate) fn authenticate(
     world: &Arc<World>,

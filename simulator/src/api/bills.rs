@@ -1,10 +1,7 @@
 //! Bills: application and download (fidelity points 31 and 32). The files themselves are `bill_file.rs`'s.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 
@@ -12,14 +9,13 @@ use super::Context;
 use super::answer::{Answer, Refusal};
 use crate::beijing::{self, DAY_MS, HOUR_MS, SECOND_MS};
 use crate::bill_file::{self, Spoil, TradeKind};
-use crate::random;
 use crate::state::BillToken;
+use crate::{pack, random};
 
 /// A bill is ready at this hour of the next day, Beijing time (fidelity point 31).
 const READY_MS: i64 = 10 * HOUR_MS;
 /// Bills reach this far back.
 const KEPT_MS: i64 = 92 * DAY_MS;
-const BOMB_BYTES: usize = 64 * 1024 * 1024;
 
 /// Applies for a trade bill.
 pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
@@ -30,21 +26,24 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         Some(_) => return Err(parameter("bill_type is ALL, SUCCESS or REFUND")),
     };
     let day_ms = day(context, "trade_bill")?;
-    let spoil = Spoil {
-        formula: context.fault("bill_formula", "trade_bill"),
-        totals: context.fault("bill_bad_totals", "trade_bill"),
-    };
     let sub_mchid = context.request.parameter("sub_mchid");
-    let mchid = context.caller.mchid();
-    let file = bill_file::trade(
-        context.state,
-        mchid,
-        sub_mchid.as_deref(),
-        day_ms,
-        kind,
-        spoil,
-    );
-    offer(context, file, "trade_bill")
+    let mchid = context.caller.mchid().to_owned();
+    let file = |context: &Context<'_>, spoil: Spoil| {
+        let sub_mchid = sub_mchid.as_deref();
+        bill_file::trade(context.state, &mchid, sub_mchid, day_ms, kind, spoil)
+    };
+    let mut bill = file(context, Spoil::default());
+    // An empty day has no cells to spoil.
+    if bill.is_some() {
+        let spoil = Spoil {
+            formula: kind != TradeKind::Refund && context.fault("bill_formula", "trade_bill"),
+            totals: context.fault("bill_bad_totals", "trade_bill"),
+        };
+        if spoil.formula || spoil.totals {
+            bill = file(context, spoil);
+        }
+    }
+    offer(context, bill, "trade_bill")
 }
 
 /// Applies for a fund-flow bill.
@@ -81,11 +80,7 @@ pub(crate) fn download(context: &mut Context<'_>) -> Result<Answer, Refusal> {
                 .because("another merchant applied for this bill"),
         ));
     }
-    Ok(Answer::file(if held.gzip {
-        gzip(&held.bytes)
-    } else {
-        held.bytes.to_vec()
-    }))
+    Ok(Answer::file(held.bytes.to_vec()))
 }
 
 fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
@@ -122,11 +117,14 @@ fn offer(
     file: Option<String>,
     operation: &'static str,
 ) -> Result<Answer, Refusal> {
+    let none = Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在");
     let Some(file) = file else {
-        return Err(Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在")
-            .because("nothing was paid or refunded on that day"));
+        return Err(none.because("nothing was paid or refunded on that day"));
     };
-    let mut bytes = file.into_bytes();
+    if context.fault("bill_missing", operation) {
+        return Err(none.because("fault bill_missing"));
+    }
+    let bytes = file.into_bytes();
     let mut hash: String = Sha1::digest(&bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -134,11 +132,13 @@ fn offer(
     if context.fault("bill_bad_hash", operation) {
         hash = random::lower_hex(40);
     }
-    let mut gzip = context.request.parameter("tar_type").is_some();
-    if context.fault("bill_bomb", operation) {
-        bytes.resize(BOMB_BYTES, b'0');
-        gzip = true;
-    }
+    let bomb = context.fault("bill_bomb", operation);
+    let gzip = bomb || context.request.parameter("tar_type").is_some();
+    let bytes = match (bomb, gzip) {
+        (true, _) => pack::bomb(&bytes),
+        (false, true) => pack::gzip(&bytes),
+        (false, false) => bytes,
+    };
     let token = random::alphanumeric(48);
     let base = if context.fault("bill_foreign_url", operation) {
         "https://bills.example.com".to_owned()
@@ -155,7 +155,7 @@ fn offer(
         mchid: context.caller.mchid().to_owned(),
         expires_ms: context.now_ms + life_s * SECOND_MS,
         bytes: Arc::new(bytes),
-        gzip,
+        subject: context.about.subject.clone(),
     };
     let now_ms = context.now_ms;
     context
@@ -168,12 +168,6 @@ fn offer(
         "hash_type": "SHA1",
         "hash_value": hash,
     })))
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    written.unwrap_or_default()
 }
 
 fn parameter(why: &str) -> Refusal {

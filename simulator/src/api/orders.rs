@@ -14,6 +14,8 @@ use crate::random;
 const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
 /// `h5_url` lives this long.
 const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
+/// What the fault `prepay_long` makes of an id.
+const PREPAY_ID_BYTES: usize = 10 * 1024;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
 /// The limit of `detail`, without blanks (fidelity point 15).
@@ -194,16 +196,26 @@ pub(crate) fn create(
     };
     let ticket = ticket(context, &mut order);
     context.state.put_order(order);
-    let mut prepay_id = ticket.prepay_id;
-    if context.fault("prepay_odd", "order") {
-        prepay_id.insert(10, '\n');
-    }
     let answer = match (ticket.code_url, ticket.h5_url) {
         (Some(code_url), _) => json!({"code_url": code_url}),
         (None, Some(h5_url)) => json!({"h5_url": h5_url}),
-        (None, None) => json!({"prepay_id": prepay_id}),
+        (None, None) => json!({"prepay_id": prepay_id(context, ticket.prepay_id)}),
     };
     Ok(Answer::ok(&answer))
+}
+
+/// The id as it is answered: right, or what `paySign` must never be made of.
+fn prepay_id(context: &mut Context<'_>, mut prepay_id: String) -> String {
+    if context.fault("prepay_empty", "order") {
+        return String::new();
+    }
+    if context.fault("prepay_odd", "order") {
+        prepay_id.insert(10, '\n');
+    }
+    if context.fault("prepay_long", "order") {
+        prepay_id.push_str(&"0".repeat(PREPAY_ID_BYTES - prepay_id.len()));
+    }
+    prepay_id
 }
 
 /// Closes an unpaid order; closing twice is success.

@@ -121,15 +121,9 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         }
         set_balance(context.state, &key.mchid, balance_fen - refund_fen);
     }
-    let subject = format!("refund {}", key.out_refund_no);
-    let target = crate::faults::Target {
-        operation: "refund",
-        out_trade_no: Some(&order.key.out_trade_no),
-        subject: &subject,
-    };
-    let outcome = if context.state.faults.strikes("refund_abnormal", target) {
+    let outcome = if context.fault("refund_abnormal", "refund") {
         RefundStatus::Abnormal
-    } else if context.state.faults.strikes("refund_closed", target) {
+    } else if context.fault("refund_closed", "refund") {
         RefundStatus::Closed
     } else {
         RefundStatus::Success

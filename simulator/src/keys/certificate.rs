@@ -123,6 +123,23 @@ pub(crate) fn issue_tls(
     issue(authority, params, private_pem, None)
 }
 
+/// Issues a TLS certificate for a host that the simulator is not.
+pub(crate) fn issue_tls_elsewhere(
+    authority: Authority<'_>,
+    private_pem: &str,
+    now_ms: i64,
+) -> Result<String, KeyError> {
+    let mut params = named(&[(DnType::CommonName, "elsewhere.example.com")]);
+    let name = "elsewhere.example.com"
+        .try_into()
+        .map_err(|error| KeyError::new("name a host", error))?;
+    params.subject_alt_names.push(SanType::DnsName(name));
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    live(&mut params, now_ms, Duration::days(800));
+    issue(authority, params, private_pem, None)
+}
+
 /// Reads serial, life and key of a PEM certificate.
 pub(crate) fn read_certificate(pem: &str) -> Result<CertificateFacts, KeyError> {
     use rsa::pkcs8::DecodePublicKey as _;

@@ -107,10 +107,10 @@ pub(crate) fn probe() -> String {
 fn envelope(dispatch: &Dispatch) -> String {
     let notice = &dispatch.notice;
     let nonce = random::alphanumeric(12);
-    let apiv3_key = match (&dispatch.merchant.record.apiv3_key, dispatch.twist) {
-        (Some(key), Twist::Unopenable) => key.chars().rev().collect(),
-        (Some(key), _) => key.clone(),
-        (None, _) => String::new(),
+    let apiv3_key = if dispatch.twist == Twist::Unopenable {
+        dispatch.apiv3_key.chars().rev().collect()
+    } else {
+        dispatch.apiv3_key.clone()
     };
     let mut payload = notice.payload.clone();
     if notice.extra_fields {

@@ -1,6 +1,8 @@
 //! Point 14: platform certificates, sealed, and two of them during a rotation.
 
-use serde_json::json;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 
 use crate::support::{Bench, PublicKey, certificate_mode, open};
 
@@ -106,20 +108,53 @@ async fn point_14_certificates_open_and_rotate() {
 
 #[tokio::test]
 async fn point_14_a_serial_keeps_its_leading_zeros() {
-    let bench = Bench::new().await;
-    // One certificate in 16 has a serial whose first digit is zero; all have 40 digits.
-    let mchid = bench.client.file.mchid.clone();
+    let bench = Bench::with(certificate_mode).await;
+    let folder = Arc::clone(&bench.folder);
+    bench.simulator.stop().await;
+    // One serial in eight starts with a zero by itself; these start with three.
+    let serial = "000A".repeat(10);
+    let path = folder.path().join("state/merchants.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for kind in ["certificates", "platform_certificates"] {
+        let held = &mut state["merchants"][0][kind][0];
+        let pem = certificate(&serial, held["private_pem"].as_str().unwrap());
+        held["certificate_pem"] = json!(pem);
+    }
+    std::fs::write(&path, state.to_string()).unwrap();
+    let bench = Bench::within(folder, certificate_mode).await;
+    assert_eq!(bench.client.file.serial_no, serial, "in merchant.json");
     let merchants = bench.seen("/_sim/merchants").await;
-    let serial = merchants["items"][0]["certificates"][0]["serial_no"]
-        .as_str()
-        .unwrap();
-    assert_eq!(serial.len(), 40);
+    let told = &merchants["items"][0]["certificates"][0]["serial_no"];
+    assert_eq!(*told, json!(serial));
+    let data = bench.client.get("/v3/certificates").await.json()["data"].clone();
+    assert_eq!(data[0]["serial_no"], serial);
+    let mchid = &bench.client.file.mchid;
     let target = format!("/v3/pay/transactions/out-trade-no/none?mchid={mchid}");
-    let mut draft = bench.client.draft("GET", &target, b"");
-    draft.serial_no = draft.serial_no.trim_start_matches('0').to_owned();
-    let shortened = draft.serial_no.len() < 40;
-    let answer = bench.client.send(draft).await;
-    assert_eq!(answer.status, if shortened { 401 } else { 404 });
+    for (named, status) in [
+        (serial.as_str(), 404),
+        (serial.trim_start_matches('0'), 401),
+    ] {
+        let mut draft = bench.client.draft("GET", &target, b"");
+        draft.serial_no = named.to_owned();
+        let answer = bench.client.send(draft).await;
+        assert_eq!(answer.status, status, "{named}: {}", answer.text());
+        let signed_by = answer.header("wechatpay-serial");
+        assert_eq!(signed_by, if status == 404 { &serial } else { "" });
+    }
+}
+
+/// A certificate of a key with a serial of our choice, signed by itself.
+fn certificate(serial: &str, private_pem: &str) -> String {
+    let digits: Vec<char> = serial.chars().collect();
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap())
+        .collect();
+    let key =
+        rcgen::KeyPair::from_pkcs8_pem_and_sign_algo(private_pem, &rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.serial_number = Some(rcgen::SerialNumber::from_slice(&bytes));
+    params.self_signed(&key).unwrap().pem()
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod authentication;
 mod bills;
 mod certificates;
 mod documentation;
+mod each_fault;
 mod explanations;
 mod faults;
 mod flow;

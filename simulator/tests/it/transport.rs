@@ -167,3 +167,20 @@ async fn point_04_json_is_compact_and_sorted_and_languages_are_tolerated() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_body_beyond_all_measure_is_refused_and_noted() {
+    let bench = Bench::new().await;
+    let body = vec![b'0'; 5 * 1024 * 1024];
+    let path = "/v3/pay/transactions/native";
+    let draft = bench.client.draft("POST", path, b"");
+    let answer = bench.client.send_body(draft, body).await;
+    assert_eq!((answer.status, answer.body.len()), (413, 0));
+    assert!(answer.is_unsigned());
+    let row = bench.last_request().await;
+    assert_eq!((&row["status"], &row["path"]), (&json!(413), &json!(path)));
+    assert!(
+        row["explanation"].as_str().unwrap().contains("4 MiB"),
+        "{row}"
+    );
+}

@@ -1,0 +1,96 @@
+//! What a request is about: the order it names, by whatever number, and the words the dice know it by.
+
+use serde_json::Value;
+
+use super::authenticate;
+use super::route::Operation;
+use super::{Request, upload};
+use crate::ledger::{OrderKey, RefundKey};
+use crate::state::State;
+
+/// What a request is about, as faults and the request log name it.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub(crate) out_trade_no: Option<String>,
+    /// The merchant, the operation and the merchant's own number: nothing that is made up anew in
+    /// every run, so that the dice say the same whenever and however the request comes.
+    pub(crate) subject: String,
+}
+
+impl About {
+    /// Looks up what the numbers of a request stand for; it need not be authentic yet.
+    pub(crate) fn of(state: &State, operation: &Operation, request: &Request) -> Self {
+        let mchid = authenticate::claimed_mchid(request).unwrap_or_default();
+        let (out_trade_no, words) = match operation {
+            Operation::QueryByNumber { out_trade_no, .. }
+            | Operation::Close { out_trade_no, .. } => {
+                (Some(out_trade_no.clone()), out_trade_no.clone())
+            }
+            Operation::QueryById { transaction_id, .. } => {
+                let order = state.payments.get(transaction_id);
+                let number = order.map(|order| order.out_trade_no.clone());
+                let words = number.clone().unwrap_or_else(|| transaction_id.clone());
+                (number, format!("by id {words}"))
+            }
+            Operation::Order { .. } => {
+                let number = text(&body(request), "out_trade_no");
+                (number.clone(), number.unwrap_or_default())
+            }
+            Operation::Refund => {
+                let body = body(request);
+                let number = text(&body, "out_trade_no").or_else(|| {
+                    let order = state.payments.get(&text(&body, "transaction_id")?)?;
+                    Some(order.out_trade_no.clone())
+                });
+                (number, text(&body, "out_refund_no").unwrap_or_default())
+            }
+            Operation::QueryRefund { out_refund_no } => {
+                let key = RefundKey {
+                    mchid: mchid.clone(),
+                    out_refund_no: out_refund_no.clone(),
+                };
+                let order = state.refunds.get(&key).map(|refund| &refund.order);
+                (order.map(number_of), out_refund_no.clone())
+            }
+            Operation::AbnormalRefund { refund_id } => {
+                let key = state.refunds_by_id.get(refund_id);
+                let order = key.and_then(|key| state.refunds.get(key));
+                let order = order.map(|refund| &refund.order);
+                let words = key.map_or(refund_id, |key| &key.out_refund_no);
+                (order.map(number_of), words.clone())
+            }
+            Operation::TradeBill | Operation::FundFlowBill => (None, request.target.clone()),
+            Operation::Download => {
+                let token = request.parameter("token").unwrap_or_default();
+                let held = state.tokens.get(&token);
+                (
+                    None,
+                    held.map(|held| held.subject.clone()).unwrap_or_default(),
+                )
+            }
+            Operation::Upload => {
+                let meta = upload::signed_part(request).unwrap_or_default();
+                (None, String::from_utf8_lossy(&meta).into_owned())
+            }
+            Operation::Certificates | Operation::Login => (None, String::new()),
+        };
+        let place = state.place_of(&mchid);
+        Self {
+            out_trade_no,
+            subject: format!("{place} {} {words}", operation.name()),
+        }
+    }
+}
+
+fn body(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+fn text(body: &Value, name: &str) -> Option<String> {
+    let text = body.get(name)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn number_of(order: &OrderKey) -> String {
+    order.out_trade_no.clone()
+}
