@@ -30,6 +30,21 @@ async fn an_authority_is_trusted_only_where_it_is_named() {
     let answered = trusting.http.get(&url).send().await.unwrap();
     assert_eq!(answered.status(), 404);
 
+    // Nor is a certificate that is over, of another host, or of an authority that only looks the same.
+    for fault in ["tls_expired", "tls_wrong_host", "tls_untrusted"] {
+        let faults = format!("{}/_sim/faults", simulator.control_url());
+        let plain = platform().http;
+        let on = plain
+            .post(&faults)
+            .json(&serde_json::json!({"name": fault}));
+        assert!(on.send().await.unwrap().status().is_success(), "{fault}");
+        // A client of its own: an open connection shows no certificate again.
+        let trusting = platform().trusting(authorities).unwrap();
+        let refused = trusting.http.get(&url).send().await.unwrap_err();
+        assert!(refused.is_connect(), "{fault}: {refused:?}");
+        plain.delete(&faults).send().await.unwrap();
+    }
+
     simulator.stop().await;
 }
 

@@ -32,6 +32,11 @@ const CONNECTIONS: &[Fault] = &[
     ("response_lost", [Unknown, Unknown, Unknown, Unknown]),
     ("response_truncated", [Unknown, Unknown, Known, Unknown]),
     ("response_compressed", [Unknown, Unknown, Known, Unknown]),
+    ("response_bomb", [Unknown, Unknown, Known, Unknown]),
+    (
+        "response_endless_headers",
+        [Unknown, Unknown, Unknown, Unknown],
+    ),
 ];
 
 const SIGNATURES: &[Fault] = &[
@@ -42,6 +47,10 @@ const SIGNATURES: &[Fault] = &[
         [Unknown, Unknown, Unknown, Unknown],
     ),
     ("response_altered", [Unknown, Unknown, Known, Unknown]),
+    (
+        "response_bad_signature",
+        [Unknown, Unknown, Unknown, Unknown],
+    ),
     // The request after a probed one is answered genuinely, and a refund is not sent twice at once.
     ("response_probe", [Known, Known, Known, Unknown]),
 ];
@@ -55,6 +64,8 @@ const STATUSES: &[Fault] = &[
     ("accepted", [Unknown, Unknown, Unknown, Unknown]),
     ("rate_limited", [Unknown, Unknown, Unknown, Unknown]),
     ("rate_limited_applied", [Unknown, Unknown, Unknown, Unknown]),
+    ("rate_limited_day", [Unknown, Unknown, Unknown, Unknown]),
+    ("response_html", [Unknown, Unknown, Unknown, Unknown]),
 ];
 
 const CONTENTS: &[Fault] = &[
@@ -62,7 +73,10 @@ const CONTENTS: &[Fault] = &[
     ("response_wrong_amount", [Known, Unknown, Known, Unknown]),
     ("unknown_state", [Known, Unknown, Known, Known]),
     ("unknown_fields", [Known, Known, Known, Known]),
+    ("response_other_merchant", [Known, Unknown, Known, Known]),
     ("prepay_odd", [Unknown, Known, Known, Known]),
+    ("prepay_long", [Unknown, Known, Known, Known]),
+    ("prepay_empty", [Unknown, Known, Known, Known]),
     ("close_user_paying", [Known, Known, Unknown, Known]),
     ("refund_not_found", [Known, Known, Known, Unknown]),
     ("refund_not_enough", [Known, Known, Known, Unknown]),
@@ -330,4 +344,36 @@ async fn a_lost_code_is_asked_for_again_once_it_can_no_longer_disturb() {
     stack.control("orders/trouble-code/pay", code).await;
     stack.until_state("trouble-code", "SUCCESS").await;
     assert_eq!(stack.seen("ledger").await.len(), 1);
+}
+
+/// A fault that the simulator learns has a row here, or a test of its own that is named.
+#[tokio::test]
+async fn every_fault_of_an_answer_is_met_here() {
+    /// Notices, logins and bills are asked for by none of the four; how a bank ends a refund and which
+    /// certificate a TLS port shows have tests of their own (`refunds`, `tls`).
+    const ELSEWHERE: [&str; 7] = [
+        "notice_",
+        "login_",
+        "bill_",
+        "tls_",
+        "refund_closed",
+        "refund_abnormal",
+        "response_oversized",
+    ];
+    let stack = TestStack::start().await;
+    let mut met: Vec<&str> = [CONNECTIONS, SIGNATURES, STATUSES, CONTENTS]
+        .concat()
+        .iter()
+        .map(|(fault, _)| *fault)
+        .collect();
+    met.sort_unstable();
+    let mut known: Vec<String> = stack
+        .seen("faults")
+        .await
+        .iter()
+        .map(|fault| fault["name"].as_str().unwrap().to_owned())
+        .filter(|name| !ELSEWHERE.iter().any(|start| name.starts_with(start)))
+        .collect();
+    known.sort_unstable();
+    assert_eq!(met, known);
 }
