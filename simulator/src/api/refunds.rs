@@ -384,10 +384,12 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     if items.is_empty() {
         return Ok(());
     }
-    let sum: i64 = items
+    // Each of them may be as large as an amount can be, so the sum needs more room than one.
+    let sum: i128 = items
         .iter()
         .filter_map(|item| item["amount"].as_i64())
         .sum();
+        .map(i128::from)
     let mut accounts: Vec<&str> = items
         .iter()
         .filter_map(|item| item["account"].as_str())
@@ -397,7 +399,7 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
         .all(|account| matches!(*account, "AVAILABLE" | "UNAVAILABLE"));
     accounts.sort_unstable();
     accounts.dedup();
-    if known && accounts.len() == items.len() && sum == refund_fen {
+    if known && accounts.len() == items.len() && sum == i128::from(refund_fen) {
         Ok(())
     } else {
         Err(parameter(

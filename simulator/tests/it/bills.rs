@@ -232,3 +232,32 @@ async fn bills_can_be_late_misleading_or_hostile() {
             .contains("`1,`0.02,")
     );
 }
+
+#[tokio::test]
+async fn bills_add_up_the_largest_amounts() {
+    let bench = Bench::new().await;
+    for number in ["ORDER-vast-1", "ORDER-vast-2"] {
+        bench.paid(number, i64::MAX).await;
+        let refund = bench.refund(number, number, i64::MAX, i64::MAX).await;
+        assert_eq!(refund.status, 200, "{}", refund.text());
+    }
+    let day = tomorrow_at(&bench, 10, 30).await;
+    let twice = "184467440737095516.14";
+    bench
+        .fault(json!({"name": "bill_bad_totals", "count": 1}))
+        .await;
+    let spoilt = apply(&bench, &format!("bill_date={day}")).await;
+    let spoilt = download(&bench, &bench.client, &spoilt).await.text();
+    assert!(spoilt.contains("`4,`184467440737095516.15,"), "{spoilt}");
+    let trade = apply(&bench, &format!("bill_date={day}")).await;
+    let trade = download(&bench, &bench.client, &trade).await.text();
+    let summary = format!("`4,`{twice},`{twice},`0.00,`0.00000,`{twice},`{twice}\r\n");
+    assert!(trade.ends_with(&summary), "{trade}");
+    let target = format!("/v3/bill/fundflowbill?bill_date={day}");
+    let flow = bench.client.get(&target).await;
+    let flow = download(&bench, &bench.client, &flow).await.text();
+    assert!(
+        flow.ends_with(&format!("`4,`2,`{twice},`2,`{twice}\r\n")),
+        "{flow}"
+    );
+}
