@@ -36,6 +36,7 @@ pub(crate) fn end_refund(
         }
     }
     if outcome == RefundStatus::Closed {
+        refund.closed_ms = Some(now_ms);
         let merchant = state.merchants.get(&refund.key.mchid).cloned();
         if let Some(merchant) = merchant
             && let Some(balance) = merchant.record.balance_fen

@@ -172,12 +172,8 @@ fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind
     row.extend([yuan(0_i64), yuan(0_i64)]);
     if kind == TradeKind::Refund {
         row.push(beijing::bill_time(refund.created_ms));
-        row.push(
-            refund
-                .success_ms
-                .map(beijing::bill_time)
-                .unwrap_or_default(),
-        );
+        // The row stays as it was when the refund was accepted, which had not succeeded yet.
+        row.push(String::new());
     }
     row.extend([
         refund.refund_id.clone(),
@@ -203,6 +199,7 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
     enum Move<'a> {
         In(&'a Order, &'a Payment),
         Out(&'a Refund),
+        Back(&'a Refund),
     }
     let mut moves: Vec<(i64, u64, Move<'_>)> = Vec::new();
     for order in state
@@ -219,8 +216,13 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
         .values()
         .filter(|refund| refund.key.mchid == mchid)
     {
-        if refund.holds() {
+        // What is in the bill of a day stays there; a refund that closes later gives the money back
+        // on the day it closes.
+        if refund.holds() || refund.closed_ms.is_some() {
             moves.push((refund.created_ms, refund.entered, Move::Out(refund)));
+        }
+        if let Some(closed_ms) = refund.closed_ms {
+            moves.push((closed_ms, refund.entered, Move::Back(refund)));
         }
     }
     moves.sort_by_key(|(at_ms, entered, _)| (*at_ms, *entered));
@@ -271,6 +273,28 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
                     amount,
                     yuan(balance_fen),
                     format!("{mchid}API"),
+                    note,
+                    refund.key.out_refund_no.clone(),
+                ]
+            }
+            Move::Back(refund) => {
+                balance_fen += i128::from(refund.refund_fen);
+                if within {
+                    count_in += 1;
+                    sum_in += i128::from(refund.refund_fen);
+                }
+                let amount = yuan(refund.refund_fen);
+                let note = format!("退款关闭退回{amount}元");
+                [
+                    time,
+                    refund.refund_id.clone(),
+                    refund.transaction_id.clone(),
+                    "退款".to_owned(),
+                    "退款".to_owned(),
+                    "收入".to_owned(),
+                    amount,
+                    yuan(balance_fen),
+                    "system".to_owned(),
                     note,
                     refund.key.out_refund_no.clone(),
                 ]

@@ -222,6 +222,9 @@ pub(crate) struct Refund {
     pub(crate) created_ms: i64,
     pub(crate) status: RefundStatus,
     pub(crate) success_ms: Option<i64>,
+    /// When it was closed, which gave back what it held.
+    #[serde(default)]
+    pub(crate) closed_ms: Option<i64>,
     pub(crate) channel: String,
     pub(crate) user_received_account: String,
     /// When the bank finishes it by itself; `None` waits for a control call.

@@ -155,6 +155,7 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         created_ms: context.now_ms,
         status: RefundStatus::Processing,
         success_ms: None,
+        closed_ms: None,
         channel: "ORIGINAL".to_owned(),
         user_received_account: "支付用户零钱".to_owned(),
         due_ms: due(context),
@@ -388,8 +389,8 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     let sum: i128 = items
         .iter()
         .filter_map(|item| item["amount"].as_i64())
-        .sum();
         .map(i128::from)
+        .sum();
     let mut accounts: Vec<&str> = items
         .iter()
         .filter_map(|item| item["account"].as_str())

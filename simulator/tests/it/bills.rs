@@ -261,3 +261,47 @@ async fn bills_add_up_the_largest_amounts() {
         "{flow}"
     );
 }
+
+#[tokio::test]
+async fn point_32_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
+    let bench = Bench::new().await;
+    bench.knob("refund_delay_s", json!(null)).await;
+    for (order, refund) in [("ORDER-kept", "R-kept"), ("ORDER-back", "R-back")] {
+        bench.paid(order, 500).await;
+        assert_eq!(bench.refund(order, refund, 200, 500).await.status, 200);
+    }
+    let day = tomorrow_at(&bench, 10, 30).await;
+    let bills = async |day: &str| {
+        let mut bills = Vec::new();
+        for target in [
+            format!("/v3/bill/tradebill?bill_date={day}&bill_type=REFUND"),
+            format!("/v3/bill/tradebill?bill_date={day}"),
+            format!("/v3/bill/fundflowbill?bill_date={day}"),
+        ] {
+            let applied = bench.client.get(&target).await;
+            bills.push(match applied.status {
+                200 => download(&bench, &bench.client, &applied).await.text(),
+                _ => applied.code(),
+            });
+        }
+        bills
+    };
+    let before = bills(&day).await;
+    bench
+        .control("/_sim/refunds/R-kept/complete", json!({}))
+        .await;
+    bench.control("/_sim/refunds/R-back/close", json!({})).await;
+    assert_eq!(bills(&day).await, before);
+
+    // What a closed refund held comes back as a movement of the day on which it closed.
+    let next = tomorrow_at(&bench, 10, 30).await;
+    let [refunds, all, flow] = bills(&next).await.try_into().unwrap();
+    assert_eq!(
+        (refunds.as_str(), all.as_str()),
+        ("NO_STATEMENT_EXIST", "NO_STATEMENT_EXIST")
+    );
+    let lines: Vec<&str> = flow.split("\r\n").collect();
+    assert!(lines[1].contains("`退款,`收入,`2.00,`8.00,"), "{flow}");
+    assert!(lines[1].ends_with(",`R-back"), "{flow}");
+    assert_eq!(lines[3], "`1,`1,`2.00,`0,`0.00");
+}
