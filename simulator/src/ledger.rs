@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::beijing;
 
-/// Unpaid orders are closed after this long (fidelity points 17 and 18).
+/// Unpaid orders are closed after this long (fidelity points 17 and 18), unless `time_expire` is later.
 pub(crate) const UNPAID_LIFE_MS: i64 = 7 * beijing::DAY_MS;
 
 /// How an order is paid.
@@ -132,6 +132,12 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// When an order that nobody paid is closed: after seven days, or later where `time_expire` lets
+    /// it be paid longer.
+    pub(crate) fn closes_ms(&self) -> i64 {
+        (self.created_ms + UNPAID_LIFE_MS).max(self.payable_until_ms)
+    }
+
     pub(crate) fn payment(&self) -> Option<&Payment> {
         match &self.state {
             OrderState::Paid(payment) => Some(payment),

@@ -1,6 +1,8 @@
 //! Points 15 to 18: what an order may hold, repeats, and how long ids live.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::Bench;
 
@@ -279,6 +281,26 @@ async fn point_17_a_new_native_code_kills_the_old_one() {
         (409, Some("CODE_REPLACED"))
     );
     bench.control(pay, json!({"code_url": new})).await;
+}
+
+#[tokio::test]
+async fn point_18_an_order_stays_open_as_long_as_time_expire_lets_it_be_paid() {
+    let bench = Bench::new().await;
+    let business = bench.seen("/_sim/clock").await["business_time"].clone();
+    let business = OffsetDateTime::parse(business.as_str().unwrap(), &Rfc3339).unwrap();
+    let expire = business + time::Duration::days(10);
+    let mut long = bench.jsapi("ORDER-18-long", 1);
+    long["time_expire"] = json!(expire.format(&Rfc3339).unwrap());
+    assert_eq!(bench.client.post(JSAPI, &long).await.status, 200);
+    bench.order("ORDER-18-usual", 1).await;
+    let state = async |number: &str| bench.query(number).await.json()["trade_state"].clone();
+    bench.advance(8 * 86_400).await;
+    assert_eq!(state("ORDER-18-usual").await, "CLOSED");
+    assert_eq!(state("ORDER-18-long").await, "NOTPAY");
+    let again = bench.client.post(JSAPI, &long).await;
+    assert_eq!(again.status, 200, "a fresh id: {}", again.text());
+    bench.advance(2 * 86_400).await;
+    assert_eq!(state("ORDER-18-long").await, "CLOSED");
 }
 
 #[tokio::test]
