@@ -76,6 +76,10 @@ pub(crate) struct Ticket {
     pub(crate) expires_ms: i64,
     /// A newer code replaced this one.
     pub(crate) replaced: bool,
+    /// The merchant certificates whose requests were answered with this id. States written before
+    /// ids knew it have none: then it is the order's.
+    #[serde(default)]
+    pub(crate) serials: Vec<String>,
 }
 
 /// Where an order stands.
@@ -117,7 +121,7 @@ pub(crate) struct Order {
     pub(crate) device_id: Option<String>,
     /// The first request, keys sorted: what a repeat is compared with.
     pub(crate) first_request: String,
-    /// The merchant certificate that signed the order.
+    /// The merchant certificate that signed the first request.
     pub(crate) serial_no: String,
     pub(crate) created_ms: i64,
     /// After this moment nobody can pay; the state stays.

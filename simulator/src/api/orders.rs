@@ -470,7 +470,18 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         && context.state.knobs.repeat_same_prepay
         && order.trade_type != TradeType::Native
     {
-        return ticket.clone();
+        let mut ticket = ticket.clone();
+        let serial_no = &context.caller.serial_no;
+        if ticket.serials.is_empty() {
+            ticket.serials.push(order.serial_no.clone());
+        }
+        if !ticket.serials.contains(serial_no) {
+            ticket.serials.push(serial_no.clone());
+        }
+        if let Some(last) = order.tickets.last_mut() {
+            last.serials.clone_from(&ticket.serials);
+        }
+        return ticket;
     }
     let unique = random::lower_hex(22);
     let prepay_id = format!("wx{}{unique}0000", beijing::compact_moment(now_ms));
@@ -492,6 +503,7 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         issued_ms: now_ms,
         expires_ms: now_ms + life_ms,
         replaced: false,
+        serials: vec![context.caller.serial_no.clone()],
     };
     if order.trade_type == TradeType::Native {
         for old in &mut order.tickets {
