@@ -162,6 +162,13 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
             format!("the id lived {life}: order again with identical parameters for a fresh one"),
         ));
     }
+    if order.trade_type == TradeType::H5 && order.from_loopback() {
+        return Err(refused(
+            "BAD_CLIENT_IP",
+            "the H5 cashier turns away a payer whose payer_client_ip is a loopback address: send \
+             the address that the payer's browser comes from",
+        ));
+    }
     if let Some(pay) = &act.pay {
         check_pay_sign(state, order, ticket, pay)?;
     }

@@ -1,6 +1,8 @@
 //! Orders and refunds as WeChat Pay has them. Plain records; the rules that change them are in
 //! `api/` (what a merchant may ask), `cashier.rs` (what a payer does) and `bank.rs` (what time does).
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -147,6 +149,15 @@ impl Order {
             OrderState::Paid(payment) => Some(payment),
             OrderState::NotPaid | OrderState::Closed { .. } => None,
         }
+    }
+
+    /// Whether the order says that its payer sits at the merchant's own machine.
+    pub(crate) fn from_loopback(&self) -> bool {
+        let request: Value = serde_json::from_str(&self.first_request).unwrap_or_default();
+        request["scene_info"]["payer_client_ip"]
+            .as_str()
+            .and_then(|address| address.parse::<IpAddr>().ok())
+            .is_some_and(|address| address.is_loopback())
     }
 
     pub(crate) fn trade_state(&self, refunded: bool) -> &'static str {

@@ -403,3 +403,43 @@ fn days_between(from: &str, until: &str) -> i64 {
     };
     ((parse(until) - parse(from)) as f64 / 86_400.0).round() as i64
 }
+
+#[tokio::test]
+async fn a_scene_names_a_real_address_and_a_known_kind_of_page() {
+    let bench = Bench::new().await;
+    let h5 = "/v3/pay/transactions/h5";
+    for (number, member, value, expect) in [
+        ("SCENE-1", "payer_client_ip", json!("not an address"), 400),
+        ("SCENE-2", "payer_client_ip", json!("300.1.1.1"), 400),
+        ("SCENE-3", "payer_client_ip", json!("2001:db8::7"), 200),
+        ("SCENE-4", "h5_info", json!({"type": "bogus"}), 400),
+        ("SCENE-5", "h5_info", json!({"type": "iOS"}), 200),
+        ("SCENE-6", "h5_info", json!({"type": "Android"}), 200),
+    ] {
+        let mut body = bench.h5(number, 1);
+        body["scene_info"][member] = value;
+        let answer = bench.client.post(h5, &body).await;
+        assert_eq!(answer.status, expect, "{number}: {}", answer.text());
+        if expect == 400 {
+            assert_eq!(answer.code(), "PARAM_ERROR");
+            let explanation = bench.last_request().await["explanation"].clone();
+            assert!(explanation.as_str().unwrap().contains(member));
+        }
+    }
+    let mut body = bench.native("SCENE-7", 1);
+    body["scene_info"] = json!({"payer_client_ip": "localhost"});
+    let native = "/v3/pay/transactions/native";
+    assert_eq!(bench.client.post(native, &body).await.status, 400);
+
+    // The order is taken, but the H5 cashier turns the payer away.
+    let mut body = bench.h5("SCENE-loopback", 1);
+    body["scene_info"]["payer_client_ip"] = json!("127.0.0.1");
+    assert_eq!(bench.client.post(h5, &body).await.status, 200);
+    let pay = "/_sim/orders/SCENE-loopback/pay";
+    let (status, answer) = bench.control_raw(pay, json!({})).await;
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (409, Some("BAD_CLIENT_IP")),
+        "{answer}"
+    );
+}
