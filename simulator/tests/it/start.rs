@@ -80,6 +80,27 @@ async fn the_api_is_served_over_tls_by_its_own_ca() {
     let answer = client.get(&target).await;
     assert_eq!(answer.status, 200);
     assert!(client.verifies(&answer, &client.public_key()));
+    // Also under the names of the hosts it stands in for, for SDKs that are sent here by DNS.
+    let base = client.base.clone();
+    let port: u16 = base.rsplit(':').next().unwrap().parse().unwrap();
+    for host in [
+        "api.mch.weixin.qq.com",
+        "api2.mch.weixin.qq.com",
+        "api.wechatpay.cn",
+        "api2.wechatpay.cn",
+        "api.weixin.qq.com",
+    ] {
+        client.base = format!("https://{host}:{port}");
+        client.http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(Some(&ca)))
+            .no_proxy()
+            .resolve(host, ([127, 0, 0, 1], port).into())
+            .build()
+            .unwrap();
+        let answer = client.try_send(client.draft("GET", &target, b"")).await;
+        assert_eq!(answer.expect(host).status, 200);
+    }
+    client.base = base;
     client.http = crate::support::http();
     assert!(
         client
