@@ -119,7 +119,7 @@ pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
         .route("/_sim/merchants", get(merchants).post(add_merchant))
         .route(
             "/_sim/merchants/{mchid}",
-            get(merchants).post(change_merchant),
+            get(merchant).post(change_merchant),
         )
         .route(
             "/_sim/merchants/{mchid}/certificates",
@@ -394,6 +394,10 @@ async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
 
 async fn merchants(State(world): Shared) -> Answer {
     Ok(Json(office::list(&world)?))
+}
+
+async fn merchant(State(world): Shared, Path(mchid): Path<String>) -> Answer {
+    Ok(Json(office::one(&world, &mchid)?))
 }
 
 async fn add_merchant(State(world): Shared, body: Bytes) -> Answer {
