@@ -162,7 +162,7 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
             format!("the id lived {life}: order again with identical parameters for a fresh one"),
         ));
     }
-    if order.trade_type == TradeType::H5 && order.from_loopback() {
+    if order.trade_type == TradeType::H5 && order.is_from_loopback() {
         return Err(refused(
             "BAD_CLIENT_IP",
             "the H5 cashier turns away a payer whose payer_client_ip is a loopback address: send \

@@ -152,7 +152,7 @@ impl Order {
     }
 
     /// Whether the order says that its payer sits at the merchant's own machine.
-    pub(crate) fn from_loopback(&self) -> bool {
+    pub(crate) fn is_from_loopback(&self) -> bool {
         let request: Value = serde_json::from_str(&self.first_request).unwrap_or_default();
         request["scene_info"]["payer_client_ip"]
             .as_str()
