@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use simulator::{Config, MerchantFile, Simulator, StartError};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::support::{Bench, Client, tls};
 
@@ -260,4 +260,55 @@ fn merchant_json_has_the_agreed_fields() {
     ] {
         assert!(value.get(name).is_some(), "{name}");
     }
+}
+
+/// One wrongly signed body must not take what it takes to hold hundreds of its forms.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn explaining_a_long_body_takes_little_memory() {
+    const PEAK_KB_MAX: u64 = 150 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+        .args(["--port", "0", "--control-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines
+        .next_line()
+        .await
+        .unwrap()
+        .expect("it goes on")
+        .contains("Interrupt to stop")
+    {}
+    let client = Client::from_folder(folder.path());
+    for bytes in [60 * 1024, 1024 * 1024] {
+        let body = json!({"description": "咖".repeat(bytes / 3)}).to_string();
+        let path = "/v3/pay/transactions/jsapi";
+        let mut draft = client.draft("POST", path, body.as_bytes());
+        draft.signed_body = b"other".to_vec();
+        assert_eq!(client.send(draft).await.status, 401);
+    }
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let status = std::fs::read_to_string(status).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kb: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(peak_kb < PEAK_KB_MAX, "{peak_kb} kB");
+    let seen = client
+        .http
+        .get(format!("{}/_sim/requests", client.file.control_url));
+    let seen = seen.send().await.unwrap().text().await.unwrap();
+    assert!(
+        seen.contains("so not every mistake was tried"),
+        "{seen:.2000}"
+    );
+    terminate(&child);
+    child.wait().await.unwrap();
 }
