@@ -1,5 +1,6 @@
 //! Starting, stopping, TLS, and the command itself.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -185,6 +186,29 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
     ] {
         assert!(help.contains(word), "{word}");
     }
+    // Every call that the manual lists; names in braces are in capitals here.
+    let manual = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/simulator.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let calls = manual.split(['`', ' ', '?', ',']);
+    let calls: BTreeSet<&str> = calls.filter(|call| call.starts_with("/_sim/")).collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    for call in calls {
+        let segments = call.split('/').map(|segment| {
+            match segment
+                .strip_prefix('{')
+                .and_then(|name| name.strip_suffix('}'))
+            {
+                Some(name) => name.to_uppercase(),
+                None => segment.to_owned(),
+            }
+        });
+        let call = segments.collect::<Vec<_>>().join("/");
+        assert!(help.contains(&call), "{call}");
+    }
+    assert!(
+        !help.contains(".md"),
+        "it refers to no file that is not installed"
+    );
 }
 
 fn terminate(child: &tokio::process::Child) {
