@@ -331,16 +331,31 @@ async fn ledger(State(world): Shared, Query(filter): Filter) -> Answer {
         Refund(&'a Refund),
     }
     let state = world.lock();
+    let now_ms = world.now_ms();
     let orders = state.orders.values().filter(|order| !order.burnt);
-    let mut entries: Vec<(u64, Entry<'_>)> = orders
-        .map(|order| (order.entered, Entry::Order(order)))
-        .chain(
-            state
-                .refunds
-                .values()
-                .map(|refund| (refund.entered, Entry::Refund(refund))),
-        )
-        .collect();
+    let orders = orders.map(|order| (order.entered, Entry::Order(order)));
+    let refunds = state.refunds.values();
+    let refunds = refunds.map(|refund| (refund.entered, Entry::Refund(refund)));
+    let mut entries: Vec<(u64, Entry<'_>)> = match filter.get("open").map(String::as_str) {
+        None => orders.chain(refunds).collect(),
+        Some("orders") => orders
+            .filter(|(_, entry)| match entry {
+                Entry::Order(order) => order.is_payable(now_ms),
+                Entry::Refund(_) => false,
+            })
+            .collect(),
+        Some("refunds") => refunds
+            .filter(|(_, entry)| match entry {
+                Entry::Order(_) => false,
+                Entry::Refund(refund) => refund.is_open(),
+            })
+            .collect(),
+        Some(_) => {
+            return Err(Problem::bad(
+                "open is orders that can be paid, or refunds that have not ended",
+            ));
+        }
+    };
     entries.sort_by_key(|(entered, _)| *entered);
     let row = |(_, entry): &(u64, Entry<'_>)| match entry {
         Entry::Order(order) => order.row(state.refunded(&order.key)),

@@ -144,6 +144,11 @@ impl Order {
         (self.created_ms + UNPAID_LIFE_MS).max(self.payable_until_ms)
     }
 
+    /// Whether somebody may still pay it.
+    pub(crate) fn is_payable(&self, now_ms: i64) -> bool {
+        matches!(self.state, OrderState::NotPaid) && self.payable_until_ms > now_ms
+    }
+
     pub(crate) fn payment(&self) -> Option<&Payment> {
         match &self.state {
             OrderState::Paid(payment) => Some(payment),
@@ -262,6 +267,14 @@ impl Refund {
         match self.status {
             RefundStatus::Processing | RefundStatus::Success | RefundStatus::Abnormal => true,
             RefundStatus::Closed => false,
+        }
+    }
+
+    /// Whether a bank, or somebody in its place, still has to end it.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.status {
+            RefundStatus::Processing | RefundStatus::Abnormal => true,
+            RefundStatus::Success | RefundStatus::Closed => false,
         }
     }
 
