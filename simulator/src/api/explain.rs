@@ -20,6 +20,7 @@ use opened::Opened;
 
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
+const MINUTE_S: i64 = 60;
 /// No place is further from UTC.
 const ZONE_S_MAX: i64 = 14 * HOUR_S;
 
@@ -85,8 +86,9 @@ pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
         "set the machine's clock (NTP), and take the time right before signing".to_owned()
     };
     format!(
-        "timestamp is {away_s} seconds {direction} the server's clock and at most {WINDOW_S} are \
-         allowed: {fix}"
+        "timestamp is {} minutes {direction} the server's clock, {away_s} seconds, and at most \
+         {WINDOW_S} are allowed: {fix}",
+        (away_s + MINUTE_S / 2) / MINUTE_S
     )
 }
 

@@ -123,7 +123,7 @@ async fn misuse_is_explained_in_words_that_name_the_fix() {
     let mut draft = get();
     draft.timestamp = (draft.timestamp.parse::<i64>().unwrap() - 360).to_string();
     draft.signed_timestamp = draft.timestamp.clone();
-    explained(&bench, draft, "360 seconds behind the server's clock").await;
+    explained(&bench, draft, "6 minutes behind the server's clock").await;
     let mut draft = get();
     draft.timestamp = format!("{}000", draft.timestamp);
     explained(&bench, draft, "milliseconds: send seconds").await;
@@ -516,11 +516,11 @@ async fn a_path_method_or_clock_signed_otherwise_is_explained() {
     for (sent, expect) in [
         (
             &|now: i64| (now - 310).to_string(),
-            "310 seconds behind the server's clock",
+            "310 seconds, and at most 300 are allowed",
         ),
         (
             &|now: i64| (now - 310).to_string(),
-            "at most 300 are allowed",
+            "5 minutes behind the server's clock",
         ),
         (
             &|now: i64| (now + 28_800).to_string(),
