@@ -36,11 +36,14 @@ pub(crate) fn end_refund(
         }
     }
     if outcome == RefundStatus::Closed {
+        refund.closed_ms = Some(now_ms);
         let merchant = state.merchants.get(&refund.key.mchid).cloned();
         if let Some(merchant) = merchant
             && let Some(balance) = merchant.record.balance_fen
         {
-            crate::office::set_balance(state, &refund.key.mchid, balance + refund.refund_fen);
+            // A balance may have been set to any number; a full one stays full.
+            let balance = balance.saturating_add(refund.refund_fen);
+            crate::office::set_balance(state, &refund.key.mchid, balance);
         }
     }
     state.put_refund(refund.clone());

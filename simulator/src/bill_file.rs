@@ -89,10 +89,14 @@ pub(crate) fn trade(
     for (order, payment, refund) in &refunded {
         push(&mut file, &refund_row(order, payment, refund, kind));
     }
-    let total_fen: i64 = paid.iter().map(|(order, _)| order.total_fen).sum();
-    let back_fen: i64 = refunded
+    // An order may be as large as an amount can be, so sums need more room than one.
+    let total_fen: i128 = paid
         .iter()
-        .map(|(_, _, refund)| refund.refund_fen)
+        .map(|(order, _)| i128::from(order.total_fen))
+        .sum();
+    let back_fen: i128 = refunded
+        .iter()
+        .map(|(_, _, refund)| i128::from(refund.refund_fen))
         .sum();
     let stated_fen = if spoil.totals {
         total_fen + 1
@@ -107,7 +111,7 @@ pub(crate) fn trade(
             (paid.len() + refunded.len()).to_string(),
             yuan(stated_fen),
             yuan(back_fen),
-            yuan(0),
+            yuan(0_i128),
             "0.00000".to_owned(),
             yuan(stated_fen),
             yuan(back_fen),
@@ -157,7 +161,7 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
         yuan(order.total_fen),
     ]);
     if kind == TradeKind::All {
-        row.push(yuan(0));
+        row.push(yuan(0_i64));
     }
     row.push(String::new());
     row
@@ -165,21 +169,17 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
 
 fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind) -> Vec<String> {
     let mut row = common(order, payment, refund.created_ms, "REFUND");
-    row.extend([yuan(0), yuan(0)]);
+    row.extend([yuan(0_i64), yuan(0_i64)]);
     if kind == TradeKind::Refund {
         row.push(beijing::bill_time(refund.created_ms));
-        row.push(
-            refund
-                .success_ms
-                .map(beijing::bill_time)
-                .unwrap_or_default(),
-        );
+        // The row stays as it was when the refund was accepted, which had not succeeded yet.
+        row.push(String::new());
     }
     row.extend([
         refund.refund_id.clone(),
         refund.key.out_refund_no.clone(),
         yuan(refund.refund_fen),
-        yuan(0),
+        yuan(0_i64),
         "ORIGINAL".to_owned(),
         // Written once, when the refund was accepted, and never updated.
         "PROCESSING".to_owned(),
@@ -187,7 +187,7 @@ fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
-        yuan(0),
+        yuan(0_i64),
         yuan(refund.refund_fen),
         String::new(),
     ]);
@@ -199,6 +199,7 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
     enum Move<'a> {
         In(&'a Order, &'a Payment),
         Out(&'a Refund),
+        Back(&'a Refund),
     }
     let mut moves: Vec<(i64, u64, Move<'_>)> = Vec::new();
     for order in state
@@ -215,23 +216,28 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
         .values()
         .filter(|refund| refund.key.mchid == mchid)
     {
-        if refund.holds() {
+        // What is in the bill of a day stays there; a refund that closes later gives the money back
+        // on the day it closes.
+        if refund.holds() || refund.closed_ms.is_some() {
             moves.push((refund.created_ms, refund.entered, Move::Out(refund)));
+        }
+        if let Some(closed_ms) = refund.closed_ms {
+            moves.push((closed_ms, refund.entered, Move::Back(refund)));
         }
     }
     moves.sort_by_key(|(at_ms, entered, _)| (*at_ms, *entered));
-    let mut balance_fen = 0;
-    let (mut count_in, mut sum_in, mut count_out, mut sum_out) = (0, 0, 0, 0);
+    let mut balance_fen = 0_i128;
+    let (mut count_in, mut sum_in, mut count_out, mut sum_out) = (0, 0_i128, 0, 0_i128);
     let mut rows = String::new();
     for (at_ms, _, movement) in moves {
         let within = (day_ms..day_ms + DAY_MS).contains(&at_ms);
         let time = beijing::bill_time(at_ms);
         let row = match movement {
             Move::In(order, payment) => {
-                balance_fen += payment.payer_total_fen;
+                balance_fen += i128::from(payment.payer_total_fen);
                 if within {
                     count_in += 1;
-                    sum_in += payment.payer_total_fen;
+                    sum_in += i128::from(payment.payer_total_fen);
                 }
                 let amount = yuan(payment.payer_total_fen);
                 let note = format!("结算总金额{amount}元;含手续费0.00元");
@@ -250,10 +256,10 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
                 ]
             }
             Move::Out(refund) => {
-                balance_fen -= refund.refund_fen;
+                balance_fen -= i128::from(refund.refund_fen);
                 if within {
                     count_out += 1;
-                    sum_out += refund.refund_fen;
+                    sum_out += i128::from(refund.refund_fen);
                 }
                 let amount = yuan(refund.refund_fen);
                 let note = format!("退款总金额{amount}元;含手续费0.00元");
@@ -267,6 +273,28 @@ pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<Strin
                     amount,
                     yuan(balance_fen),
                     format!("{mchid}API"),
+                    note,
+                    refund.key.out_refund_no.clone(),
+                ]
+            }
+            Move::Back(refund) => {
+                balance_fen += i128::from(refund.refund_fen);
+                if within {
+                    count_in += 1;
+                    sum_in += i128::from(refund.refund_fen);
+                }
+                let amount = yuan(refund.refund_fen);
+                let note = format!("退款关闭退回{amount}元");
+                [
+                    time,
+                    refund.refund_id.clone(),
+                    refund.transaction_id.clone(),
+                    "退款".to_owned(),
+                    "退款".to_owned(),
+                    "收入".to_owned(),
+                    amount,
+                    yuan(balance_fen),
+                    "system".to_owned(),
                     note,
                     refund.key.out_refund_no.clone(),
                 ]
@@ -300,7 +328,8 @@ fn push(file: &mut String, fields: &[String]) {
 }
 
 /// Fen as yuan with two decimals.
-fn yuan(fen: i64) -> String {
+fn yuan(fen: impl Into<i128>) -> String {
+    let fen = fen.into();
     let sign = if fen < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", fen.abs() / 100, fen.abs() % 100)
 }

@@ -107,10 +107,11 @@ pub(crate) fn attempt(
             });
         };
         let now_ms = world.now_ms();
-        let openid = check(&state, &order, act, now_ms)?;
-        order.bound_payer = Some(openid.clone());
+        let payer = check(&state, &order, act, now_ms)?;
+        order.bound_payer.clone_from(&payer);
         match ending {
             Ending::Paid => {
+                let openid = payer.unwrap_or_else(login::fresh_openid);
                 let payment = payment(&state, &order, act, openid, now_ms);
                 order.state = OrderState::Paid(payment);
                 state.put_order(order.clone());
@@ -128,7 +129,8 @@ pub(crate) fn attempt(
     Ok(row)
 }
 
-fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<String, Refused> {
+/// Checks an attempt; gives who makes it, where anything tells.
+fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<String>, Refused> {
     match &order.state {
         OrderState::Paid(_) => return Err(refused("ORDERPAID", "the order is paid already")),
         OrderState::Closed { .. } => return Err(refused("ORDER_CLOSED", "the order is closed")),
@@ -160,42 +162,47 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<String,
             format!("the id lived {life}: order again with identical parameters for a fresh one"),
         ));
     }
+    if state.knobs.h5_loopback_fails
+        && order.trade_type == TradeType::H5
+        && order.is_from_loopback()
+    {
+        return Err(refused(
+            "BAD_CLIENT_IP",
+            "the H5 cashier turns away a payer whose payer_client_ip is a loopback address: send \
+             the address that the payer's browser comes from, or, where that is this machine, turn the \
+             knob h5_loopback_fails off",
+        ));
+    }
     if let Some(pay) = &act.pay {
-        check_pay_sign(state, order, pay)?;
+        check_pay_sign(state, order, ticket, pay)?;
     }
     if let Some(app) = &act.app {
-        check_app_sign(state, order, app)?;
+        check_app_sign(state, order, ticket, app)?;
     }
     if act.coupon_fen < 0 || act.coupon_fen >= order.total_fen {
         return Err(refused("BAD_COUPON", "a coupon leaves something to pay"));
     }
-    let openid = act
-        .openid
-        .clone()
-        .or_else(|| order.bound_payer.clone())
-        .or_else(|| order.openid.clone())
-        .unwrap_or_else(login::fresh_openid);
-    if order
+    let payer = act
         .openid
         .as_ref()
-        .is_some_and(|expected| *expected != openid)
-    {
+        .or(order.bound_payer.as_ref())
+        .or(order.openid.as_ref());
+    let another = |expected: &Option<String>| {
+        expected.is_some() && payer.is_some() && expected.as_ref() != payer
+    };
+    if another(&order.openid) {
         return Err(refused(
             "OPENID_MISMATCH",
             "the order was placed for another payer",
         ));
     }
-    if order
-        .bound_payer
-        .as_ref()
-        .is_some_and(|bound| *bound != openid)
-    {
+    if another(&order.bound_payer) {
         return Err(refused(
             "OTHER_PAYER",
             "another payer opened this order; one user pays it",
         ));
     }
-    Ok(openid)
+    Ok(payer.cloned())
 }
 
 fn check_app(order: &Order, act: &Act) -> Result<(), Refused> {
@@ -253,7 +260,13 @@ fn ticket<'a>(order: &'a Order, act: &Act) -> Result<&'a Ticket, Refused> {
     found.ok_or_else(|| refused("NO_SUCH_ID", "this id was never handed out for this order"))
 }
 
-fn check_pay_sign(state: &State, order: &Order, pay: &RequestPayment) -> Result<(), Refused> {
+fn check_pay_sign(
+    state: &State,
+    order: &Order,
+    ticket: &Ticket,
+    pay: &RequestPayment,
+) -> Result<(), Refused> {
+    let signed_by = |text: &str| signed_by(state, order, ticket, text, &pay.pay_sign);
     if pay.sign_type != "RSA" {
         return Err(refused("BAD_SIGN_TYPE", "signType is RSA"));
     }
@@ -275,29 +288,32 @@ fn check_pay_sign(state: &State, order: &Order, pay: &RequestPayment) -> Result<
     }
     if appids
         .iter()
-        .any(|appid| signed_by(state, order, &text(appid, &pay.package), &pay.pay_sign))
+        .any(|appid| signed_by(&text(appid, &pay.package)))
     {
         return Ok(());
     }
     let bare = pay.package.trim_start_matches("prepay_id=");
-    let why = if signed_by(state, order, &text(&order.appid, bare), &pay.pay_sign) {
+    let why = if signed_by(&text(&order.appid, bare)) {
         "line 4 was signed without its prefix: sign prepay_id=… for wx.requestPayment".to_owned()
-    } else if let Some(other) = other_app(
-        state,
-        order,
-        |appid| text(appid, &pay.package),
-        &pay.pay_sign,
-    ) {
+    } else if let Some(other) =
+        other_app(state, order, |appid| signed_by(&text(appid, &pay.package)))
+    {
         format!("signed for {other}, the order belongs to {}", order.appid)
     } else {
         "paySign fits neither the four lines (appId, timeStamp, nonceStr, package) nor the key that \
-         placed the order"
+         asked for this prepay_id: sign with the certificate that placed the order"
             .to_owned()
     };
     Err(refused("BAD_PAY_SIGN", why))
 }
 
-fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), Refused> {
+fn check_app_sign(
+    state: &State,
+    order: &Order,
+    ticket: &Ticket,
+    app: &AppPayment,
+) -> Result<(), Refused> {
+    let signed_by = |text: &str| signed_by(state, order, ticket, text, &app.sign);
     if app.package_value != "Sign=WXPay" {
         return Err(refused(
             "BAD_PACKAGE",
@@ -316,7 +332,7 @@ fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), 
             app.app_id, app.time_stamp, app.nonce_str
         )
     };
-    if app.app_id == order.appid && signed_by(state, order, &text(&app.prepay_id), &app.sign) {
+    if app.app_id == order.appid && signed_by(&text(&app.prepay_id)) {
         return Ok(());
     }
     let prefixed = format!("prepay_id={}", app.prepay_id);
@@ -325,38 +341,37 @@ fn check_app_sign(state: &State, order: &Order, app: &AppPayment) -> Result<(), 
             "signed for {}, the order belongs to {}",
             app.app_id, order.appid
         )
-    } else if signed_by(state, order, &text(&prefixed), &app.sign) {
+    } else if signed_by(&text(&prefixed)) {
         "line 4 was signed with the prefix prepay_id=, which PayReq does not have".to_owned()
     } else {
         "sign fits neither the four lines (appId, timeStamp, nonceStr, prepayId) nor the key that \
-         placed the order"
+         asked for this prepay_id: sign with the certificate that placed the order"
             .to_owned()
     };
     Err(refused("BAD_PAY_SIGN", why))
 }
 
-/// The merchant certificate that placed the order must have signed (fidelity point 19).
-fn signed_by(state: &State, order: &Order, text: &str, signature: &str) -> bool {
-    state
-        .merchants
-        .get(&order.key.mchid)
-        .is_some_and(|merchant| {
-            merchant
-                .certificate(&order.serial_no)
-                .is_some_and(|(facts, _)| facts.key.verifies(text.as_bytes(), signature))
-        })
+/// The merchant certificate that asked for the id must have signed (fidelity point 19).
+fn signed_by(state: &State, order: &Order, ticket: &Ticket, text: &str, signature: &str) -> bool {
+    let Some(merchant) = state.merchants.get(&order.key.mchid) else {
+        return false;
+    };
+    let serials = if ticket.serials.is_empty() {
+        std::slice::from_ref(&order.serial_no)
+    } else {
+        &ticket.serials
+    };
+    serials.iter().any(|serial| {
+        merchant
+            .certificate(serial)
+            .is_some_and(|(facts, _)| facts.key.verifies(text.as_bytes(), signature))
+    })
 }
 
-fn other_app(
-    state: &State,
-    order: &Order,
-    text: impl Fn(&str) -> String,
-    signature: &str,
-) -> Option<String> {
+fn other_app(state: &State, order: &Order, signed_for: impl Fn(&str) -> bool) -> Option<String> {
     let merchant = state.merchants.get(&order.key.mchid)?;
     let apps = merchant.record.apps.iter().map(|app| app.appid.clone());
-    apps.into_iter()
-        .find(|appid| signed_by(state, order, &text(appid), signature))
+    apps.into_iter().find(|appid| signed_for(appid))
 }
 
 fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64) -> Payment {

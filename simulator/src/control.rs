@@ -119,7 +119,7 @@ pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
         .route("/_sim/merchants", get(merchants).post(add_merchant))
         .route(
             "/_sim/merchants/{mchid}",
-            get(merchants).post(change_merchant),
+            get(merchant).post(change_merchant),
         )
         .route(
             "/_sim/merchants/{mchid}/certificates",
@@ -331,16 +331,31 @@ async fn ledger(State(world): Shared, Query(filter): Filter) -> Answer {
         Refund(&'a Refund),
     }
     let state = world.lock();
+    let now_ms = world.now_ms();
     let orders = state.orders.values().filter(|order| !order.burnt);
-    let mut entries: Vec<(u64, Entry<'_>)> = orders
-        .map(|order| (order.entered, Entry::Order(order)))
-        .chain(
-            state
-                .refunds
-                .values()
-                .map(|refund| (refund.entered, Entry::Refund(refund))),
-        )
-        .collect();
+    let orders = orders.map(|order| (order.entered, Entry::Order(order)));
+    let refunds = state.refunds.values();
+    let refunds = refunds.map(|refund| (refund.entered, Entry::Refund(refund)));
+    let mut entries: Vec<(u64, Entry<'_>)> = match filter.get("open").map(String::as_str) {
+        None => orders.chain(refunds).collect(),
+        Some("orders") => orders
+            .filter(|(_, entry)| match entry {
+                Entry::Order(order) => order.is_payable(now_ms),
+                Entry::Refund(_) => false,
+            })
+            .collect(),
+        Some("refunds") => refunds
+            .filter(|(_, entry)| match entry {
+                Entry::Order(_) => false,
+                Entry::Refund(refund) => refund.is_open(),
+            })
+            .collect(),
+        Some(_) => {
+            return Err(Problem::bad(
+                "open is orders that can be paid, or refunds that have not ended",
+            ));
+        }
+    };
     entries.sort_by_key(|(entered, _)| *entered);
     let row = |(_, entry): &(u64, Entry<'_>)| match entry {
         Entry::Order(order) => order.row(state.refunded(&order.key)),
@@ -394,6 +409,10 @@ async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
 
 async fn merchants(State(world): Shared) -> Answer {
     Ok(Json(office::list(&world)?))
+}
+
+async fn merchant(State(world): Shared, Path(mchid): Path<String>) -> Answer {
+    Ok(Json(office::one(&world, &mchid)?))
 }
 
 async fn add_merchant(State(world): Shared, body: Bytes) -> Answer {

@@ -23,6 +23,9 @@ pub(crate) struct Knobs {
     pub(crate) time_expire_days_max: u32,
     /// The longest `time_expire`, in days, of Native orders.
     pub(crate) native_time_expire_days_max: u32,
+    /// The H5 cashier turns away a payer whose `payer_client_ip` is a loopback address, as WeChat Pay's
+    /// does. Off, because where merchant and payer share a machine there is no other address.
+    pub(crate) h5_loopback_fails: bool,
     /// Schema errors are signed.
     pub(crate) sign_schema_errors: bool,
     /// 5xx answers are signed.
@@ -62,6 +65,7 @@ impl Default for Knobs {
             repeat_same_prepay: false,
             time_expire_days_max: 15,
             native_time_expire_days_max: 7,
+            h5_loopback_fails: false,
             sign_schema_errors: false,
             sign_server_errors: false,
             refuse_replayed_nonce: false,

@@ -1,12 +1,14 @@
 //! Orders and refunds as WeChat Pay has them. Plain records; the rules that change them are in
 //! `api/` (what a merchant may ask), `cashier.rs` (what a payer does) and `bank.rs` (what time does).
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::beijing;
 
-/// Unpaid orders are closed after this long (fidelity points 17 and 18).
+/// Unpaid orders are closed after this long (fidelity points 17 and 18), unless `time_expire` is later.
 pub(crate) const UNPAID_LIFE_MS: i64 = 7 * beijing::DAY_MS;
 
 /// How an order is paid.
@@ -76,6 +78,10 @@ pub(crate) struct Ticket {
     pub(crate) expires_ms: i64,
     /// A newer code replaced this one.
     pub(crate) replaced: bool,
+    /// The merchant certificates whose requests were answered with this id. States written before
+    /// ids knew it have none: then it is the order's.
+    #[serde(default)]
+    pub(crate) serials: Vec<String>,
 }
 
 /// Where an order stands.
@@ -117,7 +123,7 @@ pub(crate) struct Order {
     pub(crate) device_id: Option<String>,
     /// The first request, keys sorted: what a repeat is compared with.
     pub(crate) first_request: String,
-    /// The merchant certificate that signed the order.
+    /// The merchant certificate that signed the first request.
     pub(crate) serial_no: String,
     pub(crate) created_ms: i64,
     /// After this moment nobody can pay; the state stays.
@@ -132,11 +138,31 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// When an order that nobody paid is closed: after seven days, or later where `time_expire` lets
+    /// it be paid longer.
+    pub(crate) fn closes_ms(&self) -> i64 {
+        (self.created_ms + UNPAID_LIFE_MS).max(self.payable_until_ms)
+    }
+
+    /// Whether somebody may still pay it.
+    pub(crate) fn is_payable(&self, now_ms: i64) -> bool {
+        matches!(self.state, OrderState::NotPaid) && self.payable_until_ms > now_ms
+    }
+
     pub(crate) fn payment(&self) -> Option<&Payment> {
         match &self.state {
             OrderState::Paid(payment) => Some(payment),
             OrderState::NotPaid | OrderState::Closed { .. } => None,
         }
+    }
+
+    /// Whether the order says that its payer sits at the merchant's own machine.
+    pub(crate) fn is_from_loopback(&self) -> bool {
+        let request: Value = serde_json::from_str(&self.first_request).unwrap_or_default();
+        request["scene_info"]["payer_client_ip"]
+            .as_str()
+            .and_then(|address| address.parse::<IpAddr>().ok())
+            .is_some_and(|address| address.is_loopback())
     }
 
     pub(crate) fn trade_state(&self, refunded: bool) -> &'static str {
@@ -222,6 +248,9 @@ pub(crate) struct Refund {
     pub(crate) created_ms: i64,
     pub(crate) status: RefundStatus,
     pub(crate) success_ms: Option<i64>,
+    /// When it was closed, which gave back what it held.
+    #[serde(default)]
+    pub(crate) closed_ms: Option<i64>,
     pub(crate) channel: String,
     pub(crate) user_received_account: String,
     /// When the bank finishes it by itself; `None` waits for a control call.
@@ -238,6 +267,14 @@ impl Refund {
         match self.status {
             RefundStatus::Processing | RefundStatus::Success | RefundStatus::Abnormal => true,
             RefundStatus::Closed => false,
+        }
+    }
+
+    /// Whether a bank, or somebody in its place, still has to end it.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.status {
+            RefundStatus::Processing | RefundStatus::Abnormal => true,
+            RefundStatus::Success | RefundStatus::Closed => false,
         }
     }
 

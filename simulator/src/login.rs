@@ -31,6 +31,13 @@ pub(crate) struct LoginCode {
     pub(crate) used_ms: Option<i64>,
 }
 
+/// What a code is exchanged for, in the order of captured answers.
+#[derive(Debug, Serialize)]
+struct Session<'a> {
+    session_key: &'a str,
+    openid: &'a str,
+}
+
 /// Makes the code that `wx.login` would give on the phone of a user.
 pub(crate) fn issue(appid: &str, openid: Option<String>, now_ms: i64) -> LoginCode {
     LoginCode {
@@ -75,6 +82,9 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
     let Some(code) = parameter("js_code") else {
         return failure(41008, "missing code");
     };
+    if parameter("grant_type").as_deref() != Some("authorization_code") {
+        return failure(40002, "invalid grant_type");
+    }
     let app = state
         .merchants
         .values()
@@ -108,9 +118,12 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
     recent.push_back(now_ms);
     held.used_ms = Some(now_ms);
     let session_key = random::session_key();
-    let body = json!({"session_key": session_key, "openid": held.openid}).to_string();
+    let body = serde_json::to_string(&Session {
+        session_key: &session_key,
+        openid: &held.openid,
+    });
     state.put_code(held);
-    Answer::plain(200, "text/plain", body)
+    Answer::plain(200, "text/plain", body.unwrap_or_default())
 }
 
 fn failure(errcode: i64, errmsg: &str) -> Answer {

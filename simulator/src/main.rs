@@ -9,8 +9,8 @@ use clap::{Parser, ValueEnum};
 use simulator::{Config, Mode, Simulator, StartError};
 
 const AFTER_HELP: &str = "\
-IT IS NOT WECHAT PAY. It speaks WeChat Pay's APIv3 with keys of its own, made at the first start, and
-moves no money. Nothing but tests and development belongs behind it.
+IT IS NOT WECHAT PAY. It speaks WeChat Pay's APIv3 with keys of its own, made at the first start,
+and moves no money. Nothing but tests and development belongs behind it.
 
 WHAT TO DO WITH IT
   Point a client at base_url in place of https://api.mch.weixin.qq.com (and of
@@ -24,23 +24,50 @@ WHAT TO DO WITH IT
 
   Place an order, open CONTROL in a browser, and pay it there: the page is the payer's phone. It also
   shows notices, requests and why they were refused, and switches faults and the clock. Other web
-  pages cannot use the control port. Or pay by a control call:
-    curl -X POST CONTROL/_sim/orders/OUT_TRADE_NO/pay
-  See what happened:
-    curl CONTROL/_sim/ledger         orders and refunds as WeChat Pay has them
-    curl CONTROL/_sim/requests       every request, and why it was refused
-    curl CONTROL/_sim/notifications  every notice with every attempt
-    curl CONTROL/_sim/violations     rules the merchant broke, such as accepting a forged notice
-  Make it hard:
-    curl CONTROL/_sim/faults         every fault and what it does
-    curl -d '{\"name\":\"notice_duplicated\"}' CONTROL/_sim/faults
-    curl -d '{\"advance_s\":7200}' CONTROL/_sim/clock
+  pages cannot use the control port.
+
+CONTROL CALLS
+  All that the page does, and more. curl -d BODY URL sends a POST; a body is JSON and may be {}.
+
+  The payer
+    POST CONTROL/_sim/orders/OUT_TRADE_NO/pay      pays; {\"pay\": {...}} has the phone check paySign
+    POST CONTROL/_sim/orders/OUT_TRADE_NO/fail     the attempt fails, the order stays payable
+    POST CONTROL/_sim/orders/OUT_TRADE_NO/cancel   the payer gives up
+    POST CONTROL/_sim/codes                        a fresh wx.login code; {\"openid\": \"o...\"} whose
+  The bank, which completes a refund after five seconds unless the knob refund_delay_s is null
+    POST CONTROL/_sim/refunds/OUT_REFUND_NO/complete
+    POST CONTROL/_sim/refunds/OUT_REFUND_NO/close
+    POST CONTROL/_sim/refunds/OUT_REFUND_NO/abnormal
+  What happened; ?last=20 gives the newest twenty
+    GET  CONTROL/_sim/orders/OUT_TRADE_NO          an order with its refunds
+    GET  CONTROL/_sim/ledger                       orders and refunds as WeChat Pay has them
+    GET  CONTROL/_sim/requests                     every request, and why it was refused
+    GET  CONTROL/_sim/notifications                every notice with every attempt
+    GET  CONTROL/_sim/violations                   rules the merchant broke
+    GET  CONTROL/_sim/events                       what changes, as it changes
+    GET  CONTROL/_sim/healthz                      whether it works
+  Making it hard
+    GET  CONTROL/_sim/faults                       every fault and what it does
+    POST CONTROL/_sim/faults                       {\"name\": \"notice_duplicated\", \"count\": 1}
+    DELETE CONTROL/_sim/faults, or /_sim/faults/NAME
+    POST CONTROL/_sim/hostility                    {\"hostility\": 0.5}, as --hostility
+    POST CONTROL/_sim/clock                        {\"advance_s\": 7200} moves business time on
+  Where sources disagree about WeChat Pay, a knob decides
+    GET  CONTROL/_sim/knobs                        every knob and how it stands
+    POST CONTROL/_sim/knobs                        {\"order_paid_code\": \"ORDER_PAID\"}
+  Merchants, keys and their rotation
+    GET  CONTROL/_sim/merchants                    who there is, with keys and settings
+    POST CONTROL/_sim/merchants                    another merchant, with keys and a folder of its own
+    POST CONTROL/_sim/merchants/MCHID              settings: {\"balance_fen\": 1000, \"mode\": \"both\"}
+    POST CONTROL/_sim/merchants/MCHID/certificates a further API certificate, of three at most
+    POST CONTROL/_sim/merchants/MCHID/certificates/SERIAL
+                                                   {\"state\": \"revoked\"}, or active, expired, replaced
+    POST CONTROL/_sim/merchants/MCHID/rotate       {\"what\": \"platform_certificate\"}, then
+                                                   platform_certificate_end; public_key; apiv3_key
 
 TWO CLOCKS
   Signatures are always dated by real time and may be five minutes off. /_sim/clock moves business
-  time only: expiry, notice retries, refunds, bills. --speed runs business schedules faster.
-
-The whole manual is docs/simulator.md.";
+  time only: expiry, notice retries, refunds, bills. --speed runs business schedules faster.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ModeChoice {

@@ -360,6 +360,11 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
     describe(&state, mchid)
 }
 
+/// Describes one merchant, without private keys.
+pub(crate) fn one(world: &World, mchid: &str) -> Result<Value, OfficeError> {
+    describe(&world.lock(), mchid)
+}
+
 /// Describes every merchant, without private keys.
 pub(crate) fn list(world: &World) -> Result<Value, OfficeError> {
     let state = world.lock();

@@ -12,7 +12,7 @@ use crate::changes::{Change, Changes};
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
 use crate::knobs::Knobs;
-use crate::ledger::{Order, OrderKey, OrderState, Refund, RefundKey, UNPAID_LIFE_MS};
+use crate::ledger::{Order, OrderKey, OrderState, Refund, RefundKey};
 use crate::login::LoginCode;
 use crate::merchants::{Loaded, Registry};
 use crate::notices::Notice;
@@ -23,7 +23,7 @@ pub(crate) const MEMORY_MAX: usize = 1_000;
 /// What becomes due by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// An unpaid order is closed seven days after it was made.
+    /// An unpaid order is closed.
     OrderCloses(OrderKey),
     /// The bank finishes a refund.
     RefundEnds(RefundKey),
@@ -306,8 +306,7 @@ impl State {
 
     fn index_order(&mut self, order: Order) {
         let key = order.key.clone();
-        let closes_ms = order.created_ms + UNPAID_LIFE_MS;
-        let timer = (closes_ms, Timer::OrderCloses(key.clone()));
+        let timer = (order.closes_ms(), Timer::OrderCloses(key.clone()));
         match &order.state {
             OrderState::NotPaid => {
                 self.timers.insert(timer);

@@ -455,7 +455,36 @@ suite("with a simulator alone", () => {
     assert.equal(await panel.getByRole("listitem").count(), 200);
     await panel.getByRole("button", { name: "Show all" }).click();
     await page.waitForFunction(() => document.querySelectorAll("#ledger > li").length === 230);
+    // The phone has as many, and says so.
+    const phone = page.getByRole("region", { name: /^The payer’s phone/ });
+    await phone.getByText("The newest 200 of 230.").waitFor();
+    await phone.getByRole("heading", { name: "The payer’s phone 230" }).waitFor();
+    assert.equal(await button(page, "Pay", names[0]).count(), 0);
+    await phone.getByRole("button", { name: "Show all" }).click();
     await button(page, "Pay", names[0]).click();
     await row(page, "ledger", names[0], "SUCCESS").waitFor();
+  });
+
+  test("what waits stays on the phone, however much happened since", async () => {
+    const simulator = await Simulator.start();
+    const knobs = { rate_limits: false, refund_delay_s: null };
+    await fetch(`${simulator.control_url}/_sim/knobs`, { method: "POST", body: JSON.stringify(knobs) });
+    const [order, refunded] = [number("old"), number("old")];
+    const pay = (name) => fetch(`${simulator.control_url}/_sim/orders/${name}/pay`, { method: "POST" });
+    await simulator.order(order, 100);
+    await simulator.order(refunded, 100);
+    await pay(refunded);
+    const refund = { out_trade_no: refunded, out_refund_no: `${refunded}-r`, amount: { refund: 1, total: 100, currency: "CNY" } };
+    assert.equal((await simulator.merchant.send("POST", "/v3/refund/domestic/refunds", refund)).status, 200);
+    const names = Array.from({ length: 210 }, () => number("since"));
+    for (let at = 0; at < names.length; at += 10) {
+      await Promise.all(names.slice(at, at + 10).map((name) => simulator.order(name, 1).then(() => pay(name))));
+    }
+    const page = await open(simulator.control_url);
+    await button(page, "Complete", `${refunded}-r`).click();
+    await button(page, "Pay", order).click();
+    await said(page, `Paid ${order}`);
+    await card(page, order).waitFor({ state: "detached" });
+    await card(page, `${refunded}-r`).waitFor({ state: "detached" });
   });
 });

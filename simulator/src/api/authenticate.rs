@@ -16,7 +16,7 @@ use crate::world::World;
 /// The scheme of the Authorization header.
 const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 /// A request may be at most this old or early, in seconds of real time (fidelity point 5).
-const WINDOW_S: i64 = 300;
+pub(super) const WINDOW_S: i64 = 300;
 /// The part of the signed message that a 401 repeats; where the real cut is, is not known.
 const TRUNCATED_CHARACTERS: usize = 512;
 /// Nonces remembered when replays are refused.
@@ -226,7 +226,12 @@ fn parse(header: &str) -> Result<Authorization, &'static str> {
         timestamp: take("timestamp", "Authorization lacks timestamp")?,
         serial_no: take("serial_no", "Authorization lacks serial_no")?,
     };
-    if authorization.timestamp.parse::<i64>().is_err() {
+    // Digits alone: a number may also carry a sign, which no timestamp does.
+    let digits = authorization
+        .timestamp
+        .bytes()
+        .all(|byte| byte.is_ascii_digit());
+    if !digits || authorization.timestamp.parse::<i64>().is_err() {
         return Err("timestamp is no number of seconds");
     }
     Ok(authorization)

@@ -1,5 +1,7 @@
 //! Placing and closing orders (fidelity points 15 to 18 and 22), direct and for partners.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::Context;
@@ -68,6 +70,8 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
+/// The kinds of pages that H5 orders come from (§5.2).
+const H5_TYPES: [&str; 3] = ["Wap", "iOS", "Android"];
 const SETTLE: &[Field] = &[optional(of(
     "profit_sharing",
     "是否指定分账",
@@ -158,6 +162,7 @@ pub(crate) fn create(
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
             .because(format!("detail is longer than {DETAIL_BYTES_MAX} bytes")));
     }
+    check_scene(&body["scene_info"])?;
     let payable_until_ms = payable_until(context, &body, trade_type)?;
     let openid = payer(context, &body, &own_appid, partner.as_ref())?;
     let key = OrderKey {
@@ -304,13 +309,29 @@ pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Re
     } else {
         Seal::Unsigned
     };
-    let body: Value = serde_json::from_slice(&context.request.body).map_err(|error| {
+    let bytes = &context.request.body[..];
+    let body: Value = serde_json::from_slice(bytes).map_err(|error| {
         Refusal::new(400, "PARAM_ERROR", "参数错误")
             .sealed(sealed)
-            .because(format!("the body is no JSON: {error}"))
+            .because(no_json(bytes, &error))
     })?;
     schema::check(&body, fields, sealed)?;
     Ok(body)
+}
+
+/// Why bytes are no JSON, with the two mistakes that an editor does not show named first.
+fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        "the body starts with a byte order mark: send UTF-8 without one (EF BB BF)".to_owned()
+    } else if let Err(at) = std::str::from_utf8(bytes) {
+        format!(
+            "the body is not UTF-8 from byte {} on, as if it were written in GBK or another charset: \
+             send UTF-8",
+            at.valid_up_to()
+        )
+    } else {
+        format!("the body is no JSON: {error}")
+    }
 }
 
 fn not_bound(appid: &str) -> Refusal {
@@ -384,6 +405,27 @@ fn payer(
             ))),
         Some(_) | None => Ok(Some(openid)),
     }
+}
+
+/// What §5.2 says of addresses and pages, for which no message was observed.
+fn check_scene(scene: &Value) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(why));
+    if let Some(address) = scene["payer_client_ip"].as_str()
+        && address.parse::<IpAddr>().is_err()
+    {
+        return refuse(format!(
+            "payer_client_ip is the payer's IPv4 or IPv6 address, not {address:?}"
+        ));
+    }
+    if let Some(kind) = scene["h5_info"]["type"].as_str()
+        && !H5_TYPES.contains(&kind)
+    {
+        return refuse(format!(
+            "h5_info.type is {}, not {kind:?}",
+            H5_TYPES.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 fn payable_until(
@@ -482,7 +524,18 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         && context.state.knobs.repeat_same_prepay
         && order.trade_type != TradeType::Native
     {
-        return ticket.clone();
+        let mut ticket = ticket.clone();
+        let serial_no = &context.caller.serial_no;
+        if ticket.serials.is_empty() {
+            ticket.serials.push(order.serial_no.clone());
+        }
+        if !ticket.serials.contains(serial_no) {
+            ticket.serials.push(serial_no.clone());
+        }
+        if let Some(last) = order.tickets.last_mut() {
+            last.serials.clone_from(&ticket.serials);
+        }
+        return ticket;
     }
     let unique = random::lower_hex(22);
     let prepay_id = format!("wx{}{unique}0000", beijing::compact_moment(now_ms));
@@ -504,6 +557,7 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         issued_ms: now_ms,
         expires_ms: now_ms + life_ms,
         replaced: false,
+        serials: vec![context.caller.serial_no.clone()],
     };
     if order.trade_type == TradeType::Native {
         for old in &mut order.tickets {

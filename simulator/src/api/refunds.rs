@@ -149,6 +149,7 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         created_ms: context.now_ms,
         status: RefundStatus::Processing,
         success_ms: None,
+        closed_ms: None,
         channel: "ORIGINAL".to_owned(),
         user_received_account: "支付用户零钱".to_owned(),
         due_ms: due(context),
@@ -378,9 +379,11 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     if items.is_empty() {
         return Ok(());
     }
-    let sum: i64 = items
+    // Each of them may be as large as an amount can be, so the sum needs more room than one.
+    let sum: i128 = items
         .iter()
         .filter_map(|item| item["amount"].as_i64())
+        .map(i128::from)
         .sum();
     let mut accounts: Vec<&str> = items
         .iter()
@@ -391,7 +394,7 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
         .all(|account| matches!(*account, "AVAILABLE" | "UNAVAILABLE"));
     accounts.sort_unstable();
     accounts.dedup();
-    if known && accounts.len() == items.len() && sum == refund_fen {
+    if known && accounts.len() == items.len() && sum == i128::from(refund_fen) {
         Ok(())
     } else {
         Err(parameter(

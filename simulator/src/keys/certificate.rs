@@ -90,7 +90,8 @@ pub(crate) fn issue_platform(
     issue(authority, params, private_pem, Some(serial))
 }
 
-/// Issues the certificate of the TLS port for the loopback names and the bound address.
+/// Issues the certificate of the TLS port for the loopback names, the bound address and the
+/// hosts it stands in for.
 pub(crate) fn issue_tls(
     authority: Authority<'_>,
     private_pem: &str,
@@ -102,6 +103,9 @@ pub(crate) fn issue_tls(
         "localhost",
         "api.mch.weixin.qq.com",
         "api2.mch.weixin.qq.com",
+        "api.wechatpay.cn",
+        "api2.wechatpay.cn",
+        "api.weixin.qq.com",
     ];
     for name in hosts {
         let name = name

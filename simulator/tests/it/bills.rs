@@ -232,3 +232,76 @@ async fn bills_can_be_late_misleading_or_hostile() {
             .contains("`1,`0.02,")
     );
 }
+
+#[tokio::test]
+async fn bills_add_up_the_largest_amounts() {
+    let bench = Bench::new().await;
+    for number in ["ORDER-vast-1", "ORDER-vast-2"] {
+        bench.paid(number, i64::MAX).await;
+        let refund = bench.refund(number, number, i64::MAX, i64::MAX).await;
+        assert_eq!(refund.status, 200, "{}", refund.text());
+    }
+    let day = tomorrow_at(&bench, 10, 30).await;
+    let twice = "184467440737095516.14";
+    bench
+        .fault(json!({"name": "bill_bad_totals", "count": 1}))
+        .await;
+    let spoilt = apply(&bench, &format!("bill_date={day}")).await;
+    let spoilt = download(&bench, &bench.client, &spoilt).await.text();
+    assert!(spoilt.contains("`4,`184467440737095516.15,"), "{spoilt}");
+    let trade = apply(&bench, &format!("bill_date={day}")).await;
+    let trade = download(&bench, &bench.client, &trade).await.text();
+    let summary = format!("`4,`{twice},`{twice},`0.00,`0.00000,`{twice},`{twice}\r\n");
+    assert!(trade.ends_with(&summary), "{trade}");
+    let target = format!("/v3/bill/fundflowbill?bill_date={day}");
+    let flow = bench.client.get(&target).await;
+    let flow = download(&bench, &bench.client, &flow).await.text();
+    assert!(
+        flow.ends_with(&format!("`4,`2,`{twice},`2,`{twice}\r\n")),
+        "{flow}"
+    );
+}
+
+#[tokio::test]
+async fn point_32_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
+    let bench = Bench::new().await;
+    bench.knob("refund_delay_s", json!(null)).await;
+    for (order, refund) in [("ORDER-kept", "R-kept"), ("ORDER-back", "R-back")] {
+        bench.paid(order, 500).await;
+        assert_eq!(bench.refund(order, refund, 200, 500).await.status, 200);
+    }
+    let day = tomorrow_at(&bench, 10, 30).await;
+    let bills = async |day: &str| {
+        let mut bills = Vec::new();
+        for target in [
+            format!("/v3/bill/tradebill?bill_date={day}&bill_type=REFUND"),
+            format!("/v3/bill/tradebill?bill_date={day}"),
+            format!("/v3/bill/fundflowbill?bill_date={day}"),
+        ] {
+            let applied = bench.client.get(&target).await;
+            bills.push(match applied.status {
+                200 => download(&bench, &bench.client, &applied).await.text(),
+                _ => applied.code(),
+            });
+        }
+        bills
+    };
+    let before = bills(&day).await;
+    bench
+        .control("/_sim/refunds/R-kept/complete", json!({}))
+        .await;
+    bench.control("/_sim/refunds/R-back/close", json!({})).await;
+    assert_eq!(bills(&day).await, before);
+
+    // What a closed refund held comes back as a movement of the day on which it closed.
+    let next = tomorrow_at(&bench, 10, 30).await;
+    let [refunds, all, flow] = bills(&next).await.try_into().unwrap();
+    assert_eq!(
+        (refunds.as_str(), all.as_str()),
+        ("NO_STATEMENT_EXIST", "NO_STATEMENT_EXIST")
+    );
+    let lines: Vec<&str> = flow.split("\r\n").collect();
+    assert!(lines[1].contains("`退款,`收入,`2.00,`8.00,"), "{flow}");
+    assert!(lines[1].ends_with(",`R-back"), "{flow}");
+    assert_eq!(lines[3], "`1,`1,`2.00,`0,`0.00");
+}

@@ -74,3 +74,15 @@ async fn wechat_pays_keys_rotate_while_running() {
         .await;
     assert_eq!(status, 400);
 }
+
+#[tokio::test]
+async fn one_merchant_is_described_alone() {
+    let bench = Bench::new().await;
+    let mchid = bench.client.file.mchid.clone();
+    bench.control("/_sim/merchants", json!({})).await;
+    let one = bench.seen(&format!("/_sim/merchants/{mchid}")).await;
+    assert_eq!(one["mchid"], mchid);
+    assert_eq!(one["has_apiv3_key"], true);
+    let nobody = bench.seen("/_sim/merchants/1").await;
+    assert_eq!(nobody["code"], "NOT_FOUND");
+}

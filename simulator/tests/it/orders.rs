@@ -1,6 +1,8 @@
 //! Points 15 to 18: what an order may hold, repeats, and how long ids live.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::Bench;
 
@@ -282,6 +284,26 @@ async fn point_17_a_new_native_code_kills_the_old_one() {
 }
 
 #[tokio::test]
+async fn point_18_an_order_stays_open_as_long_as_time_expire_lets_it_be_paid() {
+    let bench = Bench::new().await;
+    let business = bench.seen("/_sim/clock").await["business_time"].clone();
+    let business = OffsetDateTime::parse(business.as_str().unwrap(), &Rfc3339).unwrap();
+    let expire = business + time::Duration::days(10);
+    let mut long = bench.jsapi("ORDER-18-long", 1);
+    long["time_expire"] = json!(expire.format(&Rfc3339).unwrap());
+    assert_eq!(bench.client.post(JSAPI, &long).await.status, 200);
+    bench.order("ORDER-18-usual", 1).await;
+    let state = async |number: &str| bench.query(number).await.json()["trade_state"].clone();
+    bench.advance(8 * 86_400).await;
+    assert_eq!(state("ORDER-18-usual").await, "CLOSED");
+    assert_eq!(state("ORDER-18-long").await, "NOTPAY");
+    let again = bench.client.post(JSAPI, &long).await;
+    assert_eq!(again.status, 200, "a fresh id: {}", again.text());
+    bench.advance(2 * 86_400).await;
+    assert_eq!(state("ORDER-18-long").await, "CLOSED");
+}
+
+#[tokio::test]
 async fn point_18_ids_expire_and_orders_close_by_themselves() {
     let bench = Bench::new().await;
     let prepay_id = bench.order("ORDER-18", 1).await;
@@ -380,4 +402,48 @@ fn days_between(from: &str, until: &str) -> i64 {
             .unix_timestamp()
     };
     ((parse(until) - parse(from)) as f64 / 86_400.0).round() as i64
+}
+
+#[tokio::test]
+async fn a_scene_names_a_real_address_and_a_known_kind_of_page() {
+    let bench = Bench::new().await;
+    let h5 = "/v3/pay/transactions/h5";
+    for (number, member, value, expect) in [
+        ("SCENE-1", "payer_client_ip", json!("not an address"), 400),
+        ("SCENE-2", "payer_client_ip", json!("300.1.1.1"), 400),
+        ("SCENE-3", "payer_client_ip", json!("2001:db8::7"), 200),
+        ("SCENE-4", "h5_info", json!({"type": "bogus"}), 400),
+        ("SCENE-5", "h5_info", json!({"type": "iOS"}), 200),
+        ("SCENE-6", "h5_info", json!({"type": "Android"}), 200),
+    ] {
+        let mut body = bench.h5(number, 1);
+        body["scene_info"][member] = value;
+        let answer = bench.client.post(h5, &body).await;
+        assert_eq!(answer.status, expect, "{number}: {}", answer.text());
+        if expect == 400 {
+            assert_eq!(answer.code(), "PARAM_ERROR");
+            let explanation = bench.last_request().await["explanation"].clone();
+            assert!(explanation.as_str().unwrap().contains(member));
+        }
+    }
+    let mut body = bench.native("SCENE-7", 1);
+    body["scene_info"] = json!({"payer_client_ip": "localhost"});
+    let native = "/v3/pay/transactions/native";
+    assert_eq!(bench.client.post(native, &body).await.status, 400);
+
+    // A loopback address is taken with the order; the H5 cashier turns the payer away when asked to.
+    bench.knob("h5_loopback_fails", json!(true)).await;
+    let mut body = bench.h5("SCENE-loopback", 1);
+    body["scene_info"]["payer_client_ip"] = json!("127.0.0.1");
+    assert_eq!(bench.client.post(h5, &body).await.status, 200);
+    let pay = "/_sim/orders/SCENE-loopback/pay";
+    let (status, answer) = bench.control_raw(pay, json!({})).await;
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (409, Some("BAD_CLIENT_IP")),
+        "{answer}"
+    );
+    // Where the payer's browser runs on this machine there is no other address to send.
+    bench.knob("h5_loopback_fails", json!(false)).await;
+    assert_eq!(bench.control_raw(pay, json!({})).await.0, 200);
 }

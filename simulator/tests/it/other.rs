@@ -147,3 +147,29 @@ async fn numbers_at_the_edge_of_what_numbers_can_say_break_nothing() {
     bench.order("ORDER-EDGE", 1).await;
     assert_eq!(bench.query("ORDER-EDGE").await.status, 200);
 }
+
+#[tokio::test]
+async fn point_34_a_session_is_written_as_captured_and_a_grant_is_asked_for() {
+    let bench = Bench::new().await;
+    let file = bench.client.file.clone();
+    let issued = bench
+        .control("/_sim/codes", json!({"openid": "oPayer"}))
+        .await;
+    let code = issued["code"].as_str().unwrap();
+    let login = async |grant: &str| {
+        let target = format!(
+            "{}/sns/jscode2session?appid={}&secret={}&js_code={code}{grant}",
+            bench.client.base, file.appid, file.app_secret
+        );
+        let response = bench.client.http.get(target).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.text().await.unwrap()
+    };
+    for grant in ["", "&grant_type=client_credential"] {
+        let answer: Value = serde_json::from_str(&login(grant).await).unwrap();
+        assert_eq!(answer["errcode"], 40002, "{answer}");
+    }
+    let answer = login("&grant_type=authorization_code").await;
+    assert!(answer.starts_with("{\"session_key\":\""), "{answer}");
+    assert!(answer.ends_with(",\"openid\":\"oPayer\"}"), "{answer}");
+}

@@ -454,6 +454,45 @@ async fn lists_tell_their_total_and_give_the_newest_when_asked() {
 }
 
 #[tokio::test]
+async fn the_ledger_gives_what_waits_alone() {
+    let bench = Bench::new().await;
+    bench.knob("refund_delay_s", json!(null)).await;
+    bench.order("ORDER-open", 1).await;
+    for end in ["complete", "close", "abnormal"] {
+        let number = format!("ORDER-{end}");
+        bench.paid(&number, 2).await;
+        let refund = bench.refund(&number, &format!("R-{end}"), 1, 2).await;
+        assert_eq!(refund.status, 200);
+    }
+    bench.paid("ORDER-waits", 2).await;
+    bench.refund("ORDER-waits", "R-waits", 1, 2).await;
+    for end in ["complete", "close", "abnormal"] {
+        let path = format!("/_sim/refunds/R-{end}/{end}");
+        bench.control(&path, json!({})).await;
+    }
+    let numbers = async |query: &str, name: &str| {
+        let rows = bench.seen(&format!("/_sim/ledger?{query}")).await;
+        let numbers: Vec<String> = rows["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row[name].as_str().unwrap().to_owned())
+            .collect();
+        (numbers, rows["total"].as_u64().unwrap())
+    };
+    let (orders, total) = numbers("open=orders", "out_trade_no").await;
+    assert_eq!((orders, total), (vec!["ORDER-open".to_owned()], 1));
+    let (refunds, total) = numbers("open=refunds&last=1", "out_refund_no").await;
+    assert_eq!((refunds, total), (vec!["R-waits".to_owned()], 2));
+    bench.advance(7 * 86_400).await;
+    assert_eq!(numbers("open=orders", "out_trade_no").await.1, 0);
+    assert_eq!(
+        call(&bench, Method::GET, "/_sim/ledger?open=x", &[]).await,
+        (400, "BAD_REQUEST".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn every_change_has_a_name_of_its_own() {
     let names: BTreeSet<&str> = Change::ALL.into_iter().map(Change::as_str).collect();
     assert_eq!(names.len(), Change::ALL.len());

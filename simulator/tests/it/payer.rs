@@ -1,8 +1,10 @@
 //! Point 19: the payer's phone, which checks what the merchant's page handed it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::support::{Bench, sign};
+use crate::support::{Bench, Client, private_key, sign};
 
 async fn refused(bench: &Bench, number: &str, body: Value, code: &str) -> String {
     let (status, answer) = bench
@@ -120,4 +122,93 @@ async fn point_19_one_payer_per_order_and_app_orders_sign_the_bare_id() {
     bench
         .control("/_sim/orders/ORDER-19-app/pay", signed(&prepay_id))
         .await;
+}
+
+/// Another certificate of the merchant, and a client that signs with it.
+async fn second_certificate(bench: &Bench) -> Client {
+    let path = format!("/_sim/merchants/{}/certificates", bench.client.file.mchid);
+    let made = bench.control(&path, json!({})).await;
+    let mut second = bench.client.clone();
+    second.file.serial_no = made["serial_no"].as_str().unwrap().to_owned();
+    second.key = Arc::new(private_key(made["apiclient_key"].as_str().unwrap()));
+    second
+}
+
+#[tokio::test]
+async fn point_19_an_id_is_paid_by_the_certificate_that_asked_for_it() {
+    let bench = Bench::new().await;
+    let appid = bench.client.file.appid.clone();
+    let second = second_certificate(&bench).await;
+    let jsapi = "/v3/pay/transactions/jsapi";
+    let package = |prepay_id: &str| format!("prepay_id={prepay_id}");
+    let pay =
+        |client: &Client, id: &str| json!({"pay": client.request_payment(&appid, &package(id))});
+    let body = bench.jsapi("ORDER-19-keys", 1);
+    let first_id = bench.order("ORDER-19-keys", 1).await;
+    let again = second.post(jsapi, &body).await.json();
+    let second_id = again["prepay_id"].as_str().unwrap().to_owned();
+    assert_ne!(first_id, second_id);
+    for (client, id) in [(&second, &first_id), (&bench.client, &second_id)] {
+        refused(&bench, "ORDER-19-keys", pay(client, id), "BAD_PAY_SIGN").await;
+    }
+    bench
+        .control("/_sim/orders/ORDER-19-keys/pay", pay(&second, &second_id))
+        .await;
+
+    // The first id stays good with the first certificate.
+    let first_id = bench.order("ORDER-19-keys-2", 1).await;
+    let body = bench.jsapi("ORDER-19-keys-2", 1);
+    assert_eq!(second.post(jsapi, &body).await.status, 200);
+    let path = "/_sim/orders/ORDER-19-keys-2/pay";
+    bench.control(path, pay(&bench.client, &first_id)).await;
+
+    // An id that is handed out to both may be signed by both.
+    bench.knob("repeat_same_prepay", json!(true)).await;
+    let id = bench.order("ORDER-19-keys-3", 1).await;
+    let body = bench.jsapi("ORDER-19-keys-3", 1);
+    assert_eq!(second.post(jsapi, &body).await.json()["prepay_id"], id);
+    let fail = "/_sim/orders/ORDER-19-keys-3/fail";
+    bench.control(fail, pay(&bench.client, &id)).await;
+    let path = "/_sim/orders/ORDER-19-keys-3/pay";
+    bench.control(path, pay(&second, &id)).await;
+}
+
+#[tokio::test]
+async fn ids_of_a_journal_that_names_no_certificates_belong_to_the_orders() {
+    let bench = Bench::new().await;
+    let appid = bench.client.file.appid.clone();
+    let id = bench.order("ORDER-old", 1).await;
+    let folder = Arc::clone(&bench.folder);
+    bench.simulator.stop().await;
+    let journal = folder.path().join("state/journal.jsonl");
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    let mut stripped = String::new();
+    for line in lines.lines() {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        let tickets = record.pointer_mut("/order/tickets");
+        for ticket in tickets.and_then(Value::as_array_mut).into_iter().flatten() {
+            ticket.as_object_mut().unwrap().remove("serials");
+        }
+        stripped.push_str(&format!("{record}\n"));
+    }
+    std::fs::write(&journal, stripped).unwrap();
+    let bench = Bench::within(folder, |_| {}).await;
+    let package = format!("prepay_id={id}");
+    let pay = json!({"pay": bench.client.request_payment(&appid, &package)});
+    bench.control("/_sim/orders/ORDER-old/pay", pay).await;
+}
+
+#[tokio::test]
+async fn an_attempt_by_nobody_in_particular_binds_no_payer() {
+    let bench = Bench::new().await;
+    let body = bench.native("ORDER-anybody", 1);
+    let native = "/v3/pay/transactions/native";
+    assert_eq!(bench.client.post(native, &body).await.status, 200);
+    for ending in ["fail", "cancel"] {
+        let path = format!("/_sim/orders/ORDER-anybody/{ending}");
+        bench.control(&path, json!({})).await;
+    }
+    let pay = "/_sim/orders/ORDER-anybody/pay";
+    let row = bench.control(pay, json!({"openid": "oSomebody"})).await;
+    assert_eq!(row["openid"], "oSomebody");
 }

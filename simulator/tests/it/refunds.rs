@@ -346,3 +346,40 @@ async fn point_26_accepted_refunds_may_drop_fail_or_answer_202() {
     let path = "/v3/refund/domestic/refunds/R-26-lost";
     assert_eq!(bench.client.get(path).await.status, 404, "not applied");
 }
+
+#[tokio::test]
+async fn the_largest_amounts_are_added_up_without_harm() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-vast", i64::MAX).await;
+    let mut body = bench.refund_body("ORDER-vast", "R-vast", 100, i64::MAX);
+    body["amount"]["from"] = json!([
+        {"account": "AVAILABLE", "amount": i64::MAX},
+        {"account": "UNAVAILABLE", "amount": i64::MAX},
+    ]);
+    let refused = bench
+        .client
+        .post("/v3/refund/domestic/refunds", &body)
+        .await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "PARAM_ERROR")
+    );
+
+    // A balance that is set to its maximum while a refund is at the bank stays there when it closes.
+    let path = format!("/_sim/merchants/{}", bench.client.file.mchid);
+    bench
+        .fault(json!({"name": "refund_closed", "count": 1}))
+        .await;
+    let accepted = bench.refund("ORDER-vast", "R-full", 100, i64::MAX).await;
+    assert_eq!(accepted.status, 200, "{}", accepted.text());
+    bench.control(&path, json!({"balance_fen": i64::MAX})).await;
+    bench.advance(5).await;
+    let closed = bench
+        .client
+        .get("/v3/refund/domestic/refunds/R-full")
+        .await
+        .json();
+    assert_eq!(closed["status"], "CLOSED");
+    let settings = bench.control(&path, json!({})).await;
+    assert_eq!(settings["balance_fen"], i64::MAX);
+}

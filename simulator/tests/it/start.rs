@@ -1,11 +1,12 @@
 //! Starting, stopping, TLS, and the command itself.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use simulator::{Config, MerchantFile, Simulator, StartError};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::support::{Bench, Client, tls};
 
@@ -80,6 +81,27 @@ async fn the_api_is_served_over_tls_by_its_own_ca() {
     let answer = client.get(&target).await;
     assert_eq!(answer.status, 200);
     assert!(client.verifies(&answer, &client.public_key()));
+    // Also under the names of the hosts it stands in for, for SDKs that are sent here by DNS.
+    let base = client.base.clone();
+    let port: u16 = base.rsplit(':').next().unwrap().parse().unwrap();
+    for host in [
+        "api.mch.weixin.qq.com",
+        "api2.mch.weixin.qq.com",
+        "api.wechatpay.cn",
+        "api2.wechatpay.cn",
+        "api.weixin.qq.com",
+    ] {
+        client.base = format!("https://{host}:{port}");
+        client.http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(Some(&ca)))
+            .no_proxy()
+            .resolve(host, ([127, 0, 0, 1], port).into())
+            .build()
+            .unwrap();
+        let answer = client.try_send(client.draft("GET", &target, b"")).await;
+        assert_eq!(answer.expect(host).status, 200);
+    }
+    client.base = base;
     client.http = crate::support::http();
     assert!(
         client
@@ -164,6 +186,29 @@ async fn the_command_serves_survives_a_kill_and_says_what_it_is() {
     ] {
         assert!(help.contains(word), "{word}");
     }
+    // Every call that the manual lists; names in braces are in capitals here.
+    let manual = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/simulator.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let calls = manual.split(['`', ' ', '?', ',']);
+    let calls: BTreeSet<&str> = calls.filter(|call| call.starts_with("/_sim/")).collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    for call in calls {
+        let segments = call.split('/').map(|segment| {
+            match segment
+                .strip_prefix('{')
+                .and_then(|name| name.strip_suffix('}'))
+            {
+                Some(name) => name.to_uppercase(),
+                None => segment.to_owned(),
+            }
+        });
+        let call = segments.collect::<Vec<_>>().join("/");
+        assert!(help.contains(&call), "{call}");
+    }
+    assert!(
+        !help.contains(".md"),
+        "it refers to no file that is not installed"
+    );
 }
 
 fn terminate(child: &tokio::process::Child) {
@@ -239,4 +284,55 @@ fn merchant_json_has_the_agreed_fields() {
     ] {
         assert!(value.get(name).is_some(), "{name}");
     }
+}
+
+/// One wrongly signed body must not take what it takes to hold hundreds of its forms.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn explaining_a_long_body_takes_little_memory() {
+    const PEAK_KB_MAX: u64 = 150 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+        .args(["--port", "0", "--control-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines
+        .next_line()
+        .await
+        .unwrap()
+        .expect("it goes on")
+        .contains("Interrupt to stop")
+    {}
+    let client = Client::from_folder(folder.path());
+    for bytes in [60 * 1024, 1024 * 1024] {
+        let body = json!({"description": "咖".repeat(bytes / 3)}).to_string();
+        let path = "/v3/pay/transactions/jsapi";
+        let mut draft = client.draft("POST", path, body.as_bytes());
+        draft.signed_body = b"other".to_vec();
+        assert_eq!(client.send(draft).await.status, 401);
+    }
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let status = std::fs::read_to_string(status).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kb: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(peak_kb < PEAK_KB_MAX, "{peak_kb} kB");
+    let seen = client
+        .http
+        .get(format!("{}/_sim/requests", client.file.control_url));
+    let seen = seen.send().await.unwrap().text().await.unwrap();
+    assert!(
+        seen.contains("so not every mistake was tried"),
+        "{seen:.2000}"
+    );
+    terminate(&child);
+    child.wait().await.unwrap();
 }

@@ -184,7 +184,7 @@ function panel(name, items, total, keyOf, makeRow, reload) {
 }
 
 const full = new Set();
-const asked = (name) => (full.has(name) ? "" : `?last=${NEWEST}`);
+const asked = (name, before = "?") => (full.has(name) ? "" : `${before}last=${NEWEST}`);
 
 function count(name, text, bad = false) {
   const badge = byId(`tab-${name}`).querySelector(".count");
@@ -195,22 +195,28 @@ function count(name, text, bad = false) {
 // Orders and refunds
 
 const ledger = { items: [], total: 0 };
+// What waits is asked for by itself: it may be older than the newest rows of the ledger.
+const unfinished = { orders: { items: [], total: 0 }, refunds: { items: [], total: 0 } };
 
 async function loadLedger() {
-  Object.assign(ledger, await call("GET", `/_sim/ledger${asked("ledger")}`));
+  const [all, orders, refunds] = await Promise.all([
+    call("GET", `/_sim/ledger${asked("ledger")}`),
+    call("GET", `/_sim/ledger?open=orders${asked("waiting", "&")}`),
+    call("GET", `/_sim/ledger?open=refunds${asked("refunds", "&")}`),
+  ]);
+  Object.assign(ledger, all);
+  Object.assign(unfinished, { orders, refunds });
   drawLedger();
 }
 
 function drawLedger() {
-  const orders = ledger.items.filter((row) => row.kind === "order");
-  const waiting = orders.filter((row) => row.trade_state === "NOTPAY" && Date.parse(row.payable_until) > clock.business());
-  const refunds = ledger.items.filter((row) => row.kind === "refund" && ["PROCESSING", "ABNORMAL"].includes(row.status));
-  show(byId("waiting"), waiting.reverse(), (row) => `${row.mchid} ${row.out_trade_no}`, orderCard);
-  show(byId("refunds"), refunds.reverse(), (row) => `${row.mchid} ${row.out_refund_no}`, refundCard);
-  byId("no-orders").hidden = waiting.length > 0;
-  byId("no-refunds").hidden = refunds.length > 0;
-  write(byId("waiting-count"), waiting.length ? String(waiting.length) : "");
-  write(byId("refunds-count"), refunds.length ? String(refunds.length) : "");
+  const waiting = unfinished.orders.items.filter((row) => Date.parse(row.payable_until) > clock.business());
+  const late = unfinished.orders.items.length - waiting.length;
+  const refunds = [...unfinished.refunds.items];
+  panel("waiting", waiting.reverse(), unfinished.orders.total - late, (row) => `${row.mchid} ${row.out_trade_no}`, orderCard, live.ledger.stale);
+  panel("refunds", refunds.reverse(), unfinished.refunds.total, (row) => `${row.mchid} ${row.out_refund_no}`, refundCard, live.ledger.stale);
+  write(byId("waiting-count"), unfinished.orders.total > late ? String(unfinished.orders.total - late) : "");
+  write(byId("refunds-count"), unfinished.refunds.total ? String(unfinished.refunds.total) : "");
   count("ledger", ledger.total ? String(ledger.total) : "");
   panel("ledger", [...ledger.items].reverse(), ledger.total, (row) => row.entered, () => opening(ledgerHead, ledgerBody), live.ledger.stale);
 }
@@ -600,7 +606,7 @@ const live = {
 
 const TOLD = {
   order: ["ledger"], refund: ["ledger"], notice: ["notices"], request: ["requests"], violation: ["violations"],
-  fault: ["faults"], clock: ["clock"], knob: ["knobs"], merchant: ["health"],
+  fault: ["faults"], clock: ["clock", "ledger"], knob: ["knobs"], merchant: ["health"],
 };
 
 function link(state, text) {
