@@ -1,11 +1,12 @@
 //! The real process: killed in the middle and started again; and what it says when it cannot start.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use local::template::arn;
 use serde_json::{Value, json};
 use shared::platform::Platform;
 use tempfile::TempDir;
@@ -85,6 +86,15 @@ impl Process {
     fn die(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Killed; what it wrote besides its greeting.
+    fn complained(mut self) -> String {
+        self.die();
+        let mut told = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut told).unwrap();
+        told
     }
 
     fn text(&self, name: &str) -> &str {
@@ -635,6 +645,69 @@ fn a_broken_template_is_said_in_one_sentence() {
     command.current_dir(folder.path());
     let told = refusal(command);
     assert!(told.contains("template.yaml"), "{told}");
+}
+
+/// Puts a text into the api secret of a folder whose stack is down; gives the one before.
+fn put_api_secret(folder: &Path, text: &str) -> String {
+    let file = folder.join("secrets.json");
+    let mut secrets: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let current = &mut secrets[arn("ApiSecret")]["current"];
+    let before = current.as_str().unwrap().to_owned();
+    *current = Value::from(text);
+    std::fs::write(&file, secrets.to_string()).unwrap();
+    before
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_used_is_said_at_start_and_picked_up_when_it_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let well = Process::start(folder.path());
+    assert_eq!(well.complained(), "");
+    let good = put_api_secret(folder.path(), "CANARY");
+    let process = Process::start(folder.path());
+    let told = process.complained();
+    assert!(told.contains("the api secret"), "{told}");
+    assert!(told.contains("expected shape"), "{told}");
+    // JSON, but nothing of the sort; and the shape of it, with nothing filled in.
+    put_api_secret(folder.path(), "\"CANARY\"");
+    Process::start(folder.path()).kill();
+    let mut placeholders: Value = serde_json::from_str(&good).unwrap();
+    placeholders["number_key"] = json!("CANARY");
+    placeholders["token_key"] = json!("CANARY");
+    put_api_secret(folder.path(), &placeholders.to_string());
+
+    let process = Process::start(folder.path());
+    let (status, refused) = process.wish("/orders", order("waits-001")).await.unwrap();
+    assert_eq!((status, &refused["code"]), (503, &json!("not_configured")));
+    let put = process
+        .http
+        .post(process.text("aws_url"))
+        .header("x-amz-target", "secretsmanager.PutSecretValue")
+        .header("authorization", "Credential=LOCALoperator/")
+        .body(json!({"SecretId": arn("ApiSecret"), "SecretString": good}).to_string());
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let mut patience = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
+    loop {
+        let (status, placed) = process.wish("/orders", order("waits-001")).await.unwrap();
+        if status == 201 {
+            break;
+        }
+        patience -= 1;
+        assert!((status, patience > 0) == (503, true), "{status} {placed}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let told = process.complained();
+    // One problem, one line, with everybody whom it stops and nothing of the secret.
+    assert_eq!(told.lines().count(), 1, "{told}");
+    for part in ["the api secret", "number_key", "token_key"] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    for function in ["login", "create-order", "query", "close-order", "refund"] {
+        assert!(told.contains(function), "{function} is not in {told}");
+    }
+    for function in ["notify-callback", "sweep", "CANARY"] {
+        assert!(!told.contains(function), "{function} is in {told}");
+    }
 }
 
 #[test]
