@@ -594,7 +594,16 @@ async fn killed_before_within_and_after_each_call_the_same_requests_continue_whe
 
 /// What a start that cannot be made says: one sentence, and that it failed.
 fn refusal(mut command: Command) -> String {
-    let output = command.output().unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = String::new();
+    let mut greeting = BufReader::new(child.stdout.take().unwrap());
+    greeting.read_line(&mut first).unwrap();
+    if !first.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(first, "", "it starts");
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert_eq!(told.trim().lines().count(), 1, "{told}");
@@ -633,18 +642,77 @@ fn a_second_stack_in_the_same_folder_is_refused() {
     assert!(told.contains("another wxpay"), "{told}");
 }
 
+/// What is changed in the template, into what, and what the sentence has to tell.
+const BROKEN: &[(&str, &str, &[&str])] = &[
+    (
+        "Path: /sessions",
+        "Path: sessions",
+        &["CreateSession", "slash"],
+    ),
+    (
+        "Path: /sessions",
+        "Pfad: /sessions",
+        &["CreateSession", "Path"],
+    ),
+    (
+        "Method: POST, Path: /orders}",
+        "Method: PSOT, Path: /orders}",
+        &["CreateOrder", "PSOT"],
+    ),
+    (
+        "      Events:\n        Notify:",
+        "      Event:\n        Notify:",
+        &["NotifyCallbackFunction", "Events"],
+    ),
+    (
+        "      Events:\n        EveryMinute:",
+        "      Evnets:\n        EveryMinute:",
+        &["SweepFunction", "Events"],
+    ),
+    ("IndexName: due", "IndexName: dew", &["index due"]),
+    ("IndexName: payer", "IndexNames: payer", &["index payer"]),
+    (
+        "Action: kms:Decrypt",
+        "Action: 7",
+        &["LoginFunction", "Action"],
+    ),
+    (
+        "Action: kms:Decrypt",
+        "Aktion: kms:Decrypt",
+        &["LoginFunction", "Action"],
+    ),
+    (
+        "[dynamodb:BatchGetItem,",
+        "[7,",
+        &["CreateOrderFunction", "Action"],
+    ),
+    (
+        "Resource: !GetAtt SecretsKey.Arn",
+        "Resource: []",
+        &["LoginFunction", "Resource"],
+    ),
+];
+
 #[test]
 fn a_broken_template_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("template.yaml"),
-        "Resources: {Thing: {}}",
-    )
-    .unwrap();
-    let mut command = wxpay(&folder.path().join("data"), &[]);
-    command.current_dir(folder.path());
-    let told = refusal(command);
-    assert!(told.contains("template.yaml"), "{told}");
+    let refused = |template: &str| {
+        std::fs::write(folder.path().join("template.yaml"), template).unwrap();
+        let mut command = wxpay(&folder.path().join("data"), &[]);
+        command.current_dir(folder.path());
+        let told = refusal(command);
+        assert!(told.contains("template.yaml"), "{told}");
+        told
+    };
+    refused("Resources: {Thing: {}}");
+    let whole = include_str!("../../template.yaml");
+    for (part, broken, parts) in BROKEN {
+        assert!(whole.contains(part), "{part} is not in the template");
+        let told = refused(&whole.replacen(part, broken, 1));
+        for part in *parts {
+            assert!(told.contains(part), "{broken}: {part} is not in {told}");
+        }
+    }
 }
 
 /// Puts a text into the api secret of a folder whose stack is down; gives the one before.
