@@ -58,7 +58,11 @@ impl Process {
 
     /// Started in another folder, it takes the template that is there.
     fn start_in(folder: &Path, started_in: Option<&Path>) -> Self {
-        let mut command = wxpay(folder, &[]);
+        Self::start_with(folder, started_in, &[])
+    }
+
+    fn start_with(folder: &Path, started_in: Option<&Path>, more: &[&str]) -> Self {
+        let mut command = wxpay(folder, more);
         if let Some(started_in) = started_in {
             command.current_dir(started_in);
         }
@@ -790,5 +794,25 @@ fn the_demo_is_green() {
         "{told}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    assert!(told.contains("The books balance."), "{told}");
+}
+
+/// At this speed WeChat Pay's minute between two refunds is longer than anything else is waited for.
+#[test]
+fn the_demo_waits_for_the_minute_of_a_stack_that_is_not_fast() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start_with(folder.path(), None, &["--speed", "4"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+        .args(["demo", "--api-url", process.text("api_url"), "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(told.contains("until the next refund may be sent"), "{told}");
     assert!(told.contains("The books balance."), "{told}");
 }
