@@ -364,6 +364,7 @@ fn http_answer(answer: &Value) -> Response {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use super::*;
 

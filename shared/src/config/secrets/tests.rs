@@ -1,11 +1,6 @@
 //! A secret over its life: read, rotated well and badly, with a server in Secrets Manager's place.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "these are tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Mutex as Shared;
