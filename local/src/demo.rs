@@ -10,11 +10,22 @@ use comfy_table::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::platform::Platform;
+use shared::wechatpay::wire::parse_rfc3339;
 
 use crate::stack::{Options, Stack};
 
 /// How long to wait for something that must happen, at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for WeChat Pay's minute between two refunds of an order, at most: more than that
+/// minute and the one of the sweep, for stacks that keep both at their length.
+const MINUTE_PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often to say that it is still being waited for.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// How often to look whether the sweep has come by.
+const SWEPT_EVERY: Duration = Duration::from_millis(500);
 
 /// How often to look whether it did.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -161,7 +172,9 @@ impl Shop {
             "the simulator checked paySign as WeChat Pay does",
         );
         let paid = self
-            .wait(&token, &number, |order| order["trade_state"] == "SUCCESS")
+            .wait(&token, &number, "its payment", |order| {
+                order["trade_state"] == "SUCCESS"
+            })
             .await?;
         self.notified(&number, None, "TRANSACTION.SUCCESS").await?;
         let payment = paid["transaction_id"].as_str().unwrap_or_default();
@@ -195,8 +208,9 @@ impl Shop {
                 &format!("refund of {amount} fen"),
                 &format!("{status}: {meaning}"),
             );
+            self.until_sent(&path, asked).await?;
             let ended = self
-                .wait(&merchant, number, |order| {
+                .wait(&merchant, number, "the refund's end", |order| {
                     order["refunds"]
                         .as_array()
                         .into_iter()
@@ -253,7 +267,7 @@ impl Shop {
             json!({"code_url": code_url}),
         )
         .await?;
-        self.wait(&merchant, &number, |order| {
+        self.wait(&merchant, &number, "its payment", |order| {
             order["trade_state"] == "SUCCESS"
         })
         .await?;
@@ -367,11 +381,56 @@ impl Shop {
             .map_err(|_| "paySign does not verify against the merchant's certificate".to_owned())
     }
 
+    /// Waits until a refund that was held back for its order's minute is sent, which the sweep does
+    /// when the minute is over.
+    async fn until_sent(&self, path: &str, mut refund: Value) -> Result<(), String> {
+        let merchant = self.merchant_api_key.clone();
+        let number = refund["out_refund_no"].as_str().unwrap_or_default();
+        let path = format!("{path}/{number}");
+        let mut waited = Duration::ZERO;
+        while refund["status"] == "RESERVED" {
+            if waited >= MINUTE_PATIENCE {
+                return Err(format!(
+                    "WeChat Pay's minute between two refunds and the sweep after it took over {} \
+                     s: start the stack with --speed 60, where both take a second",
+                    MINUTE_PATIENCE.as_secs()
+                ));
+            }
+            let left = self.left_until(&refund["next_attempt_at"]).await?;
+            match left.as_secs() {
+                0 => {}
+                left => println!("     … {left} s until the next refund may be sent"),
+            }
+            let pause = left.clamp(SWEPT_EVERY, TELL_EVERY);
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            refund = self
+                .api(Method::GET, &path, Some(&merchant), &[], None)
+                .await?
+                .expect(200)?;
+        }
+        Ok(())
+    }
+
+    /// How long it is until this moment of business time, which may stand before the wall's.
+    async fn left_until(&self, moment: &Value) -> Result<Duration, String> {
+        let clock = self
+            .get(&format!("{}/_sim/clock", self.control_url))
+            .await?;
+        let read = |text: &Value| text.as_str().and_then(parse_rfc3339);
+        let (Some(now), Some(moment)) = (read(&clock["business_time"]), read(moment)) else {
+            return Err(format!("{moment} is no moment at which a refund is sent"));
+        };
+        let seconds = moment.seconds_since(now);
+        Ok(Duration::from_secs(seconds.try_into().unwrap_or(0)))
+    }
+
     /// Waits until the order is as wanted.
     async fn wait(
         &self,
         credential: &str,
         number: &str,
+        awaited: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, String> {
         let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
@@ -387,8 +446,16 @@ impl Shop {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        let refunds = last["refunds"].as_array().into_iter().flatten();
+        let refunds: Vec<String> = refunds
+            .map(|refund| format!(", a refund {}", refund["status"]))
+            .collect();
         Err(format!(
-            "the order {number} did not become what it should; it is {last}"
+            "the order {number} waited for {awaited} over {} s and is {}{}: start the stack with \
+             --speed 60, where WeChat Pay is quick",
+            PATIENCE.as_secs(),
+            last["trade_state"],
+            refunds.concat()
         ))
     }
 

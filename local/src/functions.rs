@@ -8,8 +8,10 @@ use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use shared::api::{HttpFunction, ScheduledFunction, Whole};
-use shared::config::Vars;
+use shared::config::secrets::{ApiKeys, App, Content, Secret, SecretError, Signing, Wechatpay};
+use shared::config::{Reader, Vars};
 use shared::platform::Platform;
+use shared::wechatpay::Apiv3Keys;
 
 /// An invocation under way.
 pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
@@ -36,6 +38,29 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
             "template.yaml names a binary {other:?}, which is no function of this bundle"
         )),
     }
+}
+
+/// What is wrong with each secret that these variables name, read as a function with them reads it:
+/// with its own access key, and apart from what a running one has read already.
+pub async fn wanting(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
+    let mut reader = Reader::new(vars, platform);
+    let problems = [
+        problem::<Signing>(&mut reader, "SIGNING_SECRET_ARN").await,
+        problem::<Wechatpay>(&mut reader, "WECHATPAY_SECRET_ARN").await,
+        problem::<Apiv3Keys>(&mut reader, "APIV3_SECRET_ARN").await,
+        problem::<App>(&mut reader, "APP_SECRET_ARN").await,
+        problem::<ApiKeys>(&mut reader, "API_SECRET_ARN").await,
+    ];
+    problems.into_iter().flatten().collect()
+}
+
+async fn problem<T: Content>(
+    reader: &mut Reader<'_>,
+    variable: &'static str,
+) -> Option<SecretError> {
+    reader.optional(variable)?;
+    let secret = Secret::<T>::from_reader(reader, variable);
+    secret.get().await.err()
 }
 
 fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, String> {

@@ -119,6 +119,7 @@ async fn up(up: Up) -> Result<(), String> {
     let stack = Stack::start(options)
         .await
         .map_err(|error: StartError| error.to_string())?;
+    warn(&stack).await;
     greet(&stack, up.speed);
     stopped().await;
     println!(
@@ -127,6 +128,18 @@ async fn up(up: Up) -> Result<(), String> {
     );
     stack.stop().await;
     Ok(())
+}
+
+/// Says which secrets cannot be used, rather than leave it to the first request.
+async fn warn(stack: &Stack) {
+    for wanting in stack.wanting().await {
+        eprintln!(
+            "wxpay: {}. It stops {} until a good one is put (Secrets Manager is at {}).",
+            wanting.problem,
+            wanting.functions.join(", "),
+            stack.aws.url
+        );
+    }
 }
 
 fn greet(stack: &Stack, speed: f64) {

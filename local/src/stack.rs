@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::Clock;
@@ -28,7 +29,7 @@ use crate::aws::{Aws, access_key_of, secrets};
 use crate::console::Console;
 use crate::functions;
 use crate::gateway::{Gateway, InvokeError, Linked};
-use crate::template::{Template, arn};
+use crate::template::{Function, Template, arn};
 
 /// The gateway's port, unless another is asked for.
 pub const PORT: u16 = 3000;
@@ -131,9 +132,18 @@ pub struct Stack {
     /// What the template allows and declares.
     pub template: Template,
     gateway: Arc<Gateway>,
-    clock: Clock,
+    platform: Platform,
     tasks: Vec<JoinHandle<()>>,
     _lock: File,
+}
+
+/// A secret that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanting {
+    /// Which one, and all that is wrong with it, without any of its content.
+    pub problem: String,
+    /// The functions that do nothing without it.
+    pub functions: Vec<String>,
 }
 
 impl fmt::Debug for Stack {
@@ -225,7 +235,7 @@ impl Stack {
             data_dir: folder,
             template,
             gateway,
-            clock,
+            platform,
             tasks,
             _lock: lock,
         };
@@ -252,7 +262,32 @@ impl Stack {
 
     /// The two readings of time that the functions have.
     pub const fn clock(&self) -> &Clock {
-        &self.clock
+        &self.platform.clock
+    }
+
+    /// Every secret that cannot be used now. The functions read them again: one that is put right is
+    /// picked up without a start.
+    pub async fn wanting(&self) -> Vec<Wanting> {
+        let functions = &self.template.functions;
+        let asked = functions.iter().map(async |(id, function)| {
+            let vars = vars(id, function, &self.aws);
+            let problems = functions::wanting(&vars, &self.platform).await;
+            (function.binary.clone(), problems)
+        });
+        let mut wanting: Vec<Wanting> = Vec::new();
+        for (function, problems) in join_all(asked).await {
+            for problem in problems {
+                let problem = problem.to_string();
+                match wanting.iter_mut().find(|known| known.problem == problem) {
+                    Some(known) => known.functions.push(function.clone()),
+                    None => wanting.push(Wanting {
+                        problem,
+                        functions: vec![function.clone()],
+                    }),
+                }
+            }
+        }
+        wanting
     }
 
     /// Invokes a function by its logical id, with an event as AWS would send it.
@@ -268,7 +303,7 @@ impl Stack {
     /// # Errors
     /// The sweep failed.
     pub async fn sweep_now(&self) -> Result<Value, InvokeError> {
-        self.invoke("SweepFunction", schedule_event(&self.clock))
+        self.invoke("SweepFunction", schedule_event(self.clock()))
             .await
     }
 
@@ -471,9 +506,10 @@ fn put_secrets(
         }),
         // A key that was chosen at this start is accepted beside those of earlier ones.
         Some(text) => {
-            let mut known: Value = serde_json::from_str(&text)
-                .map_err(|error| StartError(format!("the api secret is damaged: {error}")))?;
-            let hashes = known["merchant_key_hashes"].as_array_mut();
+            let mut known: Value = serde_json::from_str(&text).unwrap_or_default();
+            let hashes = known.get_mut("merchant_key_hashes");
+            let hashes = hashes.and_then(Value::as_array_mut);
+            // One that cannot be read stays as it is: [`Stack::wanting`] tells of it.
             let Some(hashes) = hashes.filter(|hashes| !hashes.contains(&json!(hash))) else {
                 return Ok(());
             };
@@ -552,16 +588,7 @@ fn link(
 ) -> Result<BTreeMap<String, Linked>, StartError> {
     let mut linked = BTreeMap::new();
     for (id, function) in &template.functions {
-        let mut variables = function.environment.clone();
-        for (name, value) in [
-            ("AWS_REGION", crate::template::REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", access_key_of(id)),
-            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-            ("AWS_ENDPOINT_URL", aws.url.clone()),
-        ] {
-            variables.insert(name.to_owned(), value);
-        }
-        let invoke = functions::link(&function.binary, &Vars::from_map(variables), platform)
+        let invoke = functions::link(&function.binary, &vars(id, function, aws), platform)
             .map_err(|error| StartError(format!("{id} cannot be started: {error}")))?;
         let timeout = Duration::from_secs(function.timeout_seconds);
         linked.insert(
@@ -574,6 +601,20 @@ fn link(
         );
     }
     Ok(linked)
+}
+
+/// A function's environment: the template's, and where AWS is.
+fn vars(id: &str, function: &Function, aws: &Aws) -> Vars {
+    let mut variables = function.environment.clone();
+    for (name, value) in [
+        ("AWS_REGION", crate::template::REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", access_key_of(id)),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ("AWS_ENDPOINT_URL", aws.url.clone()),
+    ] {
+        variables.insert(name.to_owned(), value);
+    }
+    Vars::from_map(variables)
 }
 
 fn console(

@@ -14,6 +14,12 @@ use serde_yaml_ng::Value as Yaml;
 pub const REGION: &str = "local";
 const ACCOUNT: &str = "000000000000";
 
+/// The table's indexes that the store asks (`shared::store`).
+const INDEXES: [&str; 2] = ["due", "payer"];
+
+/// The methods of routes. `ANY` is not among them: the functions' routes name theirs.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// A template that cannot be used, in one sentence.
 #[derive(Debug)]
 pub struct TemplateError(String);
@@ -123,6 +129,15 @@ impl Template {
         if table.is_null() {
             return fail("it declares no table");
         }
+        for index in INDEXES {
+            let declared = table["GlobalSecondaryIndexes"].as_array();
+            let mut declared = declared.into_iter().flatten();
+            if !declared.any(|declared| declared["IndexName"] == index) {
+                return fail(format!(
+                    "its table has no index {index}, which the functions ask"
+                ));
+            }
+        }
         Ok(Self { functions, table })
     }
 }
@@ -164,7 +179,19 @@ fn function(
                             TemplateError(format!("the event {event} of {name} has no {property}"))
                         })
                 };
-                routes.push((of("Method")?.to_ascii_uppercase(), of("Path")?));
+                let (method, path) = (of("Method")?.to_ascii_uppercase(), of("Path")?);
+                if !METHODS.contains(&method.as_str()) {
+                    return fail(format!(
+                        "the event {event} of {name} has the Method {method:?}, which is none"
+                    ));
+                }
+                if !path.starts_with('/') {
+                    return fail(format!(
+                        "the event {event} of {name} has the Path {path:?}, which does not begin \
+                         with a slash"
+                    ));
+                }
+                routes.push((method, path));
             }
             Some("Schedule" | "ScheduleV2") => scheduled = true,
             other => {
@@ -174,6 +201,11 @@ fn function(
                 ));
             }
         }
+    }
+    if routes.is_empty() && !scheduled {
+        return fail(format!(
+            "the function {name} has no Events: neither a route nor a schedule leads to it"
+        ));
     }
     Ok(Function {
         binary: binary.to_owned(),
@@ -195,11 +227,15 @@ fn permissions(name: &str, policies: &Value) -> Result<Vec<Permission>, Template
             if statement["Effect"] != "Allow" {
                 return fail(format!("a statement of {name} does not allow"));
             }
-            for action in many(&statement["Action"]) {
-                for resource in many(&statement["Resource"]) {
+            let (actions, resources) = (
+                texts(name, statement, "Action")?,
+                texts(name, statement, "Resource")?,
+            );
+            for action in &actions {
+                for resource in &resources {
                     allowed.push(Permission {
                         action: action.clone(),
-                        resource,
+                        resource: resource.clone(),
                     });
                 }
             }
@@ -208,11 +244,21 @@ fn permissions(name: &str, policies: &Value) -> Result<Vec<Permission>, Template
     Ok(allowed)
 }
 
-fn many(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(values) => values.iter().map(plain).collect(),
-        other => vec![plain(other)],
-    }
+/// A part of a statement: a text or several.
+fn texts(name: &str, statement: &Value, part: &str) -> Result<Vec<String>, TemplateError> {
+    let values = match &statement[part] {
+        Value::Array(values) => values.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let texts: Option<Vec<String>> = values
+        .iter()
+        .map(|value| value.as_str().map(str::to_owned))
+        .collect();
+    texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
+        TemplateError(format!(
+            "a statement of {name} has a part, {part}, that is not a text or several"
+        ))
+    })
 }
 
 fn plain(value: &Value) -> String {

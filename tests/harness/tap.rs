@@ -2,13 +2,16 @@
 //!
 //! It passes bytes and understands nothing, so whatever the simulator does to a connection (drops it,
 //! drips, cuts it short) reaches the functions as it was done. It keeps its address when the simulator
-//! behind it is started anew.
+//! behind it is started anew. It can hold a request where it is, so that something else happens
+//! meanwhile ([`Tap::hold`]).
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// How much of the answers on one connection is kept.
@@ -40,6 +43,24 @@ impl Request {
     }
 }
 
+/// How far a held request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The server has nothing of it.
+    Unsent,
+    /// The server has its head and half of what followed at once.
+    Half,
+    /// The server did it, and its answer is on the way.
+    Done,
+}
+
+/// Which requests are held where, and which of them are there.
+struct Hold {
+    at: Held,
+    lines: Vec<String>,
+    reached: BTreeSet<String>,
+}
+
 /// The tap.
 pub struct Tap {
     /// Its address, for `WechatpayBaseUrl`.
@@ -55,6 +76,8 @@ struct Shared {
     target: Mutex<Option<String>>,
     asked: Mutex<Vec<Bytes>>,
     answered: Mutex<Vec<Bytes>>,
+    hold: Mutex<Option<Hold>>,
+    released: Notify,
 }
 
 impl Tap {
@@ -82,6 +105,27 @@ impl Tap {
         *self.shared.target.lock().unwrap() = Some(target);
     }
 
+    /// Holds requests whose first line begins like one of these, until [`Self::release`].
+    pub fn hold(&self, at: Held, lines: &[&str]) {
+        *self.shared.hold.lock().unwrap() = Some(Hold {
+            at,
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            reached: BTreeSet::new(),
+        });
+    }
+
+    /// How many different requests are held.
+    pub fn held(&self) -> usize {
+        let hold = self.shared.hold.lock().unwrap();
+        hold.as_ref().map_or(0, |hold| hold.reached.len())
+    }
+
+    /// Holds no more requests; the connections of those that were held are dropped.
+    pub fn release(&self) {
+        *self.shared.hold.lock().unwrap() = None;
+        self.shared.released.notify_waiters();
+    }
+
     /// Every whole request so far; in order within a connection.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests()
@@ -95,6 +139,28 @@ impl Tap {
 }
 
 impl Shared {
+    /// Where the request that begins with these bytes is to be held, and its first line.
+    fn holds(&self, begins: &[u8]) -> Option<(Held, String)> {
+        let hold = self.hold.lock().unwrap();
+        let hold = hold.as_ref()?;
+        let end = begins.windows(2).position(|two| two == b"\r\n")?;
+        let line = String::from_utf8_lossy(&begins[..end]).into_owned();
+        let wanted = hold.lines.iter().any(|wanted| line.starts_with(wanted));
+        wanted.then_some((hold.at, line))
+    }
+
+    /// Notes that the request is held, and stays with it until it is let go.
+    async fn stay(&self, line: String) {
+        // Made first: whoever releases from now on is heard.
+        let released = self.released.notified();
+        if let Some(hold) = self.hold.lock().unwrap().as_mut() {
+            hold.reached.insert(line);
+        } else {
+            return;
+        }
+        released.await;
+    }
+
     fn requests(&self) -> Vec<Request> {
         let asked = self.asked.lock().unwrap();
         let of = |bytes: &Bytes| parsed(&bytes.lock().unwrap());
@@ -126,24 +192,72 @@ async fn pass(shared: Arc<Shared>, client: TcpStream) {
     shared.answered.lock().unwrap().push(Arc::clone(&answered));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    // The request whose answer is to be held on this connection.
+    let awaited = Mutex::new(None);
     tokio::select! {
-        () = copy(from_client, to_server, asked, usize::MAX) => {}
-        () = copy(from_server, to_client, answered, ANSWERS_MAX) => {}
+        () = ask(&shared, from_client, to_server, &asked, &awaited) => {}
+        () = answer(&shared, from_server, to_client, &answered, &awaited) => {}
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, kept: Bytes, most: usize) {
+async fn ask(
+    shared: &Shared,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    kept: &Bytes,
+    awaited: &Mutex<Option<String>>,
+) {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        {
-            let mut kept = kept.lock().unwrap();
-            let left = most.saturating_sub(kept.len());
-            kept.extend_from_slice(&chunk[..read.min(left)]);
+        let mut passed = &chunk[..read];
+        let held = shared.holds(passed);
+        match &held {
+            Some((Held::Unsent, line)) => return shared.stay(line.clone()).await,
+            Some((Held::Half, _)) => passed = &passed[..half(passed)],
+            Some((Held::Done, line)) => *awaited.lock().unwrap() = Some(line.clone()),
+            None => {}
         }
+        keep(kept, passed, usize::MAX);
+        if to.write_all(passed).await.is_err() {
+            break;
+        }
+        if let Some((Held::Half, line)) = held {
+            return shared.stay(line).await;
+        }
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    kept: &Bytes,
+    awaited: &Mutex<Option<String>>,
+) {
+    let mut chunk = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut chunk).await {
+        let line = awaited.lock().unwrap().take();
+        if let Some(line) = line {
+            return shared.stay(line).await;
+        }
+        keep(kept, &chunk[..read], ANSWERS_MAX);
         if to.write_all(&chunk[..read]).await.is_err() {
             break;
         }
     }
+}
+
+/// The head, and half of the body's bytes that came with it.
+fn half(bytes: &[u8]) -> usize {
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = head.map_or(0, |end| end + 4);
+    head + (bytes.len() - head) / 2
+}
+
+fn keep(kept: &Bytes, passed: &[u8], most: usize) {
+    let mut kept = kept.lock().unwrap();
+    let left = most.saturating_sub(kept.len());
+    kept.extend_from_slice(&passed[..passed.len().min(left)]);
 }
 
 /// The requests in one connection's bytes; the client frames every body by `content-length`.

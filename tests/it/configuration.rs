@@ -382,6 +382,42 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
     );
 }
 
+/// What `wxpay up` says at its start.
+#[tokio::test]
+async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
+    let stack = TestStack::start().await;
+    assert_eq!(stack.stack.wanting().await, Vec::new());
+    // A secret, and the functions that read it.
+    let desks = ["close-order", "create-order", "query", "refund", "sweep"];
+    let webhook = ["notify-callback"];
+    let callers = ["close-order", "create-order", "login", "query", "refund"];
+    for (secret, message, mut functions) in [
+        ("SigningSecret", SIGNING, desks.to_vec()),
+        (
+            "WechatpaySecret",
+            WECHATPAY,
+            [&desks[..], &webhook].concat(),
+        ),
+        ("Apiv3Secret", APIV3, webhook.to_vec()),
+        ("AppSecret", APP, vec!["login"]),
+        ("ApiSecret", API, callers.to_vec()),
+    ] {
+        let good = stack.secret(secret).to_string();
+        stack.put_secret(secret, "CANARY");
+        let told = stack.stack.wanting().await;
+        let [wanting] = told.as_slice() else {
+            panic!("{secret}: {told:?}");
+        };
+        assert!(wanting.problem.contains(message), "{told:?}");
+        let mut stopped: Vec<&str> = wanting.functions.iter().map(String::as_str).collect();
+        stopped.sort_unstable();
+        functions.sort_unstable();
+        assert_eq!(stopped, functions, "{secret}");
+        stack.put_secret(secret, &good);
+    }
+    assert_eq!(stack.stack.wanting().await, Vec::new());
+}
+
 #[tokio::test]
 async fn secrets_that_are_filled_in_are_used_without_a_start() {
     let stack = TestStack::start().await;

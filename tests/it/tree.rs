@@ -73,6 +73,7 @@ fn shared_layers_import_only_downwards() {
                 "domain",
                 "platform",
                 "store",
+                "telemetry",
                 "wechatpay",
                 "api",
             ],

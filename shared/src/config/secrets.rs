@@ -3,8 +3,8 @@
 //! Each is one JSON text in Secrets Manager. It is read once per execution environment, again after
 //! [`FRESH_SECONDS`], and again after a failed verification. Between two tries, failed ones too, lies
 //! [`REFRESH_FLOOR_SECONDS`], so that no caller can make this process hammer Secrets Manager. A reading
-//! that fails or takes long leaves the last good one in force. Several keys may be valid at once, so a
-//! rotation needs no deploy and rejects nothing.
+//! that fails or takes long leaves the last good one in force, and a line in the log says so, since no
+//! request does. Several keys may be valid at once, so a rotation needs no deploy and rejects nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::Reader;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
+use crate::telemetry::{Level, Log, Metric, Record};
 use crate::wechatpay::{Apiv3Keys, KeyError, MerchantKey, PlatformKeys};
 
 /// How long a reading stays fresh, in seconds.
@@ -33,6 +34,9 @@ const APP_SECRET_MIN: usize = 16;
 
 /// How long a request waits for a newer reading while it has a good one.
 const REFRESH_WAIT: Duration = Duration::from_secs(1);
+
+/// The `function` of the line about a refresh: all functions that read a secret read the same one.
+const REFRESH: &str = "secrets";
 
 /// A secret that could not be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -70,6 +74,7 @@ pub struct Secret<T> {
     client: aws_sdk_secretsmanager::Client,
     arn: String,
     clock: Clock,
+    log: Log,
     reading: Mutex<Reading<T>>,
 }
 
@@ -93,6 +98,7 @@ impl<T: Content> Secret<T> {
             arn: reader.required(variable),
             client: reader.secrets_client(),
             clock: reader.platform().clock.clone(),
+            log: reader.platform().log.clone(),
             reading: Mutex::new(Reading {
                 content: None,
                 tried: None,
@@ -154,9 +160,10 @@ impl<T: Content> Secret<T> {
                 };
                 Ok(content)
             }
-            (Err(_), Some((content, _))) => {
+            (Err(error), Some((content, _))) => {
                 let content = Arc::clone(content);
                 reading.tried = Some((now, None));
+                self.not_refreshed(&error);
                 Ok(content)
             }
             (Err(error), None) => {
@@ -164,6 +171,17 @@ impl<T: Content> Secret<T> {
                 Err(error)
             }
         }
+    }
+
+    /// Says that the last good reading stays in force. Once per try, so at most once a minute: a
+    /// rotation that went wrong is told while requests are still answered, not by the next cold start.
+    fn not_refreshed(&self, error: &SecretError) {
+        let mut record = Record::start(REFRESH, &self.clock);
+        record
+            .field("problems", vec![error.to_string()])
+            .count(Metric::NotConfigured)
+            .raise(Level::Warn);
+        record.write(&self.log, &self.clock, "not refreshed");
     }
 
     async fn read(&self) -> Result<T, SecretError> {
@@ -422,3 +440,6 @@ impl Content for ApiKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! A secret over its life: read, rotated well and badly, with a server in Secrets Manager's place.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex as Shared;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::config::Vars;
+use crate::platform::Platform;
+
+/// What the server answers, as a status and a body.
+type Answer = Arc<Shared<(u16, Value)>>;
+
+async fn serve(listener: TcpListener, answer: Answer) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(converse(BufReader::new(stream), Arc::clone(&answer)));
+    }
+}
+
+async fn converse(mut stream: BufReader<TcpStream>, answer: Answer) {
+    let mut length = 0;
+    let mut line = String::new();
+    while let Ok(1..) = stream.read_line(&mut line).await {
+        if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = bytes.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+            let (status, body) = answer.lock().unwrap().clone();
+            let body = body.to_string();
+            let told = format!(
+                "HTTP/1.1 {status} So\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len(),
+            );
+            stream.write_all(told.as_bytes()).await.unwrap();
+        }
+        line.clear();
+    }
+}
+
+struct Watched {
+    secret: Secret<App>,
+    answer: Answer,
+    lines: Arc<Shared<Vec<String>>>,
+}
+
+impl Watched {
+    /// An app secret that was read once.
+    async fn read() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let vars = [
+            ("AWS_REGION", "local".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "a-key".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "a-secret".to_owned()),
+            (
+                "AWS_ENDPOINT_URL",
+                format!("http://{}", listener.local_addr().unwrap()),
+            ),
+            ("APP_SECRET_ARN", "the-app-secret".to_owned()),
+        ];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value));
+        let lines = Arc::<Shared<Vec<String>>>::default();
+        let written = Arc::clone(&lines);
+        let log = Log::to(Arc::new(move |line| {
+            written.lock().unwrap().push(line.to_owned());
+        }));
+        let platform = Platform::local(Clock::system(), log).unwrap();
+        let vars = Vars::from_map(BTreeMap::from(vars));
+        let mut reader = Reader::new(&vars, &platform);
+        let watched = Self {
+            secret: Secret::from_reader(&mut reader, "APP_SECRET_ARN"),
+            answer: Answer::default(),
+            lines,
+        };
+        reader.finish().unwrap();
+        tokio::spawn(serve(listener, Arc::clone(&watched.answer)));
+        watched.put("the-first-secret-of-all");
+        assert_eq!(watched.used().await, "the-first-secret-of-all");
+        watched
+    }
+
+    fn put(&self, app_secret: &str) {
+        let text = json!({"appid": "wx01", "app_secret": app_secret});
+        *self.answer.lock().unwrap() = (200, json!({"SecretString": text.to_string()}));
+    }
+
+    async fn used(&self) -> String {
+        self.secret.get().await.unwrap().secret().to_owned()
+    }
+
+    /// Lets the reading, and the last try to read, be this much older.
+    async fn age(&self, seconds: i64) {
+        let mut reading = self.secret.reading.lock().await;
+        if let Some((_, at)) = &mut reading.content {
+            *at = at.minus_seconds(seconds);
+        }
+        if let Some((at, _)) = &mut reading.tried {
+            *at = at.minus_seconds(seconds);
+        }
+    }
+
+    /// The lines written since the last look.
+    fn told(&self) -> Vec<Value> {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        let read = |line: &String| serde_json::from_str(line).unwrap();
+        lines.iter().map(read).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_is_told_once_per_try_while_the_old_reading_serves() {
+    let watched = Watched::read().await;
+    watched.put("CANARY");
+    assert_eq!(watched.used().await, "the-first-secret-of-all");
+    assert_eq!(watched.told(), Vec::<Value>::new(), "nobody looked yet");
+
+    watched.age(FRESH_SECONDS).await;
+    // However many requests there are until the next try, it is one line.
+    for _ in 0..3 {
+        assert_eq!(watched.used().await, "the-first-secret-of-all");
+    }
+    let told = watched.told();
+    let [line] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (&line["level"], &line["not_configured"], &line["message"]),
+        (&json!("WARN"), &json!(1), &json!("not refreshed"))
+    );
+    let problems = line["problems"].to_string();
+    assert!(problems.contains("the app secret"), "{problems}");
+    assert!(
+        problems.contains("app_secret is a placeholder"),
+        "{problems}"
+    );
+    assert!(!line.to_string().contains("CANARY"), "{line}");
+
+    // While it stays broken, each further try tells it again.
+    watched.age(REFRESH_FLOOR_SECONDS).await;
+    let denied = json!({"__type": "AccessDeniedException", "message": "CANARY"});
+    *watched.answer.lock().unwrap() = (400, denied);
+    assert_eq!(watched.used().await, "the-first-secret-of-all");
+    let told = Value::from(watched.told()).to_string();
+    assert!(told.contains("AccessDeniedException"), "{told}");
+    assert!(!told.contains("CANARY"), "{told}");
+}
+
+#[tokio::test]
+async fn a_refresh_that_succeeds_is_not_told() {
+    let watched = Watched::read().await;
+    watched.put("the-second-secret-of-all");
+    watched.age(FRESH_SECONDS).await;
+    assert_eq!(watched.used().await, "the-second-secret-of-all");
+    assert_eq!(watched.told(), Vec::<Value>::new());
+}
