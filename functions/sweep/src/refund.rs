@@ -50,21 +50,21 @@ impl Sweep {
             | RefundState::Success { .. }
             | RefundState::Rejected => return Ok(()),
         }
-        // Whether the order's moment is this look's own.
-        let mut claimed_here = false;
+        // Whether this look got the order's moment, where it came to that.
+        let mut moment = None;
         let claim_moment = async || -> Result<bool, DeskError> {
             let interval = self.sender.interval_seconds();
             let claimed = self
                 .orders
                 .claim_refund_moment(order_id, self.now(), interval)
                 .await?;
-            claimed_here = claimed == Commit::Done;
-            Ok(claimed_here)
+            moment = Some(claimed);
+            Ok(claimed == Commit::Done)
         };
         self.sender
             .follow(refund, attempts, claim_moment, &deadline, record)
             .await?;
-        self.put_off_refund(order_id, refund_id, attempts, claimed_here)
+        self.put_off_refund(order_id, refund_id, attempts, moment)
             .await
     }
 
@@ -76,7 +76,7 @@ impl Sweep {
         order_id: &OrderId,
         refund_id: &RefundId,
         attempts: u32,
-        was_sent: bool,
+        moment: Option<Commit>,
     ) -> Result<(), DeskError> {
         let Some(stored) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
@@ -87,14 +87,12 @@ impl Sweep {
             return Ok(());
         }
         let mut at = stored.refund.due_at(now, attempts);
-        if !was_sent
-            && stored.refund.state == RefundState::Reserved
+        if moment == Some(Commit::Conflict)
             && let Some(order) = self.orders.load(order_id).await?
             && let Some(payment) = order.order.payment_on_record()
             && let Some(next_refund_at) = payment.next_refund_at
-            && next_refund_at > now
         {
-            at = at.map(|at| at.min(next_refund_at));
+            at = at.map(|at| at.min(next_refund_at.max(now)));
         }
         let due = at.map(|at| Due { at, attempts });
         // A conflict means that somebody changed the refund and its due time with it.
