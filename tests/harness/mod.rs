@@ -7,6 +7,7 @@
 
 pub mod books;
 pub mod forge;
+pub mod process;
 pub mod tap;
 pub mod watch;
 

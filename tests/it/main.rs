@@ -23,6 +23,7 @@ mod configuration;
 mod create;
 mod documents;
 mod events;
+mod kills;
 mod notices;
 mod policy;
 mod process;
