@@ -1,7 +1,7 @@
 //! What every function of the bundle shares.
 //!
-//! The layers and who may import whom: `api`, `config` → `settlement` → `store`, `wechatpay` →
-//! `domain` → nothing outside std. `desk` joins them for the functions that may sign; `clock`,
+//! The layers and who may import whom: `refunding` → `desk`, for the functions that may sign →
+//! `settlement`, `api` → `config` → `store`, `wechatpay` → `domain` → nothing outside std. `clock`,
 //! `platform` and `telemetry` stand beside them.
 //! `tests/it/tree.rs` keeps the arrows.
 

@@ -75,7 +75,6 @@ fn shared_layers_import_only_downwards() {
                 "store",
                 "telemetry",
                 "wechatpay",
-                "api",
             ],
         ),
         (

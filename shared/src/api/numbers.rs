@@ -15,9 +15,6 @@ use crate::domain::{InvalidId, OrderId, RefundId};
 /// How long an `Idempotency-Key` may be, in characters.
 const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// The most a stack's prefix may take: a number has 26 characters of hash and 32 in all.
-pub const PREFIX_MAX: usize = 6;
-
 /// The request's `Idempotency-Key`, if it has one.
 ///
 /// # Errors

@@ -20,6 +20,10 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
+/// The most a stack's prefix of derived numbers may take, in characters: an order's number has 32, and
+/// 26 are the hash.
+pub const PREFIX_MAX: usize = 6;
+
 fn plain(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
