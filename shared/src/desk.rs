@@ -185,6 +185,22 @@ impl Desk {
         self.settle_order(&report, record).await
     }
 
+    /// Stores the intention to close the order; one of another merchant's is a contradiction.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn begin_close(
+        &self,
+        order_id: &OrderId,
+        record: &mut Record,
+    ) -> Result<Settled<StoredOrder>, DeskError> {
+        let now = self.clock.business();
+        let begun = self.settlement.begin_close(order_id, &self.mchid, now);
+        let begun = begun.await?;
+        note_settled(&begun, record);
+        Ok(begun)
+    }
+
     /// Closes the order at WeChat Pay and settles it; the intention must be stored before.
     ///
     /// # Errors
@@ -193,6 +209,7 @@ impl Desk {
         &self,
         order_id: &OrderId,
         deadline: &Deadline,
+        record: &mut Record,
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let keys = self.keys().await?;
         let asked = self
@@ -200,10 +217,12 @@ impl Desk {
             .close(&self.call(&keys, deadline), order_id)
             .await;
         let closed = self.noticed(asked).await?;
-        Ok(self
+        let settled = self
             .settlement
             .closed(order_id, &self.mchid, &closed, self.clock.business())
-            .await?)
+            .await?;
+        note_settled(&settled, record);
+        Ok(settled)
     }
 
     /// Sends a reserved refund, with the same bytes as ever, and settles the answer.
@@ -268,13 +287,7 @@ impl Desk {
         record: &mut Record,
     ) -> Result<Settled<StoredOrder>, DeskError> {
         let settled = self.settlement.order(report, self.clock.business()).await?;
-        note_settled(&settled, record);
-        note_payment(&settled, report, record);
-        if let Settled::Changed(stored) = &settled
-            && stored.order.payment_on_record().is_some()
-        {
-            record.count(Metric::OrderPaid);
-        }
+        note_order(&settled, report, record);
         Ok(settled)
     }
 
@@ -322,25 +335,31 @@ pub fn note_call(error: &CallError, record: &mut Record) {
     }
 }
 
-/// Notes in the log line what is believed and is still strange about a payment: somebody else paid, or
-/// something was given back that no refund here explains.
-pub fn note_payment(
+/// Notes in the log line what a report about an order led to, and what is believed and is still strange
+/// about a payment: somebody else paid, or something was given back that no refund here explains.
+pub fn note_order(
     settled: &Settled<StoredOrder>,
     report: &Signed<OrderReport>,
     record: &mut Record,
 ) {
+    note_settled(settled, record);
     let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
         return;
     };
-    let TradeState::Paid(paid) = &report.get().state else {
+    let (TradeState::Paid(paid), Some(payment)) =
+        (&report.get().state, stored.order.payment_on_record())
+    else {
         return;
     };
-    let ordered_by = stored.order.terms.openid.as_deref();
-    if ordered_by.is_some_and(|openid| paid.openid.as_deref() != Some(openid)) {
+    if let Settled::Changed(_) = settled {
+        record.count(Metric::OrderPaid);
+    }
+    if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
+        && ordered_by != paid_by
+    {
         record.field("payer", "another than the order's");
     }
-    let payment = stored.order.payment_on_record();
-    if paid.refunded && payment.is_some_and(|payment| payment.refund_count == 0) {
+    if paid.refunded && payment.refund_count == 0 {
         record
             .field("refunded", "elsewhere")
             .count(Metric::NeedsHuman)

@@ -11,7 +11,7 @@ use crate::domain::order::backoff_seconds;
 use crate::domain::{Refund, RefundState};
 use crate::store::{Due, Refunds};
 use crate::telemetry::{Level, Metric, Record};
-use crate::wechatpay::{CallError, Refusal, UnknownCause};
+use crate::wechatpay::{CallError, Refusal};
 
 /// How often a refusal that time may mend is met before a person is asked to look.
 const REFUSALS_MAX: u32 = 3;
@@ -150,17 +150,6 @@ impl Sender {
         let now = self.clock.business();
         let refusals = refund.refusals.saturating_add(1);
         let (wait, refusals, needs_human) = match meaning {
-            Meaning::Unknown if matches!(error, CallError::Unknown(UnknownCause::RateLimited)) => {
-                // Too many at once, or too early after another: worth another try before long.
-                let due = Due {
-                    at: now.plus_seconds(self.interval_seconds),
-                    attempts: 0,
-                };
-                refund.next_attempt_at = Some(due.at);
-                // A conflict means that the refund moved on meanwhile.
-                self.refunds.postpone(&refund, Some(due)).await?;
-                return Ok(Sent { refund });
-            }
             // The due time of the reservation, or of the sweep's claim, stands.
             Meaning::Unknown => return Ok(Sent { refund }),
             Meaning::NotEnough => (

@@ -113,17 +113,21 @@ impl Settlement {
         .await
     }
 
-    /// Stores the intention to close an order that is not paid; a repeat changes nothing.
+    /// Stores the intention to close an order of the merchant `mchid` that is not paid; a repeat changes
+    /// nothing.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn begin_close(
         &self,
         order_id: &OrderId,
+        mchid: &str,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        self.decide_order(order_id, now, |order| order.begin_close(now))
-            .await
+        self.decide_order(order_id, now, |order| {
+            of_another_merchant(order, mchid).unwrap_or_else(|| order.begin_close(now))
+        })
+        .await
     }
 
     /// Settles a signed report about a refund; a repeat changes nothing. A CLOSED gives the amount

@@ -71,8 +71,8 @@ impl Level {
 /// What alarms watch; each is counted in the line that tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// A person has to look: a record was flagged, a signed notice names no order of ours or cannot
-    /// be read, or an order cannot be ended.
+    /// A person has to look: a record was flagged, a signed notice names no order of ours, cannot be
+    /// read or tells of an unknown state, money went back elsewhere, or an order cannot be ended.
     NeedsHuman,
     /// A signed report contradicts the record.
     MoneyMismatch,
@@ -88,7 +88,7 @@ pub enum Metric {
     RefundStuck,
     /// The oldest thing overdue, in seconds.
     DueBacklogSeconds,
-    /// Secrets or variables are missing or broken.
+    /// Secrets or variables are missing or broken, or a secret could not be read again for long.
     NotConfigured,
     /// A payment was learnt of.
     OrderPaid,

@@ -172,8 +172,13 @@ async fn what_was_given_back_without_a_refund_on_record_calls_a_person() {
     assert_eq!(told.unwrap()["needs_human"], 1);
 }
 
-/// "No such order" names no merchant: told to one, it says nothing of an order placed under another
-/// number that this stack once had.
+/// An order's item as if it had been placed under another number that this stack once had.
+fn of_another_merchant(mut item: Value) -> Value {
+    item["mchid"]["S"] = Value::from("1900009999");
+    item
+}
+
+/// "No such order" names no merchant: told to one, it says nothing of another's orders.
 #[tokio::test]
 async fn what_another_merchant_is_told_ends_no_order() {
     let stack = TestStack::start().await;
@@ -183,17 +188,40 @@ async fn what_another_merchant_is_told_ends_no_order() {
     assert_eq!(placed.status, 503, "WeChat Pay never heard of it");
     stack.no_faults().await;
     let ours = stack.order_item("policy-moved");
-    let mut anothers = ours.clone();
-    anothers["mchid"]["S"] = Value::from("1900009999");
-    for (item, ends_as) in [(anothers, "NOTPAY"), (ours, "CLOSED")] {
-        stack.put_item(&item);
-        for _ in 0..3 {
-            stack.advance(3 * HOUR).await;
-            stack.sweep().await;
-        }
-        let item = stack.order_item("policy-moved");
-        assert_eq!(item["trade_state"]["S"], ends_as);
+    let look = async || {
+        stack.advance(3 * HOUR).await;
+        stack.sweep().await;
+        stack.order_item("policy-moved")["trade_state"]["S"].clone()
+    };
+    stack.put_item(&of_another_merchant(ours.clone()));
+    for _ in 0..3 {
+        assert_eq!(look().await, "NOTPAY");
     }
+    stack.put_item(&ours);
+    stack.until(look, |state| state == "CLOSED").await;
+}
+
+/// Nor is it closed here because it can be closed there, by hand or by the sweep.
+#[tokio::test]
+async fn an_order_of_another_merchant_is_not_closed() {
+    let stack = TestStack::start().await;
+    stack.native("policy-others", 500).await;
+    let ours = stack.order_item("policy-others");
+    stack.put_item(&of_another_merchant(ours.clone()));
+    let path = "/orders/policy-others/close";
+    let answer = stack.post(&stack.merchant, path, json!({})).await;
+    assert_eq!(answer.expect(202)["trade_state"], "NOTPAY");
+    let lines = stack.log_lines();
+    let told = lines.iter().find(|line| line["function"] == "close-order");
+    assert_eq!(told.unwrap()["money_mismatch"], 1);
+    stack.advance(8 * 24 * HOUR).await;
+    stack.sweep().await;
+    let state = &stack.order_item("policy-others")["trade_state"]["S"];
+    assert_eq!(state, "NOTPAY");
+    let requests = stack.wire.requests();
+    let closes = |request: &&crate::harness::tap::Request| request.target.ends_with("/close");
+    assert_eq!(requests.iter().filter(closes).count(), 0);
+    stack.put_item(&ours);
 }
 
 #[tokio::test]
@@ -221,6 +249,58 @@ async fn a_refund_that_is_sent_in_vain_is_sent_ever_less_often() {
         waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]),
         "{waits:?}"
     );
+}
+
+/// Waiting for one's turn is no failure, and makes nobody slower when the turn comes.
+#[tokio::test]
+async fn a_refund_that_waited_for_its_turn_is_sent_again_as_soon_as_any_other() {
+    let stack = TestStack::with(|options| options.speed = 1.0).await;
+    stack.paid("policy-queue", 600).await;
+    for index in 0..6 {
+        let number = format!("policy-q{index}");
+        stack.refund("policy-queue", &number, 100).await.expect(202);
+    }
+    let waiting = async || {
+        let order = stack.order("policy-queue").await;
+        let refunds = order["refunds"].as_array().unwrap().clone();
+        let mut waiting = refunds
+            .into_iter()
+            .filter(|refund| refund["status"] == "RESERVED");
+        (waiting.next().unwrap_or_default(), waiting.count())
+    };
+    let mut last = waiting().await;
+    while last.1 > 0 {
+        stack.advance(61).await;
+        stack.sweep().await;
+        last = waiting().await;
+    }
+    stack
+        .fault("server_error", json!({"operation": "refund"}))
+        .await;
+    stack.advance(61).await;
+    stack.sweep().await;
+    let number = last.0["out_refund_no"].as_str().unwrap();
+    let item = stack.item("ORDER#policy-queue", &format!("REFUND#{number}"));
+    let wait = watch::number(&item, "due_at") - stack.stack.clock().business().unix_seconds();
+    assert!((1..=2 * 60).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_refund_that_is_refused_for_an_hour_counts_as_stuck() {
+    let stack = TestStack::start().await;
+    stack.paid("policy-stuck", 500).await;
+    stack.fault("refund_not_enough", json!({})).await;
+    stack
+        .refund("policy-stuck", "policy-s1", 100)
+        .await
+        .expect(202);
+    let stuck = async || {
+        stack.advance(HOUR + 60).await;
+        stack.sweep().await;
+        let lines = stack.log_lines();
+        json!(lines.iter().any(|line| line["refund_stuck"] == 1))
+    };
+    stack.until(stuck, |stuck| *stuck == true).await;
 }
 
 #[tokio::test]

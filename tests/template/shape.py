@@ -223,7 +223,20 @@ def an_expression_is_of_metrics_that_stand_beside_it(expanded):
         for row in rows:
             if "Expression" in row and row["Expression"] != "SUM(METRICS())":
                 assert set(re.findall(r"\b[a-z]\w*", row["Expression"])) == ids, name
+        assert len({row["MetricStat"]["Period"] for row in rows if "MetricStat" in row}) == bool(rows), name
         assert len([row for row in rows if row.get("ReturnData", True)]) == bool(rows), name
+
+
+def silence_is_three_payments_and_no_notice_within_an_hour(expanded):
+    alarm = _of_type(expanded, "AWS::CloudWatch::Alarm")["NotifySilenceAlarm"]
+    expression, *metrics = alarm["Metrics"]
+    assert expression["Expression"] == "IF(paid >= 3 AND FILL(notices, 0) < 1, 1, 0)"
+    assert {row["Id"]: row["MetricStat"]["Metric"]["MetricName"] for row in metrics} == {
+        "paid": "order_paid",
+        "notices": "notices",
+    }
+    assert {(row["MetricStat"]["Stat"], row["MetricStat"]["Period"]) for row in metrics} == {("Sum", 3600)}
+    assert (alarm["EvaluationPeriods"], alarm["Threshold"], alarm["TreatMissingData"]) == (1, 1, "notBreaching")
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])

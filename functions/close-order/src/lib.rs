@@ -97,18 +97,24 @@ impl CloseOrder {
         incoming: &Incoming,
         record: &mut Record,
     ) -> Result<Answer, Problem> {
-        let now = self.platform.clock.business();
-        let begun = self.desk.settlement().begin_close(order_id, now).await?;
+        let begun = self.desk.begin_close(order_id, record).await?;
         let begun = begun.record().ok_or_else(Problem::not_found)?;
-        if begun.order.payment_on_record().is_some() {
-            return answered(&begun.order);
+        match begun.order.state {
+            OrderState::Closing { .. } => {}
+            OrderState::NotPay | OrderState::Closed { .. } | OrderState::Success(_) => {
+                return answered(&begun.order);
+            }
         }
-        let closed = match self.desk.close_order(order_id, &incoming.deadline).await {
+        let closed = self.desk.close_order(order_id, &incoming.deadline, record);
+        let closed = match closed.await {
             Ok(settled) => settled,
             Err(DeskError::Call(CallError::Refused(refusal))) => {
                 // Paid, or closed already, or something else: WeChat Pay's record tells, not its
                 // refusal.
                 record.field("wechatpay.code", refusal.code);
+                if let Some(request_id) = refusal.request_id {
+                    record.field("wechatpay.request_id", request_id);
+                }
                 match self
                     .desk
                     .ask_order(order_id, &incoming.deadline, record)

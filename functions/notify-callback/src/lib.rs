@@ -10,7 +10,8 @@ use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_wanting};
 use shared::config::secrets::{Secret, SecretError, Wechatpay};
 use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{note_payment, note_refund, note_settled};
+use shared::desk::{note_order, note_refund};
+use shared::domain::order::Contradiction;
 use shared::domain::{OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
@@ -180,6 +181,7 @@ impl NotifyCallback {
             Notice::Refund(report) => self.refund(id, &report, envelope, record).await,
             Notice::UnknownState {
                 event_type,
+                mchid,
                 state,
                 order_id,
                 refund_id,
@@ -187,9 +189,7 @@ impl NotifyCallback {
                 record
                     .field("notice", "unknown state")
                     .field("notice.event_type", event_type.clone())
-                    .field("notice.state", state)
-                    .count(Metric::NeedsHuman)
-                    .raise(Level::Error);
+                    .field("notice.state", state);
                 if let Some(refund_id) = refund_id {
                     record.field("refund.out_refund_no", refund_id.as_str());
                 }
@@ -203,6 +203,10 @@ impl NotifyCallback {
                     outcome: "unknown state",
                     order,
                 };
+                if self.is_foreign(mchid.as_deref()) {
+                    return self.foreign(&kept, envelope, record).await;
+                }
+                record.count(Metric::NeedsHuman).raise(Level::Error);
                 self.set_aside(&kept, envelope, record, Outcome::Done).await
             }
             Notice::Unhandled { event_type } => {
@@ -244,11 +248,7 @@ impl NotifyCallback {
             .await;
         match settled {
             Ok(settled) => {
-                note_settled(&settled, record);
-                note_payment(&settled, report, record);
-                if matches!(&settled, Settled::Changed(_)) {
-                    record.count(Metric::OrderPaid);
-                }
+                note_order(&settled, report, record);
                 let kept = Kept {
                     id,
                     event_type: "TRANSACTION",
@@ -307,7 +307,10 @@ impl NotifyCallback {
 
     async fn foreign(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> Outcome {
         record
-            .field("contradiction", "mchid differs from the record")
+            .field(
+                "contradiction",
+                Contradiction::Differs { field: "mchid" }.to_string(),
+            )
             .count(Metric::MoneyMismatch)
             .raise(Level::Error);
         self.set_aside(kept, envelope, record, Outcome::Contradiction)

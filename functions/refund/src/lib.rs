@@ -285,21 +285,21 @@ impl Refund {
         deadline: &Deadline,
         record: &mut Record,
     ) -> Result<Answer, Problem> {
+        let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
+        if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
+            let what = if refund.state == RefundState::Requested {
+                "a payer's request of this number waits: approve it, or send another number"
+            } else {
+                "a payer's request of this number was rejected: send another number"
+            };
+            return Err(Problem::new(Code::TermsDiffer, what).field("out_refund_no"));
+        }
         if let Some(field) = asked.differing_field(&refund) {
             return Err(Problem::new(
                 Code::TermsDiffer,
                 format!("the refund of this number differs in {field}"),
             )
             .field(field));
-        }
-        let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
-        if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
-            return Err(Problem::new(
-                Code::TermsDiffer,
-                "a payer asked for a refund under this number, which gave nothing back: \
-                 approve it, or send another number",
-            )
-            .field("out_refund_no"));
         }
         record.field("placed", "repeat");
         let refund = self.followed(refund, deadline, record).await?;

@@ -86,16 +86,13 @@ impl Sweep {
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<(), DeskError> {
-        self.sender
-            .desk()
-            .settlement()
-            .begin_close(order_id, self.now())
-            .await?;
-        match self.sender.desk().close_order(order_id, &deadline).await {
-            Ok(_) => {
-                record.field("closed", true);
-                Ok(())
-            }
+        let desk = self.sender.desk();
+        match desk.begin_close(order_id, record).await? {
+            Settled::Changed(_) | Settled::Unchanged(_) => {}
+            Settled::Unknown | Settled::Contradiction(..) => return Ok(()),
+        }
+        match desk.close_order(order_id, &deadline, record).await {
+            Ok(_) => Ok(()),
             // Paid in this very moment, perhaps: the next look asks.
             Err(DeskError::Call(error)) => {
                 note_call(&error, record);

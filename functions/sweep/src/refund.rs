@@ -31,8 +31,11 @@ impl Sweep {
         record.field("status", refund.state.as_str());
         let age_seconds = self.now().seconds_since(refund.created_at);
         let stuck = match refund.state {
-            // The first look may be at one that waited long for the merchant, and not for WeChat Pay.
-            RefundState::Reserved => attempts > 1 && age_seconds > RESERVED_SECONDS_MAX,
+            // The first look may be at one that waited long for the merchant, and not for WeChat Pay; a
+            // refusal begins the count of looks anew.
+            RefundState::Reserved => {
+                (attempts > 1 || refund.refusals > 0) && age_seconds > RESERVED_SECONDS_MAX
+            }
             RefundState::Processing => age_seconds > PROCESSING_SECONDS_MAX,
             RefundState::Abnormal => true,
             RefundState::Requested
@@ -86,6 +89,7 @@ impl Sweep {
         if stored.attempts == 0 || stored.refund.next_attempt_at.is_none() {
             return Ok(());
         }
+        let mut attempts = attempts;
         let mut at = stored.refund.due_at(now, attempts);
         if moment == Some(Commit::Conflict)
             && let Some(order) = self.orders.load(order_id).await?
@@ -93,6 +97,8 @@ impl Sweep {
             && let Some(next_refund_at) = payment.next_refund_at
         {
             at = at.map(|at| at.min(next_refund_at.max(now)));
+            // Nothing was sent, so nothing was in vain.
+            attempts = attempts.saturating_sub(1);
         }
         let due = at.map(|at| Due { at, attempts });
         // A conflict means that somebody changed the refund and its due time with it.

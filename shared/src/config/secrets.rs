@@ -33,7 +33,7 @@ pub const FIRST_FLOOR_SECONDS: i64 = 2;
 const APP_SECRET_MIN: usize = 16;
 
 /// How long a request waits for a newer reading while it has a good one.
-const REFRESH_WAIT: Duration = Duration::from_secs(1);
+const REFRESH_WAIT: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 1 });
 
 /// The `function` of the line about a refresh: all functions that read a secret read the same one.
 const REFRESH: &str = "secrets";
@@ -160,10 +160,11 @@ impl<T: Content> Secret<T> {
                 };
                 Ok(content)
             }
-            (Err(error), Some((content, _))) => {
+            (Err(error), Some((content, read_at))) => {
                 let content = Arc::clone(content);
+                let old = !within(*read_at, 2 * FRESH_SECONDS);
                 reading.tried = Some((now, None));
-                self.not_refreshed(&error);
+                self.not_refreshed(&error, old);
                 Ok(content)
             }
             (Err(error), None) => {
@@ -175,12 +176,15 @@ impl<T: Content> Secret<T> {
 
     /// Says that the last good reading stays in force. Once per try, so at most once a minute: a
     /// rotation that went wrong is told while requests are still answered, not by the next cold start.
-    fn not_refreshed(&self, error: &SecretError) {
+    /// One slow answer of Secrets Manager is no reason to call anybody; a reading that got `old` is.
+    fn not_refreshed(&self, error: &SecretError, old: bool) {
         let mut record = Record::start(REFRESH, &self.clock);
         record
             .field("problems", vec![error.to_string()])
-            .count(Metric::NotConfigured)
             .raise(Level::Warn);
+        if old {
+            record.count(Metric::NotConfigured);
+        }
         record.write(&self.log, &self.clock, "not refreshed");
     }
 

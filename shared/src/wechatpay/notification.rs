@@ -18,9 +18,6 @@ const ID_MAX: usize = 64;
 /// How long an event's type may be, in characters.
 const EVENT_TYPE_MAX: usize = 64;
 
-/// How much of a state without meaning is told, in characters.
-const STATE_MAX: usize = 32;
-
 #[derive(Deserialize)]
 struct Envelope {
     id: String,
@@ -37,11 +34,13 @@ pub enum Notice {
     Payment(Signed<OrderReport>),
     /// `REFUND.SUCCESS`, `REFUND.ABNORMAL` or `REFUND.CLOSED`.
     Refund(Signed<RefundReport>),
-    /// One of the events above with a state that has no meaning here. It changes nothing and is kept,
-    /// and since it tells of our own money a person has to look.
+    /// One of the events above with a state that does not go with it, or that is not known here. It
+    /// changes nothing and is kept, and since it tells of our own money a person has to look.
     UnknownState {
         /// The event's type as sent.
         event_type: String,
+        /// Whose money it is about, where that is told.
+        mchid: Option<String>,
         /// The state as sent, cut to 32 characters.
         state: String,
         /// The order's number, where it is one.
@@ -179,7 +178,8 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         } else {
             Notice::UnknownState {
                 event_type: envelope.event_type,
-                state: cut(answer.trade_state()),
+                mchid: answer.mchid().map(str::to_owned),
+                state: wire::cut(answer.trade_state()),
                 order_id: OrderId::parse(answer.out_trade_no()).ok(),
                 refund_id: None,
             }
@@ -197,7 +197,8 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             "" => return Err(content(Unreadable("refund_status"))),
             state => Notice::UnknownState {
                 event_type: envelope.event_type,
-                state: cut(state),
+                mchid: answer.mchid().map(str::to_owned),
+                state: wire::cut(state),
                 order_id: OrderId::parse(answer.out_trade_no()).ok(),
                 refund_id: RefundId::parse(answer.out_refund_no()).ok(),
             },
@@ -208,10 +209,6 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         notice,
         key_slot: Some(slot),
     })
-}
-
-fn cut(state: &str) -> String {
-    state.chars().take(STATE_MAX).collect()
 }
 
 fn is_combined(text: &[u8]) -> bool {

@@ -219,6 +219,9 @@ struct AmountAnswer {
     payer_total: Option<i64>,
 }
 
+/// How much of a state that is not known is told, in characters.
+const STATE_MAX: usize = 32;
+
 /// A text that could not be read as what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} cannot be read")]
@@ -243,6 +246,11 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreada
     serde_json::from_str(text).map_err(|_| Unreadable("the body"))
 }
 
+/// A state that is not known, as far as it is told.
+pub(super) fn cut(state: &str) -> String {
+    state.chars().take(STATE_MAX).collect()
+}
+
 fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
@@ -250,6 +258,10 @@ fn present(text: Option<String>) -> Option<String> {
 impl TransactionAnswer {
     pub(super) fn is_partners(&self) -> bool {
         self.sp_mchid.is_some()
+    }
+
+    pub(super) fn mchid(&self) -> Option<&str> {
+        self.mchid.as_deref()
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -279,7 +291,7 @@ impl TransactionAnswer {
                 openid: self.payer.and_then(|payer| present(payer.openid)),
                 refunded: self.trade_state == "REFUND",
             }),
-            _ => TradeState::Unknown(self.trade_state.chars().take(32).collect()),
+            unknown => TradeState::Unknown(cut(unknown)),
         };
         Ok(OrderReport {
             order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
@@ -351,7 +363,7 @@ impl RefundAnswer {
             "CLOSED" => RefundStatus::Closed,
             "ABNORMAL" => RefundStatus::Abnormal,
             "" => return Err(Unreadable("status")),
-            other => RefundStatus::Unknown(other.chars().take(32).collect()),
+            unknown => RefundStatus::Unknown(cut(unknown)),
         };
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if self.refund_id.is_empty()

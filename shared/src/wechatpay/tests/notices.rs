@@ -261,6 +261,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
         );
         let set_aside = Notice::UnknownState {
             event_type: "TRANSACTION.SUCCESS".to_owned(),
+            mchid: payment()["mchid"].as_str().map(str::to_owned),
             state: state.to_owned(),
             order_id: OrderId::parse(payment()["out_trade_no"].as_str().unwrap()).ok(),
             refund_id: None,
