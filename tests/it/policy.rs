@@ -294,13 +294,13 @@ async fn a_refund_that_is_refused_for_an_hour_counts_as_stuck() {
         .refund("policy-stuck", "policy-s1", 100)
         .await
         .expect(202);
-    let stuck = async || {
+    // Twice: no more, or WeChat Pay would say for once that these are too many.
+    for _ in 0..2 {
         stack.advance(HOUR + 60).await;
         stack.sweep().await;
-        let lines = stack.log_lines();
-        json!(lines.iter().any(|line| line["refund_stuck"] == 1))
-    };
-    stack.until(stuck, |stuck| *stuck == true).await;
+    }
+    let lines = stack.log_lines();
+    assert!(lines.iter().any(|line| line["refund_stuck"] == 1));
 }
 
 #[tokio::test]
