@@ -87,3 +87,26 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
         .notice("ORDER-survive", |row| row["state"] == "delivered")
         .await;
 }
+
+#[tokio::test]
+async fn a_knob_of_another_version_is_passed_over_in_a_state_and_refused_in_a_call() {
+    let bench = Bench::new().await;
+    let (status, told) = bench
+        .control_raw(
+            "/_sim/knobs",
+            json!({"rate_limits": false, "rate_limit": true}),
+        )
+        .await;
+    assert_eq!(status, 400);
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("rate_limit"), "{message}");
+    assert_eq!(bench.seen("/_sim/knobs").await["rate_limits"], true);
+    let folder = bench.folder.clone();
+    bench.simulator.stop().await;
+    let journal = folder.path().join("state/journal.jsonl");
+    let mut lines = std::fs::read_to_string(&journal).unwrap();
+    lines.push_str("{\"knobs\":{\"rate_limits\":false,\"of_another_version\":7}}\n");
+    std::fs::write(&journal, lines).unwrap();
+    let bench = Bench::within(folder, |_| {}).await;
+    assert_eq!(bench.seen("/_sim/knobs").await["rate_limits"], false);
+}
