@@ -8,6 +8,10 @@ use super::{Request, upload};
 use crate::ledger::{OrderKey, RefundKey};
 use crate::state::State;
 
+/// The longest number there is, in characters. Of a longer one only so much is kept: it may be
+/// anybody's, as long as a body can be.
+const NUMBER_CHARACTERS_MAX: usize = 64;
+
 /// What a request is about, as faults and the request log name it.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
@@ -88,7 +92,8 @@ fn body(request: &Request) -> Value {
 
 fn text(body: &Value, name: &str) -> Option<String> {
     let text = body.get(name)?.as_str()?;
-    (!text.is_empty()).then(|| text.to_owned())
+    let kept: String = text.chars().take(NUMBER_CHARACTERS_MAX).collect();
+    (!kept.is_empty()).then_some(kept)
 }
 
 fn number_of(order: &OrderKey) -> String {
