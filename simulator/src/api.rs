@@ -132,7 +132,7 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
             return finish_bare(world, &request, 405, "this path takes another method").into();
         }
     };
-    let about = About::of(&world.lock(), &operation, &request);
+    let about = About::of(world, &operation, &request);
     let call = Call {
         world,
         request,

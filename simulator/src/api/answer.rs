@@ -104,10 +104,13 @@ impl Answer {
         }
     }
 
-    /// The members of a body that says that all went well.
+    /// The members of a signed body that says that all went well.
     fn success(&self) -> Option<Value> {
-        let read = || serde_json::from_slice::<Value>(&self.body).ok();
-        read().filter(|body| self.status == 200 && body.is_object())
+        if self.status != 200 || self.seal != Seal::Signed {
+            return None;
+        }
+        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
+        body.filter(Value::is_object)
     }
 
     fn signed(mut self) -> Self {
@@ -320,6 +323,8 @@ pub(crate) fn seal(
         String::from_utf8_lossy(&request.body)
     );
     let asked = request.header("wechatpay-serial");
+    // Read before anything is locked.
+    let success = answer.success();
     let mut spoilt = Spoilt::default();
     let mut signer = None;
     {
@@ -348,13 +353,15 @@ pub(crate) fn seal(
             if signer.is_some() {
                 spoilt.draw_signature(spared, &mut strikes);
             }
-            spoilt.draw_body(&answer, operation, &mut strikes);
+            spoilt.draw_body(&answer, success.as_ref(), operation, &mut strikes);
             if spoilt.probe {
                 state.probed.insert(identity);
             }
         }
     }
-    spoilt.rewrite(&mut answer);
+    if let Some(success) = success {
+        spoilt.rewrite(&mut answer, success);
+    }
     let mut headers = common_headers(&answer);
     if let Some((serial, key)) = signer
         && !spoilt.unsigned
@@ -525,6 +532,7 @@ impl Spoilt {
     fn draw_body(
         &mut self,
         answer: &Answer,
+        success: Option<&Value>,
         operation: &Operation,
         strikes: &mut impl FnMut(&'static str) -> bool,
     ) {
@@ -532,7 +540,7 @@ impl Spoilt {
         if answer.body.is_empty() {
             return;
         }
-        if let Some(body) = answer.success() {
+        if let Some(body) = success {
             self.mixed_up = body.get("out_trade_no").is_some() && strikes("response_mixed_up");
             self.other_merchant = MCHIDS.iter().any(|name| body.get(name).is_some())
                 && strikes("response_other_merchant");
@@ -555,8 +563,8 @@ impl Spoilt {
         }
     }
 
-    /// Changes the body before it is signed.
-    fn rewrite(&self, answer: &mut Answer) {
+    /// Changes the members of a body before it is signed.
+    fn rewrite(&self, answer: &mut Answer, mut body: Value) {
         let changed = self.mixed_up
             || self.other_merchant
             || self.wrong_amount
@@ -566,9 +574,6 @@ impl Spoilt {
         if !changed {
             return;
         }
-        let Some(mut body) = answer.success() else {
-            return;
-        };
         if self.mixed_up {
             body["out_trade_no"] = json!(random::alphanumeric(24));
         }
