@@ -226,6 +226,9 @@ impl Call<'_> {
         let (request, operation, about) = (self.request, self.operation, self.about);
         tokio::spawn(async move {
             tokio::time::sleep(answer::LATE).await;
+            if world.is_stopping() {
+                return;
+            }
             let call = Call {
                 world: &world,
                 request,

@@ -421,6 +421,9 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     let Ok(_slot) = world.slots.acquire().await else {
         return;
     };
+    if world.is_stopping() {
+        return;
+    }
     let started = Instant::now();
     let at_ms = world.now_ms();
     let signer = dispatch

@@ -134,7 +134,7 @@ impl World {
 
     /// Does everything that is due by now.
     pub(crate) fn settle_due(self: &Arc<Self>) {
-        if *self.stopping.borrow() {
+        if self.is_stopping() {
             return;
         }
         let mut dispatches: Vec<Dispatch> = Vec::new();
@@ -214,6 +214,11 @@ impl World {
 
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Whether the simulator was told to stop: nothing that waited until now is done any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Waits until the simulator is told to stop.

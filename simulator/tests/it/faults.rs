@@ -554,3 +554,21 @@ async fn what_happens_to_a_login_depends_on_who_logs_in() {
     let all: Vec<bool> = first.into_values().flatten().collect();
     assert!(all.contains(&true) && all.contains(&false), "{all:?}");
 }
+
+#[tokio::test]
+async fn a_late_request_is_not_applied_once_the_simulator_has_stopped() {
+    let bench = Bench::new().await;
+    bench.fault(json!({"name": "request_late"})).await;
+    let body = bench.native("ORDER-after", 1).to_string();
+    let path = "/v3/pay/transactions/native";
+    let sent = bench
+        .client
+        .try_send(bench.client.draft("POST", path, body.as_bytes()));
+    sent.await.unwrap_err();
+    let folder = bench.folder.clone();
+    bench.simulator.stop().await;
+    // The two seconds after which it would have been, and one for a busy machine.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let bench = Bench::within(folder, |_| {}).await;
+    assert_eq!(bench.query("ORDER-after").await.status, 404);
+}
