@@ -168,9 +168,10 @@ impl World {
                     }
                 }
             }
+            // While the state is locked, so that nobody finds these neither due nor on their way.
+            self.in_flight.fetch_add(dispatches.len(), Ordering::SeqCst);
         }
         for dispatch in dispatches {
-            self.in_flight.fetch_add(1, Ordering::SeqCst);
             let world = Arc::clone(self);
             self.runtime.spawn(async move {
                 notices::deliver(&world, dispatch).await;
@@ -183,12 +184,10 @@ impl World {
     /// Whether nothing is due and no notice is on its way.
     pub(crate) fn quiet(&self) -> bool {
         let now_ms = self.now_ms();
+        let state = self.lock();
+        let next = state.timers.first();
         self.in_flight.load(Ordering::SeqCst) == 0
-            && self
-                .lock()
-                .timers
-                .first()
-                .is_none_or(|(due_ms, _)| *due_ms > now_ms)
+            && next.is_none_or(|(due_ms, _)| *due_ms > now_ms)
     }
 
     /// Runs until the simulator stops: sleeps until something is due, then does it.
