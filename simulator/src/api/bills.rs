@@ -36,7 +36,7 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     // An empty day has no cells to spoil.
     if bill.is_some() {
         let spoil = Spoil {
-            formula: kind != TradeKind::Refund && context.fault("bill_formula", "trade_bill"),
+            formula: context.fault("bill_formula", "trade_bill"),
             totals: context.fault("bill_bad_totals", "trade_bill"),
         };
         if spoil.formula || spoil.totals {

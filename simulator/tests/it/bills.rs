@@ -305,3 +305,31 @@ async fn point_32_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
     assert!(lines[1].ends_with(",`R-back"), "{flow}");
     assert_eq!(lines[3], "`1,`1,`2.00,`0,`0.00");
 }
+
+#[tokio::test]
+async fn a_formula_is_in_the_bill_of_a_day_that_only_has_refunds_too() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-formula", 5).await;
+    bench.advance(86_400).await;
+    assert_eq!(
+        bench
+            .refund("ORDER-formula", "R-formula", 5, 5)
+            .await
+            .status,
+        200
+    );
+    let day = tomorrow_at(&bench, 11, 0).await;
+    for kind in ["ALL", "REFUND"] {
+        bench
+            .fault(json!({"name": "bill_formula", "count": 1}))
+            .await;
+        let query = format!("bill_date={day}&bill_type={kind}");
+        let spoilt = apply(&bench, &query).await;
+        let text = download(&bench, &bench.client, &spoilt).await.text();
+        assert!(text.contains("`=cmd"), "{kind}: {text}");
+        let right = apply(&bench, &query).await;
+        let text = download(&bench, &bench.client, &right).await.text();
+        assert!(text.contains("R-formula"), "{text}");
+        assert!(!text.contains("`=cmd"), "used up: {text}");
+    }
+}
