@@ -333,3 +333,19 @@ async fn a_formula_is_in_the_bill_of_a_day_that_only_has_refunds_too() {
         assert!(!text.contains("`=cmd"), "used up: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_bill_that_is_missing_uses_up_nothing_that_spoils_bills() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-spared", 5).await;
+    let day = tomorrow_at(&bench, 11, 0).await;
+    for name in ["bill_missing", "bill_formula", "bill_bad_totals"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    let query = format!("bill_date={day}");
+    assert_eq!(apply(&bench, &query).await.code(), "NO_STATEMENT_EXIST");
+    let spoilt = apply(&bench, &query).await;
+    let text = download(&bench, &bench.client, &spoilt).await.text();
+    assert!(text.contains("`=cmd"), "{text}");
+    assert!(text.contains("`0.06"), "{text}");
+}
