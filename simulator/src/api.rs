@@ -194,11 +194,10 @@ impl Call<'_> {
             }
         }
         let mut answer = self.apply(&caller);
-        if answer.status < 300 {
+        if answer.status < 300 && answer.fault.is_none() {
             for (name, fault) in answer::FAULTS_AFTER {
                 if self.strikes(name) {
-                    answer = fault(&self.request).fault(name);
-                    break;
+                    return self.finish(Some(&caller), fault(&self.request).fault(name));
                 }
             }
             if self.strikes("response_lost") {

@@ -572,3 +572,27 @@ async fn a_late_request_is_not_applied_once_the_simulator_has_stopped() {
     let bench = Bench::within(folder, |_| {}).await;
     assert_eq!(bench.query("ORDER-after").await.status, 404);
 }
+
+#[tokio::test]
+async fn one_fault_hides_no_other_and_uses_up_none_after_it() {
+    let bench = Bench::new().await;
+    bench.order("ORDER-hidden", 5).await;
+    let mchid = &bench.client.file.mchid;
+    let path = "/v3/pay/transactions/out-trade-no/ORDER-hidden/close";
+    for (name, after, status) in [
+        ("close_user_paying", "server_error_applied", 202),
+        ("close_user_paying", "response_lost", 202),
+        ("accepted", "response_lost", 202),
+    ] {
+        for name in [name, after] {
+            bench.fault(json!({"name": name, "count": 1})).await;
+        }
+        let body = json!({"mchid": mchid}).to_string();
+        let draft = bench.client.draft("POST", path, body.as_bytes());
+        let answer = bench.client.try_send(draft).await.unwrap();
+        assert_eq!(answer.status, status, "{name}, {after}");
+        assert_eq!(struck(&bench, after).await, (0, 1), "{after}");
+        let url = format!("{}/_sim/faults", bench.simulator.control_url());
+        bench.client.http.delete(url).send().await.unwrap();
+    }
+}
