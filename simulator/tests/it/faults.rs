@@ -596,3 +596,33 @@ async fn one_fault_hides_no_other_and_uses_up_none_after_it() {
         bench.client.http.delete(url).send().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_refusal_of_refunds_waits_for_a_refund_that_would_be_accepted() {
+    let bench = Bench::new().await;
+    bench.knob("rate_limits", json!(false)).await;
+    bench.paid("ORDER-refusal", 5).await;
+    bench.order("ORDER-refusal-unpaid", 5).await;
+    let accepted = bench.refund("ORDER-refusal", "R-refusal", 1, 5).await;
+    assert_eq!(accepted.status, 200);
+    for name in ["refund_not_found", "refund_not_enough"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    let repeat = bench.refund("ORDER-refusal", "R-refusal", 1, 5).await;
+    assert_eq!(repeat.status, 200);
+    for number in ["ORDER-refusal-none", "ORDER-refusal-unpaid"] {
+        let refused = bench.refund(number, "R-none", 1, 5).await;
+        assert_eq!(refused.status, 404, "{number}");
+    }
+    let path = "/v3/refund/domestic/refunds/R-none";
+    assert_eq!(bench.client.get(path).await.status, 404);
+    for name in ["refund_not_found", "refund_not_enough"] {
+        assert_eq!(struck(&bench, name).await, (0, 1), "{name}");
+    }
+    let path = "/v3/refund/domestic/refunds/R-refusal";
+    assert_eq!(bench.client.get(path).await.status, 404);
+    assert_eq!(struck(&bench, "refund_not_found").await, (1, 0));
+    bench.advance(60).await;
+    let poor = bench.refund("ORDER-refusal", "R-poor", 1, 5).await;
+    assert_eq!((poor.status, poor.code().as_str()), (403, "NOT_ENOUGH"));
+}
