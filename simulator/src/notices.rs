@@ -97,6 +97,9 @@ pub(crate) struct Notice {
     /// A fault's invention: sent once.
     pub(crate) invented: bool,
     pub(crate) extra_fields: bool,
+    /// A copy follows the first attempt. Not kept: what a restart cuts off comes once.
+    #[serde(skip)]
+    pub(crate) copied: bool,
     /// An attempt of the schedule is on its way, so `next_due_ms` is that attempt's. Not kept: one
     /// that a restart cut off is due again.
     #[serde(skip)]
@@ -247,6 +250,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         held: false,
         invented: false,
         extra_fields: false,
+        copied: false,
         on_its_way: false,
         latest: None,
     };
@@ -292,7 +296,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let late = strikes("notice_late");
     notice.held = !others_wait && strikes("notice_reordered");
     notice.extra_fields = strikes("notice_unknown_fields");
-    let duplicated = strikes("notice_duplicated");
+    notice.copied = strikes("notice_duplicated");
     let unknown_event = strikes("notice_unknown_event");
     let foreign_order = strikes("notice_foreign_order");
     let mut due_ms = now_ms;
@@ -303,12 +307,6 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         due_ms += world.scaled(HELD_MS);
     }
     notice.next_due_ms = Some(due_ms);
-    if duplicated {
-        let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
-        state
-            .timers
-            .insert((copy_ms, Timer::NoticeCopy(notice.seq)));
-    }
     if unknown_event {
         invent(
             state,
@@ -339,6 +337,7 @@ fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, pay
     invented.summary = summary.to_owned();
     invented.payload = payload;
     invented.invented = true;
+    invented.copied = false;
     if event_type == "COUPON.USE" {
         invented.original_type = "coupon".to_owned();
     }
@@ -397,14 +396,20 @@ pub(crate) fn prepare(
         0.0
     };
     // Only in memory: an attempt that a restart cuts off is made again after it.
+    let mut copied = false;
     if let Some(kept) = state.notices.get_mut(&seq) {
         kept.latest = Some(twist);
         if copy == Copy::Scheduled {
             kept.held = false;
             kept.on_its_way = true;
+            copied = std::mem::take(&mut kept.copied);
         }
     }
-    debug_assert!(world.speed() > 0.0, "checked at start");
+    // Counted from when this attempt was due, as its retries are.
+    if copied && let Some(due_ms) = notice.next_due_ms {
+        let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
+        state.timers.insert((copy_ms, Timer::NoticeCopy(seq)));
+    }
     Some(Dispatch {
         notice,
         merchant,

@@ -443,3 +443,20 @@ async fn a_notice_that_waits_its_turn_is_not_sent_once_the_simulator_has_stopped
     tokio::time::sleep(pause + Duration::from_secs(1)).await;
     assert_eq!(inbox.received().len(), AT_ONCE);
 }
+
+#[tokio::test]
+async fn the_copy_of_a_notice_that_was_held_comes_a_second_after_it() {
+    let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
+    let key = bench.client.file.apiv3_key.clone();
+    for name in ["notice_reordered", "notice_duplicated"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    bench.paid("ORDER-held", 1).await;
+    bench.paid("ORDER-next", 1).await;
+    bench.inbox.wait(2).await;
+    bench.advance(SLOWNESS - 10).await;
+    assert_eq!(bench.inbox.received().len(), 2, "not within a second");
+    bench.advance(10).await;
+    let notices = bench.inbox.wait(3).await;
+    assert!(notices[2].payload(&key).contains("ORDER-held"));
+}
