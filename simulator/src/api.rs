@@ -133,11 +133,12 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
         }
     };
     let about = About::of(world, &operation, &request);
-    let call = Call {
+    let mut call = Call {
         world,
         request,
         operation,
         about,
+        slow: false,
     };
     if call.operation == Operation::Login {
         let answer = crate::login::answer(world, &call.request);
@@ -152,12 +153,13 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
             .because("send the headers User-Agent and Accept: application/json with every request");
         return call.finish(None, refusal.into()).into();
     }
-    let after = if call.strikes("slow") {
+    call.slow = call.strikes("slow");
+    let after = if call.slow {
         answer::SLOW
     } else {
         Duration::ZERO
     };
-    let outcome = call.answer(after > Duration::ZERO);
+    let outcome = call.answer();
     Reply { after, outcome }
 }
 
@@ -172,10 +174,12 @@ struct Call<'a> {
     request: Request,
     operation: Operation,
     about: About,
+    /// Whether its client has to wait.
+    slow: bool,
 }
 
 impl Call<'_> {
-    fn answer(self, slow: bool) -> Outcome {
+    fn answer(self) -> Outcome {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
         }
@@ -193,7 +197,7 @@ impl Call<'_> {
                 return self.finish(Some(&caller), fault(&self.request).fault(name));
             }
         }
-        let mut answer = self.apply(&caller);
+        let answer = self.apply(&caller);
         if answer.status < 300 && answer.fault.is_none() {
             for (name, fault) in answer::FAULTS_AFTER {
                 if self.strikes(name) {
@@ -203,9 +207,6 @@ impl Call<'_> {
             if self.strikes("response_lost") {
                 return self.dropped("response_lost: applied, then dropped");
             }
-        }
-        if slow && answer.fault.is_none() {
-            answer.fault = Some("slow");
         }
         self.finish(Some(&caller), answer)
     }
@@ -233,10 +234,11 @@ impl Call<'_> {
                 request,
                 operation,
                 about,
+                slow: false,
             };
             if let Ok(caller) = authenticate::authenticate(&world, &call.request, &call.operation) {
-                let answer = call.apply(&caller);
-                call.note(&answer);
+                let mut answer = call.apply(&caller);
+                call.note(&mut answer);
             }
         });
     }
@@ -303,8 +305,8 @@ impl Call<'_> {
     }
 
     /// Signs, notes down and hands over an answer.
-    fn finish(&self, caller: Option<&Caller>, answer: Answer) -> Outcome {
-        self.note(&answer);
+    fn finish(&self, caller: Option<&Caller>, mut answer: Answer) -> Outcome {
+        self.note(&mut answer);
         answer::seal(
             self.world,
             &self.request,
@@ -318,11 +320,14 @@ impl Call<'_> {
     fn dropped(&self, why: &str) -> Outcome {
         let mut answer = Answer::empty(0).because(why);
         answer.verdict = "dropped".to_owned();
-        self.note(&answer);
+        self.note(&mut answer);
         Outcome::Drop
     }
 
-    fn note(&self, answer: &Answer) {
+    fn note(&self, answer: &mut Answer) {
+        if self.slow && answer.fault.is_none() {
+            answer.fault = Some("slow");
+        }
         let number = self.about.out_trade_no.as_deref();
         note(
             self.world,

@@ -377,12 +377,11 @@ async fn a_slow_request_is_applied_and_noted_though_nobody_waits_for_its_answer(
     bench.fault(json!({"name": "slow", "count": 1})).await;
     let body = bench.native("ORDER-slow", 1).to_string();
     let path = "/v3/pay/transactions/native";
-    let sent = bench
-        .client
-        .try_send(bench.client.draft("POST", path, body.as_bytes()));
-    let patience = std::time::Duration::from_millis(500);
-    assert!(tokio::time::timeout(patience, sent).await.is_err());
-    let row = bench.last_request().await;
+    let draft = bench.client.draft("POST", path, body.as_bytes());
+    let row = tokio::select! {
+        _ = bench.client.try_send(draft) => panic!("it is slow"),
+        row = noted(&bench, "ORDER-slow") => row,
+    };
     assert_eq!(
         (&row["out_trade_no"], &row["status"], &row["fault"]),
         (&json!("ORDER-slow"), &json!(200), &json!("slow"))
@@ -625,4 +624,51 @@ async fn a_refusal_of_refunds_waits_for_a_refund_that_would_be_accepted() {
     bench.advance(60).await;
     let poor = bench.refund("ORDER-refusal", "R-poor", 1, 5).await;
     assert_eq!((poor.status, poor.code().as_str()), (403, "NOT_ENOUGH"));
+}
+
+/// The row of the first request about an order, as soon as there is one.
+async fn noted(bench: &Bench, out_trade_no: &str) -> Value {
+    let waited = async {
+        loop {
+            let rows = bench.seen("/_sim/requests").await;
+            let rows = rows["items"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["out_trade_no"] == out_trade_no);
+            if let Some(row) = row {
+                return row.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, waited)
+        .await
+        .unwrap_or_else(|_| panic!("nothing was asked about {out_trade_no}"))
+}
+
+#[tokio::test]
+async fn a_slow_request_is_noted_as_slow_however_it_ends() {
+    let bench = Bench::new().await;
+    let path = "/v3/pay/transactions/native";
+    for (number, signed, lost, status) in [
+        ("ORDER-slow-forged", "other", false, 401),
+        ("ORDER-slow-lost", "", true, 0),
+    ] {
+        bench.fault(json!({"name": "slow", "count": 1})).await;
+        if lost {
+            bench
+                .fault(json!({"name": "request_lost", "count": 1}))
+                .await;
+        }
+        let body = bench.native(number, 1).to_string();
+        let mut draft = bench.client.draft("POST", path, body.as_bytes());
+        draft.signed_body.extend_from_slice(signed.as_bytes());
+        let row = tokio::select! {
+            _ = bench.client.try_send(draft) => panic!("it is slow"),
+            row = noted(&bench, number) => row,
+        };
+        assert_eq!(
+            (&row["status"], &row["fault"]),
+            (&json!(status), &json!("slow")),
+            "{row}"
+        );
+    }
 }
