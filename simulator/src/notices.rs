@@ -291,7 +291,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     };
     // Two that wait would go out in the order they came in.
     let others_wait =
-        recent(state, u64::MAX).any(|(_, other)| other.mchid == notice.mchid && other.waits());
+        recent(state, u64::MAX).any(|(_, other)| other.waits() && other.mchid == notice.mchid);
     let mut strikes = |name| state.faults.strikes(name, target);
     let late = strikes("notice_late");
     notice.held = !others_wait && strikes("notice_reordered");
@@ -434,7 +434,17 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     let signer = dispatch
         .merchant
         .notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
-    let Some((serial, key)) = signer else { return };
+    let Some((serial, key)) = signer else {
+        let mut state = world.lock();
+        if let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() {
+            notice.progress = Progress::GivenUp;
+            notice.why = Some("WeChat Pay has no key to sign it with".to_owned());
+            notice.next_due_ms = None;
+            notice.on_its_way = false;
+            state.put_notice(notice);
+        }
+        return;
+    };
     let message = message::build(&dispatch, serial, key, World::wall_ms());
     let sent_serial = message.serial.clone();
     let answer = if dispatch.twist == Twist::Lost {
@@ -503,17 +513,25 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
         notice.on_its_way = false;
         notice.tries += 1;
         notice.next_due_ms = None;
-        if delivered || notice.progress == Progress::Delivered {
-            notice.progress = Progress::Delivered;
-        } else if let Some(delay_ms) = retry_delay_ms(&notice) {
-            // Counted from when this attempt was due, so that a clock moved by hours brings every
-            // attempt of those hours.
-            notice.next_due_ms = Some(due_ms + world.scaled(delay_ms));
-            if !state.knobs.notice_id_stable {
-                notice.id = random::notice_id();
+        match notice.progress {
+            Progress::Pending if delivered => notice.progress = Progress::Delivered,
+            Progress::Pending => match retry_delay_ms(&notice) {
+                Some(delay_ms) => {
+                    // Counted from when this attempt was due, so that a clock moved by hours brings
+                    // every attempt of those hours.
+                    notice.next_due_ms = Some(due_ms + world.scaled(delay_ms));
+                    if !state.knobs.notice_id_stable {
+                        notice.id = random::notice_id();
+                    }
+                }
+                None => notice.progress = Progress::GivenUp,
+            },
+            // What became of it meanwhile stays, but for what was taken to be never sent and came.
+            Progress::NotSent if delivered => {
+                notice.progress = Progress::Delivered;
+                notice.why = None;
             }
-        } else {
-            notice.progress = Progress::GivenUp;
+            Progress::Delivered | Progress::GivenUp | Progress::NotSent => {}
         }
     } else if delivered && notice.progress == Progress::Pending {
         notice.progress = Progress::Delivered;
@@ -538,7 +556,7 @@ fn release_held(state: &mut State, after: u64, now_ms: i64) {
         return;
     };
     let held: Vec<u64> = recent(state, after)
-        .filter(|(_, notice)| notice.mchid == mchid && notice.waits())
+        .filter(|(_, notice)| notice.waits() && notice.mchid == mchid)
         .map(|(seq, _)| *seq)
         .collect();
     for seq in held {

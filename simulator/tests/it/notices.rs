@@ -460,3 +460,34 @@ async fn the_copy_of_a_notice_that_was_held_comes_a_second_after_it() {
     let notices = bench.inbox.wait(3).await;
     assert!(notices[2].payload(&key).contains("ORDER-held"));
 }
+
+#[tokio::test]
+async fn an_attempt_that_comes_back_once_the_apiv3_key_is_gone_is_the_last() {
+    for (status, state) in [(204, "delivered"), (500, "not_sent")] {
+        let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
+        bench
+            .fault(json!({"name": "notice_duplicated", "count": 1}))
+            .await;
+        bench.inbox.always(status, Duration::from_secs(2));
+        bench.paid("ORDER-gone", 1).await;
+        bench.inbox.wait(1).await;
+        let mchid = bench.client.file.mchid.clone();
+        let path = format!("/_sim/merchants/{mchid}");
+        bench.control(&path, json!({"apiv3_key": null})).await;
+        // The copy is due, and cannot be sealed, while the first is still on its way.
+        let clock = json!({"advance_s": SLOWNESS});
+        bench.control("/_sim/clock", clock).await;
+        let row = bench
+            .notice("ORDER-gone", |row| row["state"] == "not_sent")
+            .await;
+        assert_eq!(row["attempts"], json!([]));
+        let row = bench
+            .notice("ORDER-gone", |row| {
+                row["attempts"].as_array().unwrap().len() == 1
+            })
+            .await;
+        assert_eq!(row["state"], state);
+        assert_eq!(row["why"].is_null(), state == "delivered", "{row}");
+        assert!(row["next_attempt_at"].is_null(), "{row}");
+    }
+}
