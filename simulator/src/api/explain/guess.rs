@@ -193,7 +193,7 @@ struct Search<'a> {
     /// The bytes that may still be made and hashed.
     left: usize,
     cut_short: bool,
-    /// All bytes that were made and hashed.
+    /// All bytes that were hashed, counted where it is done, for the tests of the bound.
     worked: usize,
 }
 
@@ -220,7 +220,6 @@ impl<'a> Search<'a> {
             return false;
         }
         self.left -= bytes;
-        self.worked += bytes;
         true
     }
 
@@ -229,7 +228,10 @@ impl<'a> Search<'a> {
             return ControlFlow::Continue(());
         }
         let mut hash = Sha256::new();
-        text.pieces().for_each(|piece| hash.update(piece));
+        for piece in text.pieces() {
+            self.worked += piece.len();
+            hash.update(piece);
+        }
         if hash.finalize()[..] != *self.wanted {
             return ControlFlow::Continue(());
         }
@@ -359,6 +361,7 @@ impl<'a> Search<'a> {
             if !self.may(form.len()) {
                 return ControlFlow::Break(());
             }
+            self.worked += form.len();
             if seen.insert(random.hash_one(form))
                 && let ControlFlow::Break(text) = visit(self, fault, form)
             {
@@ -404,6 +407,7 @@ impl<'a> Search<'a> {
             if !self.may(form.len()) {
                 return ControlFlow::Break(());
             }
+            self.worked += form.len();
             match visit(self, form.as_bytes()) {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
                 ControlFlow::Break(text) => {
