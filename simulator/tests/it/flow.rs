@@ -46,7 +46,10 @@ async fn an_order_is_paid_notified_refunded_and_notified_again() {
 
 #[tokio::test]
 async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
-    let first = Bench::new().await;
+    // So slow that the notice is due when the clock is moved, however long a restart takes.
+    const SLOWNESS: i64 = 100;
+    let speed = 1.0 / SLOWNESS as f64;
+    let first = Bench::with(|config| config.speed = speed).await;
     first.inbox.always(500, std::time::Duration::ZERO);
     first.paid("ORDER-survive", 7).await;
     first.inbox.wait(1).await;
@@ -62,6 +65,7 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
     let second = loop {
         let mut config = simulator::Config::new(folder.path());
         config.seed = 2;
+        config.speed = speed;
         match simulator::Simulator::start(config).await {
             Ok(simulator) => break simulator,
             Err(simulator::StartError::InUse { .. }) => tokio::task::yield_now().await,
@@ -81,7 +85,7 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
         "SUCCESS"
     );
     bench.inbox.always(204, std::time::Duration::ZERO);
-    bench.simulator.business_clock().advance(15);
+    bench.simulator.business_clock().advance(15 * SLOWNESS);
     bench.inbox.wait(2).await;
     bench
         .notice("ORDER-survive", |row| row["state"] == "delivered")

@@ -401,7 +401,8 @@ async fn point_29_nothing_more_is_sent_once_the_apiv3_key_is_gone() {
 
 #[tokio::test]
 async fn an_attempt_that_a_restart_cut_off_is_made_again() {
-    let bench = Bench::new().await;
+    // So fast that the copy comes at once: the first attempt waits no longer than five seconds.
+    let bench = Bench::with(|config| config.speed = 100.0).await;
     bench
         .fault(json!({"name": "notice_duplicated", "count": 1}))
         .await;
