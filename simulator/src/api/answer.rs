@@ -13,6 +13,7 @@ use super::{Caller, Request};
 use crate::beijing;
 use crate::canonical;
 use crate::faults::Target;
+use crate::forged;
 use crate::world::World;
 use crate::{pack, random};
 
@@ -22,7 +23,6 @@ pub(crate) const SLOW: Duration = Duration::from_secs(6);
 pub(crate) const LATE: Duration = Duration::from_secs(2);
 /// The pause between two pieces of a dripping body.
 pub(crate) const DRIP: Duration = Duration::from_millis(200);
-const STALE_S: i64 = 600;
 const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
 /// A mebibyte of headers, far more of them than any client expects.
 const PADDING_HEADERS: usize = 1_024;
@@ -367,7 +367,8 @@ pub(crate) fn seal(
         && !spoilt.unsigned
     {
         let nonce = random::lower_hex(32);
-        let timestamp = World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
+        let timestamp =
+            World::wall_ms().div_euclid(1_000) - if spoilt.stale { forged::STALE_S } else { 0 };
         let signed = |body: &[u8]| {
             let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
             message.extend_from_slice(body);
@@ -375,14 +376,14 @@ pub(crate) fn seal(
             key.sign(&message)
         };
         let signature = if spoilt.probe {
-            format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
+            forged::probe()
         } else if spoilt.bad_signature {
             signed(b"{}")
         } else {
             signed(&answer.body)
         };
         let serial = if spoilt.unknown_serial {
-            random::lower_hex(40).to_uppercase()
+            forged::unknown_serial()
         } else {
             serial.to_owned()
         };

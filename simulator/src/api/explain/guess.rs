@@ -14,6 +14,7 @@ use super::json;
 use crate::api::Request;
 use crate::api::authenticate::Authorization;
 use crate::api::route::decode;
+use crate::config::API_HOSTS;
 
 /// Bodies longer than this are not written in other ways.
 const REWRITTEN_BYTES_MAX: usize = 64 * 1024;
@@ -26,14 +27,6 @@ const STAGE_BYTES_MAX: usize = 24 * 1024 * 1024;
 const PERMUTED_PARAMETERS_MAX: usize = 5;
 /// How far apart two readings of the clock may be, in seconds, to be found.
 const SECOND_READING_S: i64 = 60;
-
-/// The hosts that clients may have signed in front of the path, beside the one they used.
-const HOSTS: [&str; 4] = [
-    "api.mch.weixin.qq.com",
-    "api2.mch.weixin.qq.com",
-    "api.wechatpay.cn",
-    "api2.wechatpay.cn",
-];
 
 const REWRITTEN: &str =
     "the body was serialised again after signing: sign the very bytes that are sent";
@@ -235,11 +228,7 @@ impl<'a> Search<'a> {
         if hash.finalize()[..] != *self.wanted {
             return ControlFlow::Continue(());
         }
-        let faults: Vec<&str> = faults
-            .into_iter()
-            .filter(|fault| !fault.is_empty())
-            .collect();
-        ControlFlow::Break((faults.join("; and "), text.written()))
+        ControlFlow::Break((super::named(faults, "; and "), text.written()))
     }
 
     fn all(&mut self, request: &Request, body: &[u8], authorization: &Authorization) -> Flow {
@@ -487,7 +476,7 @@ fn targets(request: &Request) -> Vec<Variant<'_>> {
         own,
         "the URL was signed with scheme and host: sign only the path and the query",
     ))
-    .chain(HOSTS.map(|host| {
+    .chain(API_HOSTS.map(|host| {
         (
             host,
             "the URL was signed with WeChat Pay's host: sign only the path and the query",
