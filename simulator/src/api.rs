@@ -132,12 +132,13 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
             return finish_bare(world, &request, 405, "this path takes another method").into();
         }
     };
-    let about = About::of(&world.lock(), &operation, &request);
-    let call = Call {
+    let about = About::of(world, &operation, &request);
+    let mut call = Call {
         world,
         request,
         operation,
         about,
+        slow: false,
     };
     if call.operation == Operation::Login {
         let answer = crate::login::answer(world, &call.request);
@@ -152,12 +153,13 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
             .because("send the headers User-Agent and Accept: application/json with every request");
         return call.finish(None, refusal.into()).into();
     }
-    let after = if call.strikes("slow") {
+    call.slow = call.strikes("slow");
+    let after = if call.slow {
         answer::SLOW
     } else {
         Duration::ZERO
     };
-    let outcome = call.answer(after > Duration::ZERO);
+    let outcome = call.answer();
     Reply { after, outcome }
 }
 
@@ -172,10 +174,12 @@ struct Call<'a> {
     request: Request,
     operation: Operation,
     about: About,
+    /// Whether its client has to wait.
+    slow: bool,
 }
 
 impl Call<'_> {
-    fn answer(self, slow: bool) -> Outcome {
+    fn answer(self) -> Outcome {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
         }
@@ -193,20 +197,16 @@ impl Call<'_> {
                 return self.finish(Some(&caller), fault(&self.request).fault(name));
             }
         }
-        let mut answer = self.apply(&caller);
-        if answer.status < 300 {
+        let answer = self.apply(&caller);
+        if answer.status < 300 && answer.fault.is_none() {
             for (name, fault) in answer::FAULTS_AFTER {
                 if self.strikes(name) {
-                    answer = fault(&self.request).fault(name);
-                    break;
+                    return self.finish(Some(&caller), fault(&self.request).fault(name));
                 }
             }
             if self.strikes("response_lost") {
                 return self.dropped("response_lost: applied, then dropped");
             }
-        }
-        if slow && answer.fault.is_none() {
-            answer.fault = Some("slow");
         }
         self.finish(Some(&caller), answer)
     }
@@ -226,15 +226,19 @@ impl Call<'_> {
         let (request, operation, about) = (self.request, self.operation, self.about);
         tokio::spawn(async move {
             tokio::time::sleep(answer::LATE).await;
+            if world.is_stopping() {
+                return;
+            }
             let call = Call {
                 world: &world,
                 request,
                 operation,
                 about,
+                slow: false,
             };
             if let Ok(caller) = authenticate::authenticate(&world, &call.request, &call.operation) {
-                let answer = call.apply(&caller);
-                call.note(&answer);
+                let mut answer = call.apply(&caller);
+                call.note(&mut answer);
             }
         });
     }
@@ -301,8 +305,8 @@ impl Call<'_> {
     }
 
     /// Signs, notes down and hands over an answer.
-    fn finish(&self, caller: Option<&Caller>, answer: Answer) -> Outcome {
-        self.note(&answer);
+    fn finish(&self, caller: Option<&Caller>, mut answer: Answer) -> Outcome {
+        self.note(&mut answer);
         answer::seal(
             self.world,
             &self.request,
@@ -316,11 +320,14 @@ impl Call<'_> {
     fn dropped(&self, why: &str) -> Outcome {
         let mut answer = Answer::empty(0).because(why);
         answer.verdict = "dropped".to_owned();
-        self.note(&answer);
+        self.note(&mut answer);
         Outcome::Drop
     }
 
-    fn note(&self, answer: &Answer) {
+    fn note(&self, answer: &mut Answer) {
+        if self.slow && answer.fault.is_none() {
+            answer.fault = Some("slow");
+        }
         let number = self.about.out_trade_no.as_deref();
         note(
             self.world,

@@ -87,7 +87,7 @@ pub(crate) fn trade(
         push(&mut file, &payment_row(order, payment, kind, spoil));
     }
     for (order, payment, refund) in &refunded {
-        push(&mut file, &refund_row(order, payment, refund, kind));
+        push(&mut file, &refund_row(order, payment, refund, kind, spoil));
     }
     // An order may be as large as an amount can be, so sums need more room than one.
     let total_fen: i128 = paid
@@ -148,13 +148,8 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
     if kind == TradeKind::All {
         row.extend(["0", "0", "0.00", "0.00", "", ""].map(str::to_owned));
     }
-    let name = if spoil.formula {
-        "=cmd|' /C calc'!A0".to_owned()
-    } else {
-        clean(&order.description)
-    };
     row.extend([
-        name,
+        goods(order, spoil),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -167,7 +162,13 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
     row
 }
 
-fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind) -> Vec<String> {
+fn refund_row(
+    order: &Order,
+    payment: &Payment,
+    refund: &Refund,
+    kind: TradeKind,
+    spoil: Spoil,
+) -> Vec<String> {
     let mut row = common(order, payment, refund.created_ms, "REFUND");
     row.extend([yuan(0_i64), yuan(0_i64)]);
     if kind == TradeKind::Refund {
@@ -183,7 +184,7 @@ fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind
         "ORIGINAL".to_owned(),
         // Written once, when the refund was accepted, and never updated.
         "PROCESSING".to_owned(),
-        clean(&order.description),
+        goods(order, spoil),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -192,6 +193,15 @@ fn refund_row(order: &Order, payment: &Payment, refund: &Refund, kind: TradeKind
         String::new(),
     ]);
     row
+}
+
+/// What was sold, in a merchant's words or a spreadsheet's.
+fn goods(order: &Order, spoil: Spoil) -> String {
+    if spoil.formula {
+        "=cmd|' /C calc'!A0".to_owned()
+    } else {
+        clean(&order.description)
+    }
 }
 
 /// Writes the fund-flow bill of a day; `None` when no money moved.

@@ -5,6 +5,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The hosts of WeChat Pay's API, in whose place a simulator stands.
+pub(crate) const API_HOSTS: [&str; 4] = [
+    "api.mch.weixin.qq.com",
+    "api2.mch.weixin.qq.com",
+    "api.wechatpay.cn",
+    "api2.wechatpay.cn",
+];
+/// The host of mini-program logins.
+pub(crate) const LOGIN_HOST: &str = "api.weixin.qq.com";
+
 /// Which of WeChat Pay's keys answer to the merchant (APIv3 has two kinds, and a time of both).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

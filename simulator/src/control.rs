@@ -396,7 +396,12 @@ async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
     let mut state = world.lock();
     let mut merged = json!(state.knobs);
     for (name, value) in wanted.as_object().into_iter().flatten() {
-        merged[name] = value.clone();
+        let Some(knob) = merged.get_mut(name) else {
+            return Err(Problem::bad(format!(
+                "there is no knob named {name:?}; GET /_sim/knobs lists them"
+            )));
+        };
+        *knob = value.clone();
     }
     let knobs: Knobs = serde_json::from_value(merged)
         .map_err(|error| Problem::bad(format!("these knobs do not fit: {error}")))?;

@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The answer to a repeat with other parameters, and to other disputed cases.
+/// The answer to a repeat with other parameters, and to other disputed cases. Names it does not know
+/// are passed over, so that a state which another version wrote can be read; control calls refuse them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub(crate) struct Knobs {
     /// Code of a repeat with other parameters: `INVALID_REQUEST` or `PARAM_ERROR`.
     pub(crate) reentry_code: String,

@@ -26,6 +26,7 @@ mod changes;
 mod config;
 mod control;
 mod faults;
+mod forged;
 mod journal;
 mod keys;
 mod knobs;

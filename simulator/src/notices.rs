@@ -97,6 +97,9 @@ pub(crate) struct Notice {
     /// A fault's invention: sent once.
     pub(crate) invented: bool,
     pub(crate) extra_fields: bool,
+    /// A copy follows the first attempt. Not kept: what a restart cuts off comes once.
+    #[serde(skip)]
+    pub(crate) copied: bool,
     /// An attempt of the schedule is on its way, so `next_due_ms` is that attempt's. Not kept: one
     /// that a restart cut off is due again.
     #[serde(skip)]
@@ -247,6 +250,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         held: false,
         invented: false,
         extra_fields: false,
+        copied: false,
         on_its_way: false,
         latest: None,
     };
@@ -287,12 +291,12 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     };
     // Two that wait would go out in the order they came in.
     let others_wait =
-        recent(state, u64::MAX).any(|(_, other)| other.mchid == notice.mchid && other.waits());
+        recent(state, u64::MAX).any(|(_, other)| other.waits() && other.mchid == notice.mchid);
     let mut strikes = |name| state.faults.strikes(name, target);
     let late = strikes("notice_late");
     notice.held = !others_wait && strikes("notice_reordered");
     notice.extra_fields = strikes("notice_unknown_fields");
-    let duplicated = strikes("notice_duplicated");
+    notice.copied = strikes("notice_duplicated");
     let unknown_event = strikes("notice_unknown_event");
     let foreign_order = strikes("notice_foreign_order");
     let mut due_ms = now_ms;
@@ -303,12 +307,6 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         due_ms += world.scaled(HELD_MS);
     }
     notice.next_due_ms = Some(due_ms);
-    if duplicated {
-        let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
-        state
-            .timers
-            .insert((copy_ms, Timer::NoticeCopy(notice.seq)));
-    }
     if unknown_event {
         invent(
             state,
@@ -339,6 +337,7 @@ fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, pay
     invented.summary = summary.to_owned();
     invented.payload = payload;
     invented.invented = true;
+    invented.copied = false;
     if event_type == "COUPON.USE" {
         invented.original_type = "coupon".to_owned();
     }
@@ -397,14 +396,20 @@ pub(crate) fn prepare(
         0.0
     };
     // Only in memory: an attempt that a restart cuts off is made again after it.
+    let mut copied = false;
     if let Some(kept) = state.notices.get_mut(&seq) {
         kept.latest = Some(twist);
         if copy == Copy::Scheduled {
             kept.held = false;
             kept.on_its_way = true;
+            copied = std::mem::take(&mut kept.copied);
         }
     }
-    debug_assert!(world.speed() > 0.0, "checked at start");
+    // Counted from when this attempt was due, as its retries are.
+    if copied && let Some(due_ms) = notice.next_due_ms {
+        let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
+        state.timers.insert((copy_ms, Timer::NoticeCopy(seq)));
+    }
     Some(Dispatch {
         notice,
         merchant,
@@ -421,12 +426,25 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
     let Ok(_slot) = world.slots.acquire().await else {
         return;
     };
+    if world.is_stopping() {
+        return;
+    }
     let started = Instant::now();
     let at_ms = world.now_ms();
     let signer = dispatch
         .merchant
         .notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
-    let Some((serial, key)) = signer else { return };
+    let Some((serial, key)) = signer else {
+        let mut state = world.lock();
+        if let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() {
+            notice.progress = Progress::GivenUp;
+            notice.why = Some("WeChat Pay has no key to sign it with".to_owned());
+            notice.next_due_ms = None;
+            notice.on_its_way = false;
+            state.put_notice(notice);
+        }
+        return;
+    };
     let message = message::build(&dispatch, serial, key, World::wall_ms());
     let sent_serial = message.serial.clone();
     let answer = if dispatch.twist == Twist::Lost {
@@ -495,17 +513,25 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
         notice.on_its_way = false;
         notice.tries += 1;
         notice.next_due_ms = None;
-        if delivered || notice.progress == Progress::Delivered {
-            notice.progress = Progress::Delivered;
-        } else if let Some(delay_ms) = retry_delay_ms(&notice) {
-            // Counted from when this attempt was due, so that a clock moved by hours brings every
-            // attempt of those hours.
-            notice.next_due_ms = Some(due_ms + world.scaled(delay_ms));
-            if !state.knobs.notice_id_stable {
-                notice.id = random::notice_id();
+        match notice.progress {
+            Progress::Pending if delivered => notice.progress = Progress::Delivered,
+            Progress::Pending => match retry_delay_ms(&notice) {
+                Some(delay_ms) => {
+                    // Counted from when this attempt was due, so that a clock moved by hours brings
+                    // every attempt of those hours.
+                    notice.next_due_ms = Some(due_ms + world.scaled(delay_ms));
+                    if !state.knobs.notice_id_stable {
+                        notice.id = random::notice_id();
+                    }
+                }
+                None => notice.progress = Progress::GivenUp,
+            },
+            // What became of it meanwhile stays, but for what was taken to be never sent and came.
+            Progress::NotSent if delivered => {
+                notice.progress = Progress::Delivered;
+                notice.why = None;
             }
-        } else {
-            notice.progress = Progress::GivenUp;
+            Progress::Delivered | Progress::GivenUp | Progress::NotSent => {}
         }
     } else if delivered && notice.progress == Progress::Pending {
         notice.progress = Progress::Delivered;
@@ -530,7 +556,7 @@ fn release_held(state: &mut State, after: u64, now_ms: i64) {
         return;
     };
     let held: Vec<u64> = recent(state, after)
-        .filter(|(_, notice)| notice.mchid == mchid && notice.waits())
+        .filter(|(_, notice)| notice.waits() && notice.mchid == mchid)
         .map(|(seq, _)| *seq)
         .collect();
     for seq in held {

@@ -134,7 +134,7 @@ impl World {
 
     /// Does everything that is due by now.
     pub(crate) fn settle_due(self: &Arc<Self>) {
-        if *self.stopping.borrow() {
+        if self.is_stopping() {
             return;
         }
         let mut dispatches: Vec<Dispatch> = Vec::new();
@@ -168,9 +168,10 @@ impl World {
                     }
                 }
             }
+            // While the state is locked, so that nobody finds these neither due nor on their way.
+            self.in_flight.fetch_add(dispatches.len(), Ordering::SeqCst);
         }
         for dispatch in dispatches {
-            self.in_flight.fetch_add(1, Ordering::SeqCst);
             let world = Arc::clone(self);
             self.runtime.spawn(async move {
                 notices::deliver(&world, dispatch).await;
@@ -183,12 +184,10 @@ impl World {
     /// Whether nothing is due and no notice is on its way.
     pub(crate) fn quiet(&self) -> bool {
         let now_ms = self.now_ms();
+        let state = self.lock();
+        let next = state.timers.first();
         self.in_flight.load(Ordering::SeqCst) == 0
-            && self
-                .lock()
-                .timers
-                .first()
-                .is_none_or(|(due_ms, _)| *due_ms > now_ms)
+            && next.is_none_or(|(due_ms, _)| *due_ms > now_ms)
     }
 
     /// Runs until the simulator stops: sleeps until something is due, then does it.
@@ -214,6 +213,11 @@ impl World {
 
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Whether the simulator was told to stop: nothing that waited until now is done any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Waits until the simulator is told to stop.

@@ -455,6 +455,8 @@ suite("with a simulator alone", () => {
     assert.equal(await panel.getByRole("listitem").count(), 200);
     await panel.getByRole("button", { name: "Show all" }).click();
     await page.waitForFunction(() => document.querySelectorAll("#ledger > li").length === 230);
+    // The button has gone; the keyboard goes on in what it brought.
+    assert.ok(await page.evaluate(() => document.activeElement === document.querySelector("#ledger summary")));
     // The phone has as many, and says so.
     const phone = page.getByRole("region", { name: /^The payer’s phone/ });
     await phone.getByText("The newest 200 of 230.").waitFor();
@@ -486,5 +488,48 @@ suite("with a simulator alone", () => {
     await said(page, `Paid ${order}`);
     await card(page, order).waitFor({ state: "detached" });
     await card(page, `${refunded}-r`).waitFor({ state: "detached" });
+  });
+
+  test("a refusal is said again for a card that goes at once, not for one that goes later", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(simulator.control_url);
+    const [soon, later] = [number("refused"), number("refused")];
+    await simulator.order(soon, 100);
+    await simulator.order(later, 100);
+    const message = "the bank is closed";
+    await page.route("**/pay", (route) => route.fulfill({ status: 409, json: { code: "CLOSED", message } }));
+    const pay = (name) => fetch(`${simulator.control_url}/_sim/orders/${name}/pay`, { method: "POST" });
+    for (const name of [later, soon]) {
+      await button(page, "Pay", name).click();
+      await card(page, name).getByRole("alert").filter({ hasText: message }).waitFor();
+    }
+    await pay(soon);
+    await said(page, message);
+    await card(page, soon).waitFor({ state: "detached" });
+    // It is said for as long as it is news, and then it is not.
+    await page.getByRole("status").filter({ hasText: message }).waitFor({ state: "detached" });
+    await pay(later);
+    await card(page, later).waitFor({ state: "detached" });
+    assert.equal(await page.getByRole("status").filter({ hasText: message }).count(), 0);
+    browser.expect("409");
+  });
+
+  test("when an order that is shown can no longer be paid, those behind it are asked for", async () => {
+    const simulator = await Simulator.start();
+    const [ends, behind] = [number("ends"), number("behind")];
+    for (const name of [ends, behind]) await simulator.order(name, 100);
+    const rows = (await (await fetch(`${simulator.control_url}/_sim/ledger`)).json()).items;
+    const shown = (name, until) => ({ ...rows.find((row) => row.out_trade_no === name), payable_until: new Date(until).toISOString() });
+    const end = Date.now() + 2_000;
+    const page = await browser.page("about:blank");
+    // As if two hundred others were in between, which the simulator gives only once one has ended.
+    await page.route("**/_sim/ledger?open=orders*", (route) => {
+      const items = Date.now() < end ? [shown(ends, end)] : [shown(behind, end + 3_600_000)];
+      return route.fulfill({ json: { items, total: 201 } });
+    });
+    await page.goto(simulator.control_url);
+    await button(page, "Pay", ends).waitFor();
+    await button(page, "Pay", behind).waitFor();
+    assert.equal(await button(page, "Pay", ends).count(), 0);
   });
 });

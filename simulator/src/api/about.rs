@@ -6,7 +6,11 @@ use super::authenticate;
 use super::route::Operation;
 use super::{Request, upload};
 use crate::ledger::{OrderKey, RefundKey};
-use crate::state::State;
+use crate::world::World;
+
+/// The longest number there is, in characters. Of a longer one only so much is kept: it may be
+/// anybody's, as long as a body can be.
+const NUMBER_CHARACTERS_MAX: usize = 64;
 
 /// What a request is about, as faults and the request log name it.
 #[derive(Debug, Clone)]
@@ -19,8 +23,11 @@ pub(crate) struct About {
 
 impl About {
     /// Looks up what the numbers of a request stand for; it need not be authentic yet.
-    pub(crate) fn of(state: &State, operation: &Operation, request: &Request) -> Self {
+    pub(crate) fn of(world: &World, operation: &Operation, request: &Request) -> Self {
         let mchid = authenticate::claimed_mchid(request).unwrap_or_default();
+        // Read before anything is locked: anybody's body may be as long as a body can be.
+        let said = Said::by(operation, request);
+        let state = world.lock();
         let (out_trade_no, words) = match operation {
             Operation::QueryByNumber { out_trade_no, .. }
             | Operation::Close { out_trade_no, .. } => {
@@ -33,16 +40,15 @@ impl About {
                 (number, format!("by id {words}"))
             }
             Operation::Order { .. } => {
-                let number = text(&body(request), "out_trade_no");
-                (number.clone(), number.unwrap_or_default())
+                let words = said.out_trade_no.clone().unwrap_or_default();
+                (said.out_trade_no, words)
             }
             Operation::Refund => {
-                let body = body(request);
-                let number = text(&body, "out_trade_no").or_else(|| {
-                    let order = state.payments.get(&text(&body, "transaction_id")?)?;
+                let number = said.out_trade_no.or_else(|| {
+                    let order = state.payments.get(&said.transaction_id?)?;
                     Some(order.out_trade_no.clone())
                 });
-                (number, text(&body, "out_refund_no").unwrap_or_default())
+                (number, said.out_refund_no.unwrap_or_default())
             }
             Operation::QueryRefund { out_refund_no } => {
                 let key = RefundKey {
@@ -68,10 +74,7 @@ impl About {
                     held.map(|held| held.subject.clone()).unwrap_or_default(),
                 )
             }
-            Operation::Upload => {
-                let meta = upload::signed_part(request).unwrap_or_default();
-                (None, String::from_utf8_lossy(&meta).into_owned())
-            }
+            Operation::Upload => (None, said.meta),
             Operation::Certificates | Operation::Login => (None, String::new()),
         };
         let place = state.place_of(&mchid);
@@ -82,13 +85,54 @@ impl About {
     }
 }
 
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap_or_default()
+/// What the body of a request says of what it is about.
+#[derive(Debug, Default)]
+struct Said {
+    out_trade_no: Option<String>,
+    transaction_id: Option<String>,
+    out_refund_no: Option<String>,
+    /// The part of an upload that is signed.
+    meta: String,
+}
+
+impl Said {
+    fn by(operation: &Operation, request: &Request) -> Self {
+        match operation {
+            Operation::Order { .. } | Operation::Refund => {
+                let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                Self {
+                    out_trade_no: text(&body, "out_trade_no"),
+                    transaction_id: text(&body, "transaction_id"),
+                    out_refund_no: text(&body, "out_refund_no"),
+                    meta: String::new(),
+                }
+            }
+            Operation::Upload => {
+                let meta = upload::signed_part(request).unwrap_or_default();
+                let meta = String::from_utf8_lossy(&meta).into_owned();
+                Self {
+                    meta,
+                    ..Self::default()
+                }
+            }
+            Operation::QueryByNumber { .. }
+            | Operation::QueryById { .. }
+            | Operation::Close { .. }
+            | Operation::QueryRefund { .. }
+            | Operation::AbnormalRefund { .. }
+            | Operation::TradeBill
+            | Operation::FundFlowBill
+            | Operation::Download
+            | Operation::Certificates
+            | Operation::Login => Self::default(),
+        }
+    }
 }
 
 fn text(body: &Value, name: &str) -> Option<String> {
     let text = body.get(name)?.as_str()?;
-    (!text.is_empty()).then(|| text.to_owned())
+    let kept: String = text.chars().take(NUMBER_CHARACTERS_MAX).collect();
+    (!kept.is_empty()).then_some(kept)
 }
 
 fn number_of(order: &OrderKey) -> String {

@@ -1,5 +1,5 @@
 //! Answers: their bodies, their headers as captured (fidelity points 3 and 4), who signs them and who
-//! does not (§3.6), and the ways a fault spoils them.
+//! does not (§3.6). The ways a fault spoils them are `answer/spoilt.rs`'s.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,13 @@ use super::{Caller, Request};
 use crate::beijing;
 use crate::canonical;
 use crate::faults::Target;
+use crate::forged;
 use crate::world::World;
 use crate::{pack, random};
+
+mod spoilt;
+
+use spoilt::Spoilt;
 
 /// How long the `slow` fault waits: longer than a client should.
 pub(crate) const SLOW: Duration = Duration::from_secs(6);
@@ -22,8 +27,6 @@ pub(crate) const SLOW: Duration = Duration::from_secs(6);
 pub(crate) const LATE: Duration = Duration::from_secs(2);
 /// The pause between two pieces of a dripping body.
 pub(crate) const DRIP: Duration = Duration::from_millis(200);
-const STALE_S: i64 = 600;
-const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
 /// A mebibyte of headers, far more of them than any client expects.
 const PADDING_HEADERS: usize = 1_024;
 const PADDING_HEADER_BYTES: usize = 1_024;
@@ -104,10 +107,13 @@ impl Answer {
         }
     }
 
-    /// The members of a body that says that all went well.
+    /// The members of a signed body that says that all went well.
     fn success(&self) -> Option<Value> {
-        let read = || serde_json::from_slice::<Value>(&self.body).ok();
-        read().filter(|body| self.status == 200 && body.is_object())
+        if self.status != 200 || self.seal != Seal::Signed {
+            return None;
+        }
+        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
+        body.filter(Value::is_object)
     }
 
     fn signed(mut self) -> Self {
@@ -320,6 +326,8 @@ pub(crate) fn seal(
         String::from_utf8_lossy(&request.body)
     );
     let asked = request.header("wechatpay-serial");
+    // Read before anything is locked.
+    let success = answer.success();
     let mut spoilt = Spoilt::default();
     let mut signer = None;
     {
@@ -348,19 +356,22 @@ pub(crate) fn seal(
             if signer.is_some() {
                 spoilt.draw_signature(spared, &mut strikes);
             }
-            spoilt.draw_body(&answer, operation, &mut strikes);
+            spoilt.draw_body(&answer, success.as_ref(), operation, &mut strikes);
             if spoilt.probe {
                 state.probed.insert(identity);
             }
         }
     }
-    spoilt.rewrite(&mut answer);
+    if let Some(success) = success {
+        spoilt.rewrite(&mut answer, success);
+    }
     let mut headers = common_headers(&answer);
     if let Some((serial, key)) = signer
         && !spoilt.unsigned
     {
         let nonce = random::lower_hex(32);
-        let timestamp = World::wall_ms().div_euclid(1_000) - if spoilt.stale { STALE_S } else { 0 };
+        let timestamp =
+            World::wall_ms().div_euclid(1_000) - if spoilt.stale { forged::STALE_S } else { 0 };
         let signed = |body: &[u8]| {
             let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
             message.extend_from_slice(body);
@@ -368,14 +379,14 @@ pub(crate) fn seal(
             key.sign(&message)
         };
         let signature = if spoilt.probe {
-            format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
+            forged::probe()
         } else if spoilt.bad_signature {
             signed(b"{}")
         } else {
             signed(&answer.body)
         };
         let serial = if spoilt.unknown_serial {
-            random::lower_hex(40).to_uppercase()
+            forged::unknown_serial()
         } else {
             serial.to_owned()
         };
@@ -459,152 +470,3 @@ fn set_length(headers: &mut [(&'static str, String)], length: usize) {
         }
     }
 }
-
-/// What is wrong with an answer on purpose.
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one fault, drawn independently"
-)]
-struct Spoilt {
-    unsigned: bool,
-    probe: bool,
-    bad_signature: bool,
-    stale: bool,
-    unknown_serial: bool,
-    endless_headers: bool,
-    altered: bool,
-    compressed: bool,
-    bomb: bool,
-    mixed_up: bool,
-    other_merchant: bool,
-    wrong_amount: bool,
-    unknown_fields: bool,
-    unknown_state: bool,
-    oversized: bool,
-    pace: Pace,
-}
-
-impl Default for Spoilt {
-    fn default() -> Self {
-        Self {
-            unsigned: false,
-            probe: false,
-            bad_signature: false,
-            stale: false,
-            unknown_serial: false,
-            endless_headers: false,
-            altered: false,
-            compressed: false,
-            bomb: false,
-            mixed_up: false,
-            other_merchant: false,
-            wrong_amount: false,
-            unknown_fields: false,
-            unknown_state: false,
-            oversized: false,
-            pace: Pace::AtOnce,
-        }
-    }
-}
-
-impl Spoilt {
-    /// Draws what is wrong with the signature; what another fault would hide is not asked for.
-    fn draw_signature(&mut self, spared: bool, strikes: &mut impl FnMut(&'static str) -> bool) {
-        self.unsigned = strikes("response_unsigned");
-        if self.unsigned {
-            return;
-        }
-        self.probe = !spared && strikes("response_probe");
-        self.bad_signature = !self.probe && strikes("response_bad_signature");
-        self.stale = strikes("response_stale");
-        self.unknown_serial = strikes("response_unknown_serial");
-    }
-
-    /// Draws what is wrong with the rest, where there is something to spoil.
-    fn draw_body(
-        &mut self,
-        answer: &Answer,
-        operation: &Operation,
-        strikes: &mut impl FnMut(&'static str) -> bool,
-    ) {
-        self.endless_headers = strikes("response_endless_headers");
-        if answer.body.is_empty() {
-            return;
-        }
-        if let Some(body) = answer.success() {
-            self.mixed_up = body.get("out_trade_no").is_some() && strikes("response_mixed_up");
-            self.other_merchant = MCHIDS.iter().any(|name| body.get(name).is_some())
-                && strikes("response_other_merchant");
-            self.wrong_amount = AMOUNTS.iter().any(|name| body["amount"][name].is_i64())
-                && strikes("response_wrong_amount");
-            self.unknown_fields = strikes("unknown_fields");
-            self.unknown_state =
-                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
-            self.oversized = strikes("response_oversized");
-        }
-        self.bomb = strikes("response_bomb");
-        if !self.bomb {
-            self.altered = strikes("response_altered");
-            self.compressed = strikes("response_compressed");
-        }
-        if strikes("response_truncated") {
-            self.pace = Pace::Truncated;
-        } else if strikes("slow_body") {
-            self.pace = Pace::Drip;
-        }
-    }
-
-    /// Changes the body before it is signed.
-    fn rewrite(&self, answer: &mut Answer) {
-        let changed = self.mixed_up
-            || self.other_merchant
-            || self.wrong_amount
-            || self.unknown_fields
-            || self.unknown_state
-            || self.oversized;
-        if !changed {
-            return;
-        }
-        let Some(mut body) = answer.success() else {
-            return;
-        };
-        if self.mixed_up {
-            body["out_trade_no"] = json!(random::alphanumeric(24));
-        }
-        if self.other_merchant {
-            for name in MCHIDS {
-                if body.get(name).is_some() {
-                    body[name] = json!(format!("19{}", random::digits(8)));
-                }
-            }
-        }
-        if self.wrong_amount {
-            for name in AMOUNTS {
-                if let Some(fen) = body["amount"][name].as_i64() {
-                    // There is nothing above the largest number there is.
-                    body["amount"][name] = json!(fen.checked_add(1).unwrap_or(fen - 1));
-                }
-            }
-        }
-        if self.unknown_fields {
-            body["new_member"] = json!({"since": "today", "list": [1, null, "x"]});
-        }
-        if self.unknown_state {
-            for name in ["trade_state", "status"] {
-                if body.get(name).is_some() {
-                    body[name] = json!("REVIEWING");
-                }
-            }
-        }
-        if self.oversized {
-            body["padding"] = json!("0".repeat(OVERSIZED_BYTES));
-        }
-        answer.body = canonical::sorted(&body).into_bytes();
-    }
-}
-
-/// The members that name the merchant who signs.
-const MCHIDS: [&str; 2] = ["mchid", "sp_mchid"];
-/// The members of `amount` that a wrong amount is stated in.
-const AMOUNTS: [&str; 2] = ["total", "refund"];

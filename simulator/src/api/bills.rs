@@ -32,18 +32,16 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         let sub_mchid = sub_mchid.as_deref();
         bill_file::trade(context.state, &mchid, sub_mchid, day_ms, kind, spoil)
     };
-    let mut bill = file(context, Spoil::default());
-    // An empty day has no cells to spoil.
-    if bill.is_some() {
-        let spoil = Spoil {
-            formula: kind != TradeKind::Refund && context.fault("bill_formula", "trade_bill"),
-            totals: context.fault("bill_bad_totals", "trade_bill"),
-        };
-        if spoil.formula || spoil.totals {
-            bill = file(context, spoil);
-        }
+    let bill = file(context, Spoil::default());
+    let mut bill = there(context, bill, "trade_bill")?;
+    let spoil = Spoil {
+        formula: context.fault("bill_formula", "trade_bill"),
+        totals: context.fault("bill_bad_totals", "trade_bill"),
+    };
+    if spoil.formula || spoil.totals {
+        bill = file(context, spoil).unwrap_or(bill);
     }
-    offer(context, bill, "trade_bill")
+    Ok(offer(context, bill, "trade_bill"))
 }
 
 /// Applies for a fund-flow bill.
@@ -60,7 +58,8 @@ pub(crate) fn fund_flow(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     } else {
         None
     };
-    offer(context, file, "fund_flow_bill")
+    let file = there(context, file, "fund_flow_bill")?;
+    Ok(offer(context, file, "fund_flow_bill"))
 }
 
 /// Downloads a bill by its token, for the merchant who applied.
@@ -112,11 +111,12 @@ fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
     Ok(day_ms)
 }
 
-fn offer(
+/// The bill of a day that has one.
+fn there(
     context: &mut Context<'_>,
     file: Option<String>,
     operation: &'static str,
-) -> Result<Answer, Refusal> {
+) -> Result<String, Refusal> {
     let none = Refusal::new(400, "NO_STATEMENT_EXIST", "账单文件不存在");
     let Some(file) = file else {
         return Err(none.because("nothing was paid or refunded on that day"));
@@ -124,6 +124,10 @@ fn offer(
     if context.fault("bill_missing", operation) {
         return Err(none.because("fault bill_missing"));
     }
+    Ok(file)
+}
+
+fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> Answer {
     let bytes = file.into_bytes();
     let mut hash: String = Sha1::digest(&bytes)
         .iter()
@@ -163,11 +167,11 @@ fn offer(
         .tokens
         .retain(|_, held| held.expires_ms > now_ms);
     context.state.tokens.insert(token.clone(), held);
-    Ok(Answer::ok(&json!({
+    Answer::ok(&json!({
         "download_url": format!("{base}/v3/billdownload/file?token={token}{tail}"),
         "hash_type": "SHA1",
         "hash_value": hash,
-    })))
+    }))
 }
 
 fn parameter(why: &str) -> Refusal {

@@ -29,6 +29,9 @@ const SHOWN_CHARACTERS: usize = 400;
 /// The part of a signed text that is kept beside an explanation.
 const KEPT_CHARACTERS: usize = 4_000;
 
+/// Between two mistakes that have nothing to do with each other.
+const BESIDES: &str = "; besides, ";
+
 /// What both sides signed, line feeds and all, where a signature did not fit.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SignedTexts {
@@ -143,7 +146,7 @@ pub(crate) fn signature(
         let why = "no key known here made this signature: the private key does not belong to the \
                    certificate (use apiclient_key.pem of the same folder), or the padding is PSS and \
                    not PKCS#1 v1.5";
-        return (named([spelling.unwrap_or_default(), why]), None);
+        return (named([spelling.unwrap_or_default(), why], BESIDES), None);
     };
     let (fault, client) = match opened {
         Opened::Wrong(why) => (why, None),
@@ -151,14 +154,14 @@ pub(crate) fn signature(
     };
     let spelling = spelling.unwrap_or_default();
     let explanation = match owner {
-        Owner::Claimed => named([spelling, &fault]),
+        Owner::Claimed => named([spelling, &fault], BESIDES),
         Owner::Another(serial) => {
             let key = format!(
                 "wrong key for the serial: the private key belongs to certificate {serial}, \
                  serial_no says {}",
                 authorization.serial_no
             );
-            named([&key, &named([spelling, &fault])])
+            named([&key, &named([spelling, &fault], BESIDES)], BESIDES)
         }
         Owner::Platform => "it was signed with platform_key.pem, WeChat Pay's own key: a merchant \
                             signs with apiclient_key.pem"
@@ -171,12 +174,12 @@ pub(crate) fn signature(
 }
 
 /// The mistakes that there are, in one sentence.
-fn named(faults: [&str; 2]) -> String {
+fn named(faults: [&str; 2], between: &str) -> String {
     let faults: Vec<&str> = faults
         .into_iter()
         .filter(|fault| !fault.is_empty())
         .collect();
-    faults.join("; besides, ")
+    faults.join(between)
 }
 
 /// Explains what was signed in place of the right text, and gives it; nothing where it was right.

@@ -84,12 +84,6 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     if body["amount"]["currency"] != "CNY" {
         return Err(parameter("currency must be CNY"));
     }
-    if context.fault("refund_not_found", "refund") {
-        return Err(missing(NOT_THERE).because("fault refund_not_found"));
-    }
-    if context.fault("refund_not_enough", "refund") {
-        return Err(not_enough().because("fault refund_not_enough"));
-    }
     let key = RefundKey {
         mchid: context.caller.mchid().to_owned(),
         out_refund_no: string("out_refund_no").unwrap_or_default(),
@@ -109,6 +103,12 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     let OrderState::Paid(payment) = &order.state else {
         return Err(missing(NOT_THERE).because("the order is not paid"));
     };
+    if context.fault("refund_not_found", "refund") {
+        return Err(missing(NOT_THERE).because("fault refund_not_found"));
+    }
+    if context.fault("refund_not_enough", "refund") {
+        return Err(not_enough().because("fault refund_not_enough"));
+    }
     check_amounts(context, &order, payment, refund_fen, total_fen)?;
     let from = body["amount"]
         .get("from")
@@ -165,9 +165,6 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
 
 /// Answers a refund as it stands.
 pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<Answer, Refusal> {
-    if context.fault("refund_not_found", "query_refund") {
-        return Err(missing("退款单不存在").because("fault refund_not_found"));
-    }
     let key = RefundKey {
         mchid: context.caller.mchid().to_owned(),
         out_refund_no: out_refund_no.to_owned(),
@@ -178,7 +175,11 @@ pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<An
         .get(&key)
         .filter(|refund| refund.sub_mchid == context.request.parameter("sub_mchid"))
         .ok_or_else(|| missing("退款单不存在"))?;
-    Ok(Answer::ok(&refund.body()))
+    let answer = Answer::ok(&refund.body());
+    if context.fault("refund_not_found", "query_refund") {
+        return Err(missing("退款单不存在").because("fault refund_not_found"));
+    }
+    Ok(answer)
 }
 
 /// Takes the application to end an abnormal refund on a bank card.

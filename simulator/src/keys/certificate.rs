@@ -9,6 +9,7 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 use super::{KeyError, VerifyingKey};
+use crate::config::{API_HOSTS, LOGIN_HOST};
 
 /// How long merchant and platform certificates live (fidelity point 14).
 const LIFE: Duration = Duration::days(1825);
@@ -99,14 +100,7 @@ pub(crate) fn issue_tls(
     now_ms: i64,
 ) -> Result<String, KeyError> {
     let mut params = named(&[(DnType::CommonName, "WeChat Pay simulator")]);
-    let hosts = [
-        "localhost",
-        "api.mch.weixin.qq.com",
-        "api2.mch.weixin.qq.com",
-        "api.wechatpay.cn",
-        "api2.wechatpay.cn",
-        "api.weixin.qq.com",
-    ];
+    let hosts = ["localhost", LOGIN_HOST].into_iter().chain(API_HOSTS);
     for name in hosts {
         let name = name
             .try_into()

@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 
 use super::{Dispatch, Notice};
 use crate::beijing;
+use crate::forged;
 use crate::keys::{self, SigningKey};
 use crate::ledger::{Order, Refund, RefundStatus};
 use crate::random;
-
-/// How far in the past a stale message is dated; more than the five minutes that are allowed.
-pub(crate) const STALE_S: i64 = 600;
 
 /// What is wrong with an attempt on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +63,7 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
     let nonce = random::alphanumeric(32);
     let mut timestamp = wall_ms.div_euclid(1_000);
     if dispatch.twist == Twist::Stale {
-        timestamp -= STALE_S;
+        timestamp -= forged::STALE_S;
     }
     let signed = |body: &str| key.sign(format!("{timestamp}\n{nonce}\n{body}\n").as_bytes());
     let (serial, signature) = match dispatch.twist {
@@ -73,8 +71,8 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
             (serial.to_owned(), signed(&body))
         }
         Twist::BadSignature => (serial.to_owned(), signed("{}")),
-        Twist::UnknownSerial => (random::lower_hex(40).to_uppercase(), signed(&body)),
-        Twist::Probe => (serial.to_owned(), probe()),
+        Twist::UnknownSerial => (forged::unknown_serial(), signed(&body)),
+        Twist::Probe => (serial.to_owned(), forged::probe()),
     };
     let headers = vec![
         ("Content-Type", "application/json".to_owned()),
@@ -96,12 +94,6 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
         body,
         serial,
     }
-}
-
-/// The value of a signature probe (fidelity point 12).
-pub(crate) fn probe() -> String {
-    // As long as a real signature; the length is no multiple of four, as seen in the wild.
-    format!("WECHATPAY/SIGNTEST/{}", random::alphanumeric(324))
 }
 
 fn envelope(dispatch: &Dispatch) -> String {

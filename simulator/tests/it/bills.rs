@@ -305,3 +305,47 @@ async fn point_32_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
     assert!(lines[1].ends_with(",`R-back"), "{flow}");
     assert_eq!(lines[3], "`1,`1,`2.00,`0,`0.00");
 }
+
+#[tokio::test]
+async fn a_formula_is_in_the_bill_of_a_day_that_only_has_refunds_too() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-formula", 5).await;
+    bench.advance(86_400).await;
+    assert_eq!(
+        bench
+            .refund("ORDER-formula", "R-formula", 5, 5)
+            .await
+            .status,
+        200
+    );
+    let day = tomorrow_at(&bench, 11, 0).await;
+    for kind in ["ALL", "REFUND"] {
+        bench
+            .fault(json!({"name": "bill_formula", "count": 1}))
+            .await;
+        let query = format!("bill_date={day}&bill_type={kind}");
+        let spoilt = apply(&bench, &query).await;
+        let text = download(&bench, &bench.client, &spoilt).await.text();
+        assert!(text.contains("`=cmd"), "{kind}: {text}");
+        let right = apply(&bench, &query).await;
+        let text = download(&bench, &bench.client, &right).await.text();
+        assert!(text.contains("R-formula"), "{text}");
+        assert!(!text.contains("`=cmd"), "used up: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_bill_that_is_missing_uses_up_nothing_that_spoils_bills() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-spared", 5).await;
+    let day = tomorrow_at(&bench, 11, 0).await;
+    for name in ["bill_missing", "bill_formula", "bill_bad_totals"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    let query = format!("bill_date={day}");
+    assert_eq!(apply(&bench, &query).await.code(), "NO_STATEMENT_EXIST");
+    let spoilt = apply(&bench, &query).await;
+    let text = download(&bench, &bench.client, &spoilt).await.text();
+    assert!(text.contains("`=cmd"), "{text}");
+    assert!(text.contains("`0.06"), "{text}");
+}

@@ -377,12 +377,11 @@ async fn a_slow_request_is_applied_and_noted_though_nobody_waits_for_its_answer(
     bench.fault(json!({"name": "slow", "count": 1})).await;
     let body = bench.native("ORDER-slow", 1).to_string();
     let path = "/v3/pay/transactions/native";
-    let sent = bench
-        .client
-        .try_send(bench.client.draft("POST", path, body.as_bytes()));
-    let patience = std::time::Duration::from_millis(500);
-    assert!(tokio::time::timeout(patience, sent).await.is_err());
-    let row = bench.last_request().await;
+    let draft = bench.client.draft("POST", path, body.as_bytes());
+    let row = tokio::select! {
+        _ = bench.client.try_send(draft) => panic!("it is slow"),
+        row = noted(&bench, "ORDER-slow") => row,
+    };
     assert_eq!(
         (&row["out_trade_no"], &row["status"], &row["fault"]),
         (&json!("ORDER-slow"), &json!(200), &json!("slow"))
@@ -553,4 +552,123 @@ async fn what_happens_to_a_login_depends_on_who_logs_in() {
     assert_eq!(first, run(&users.repeat(4)).await);
     let all: Vec<bool> = first.into_values().flatten().collect();
     assert!(all.contains(&true) && all.contains(&false), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_late_request_is_not_applied_once_the_simulator_has_stopped() {
+    let bench = Bench::new().await;
+    bench.fault(json!({"name": "request_late"})).await;
+    let body = bench.native("ORDER-after", 1).to_string();
+    let path = "/v3/pay/transactions/native";
+    let sent = bench
+        .client
+        .try_send(bench.client.draft("POST", path, body.as_bytes()));
+    sent.await.unwrap_err();
+    let folder = bench.folder.clone();
+    bench.simulator.stop().await;
+    // The two seconds after which it would have been, and one for a busy machine.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let bench = Bench::within(folder, |_| {}).await;
+    assert_eq!(bench.query("ORDER-after").await.status, 404);
+}
+
+#[tokio::test]
+async fn one_fault_hides_no_other_and_uses_up_none_after_it() {
+    let bench = Bench::new().await;
+    bench.order("ORDER-hidden", 5).await;
+    let mchid = &bench.client.file.mchid;
+    let path = "/v3/pay/transactions/out-trade-no/ORDER-hidden/close";
+    for (name, after, status) in [
+        ("close_user_paying", "server_error_applied", 202),
+        ("close_user_paying", "response_lost", 202),
+        ("accepted", "response_lost", 202),
+    ] {
+        for name in [name, after] {
+            bench.fault(json!({"name": name, "count": 1})).await;
+        }
+        let body = json!({"mchid": mchid}).to_string();
+        let draft = bench.client.draft("POST", path, body.as_bytes());
+        let answer = bench.client.try_send(draft).await.unwrap();
+        assert_eq!(answer.status, status, "{name}, {after}");
+        assert_eq!(struck(&bench, after).await, (0, 1), "{after}");
+        let url = format!("{}/_sim/faults", bench.simulator.control_url());
+        bench.client.http.delete(url).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_refunds_waits_for_a_refund_that_would_be_accepted() {
+    let bench = Bench::new().await;
+    bench.knob("rate_limits", json!(false)).await;
+    bench.paid("ORDER-refusal", 5).await;
+    bench.order("ORDER-refusal-unpaid", 5).await;
+    let accepted = bench.refund("ORDER-refusal", "R-refusal", 1, 5).await;
+    assert_eq!(accepted.status, 200);
+    for name in ["refund_not_found", "refund_not_enough"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    let repeat = bench.refund("ORDER-refusal", "R-refusal", 1, 5).await;
+    assert_eq!(repeat.status, 200);
+    for number in ["ORDER-refusal-none", "ORDER-refusal-unpaid"] {
+        let refused = bench.refund(number, "R-none", 1, 5).await;
+        assert_eq!(refused.status, 404, "{number}");
+    }
+    let path = "/v3/refund/domestic/refunds/R-none";
+    assert_eq!(bench.client.get(path).await.status, 404);
+    for name in ["refund_not_found", "refund_not_enough"] {
+        assert_eq!(struck(&bench, name).await, (0, 1), "{name}");
+    }
+    let path = "/v3/refund/domestic/refunds/R-refusal";
+    assert_eq!(bench.client.get(path).await.status, 404);
+    assert_eq!(struck(&bench, "refund_not_found").await, (1, 0));
+    bench.advance(60).await;
+    let poor = bench.refund("ORDER-refusal", "R-poor", 1, 5).await;
+    assert_eq!((poor.status, poor.code().as_str()), (403, "NOT_ENOUGH"));
+}
+
+/// The row of the first request about an order, as soon as there is one.
+async fn noted(bench: &Bench, out_trade_no: &str) -> Value {
+    let waited = async {
+        loop {
+            let rows = bench.seen("/_sim/requests").await;
+            let rows = rows["items"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["out_trade_no"] == out_trade_no);
+            if let Some(row) = row {
+                return row.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, waited)
+        .await
+        .unwrap_or_else(|_| panic!("nothing was asked about {out_trade_no}"))
+}
+
+#[tokio::test]
+async fn a_slow_request_is_noted_as_slow_however_it_ends() {
+    let bench = Bench::new().await;
+    let path = "/v3/pay/transactions/native";
+    for (number, signed, lost, status) in [
+        ("ORDER-slow-forged", "other", false, 401),
+        ("ORDER-slow-lost", "", true, 0),
+    ] {
+        bench.fault(json!({"name": "slow", "count": 1})).await;
+        if lost {
+            bench
+                .fault(json!({"name": "request_lost", "count": 1}))
+                .await;
+        }
+        let body = bench.native(number, 1).to_string();
+        let mut draft = bench.client.draft("POST", path, body.as_bytes());
+        draft.signed_body.extend_from_slice(signed.as_bytes());
+        let row = tokio::select! {
+            _ = bench.client.try_send(draft) => panic!("it is slow"),
+            row = noted(&bench, number) => row,
+        };
+        assert_eq!(
+            (&row["status"], &row["fault"]),
+            (&json!(status), &json!("slow")),
+            "{row}"
+        );
+    }
 }

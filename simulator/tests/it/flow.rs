@@ -46,7 +46,10 @@ async fn an_order_is_paid_notified_refunded_and_notified_again() {
 
 #[tokio::test]
 async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
-    let first = Bench::new().await;
+    // So slow that the notice is due when the clock is moved, however long a restart takes.
+    const SLOWNESS: i64 = 100;
+    let speed = 1.0 / SLOWNESS as f64;
+    let first = Bench::with(|config| config.speed = speed).await;
     first.inbox.always(500, std::time::Duration::ZERO);
     first.paid("ORDER-survive", 7).await;
     first.inbox.wait(1).await;
@@ -62,6 +65,7 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
     let second = loop {
         let mut config = simulator::Config::new(folder.path());
         config.seed = 2;
+        config.speed = speed;
         match simulator::Simulator::start(config).await {
             Ok(simulator) => break simulator,
             Err(simulator::StartError::InUse { .. }) => tokio::task::yield_now().await,
@@ -81,9 +85,32 @@ async fn the_ledger_the_clock_and_due_notices_survive_a_stop_without_warning() {
         "SUCCESS"
     );
     bench.inbox.always(204, std::time::Duration::ZERO);
-    bench.simulator.business_clock().advance(15);
+    bench.simulator.business_clock().advance(15 * SLOWNESS);
     bench.inbox.wait(2).await;
     bench
         .notice("ORDER-survive", |row| row["state"] == "delivered")
         .await;
+}
+
+#[tokio::test]
+async fn a_knob_of_another_version_is_passed_over_in_a_state_and_refused_in_a_call() {
+    let bench = Bench::new().await;
+    let (status, told) = bench
+        .control_raw(
+            "/_sim/knobs",
+            json!({"rate_limits": false, "rate_limit": true}),
+        )
+        .await;
+    assert_eq!(status, 400);
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("rate_limit"), "{message}");
+    assert_eq!(bench.seen("/_sim/knobs").await["rate_limits"], true);
+    let folder = bench.folder.clone();
+    bench.simulator.stop().await;
+    let journal = folder.path().join("state/journal.jsonl");
+    let mut lines = std::fs::read_to_string(&journal).unwrap();
+    lines.push_str("{\"knobs\":{\"rate_limits\":false,\"of_another_version\":7}}\n");
+    std::fs::write(&journal, lines).unwrap();
+    let bench = Bench::within(folder, |_| {}).await;
+    assert_eq!(bench.seen("/_sim/knobs").await["rate_limits"], false);
 }

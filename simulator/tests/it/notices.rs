@@ -86,7 +86,8 @@ async fn point_27_envelope_and_resource_have_the_order_of_real_ones() {
 
 #[tokio::test]
 async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
-    let bench = Bench::new().await;
+    // So slow that what the test takes of real time makes nothing due.
+    let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
     bench.inbox.always(500, Duration::ZERO);
     bench.paid("ORDER-28", 1).await;
     bench.inbox.wait(1).await;
@@ -99,17 +100,16 @@ async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
         15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10_800, 10_800, 10_800, 21_600, 21_600,
     ];
     for (index, delay) in delays.into_iter().enumerate() {
-        // Two seconds short of it nothing comes: the test itself takes a moment of real time.
-        bench.advance(delay - 2).await;
+        bench.advance(delay * SLOWNESS - 100).await;
         let early = bench.inbox.received().len();
         assert_eq!(early, index + 1, "too early");
-        bench.advance(2).await;
+        bench.advance(100).await;
         bench.inbox.wait(index + 2).await;
     }
     bench
         .notice("ORDER-28", |row| row["state"] == "given_up")
         .await;
-    bench.advance(86_400 * 3).await;
+    bench.advance(86_400 * SLOWNESS).await;
     let received = bench.inbox.received();
     assert_eq!(received.len(), 16);
     let ids: std::collections::BTreeSet<String> = received
@@ -401,7 +401,8 @@ async fn point_29_nothing_more_is_sent_once_the_apiv3_key_is_gone() {
 
 #[tokio::test]
 async fn an_attempt_that_a_restart_cut_off_is_made_again() {
-    let bench = Bench::new().await;
+    // So fast that the copy comes at once: the first attempt waits no longer than five seconds.
+    let bench = Bench::with(|config| config.speed = 100.0).await;
     bench
         .fault(json!({"name": "notice_duplicated", "count": 1}))
         .await;
@@ -416,4 +417,78 @@ async fn an_attempt_that_a_restart_cut_off_is_made_again() {
         .notice("ORDER-cut", |row| row["state"] == "delivered")
         .await;
     assert_eq!(inbox.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_notice_that_waits_its_turn_is_not_sent_once_the_simulator_has_stopped() {
+    // How many are on their way at once.
+    const AT_ONCE: usize = 64;
+    let bench = Bench::new().await;
+    // Three notices an order, so that a few orders are enough.
+    for name in ["notice_unknown_event", "notice_foreign_order"] {
+        bench.fault(json!({"name": name})).await;
+    }
+    for index in 0..24 {
+        bench.order(&format!("ORDER-turn-{index}"), 1).await;
+    }
+    let pause = Duration::from_secs(3);
+    bench.inbox.always(204, pause);
+    for index in 0..24 {
+        let path = format!("/_sim/orders/ORDER-turn-{index}/pay");
+        bench.control(&path, json!({})).await;
+    }
+    bench.inbox.wait(AT_ONCE).await;
+    let inbox = bench.inbox.clone();
+    bench.simulator.stop().await;
+    // Until the first ones have been answered, and a second for those that would follow.
+    tokio::time::sleep(pause + Duration::from_secs(1)).await;
+    assert_eq!(inbox.received().len(), AT_ONCE);
+}
+
+#[tokio::test]
+async fn the_copy_of_a_notice_that_was_held_comes_a_second_after_it() {
+    let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
+    let key = bench.client.file.apiv3_key.clone();
+    for name in ["notice_reordered", "notice_duplicated"] {
+        bench.fault(json!({"name": name, "count": 1})).await;
+    }
+    bench.paid("ORDER-held", 1).await;
+    bench.paid("ORDER-next", 1).await;
+    bench.inbox.wait(2).await;
+    bench.advance(SLOWNESS - 10).await;
+    assert_eq!(bench.inbox.received().len(), 2, "not within a second");
+    bench.advance(10).await;
+    let notices = bench.inbox.wait(3).await;
+    assert!(notices[2].payload(&key).contains("ORDER-held"));
+}
+
+#[tokio::test]
+async fn an_attempt_that_comes_back_once_the_apiv3_key_is_gone_is_the_last() {
+    for (status, state) in [(204, "delivered"), (500, "not_sent")] {
+        let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
+        bench
+            .fault(json!({"name": "notice_duplicated", "count": 1}))
+            .await;
+        bench.inbox.always(status, Duration::from_secs(2));
+        bench.paid("ORDER-gone", 1).await;
+        bench.inbox.wait(1).await;
+        let mchid = bench.client.file.mchid.clone();
+        let path = format!("/_sim/merchants/{mchid}");
+        bench.control(&path, json!({"apiv3_key": null})).await;
+        // The copy is due, and cannot be sealed, while the first is still on its way.
+        let clock = json!({"advance_s": SLOWNESS});
+        bench.control("/_sim/clock", clock).await;
+        let row = bench
+            .notice("ORDER-gone", |row| row["state"] == "not_sent")
+            .await;
+        assert_eq!(row["attempts"], json!([]));
+        let row = bench
+            .notice("ORDER-gone", |row| {
+                row["attempts"].as_array().unwrap().len() == 1
+            })
+            .await;
+        assert_eq!(row["state"], state);
+        assert_eq!(row["why"].is_null(), state == "delivered", "{row}");
+        assert!(row["next_attempt_at"].is_null(), "{row}");
+    }
 }

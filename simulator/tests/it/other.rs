@@ -173,3 +173,15 @@ async fn point_34_a_session_is_written_as_captured_and_a_grant_is_asked_for() {
     assert!(answer.starts_with("{\"session_key\":\""), "{answer}");
     assert!(answer.ends_with(",\"openid\":\"oPayer\"}"), "{answer}");
 }
+
+#[tokio::test]
+async fn of_a_number_longer_than_numbers_are_only_the_beginning_is_kept() {
+    let bench = Bench::new().await;
+    let path = "/v3/pay/transactions/native";
+    let body = bench.native(&"号".repeat(300_000), 1).to_string();
+    let mut draft = bench.client.draft("POST", path, body.as_bytes());
+    draft.authorization = Some(None);
+    assert_eq!(bench.client.send(draft).await.status, 401);
+    let row = bench.last_request().await;
+    assert_eq!(row["out_trade_no"], "号".repeat(64));
+}

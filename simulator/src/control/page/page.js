@@ -56,6 +56,7 @@ async function press(button, where, work) {
     await work();
   } catch (error) {
     where.textContent = because(error);
+    where.refused = performance.now();
     if (!where.isConnected) say(where.textContent);
   } finally {
     button.removeAttribute("aria-disabled");
@@ -131,9 +132,9 @@ function show(parent, items, keyOf, makeRow) {
     if (wanted.has(key)) continue;
     if (row.element.contains(document.activeElement)) lostFocus = [...parent.children].indexOf(row.element);
     row.element.remove();
-    // Why a press was refused is still to be read, though what was pressed goes (somebody else paid).
-    const refusal = row.element.querySelector(".wrong")?.textContent;
-    if (refusal) say(refusal);
+    // Why a press was refused just now is still to be read, though what was pressed goes (somebody else paid).
+    const wrong = row.element.querySelector(".wrong");
+    if (wrong?.textContent && performance.now() - wrong.refused < SAID_MS) say(wrong.textContent);
     rows.delete(key);
   }
   let place = parent.firstElementChild;
@@ -150,9 +151,14 @@ function show(parent, items, keyOf, makeRow) {
     else parent.insertBefore(row.element, place);
   }
   if (lostFocus >= 0) {
-    const next = parent.children[Math.min(lostFocus, parent.children.length - 1)];
-    (next?.querySelector("button, summary") ?? parent.closest("section").querySelector("h2, [role=tab][aria-selected=true]"))?.focus();
+    focusIn(parent, lostFocus);
   }
+}
+
+/** Gives the keyboard a place in a list: the first control of the row here, or what the list is under. */
+function focusIn(list, at) {
+  const row = list.children[Math.min(at, list.children.length - 1)];
+  (row?.querySelector("button, summary") ?? list.closest("section").querySelector("h2, [role=tab][aria-selected=true]"))?.focus();
 }
 
 /** A row that opens: `head` and `body` answer what is shown, afresh at each change. */
@@ -175,7 +181,9 @@ function panel(name, items, total, keyOf, makeRow, reload) {
   const more = list.parentElement.querySelector(".more");
   show(list, items, keyOf, makeRow);
   list.parentElement.querySelector(".empty").hidden = items.length > 0;
+  const focused = more.contains(document.activeElement);
   more.hidden = total <= NEWEST || full.has(name);
+  if (more.hidden && focused) focusIn(list, 0);
   if (!more.firstChild) {
     const everything = make("button", { type: "button", class: "small", onclick: () => { full.add(name); reload(); } }, "Show all");
     more.append(make("span"), " ", everything);
@@ -561,7 +569,10 @@ function tick() {
     row.tick();
     ended ||= row.until <= clock.business();
   }
-  if (ended) drawLedger();
+  if (!ended) return;
+  drawLedger();
+  // There may be older ones behind those that were shown.
+  if (unfinished.orders.total > NEWEST) live.ledger.stale();
 }
 
 // Staying up to date: what changed is fetched again, once for changes close together, and again
