@@ -11,7 +11,7 @@ use shared::config::{ConfigError, Reader, Vars};
 use shared::desk::{Desk, DeskError, note_call};
 use shared::domain::{Order, OrderId, OrderState};
 use shared::platform::Platform;
-use shared::settlement::Settlement;
+use shared::settlement::{Settled, Settlement};
 use shared::store::{Orders, Refunds};
 use shared::telemetry::Record;
 use shared::wechatpay::CallError;
@@ -97,8 +97,12 @@ impl CloseOrder {
         incoming: &Incoming,
         record: &mut Record,
     ) -> Result<Answer, Problem> {
-        let begun = self.desk.begin_close(order_id, record).await?;
-        let begun = begun.record().ok_or_else(Problem::not_found)?;
+        let begun = match self.desk.begin_close(order_id, record).await? {
+            Settled::Changed(stored) | Settled::Unchanged(stored) => stored,
+            // Another merchant's is not asked about either.
+            Settled::Contradiction(stored, _) => return answered(&stored.order),
+            Settled::Unknown => return Err(Problem::not_found()),
+        };
         match begun.order.state {
             OrderState::Closing { .. } => {}
             OrderState::NotPay | OrderState::Closed { .. } | OrderState::Success(_) => {
