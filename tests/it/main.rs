@@ -17,6 +17,7 @@
 mod harness;
 
 mod access;
+mod addresses;
 mod bodies;
 mod callers;
 mod configuration;

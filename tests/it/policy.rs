@@ -218,6 +218,13 @@ async fn an_order_of_another_merchant_is_not_closed() {
     stack.sweep().await;
     let state = &stack.order_item("policy-others")["trade_state"]["S"];
     assert_eq!(state, "NOTPAY");
+    // Nor where the intention was stored under the other number.
+    let mut closing = of_another_merchant(ours.clone());
+    closing["trade_state"]["S"] = json!("CLOSING");
+    closing["closing_at"] = json!({"N": stack.now().to_string()});
+    stack.put_item(&closing);
+    let answer = stack.post(&stack.merchant, path, json!({})).await;
+    assert_eq!(answer.expect(202)["trade_state"], "CLOSING");
     let requests = stack.wire.requests();
     let closes = |request: &&crate::harness::tap::Request| request.target.ends_with("/close");
     assert_eq!(requests.iter().filter(closes).count(), 0);
