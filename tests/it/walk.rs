@@ -7,37 +7,20 @@
 //! promised is lost. A failure prints its seed and what was done; `WALK_SEED` walks that one again,
 //! and `WALK_SEEDS` as many from there on; `WALK_STEPS` makes walks longer. The scheduling of concurrent work is not in the seed.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod notebook;
+mod refunds;
+mod trouble;
 
-use futures_util::future::join_all;
+use std::collections::BTreeMap;
+
 use futures_util::stream::{self, StreamExt};
-use local::aws::{AwsCall, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::notebook::{Diary, Noted};
 use crate::harness::{ALICE, Answer, BOB, TestStack, watch};
 
 const STEPS: u32 = 80;
-
-/// Faults that cost seconds each time: once at a time.
-const DEAR: [&str; 3] = ["slow", "slow_body", "request_late"];
-
-/// Faults that are met half of the time: what they say is nearly right, or wrong about money.
-const SHARP: [&str; 12] = [
-    "accepted",
-    "close_user_paying",
-    "notice_lost",
-    "rate_limited_applied",
-    "refund_not_enough",
-    "refund_not_found",
-    "request_lost",
-    "response_lost",
-    "response_mixed_up",
-    "response_wrong_amount",
-    "server_error_applied",
-    "unknown_state",
-];
 
 /// What has no part in a walk: bills, and an answer that keeps a processor busy for seconds.
 const LEFT_OUT: [&str; 2] = ["bill_", "response_oversized"];
@@ -61,63 +44,6 @@ impl Random {
 
     fn choice<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
         (!among.is_empty()).then(|| &among[self.below(among.len() as u64) as usize])
-    }
-}
-
-/// What the notebook says of an order.
-#[derive(Clone, Debug)]
-struct Noted {
-    /// Who ordered: 0 is the merchant, 1 and 2 are payers.
-    by: usize,
-    /// The request, to be repeated; a payer's with its key.
-    request: Value,
-    key: Option<String>,
-    total: i64,
-    /// Somebody was told that it exists.
-    promised: bool,
-    /// The phone said that it was paid.
-    paid: bool,
-    /// Somebody was told that it is paid.
-    told_paid: bool,
-    refunds: BTreeMap<String, NotedRefund>,
-}
-
-#[derive(Clone, Debug)]
-struct NotedRefund {
-    /// Who asks for it, and repeats that: what a payer asked for is no refund of the merchant's.
-    by: usize,
-    amount: i64,
-    /// Somebody was told that it is accepted.
-    promised: bool,
-    /// Waits for the merchant, as far as was told.
-    requested: bool,
-}
-
-impl NotedRefund {
-    const fn new(by: usize, amount: i64) -> Self {
-        Self {
-            by,
-            amount,
-            promised: false,
-            requested: false,
-        }
-    }
-}
-
-/// Prints what was done, if the walk ends badly.
-struct Diary {
-    seed: u64,
-    lines: Vec<String>,
-}
-
-impl Drop for Diary {
-    fn drop(&mut self) {
-        if std::thread::panicking() || variable("WALK_SHOW").is_some() {
-            eprintln!("walk of seed {} (WALK_SEED={0}):", self.seed);
-            for line in &self.lines {
-                eprintln!("    {line}");
-            }
-        }
     }
 }
 
@@ -469,145 +395,6 @@ impl Walk {
         }
     }
 
-    async fn refund(&mut self) {
-        let anything = self.random.below(6) == 0;
-        let Some(number) = self.any(|noted| noted.paid || anything) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        self.count += 1;
-        let amount = match self.random.below(4) {
-            0 => noted.total,
-            1 => noted.total + 1,
-            _ => 1 + self.random.below(noted.total as u64) as i64,
-        };
-        let refund = format!("walk-r{:04}", self.count);
-        let by = if self.random.below(3) == 0 {
-            noted.by
-        } else {
-            0
-        };
-        self.orders
-            .get_mut(&number)
-            .unwrap()
-            .refunds
-            .insert(refund.clone(), NotedRefund::new(by, amount));
-        self.ask_back(&number, &refund).await;
-    }
-
-    async fn refund_again(&mut self) {
-        let Some(number) = self.any(|noted| !noted.refunds.is_empty()) else {
-            return;
-        };
-        let refunds: Vec<String> = self.orders[&number].refunds.keys().cloned().collect();
-        let refund = self.random.choice(&refunds).unwrap().clone();
-        self.ask_back(&number, &refund).await;
-    }
-
-    async fn ask_back(&mut self, number: &str, refund: &str) {
-        let NotedRefund { by, amount, .. } = self.orders[number].refunds[refund];
-        let credential = self.credentials[by].clone();
-        let body = json!({"out_refund_no": refund, "amount": {"refund": amount}});
-        let path = format!("/orders/{number}/refunds");
-        let answer = self.stack().post(&credential, &path, body).await;
-        self.answered(number, refund, &answer);
-    }
-
-    fn answered(&mut self, number: &str, refund: &str, answer: &Answer) {
-        self.note(format!(
-            "refund {number} {refund} -> {} {} {}",
-            answer.status, answer.body["status"], answer.body["code"]
-        ));
-        let refusals = [
-            "order_not_paid",
-            "refund_exceeds",
-            "refund_too_late",
-            "too_many_refunds",
-            "not_found",
-        ];
-        self.expected("refund", answer, &refusals);
-        let noted = self.orders.get_mut(number).unwrap();
-        let accepted = matches!(answer.status, 200 | 202);
-        assert!(
-            !accepted || noted.paid,
-            "money of an unpaid order: {answer:?}"
-        );
-        let back = noted.refunds.get_mut(refund).unwrap();
-        assert!(
-            !accepted || back.amount <= noted.total,
-            "more than was paid: {answer:?}"
-        );
-        if accepted {
-            assert_eq!(answer.body["amount"]["refund"], back.amount);
-            self.refunds_taken += u32::from(!back.promised);
-            back.promised = true;
-            back.requested = answer.body["status"] == "REQUESTED";
-        } else {
-            let taken_back = back.promised && matches!(answer.status, 404 | 409);
-            assert!(
-                !taken_back,
-                "{refund} was accepted and is refused: {answer:?}"
-            );
-        }
-    }
-
-    async fn decide(&mut self) {
-        let waits = |noted: &Noted| noted.refunds.values().any(|back| back.requested);
-        let Some(number) = self.any(waits) else {
-            return;
-        };
-        let refund = {
-            let refunds = &self.orders[&number].refunds;
-            let found = refunds.iter().find(|(_, back)| back.requested);
-            found.unwrap().0.clone()
-        };
-        let decision = *self
-            .random
-            .choice(&["approve", "approve", "reject"])
-            .unwrap();
-        let path = format!("/orders/{number}/refunds/{refund}/{decision}");
-        let merchant = self.credentials[0].clone();
-        let answer = self.stack().post(&merchant, &path, json!({})).await;
-        self.note(format!(
-            "{decision} {number} {refund} -> {} {} {}",
-            answer.status, answer.body["status"], answer.body["code"]
-        ));
-        self.expected(
-            "decide",
-            &answer,
-            &[
-                "refund_decided",
-                "refund_exceeds",
-                "too_many_refunds",
-                "refund_too_late",
-            ],
-        );
-        if answer.status < 300 {
-            self.orders
-                .get_mut(&number)
-                .unwrap()
-                .refunds
-                .get_mut(&refund)
-                .unwrap()
-                .requested = false;
-        }
-    }
-
-    /// The bank ends a refund in one of its ways.
-    async fn bank(&mut self) {
-        let Some(number) = self.any(|noted| !noted.refunds.is_empty()) else {
-            return;
-        };
-        let refunds: Vec<String> = self.orders[&number].refunds.keys().cloned().collect();
-        let refund = self.random.choice(&refunds).unwrap().clone();
-        let end = *self
-            .random
-            .choice(&["complete", "close", "abnormal"])
-            .unwrap();
-        let status = end_refund(self.stack(), &refund, end).await;
-        self.note(format!("bank {end} {refund} -> {status}"));
-    }
-
     /// Everything that can happen to one order in one moment.
     async fn all_at_once(&mut self) {
         let Some(number) = self.any(|noted| !noted.paid) else {
@@ -639,33 +426,6 @@ impl Walk {
         self.orders_paid += u32::from(paid == 200);
     }
 
-    /// Several refunds of one order in one moment, one of them twice: together more than was paid.
-    async fn refunds_at_once(&mut self) {
-        let Some(number) = self.any(|noted| noted.paid && noted.total > 1) else {
-            return;
-        };
-        let half = self.orders[&number].total / 2 + 1;
-        let mut refunds = Vec::new();
-        for _ in 0..3 {
-            self.count += 1;
-            let refund = format!("walk-r{:04}", self.count);
-            let noted = self.orders.get_mut(&number).unwrap();
-            noted
-                .refunds
-                .insert(refund.clone(), NotedRefund::new(0, half));
-            refunds.push(refund);
-        }
-        refunds.push(refunds[0].clone());
-        let stack = self.stack();
-        let asked = refunds
-            .iter()
-            .map(|refund| stack.refund(&number, refund, half));
-        let answers = join_all(asked).await;
-        for (refund, answer) in refunds.iter().zip(&answers) {
-            self.answered(&number, refund, answer);
-        }
-    }
-
     async fn sweep(&mut self) {
         let swept = sweep(self.stack()).await;
         self.note(format!("sweep -> {swept}"));
@@ -675,82 +435,6 @@ impl Walk {
         let seconds = *self.random.choice(&[5, 61, 130, 600, 1900]).unwrap();
         self.stack().advance(seconds).await;
         self.note(format!("{seconds} seconds pass"));
-    }
-
-    async fn trouble(&mut self) {
-        let name = if self.random.below(2) == 0 {
-            (*self.random.choice(&SHARP).unwrap()).to_owned()
-        } else {
-            let faults = self.faults.clone();
-            self.random.choice(&faults).unwrap().clone()
-        };
-        let count = if DEAR.contains(&name.as_str()) {
-            1
-        } else {
-            1 + self.random.below(6)
-        };
-        let rate = [0.4, 0.7, 1.0, 1.0][self.random.below(4) as usize];
-        self.stack()
-            .fault(&name, json!({"count": count, "rate": rate}))
-            .await;
-        self.note(format!("fault {name} {count} times at {rate}"));
-    }
-
-    async fn calm(&mut self) {
-        self.stack().no_faults().await;
-        self.stack().watch.set_fault(None);
-        self.note("calm".to_owned());
-    }
-
-    /// Of the next calls to the table some fail, before or after they are done.
-    fn table_trouble(&mut self) {
-        let dice = Mutex::new((self.random.clone(), 40_u32));
-        self.stack()
-            .watch
-            .set_fault(Some(Arc::new(move |call: &AwsCall| {
-                let (random, left) = &mut *dice.lock().unwrap();
-                if *left == 0 || call.operation == "GetSecretValue" {
-                    return None;
-                }
-                *left -= 1;
-                match random.below(10) {
-                    0 => Some(Fault::Fail),
-                    1 => Some(Fault::LoseAnswer),
-                    2 => Some(Fault::Throttle),
-                    3 if call.operation == "TransactWriteItems" => Some(Fault::Conflict),
-                    _ => None,
-                }
-            })));
-        self.note("the table is in trouble".to_owned());
-    }
-
-    /// A notice about an order of ours that nobody signed.
-    async fn forge(&mut self) {
-        let Some(number) = self.any(|_| true) else {
-            return;
-        };
-        let content =
-            crate::harness::payment_content(self.stack(), &number, self.orders[&number].total);
-        let key = self.stack().apiv3_key();
-        let body = crate::harness::notice_body(
-            key.as_bytes(),
-            "TRANSACTION.SUCCESS",
-            content.to_string().as_bytes(),
-        );
-        let mut headers = self.stack().signature_headers(&body, self.stack().now());
-        headers[3].1 = headers[3].1.chars().rev().collect();
-        let answer = self.stack().raw_notice(&headers, body).await;
-        self.note(format!("forge {number} -> {}", answer.status));
-        assert!(matches!(answer.status, 400 | 401 | 503), "{answer:?}");
-    }
-
-    async fn restart(&mut self) {
-        self.note("stop and start".to_owned());
-        let stack = self.stack.take().unwrap();
-        stack.watch.set_fault(None);
-        let stack = stack.restarted().await;
-        be_hostile(&stack, self.diary.seed).await;
-        self.stack = Some(stack);
     }
 
     /// No more trouble: everything comes to rest, and is what the notebook says.
