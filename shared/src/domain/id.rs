@@ -85,3 +85,6 @@ number!(
     1..=32,
     "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
 );
+
+#[cfg(test)]
+mod tests;

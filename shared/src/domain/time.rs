@@ -42,3 +42,6 @@ impl fmt::Display for Timestamp {
         self.0.fmt(formatter)
     }
 }
+
+#[cfg(test)]
+mod tests;
