@@ -7,9 +7,11 @@ use std::sync::Arc;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
-use shared::api::{HttpFunction, ScheduledFunction, Whole};
-use shared::config::secrets::{ApiKeys, App, Content, Secret, SecretError, Signing, Wechatpay};
-use shared::config::{Reader, Vars};
+use shared::api::{HttpFunction, ScheduledFunction, TextResponse};
+use shared::config::secrets::{
+    ApiKeys, AppSecret, Content, PlatformKeysSecret, Secret, SecretError, SigningSecret,
+};
+use shared::config::{Environment, Vars};
 use shared::platform::Platform;
 use shared::wechatpay::Apiv3Keys;
 
@@ -42,24 +44,24 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
 
 /// What is wrong with each secret that these variables name, read as a function with them reads it:
 /// with its own access key, and apart from what a running one has read already.
-pub async fn wanting(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
-    let mut reader = Reader::new(vars, platform);
+pub async fn unusable_secrets(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
+    let mut environment = Environment::new(vars, platform);
     let problems = [
-        problem::<Signing>(&mut reader, "SIGNING_SECRET_ARN").await,
-        problem::<Wechatpay>(&mut reader, "WECHATPAY_SECRET_ARN").await,
-        problem::<Apiv3Keys>(&mut reader, "APIV3_SECRET_ARN").await,
-        problem::<App>(&mut reader, "APP_SECRET_ARN").await,
-        problem::<ApiKeys>(&mut reader, "API_SECRET_ARN").await,
+        problem::<SigningSecret>(&mut environment, "SIGNING_SECRET_ARN").await,
+        problem::<PlatformKeysSecret>(&mut environment, "WECHATPAY_SECRET_ARN").await,
+        problem::<Apiv3Keys>(&mut environment, "APIV3_SECRET_ARN").await,
+        problem::<AppSecret>(&mut environment, "APP_SECRET_ARN").await,
+        problem::<ApiKeys>(&mut environment, "API_SECRET_ARN").await,
     ];
     problems.into_iter().flatten().collect()
 }
 
 async fn problem<T: Content>(
-    reader: &mut Reader<'_>,
+    environment: &mut Environment<'_>,
     variable: &'static str,
 ) -> Option<SecretError> {
-    reader.optional(variable)?;
-    let secret = Secret::<T>::from_reader(reader, variable);
+    environment.optional(variable)?;
+    let secret = Secret::<T>::from_environment(environment, variable);
     secret.get().await.err()
 }
 
@@ -72,7 +74,9 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
                 .map_err(|error| format!("the event cannot be read: {error}"))?;
             let service = lambda_http::service_fn(move |request| {
                 let function = Arc::clone(&function);
-                async move { Ok::<_, std::convert::Infallible>(Whole(function.handle(request).await)) }
+                async move {
+                    Ok::<_, std::convert::Infallible>(TextResponse(function.handle(request).await))
+                }
             });
             let mut adapter = lambda_http::Adapter::from(service);
             let answer =

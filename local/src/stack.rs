@@ -271,7 +271,7 @@ impl Stack {
         let functions = &self.template.functions;
         let asked = functions.iter().map(async |(id, function)| {
             let vars = vars(id, function, &self.aws);
-            let problems = functions::wanting(&vars, &self.platform).await;
+            let problems = functions::unusable_secrets(&vars, &self.platform).await;
             (function.binary.clone(), problems)
         });
         let mut wanting: Vec<Wanting> = Vec::new();

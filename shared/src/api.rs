@@ -6,8 +6,8 @@
 pub mod answer;
 pub mod body;
 pub mod caller;
+pub mod derived_ids;
 pub mod incoming;
-pub mod numbers;
 pub mod problem;
 
 use std::future::Future;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 
-pub use answer::{Answer, Whole};
+pub use answer::{Answer, TextResponse};
 pub use caller::{Caller, Callers};
 pub use incoming::{Deadline, Incoming};
 pub use problem::{Code, Problem};
@@ -24,10 +24,10 @@ pub use problem::{Code, Problem};
 use crate::config::secrets::SecretError;
 use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
-use crate::telemetry::{Level, Metric, Record};
+use crate::telemetry::{Level, LogLine, Metric};
 
 /// How long to look, once a key is wanting, which others are.
-const WANTING_MAX: Duration = Duration::from_secs(1);
+const UNUSABLE_SECRETS_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a request may be served, whatever time Lambda gives: an HTTP API waits 30 seconds.
 const SERVE_MAX: Duration = Duration::from_secs(29);
@@ -50,7 +50,7 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     fn serve(
         &self,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> impl Future<Output = Result<Answer, Problem>> + Send;
 
     /// Reads what every request needs, before the first one; what fails is read again then.
@@ -59,46 +59,46 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     }
 
     /// What is wrong with each key of this function's that cannot be used.
-    fn wanting(&self) -> impl Future<Output = Vec<SecretError>> + Send {
+    fn unusable_secrets(&self) -> impl Future<Output = Vec<SecretError>> + Send {
         std::future::ready(Vec::new())
     }
 
     /// Answers a request that was refused before it was read; the webhook has its own dialect.
-    fn refused_unread(&self, problem: Problem, record: &mut Record) -> Answer {
-        problem.into_answer(record)
+    fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        problem.into_answer(line)
     }
 
     /// Answers a request whose time is over; the webhook has its own dialect.
-    fn out_of_time(&self, record: &mut Record) -> Answer {
+    fn out_of_time(&self, line: &mut LogLine) -> Answer {
         let problem = Problem::new(
             Code::StoreUnavailable,
             "this took too long; send the same request again",
         );
-        problem.retry_after(1).into_answer(record)
+        problem.retry_after(1).into_answer(line)
     }
 
     /// Answers a request; never fails, and writes one log line.
     fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
         async move {
             let platform = self.platform();
-            let mut record = Record::start(Self::NAME, &platform.clock);
+            let mut line = LogLine::start(Self::NAME, &platform.clock);
             let answer = match Incoming::read(request, &platform.clock) {
                 Ok(incoming) => {
-                    record.field("request_id", incoming.request_id.clone());
-                    record.field("route", incoming.route());
+                    line.field("request_id", incoming.request_id.clone());
+                    line.field("route", incoming.route());
                     let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
                     // Stopping is as safe as a crash at that moment, and unlike a crash it answers and
                     // keeps the keys that this process has read.
-                    match tokio::time::timeout(left, served(self, &incoming, &mut record)).await {
+                    match tokio::time::timeout(left, served(self, &incoming, &mut line)).await {
                         Ok(Ok(answer)) => answer,
-                        Ok(Err(problem)) => problem.into_answer(&mut record),
-                        Err(_) => self.out_of_time(&mut record),
+                        Ok(Err(problem)) => problem.into_answer(&mut line),
+                        Err(_) => self.out_of_time(&mut line),
                     }
                 }
-                Err(problem) => self.refused_unread(problem, &mut record),
+                Err(problem) => self.refused_unread(problem, &mut line),
             };
-            record.field("status", answer.status);
-            record.write(&platform.log, &platform.clock, "request");
+            line.field("status", answer.status);
+            line.write(&platform.log, &platform.clock, "request");
             answer.into_response()
         }
     }
@@ -136,7 +136,7 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
     function.warm_up().await;
     lambda_http::run(lambda_http::service_fn(move |request| {
         let function = Arc::clone(&function);
-        async move { Ok::<_, lambda_http::Error>(Whole(function.handle(request).await)) }
+        async move { Ok::<_, lambda_http::Error>(TextResponse(function.handle(request).await)) }
     }))
     .await
 }
@@ -181,25 +181,27 @@ pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<
 async fn served<F: HttpFunction>(
     function: &F,
     incoming: &Incoming,
-    record: &mut Record,
+    line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    let served = function.serve(incoming, record).await;
+    let served = function.serve(incoming, line).await;
     if let Err(problem) = &served
         && problem.code == Code::NotConfigured
     {
         // Where the keys cannot even be read, that is told already, and the caller waits for an answer.
-        if let Ok(wanting) = tokio::time::timeout(WANTING_MAX, function.wanting()).await {
-            note_wanting(&wanting, record);
+        if let Ok(unusable) =
+            tokio::time::timeout(UNUSABLE_SECRETS_WAIT, function.unusable_secrets()).await
+        {
+            note_unusable_secrets(&unusable, line);
         }
     }
     served
 }
 
 /// Notes all that is wrong with keys, one by one, so that no line is too long for them.
-pub fn note_wanting(errors: &[SecretError], record: &mut Record) {
+pub fn note_unusable_secrets(errors: &[SecretError], line: &mut LogLine) {
     let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
     if !told.is_empty() {
-        record.field("problems", told);
+        line.field("problems", told);
     }
 }
 
@@ -209,13 +211,12 @@ fn built<F>(
     built: Result<F, ConfigError>,
 ) -> Result<F, ConfigError> {
     if let Err(error) = &built {
-        let mut record = Record::start(name, &platform.clock);
-        record
-            .field("error", "the configuration is incomplete")
+        let mut line = LogLine::start(name, &platform.clock);
+        line.field("error", "the configuration is incomplete")
             .field("problems", error.problems.clone())
             .count(Metric::NotConfigured)
             .raise(Level::Error);
-        record.write(&platform.log, &platform.clock, "not configured");
+        line.write(&platform.log, &platform.clock, "not configured");
     }
     built
 }

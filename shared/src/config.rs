@@ -68,7 +68,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// For a part that could not be built although every problem was told.
-    pub fn untold() -> Self {
+    pub fn unreachable() -> Self {
         Self {
             problems: vec!["a part could not be built".to_owned()],
         }
@@ -77,7 +77,7 @@ impl ConfigError {
 
 /// Reads variables and gathers what is wrong with them.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct Environment<'a> {
     vars: &'a Vars,
     platform: &'a Platform,
     secrets_client: Option<aws_sdk_secretsmanager::Client>,
@@ -93,7 +93,7 @@ pub struct Merchant {
     pub appid: String,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Environment<'a> {
     /// Starts to read.
     pub const fn new(vars: &'a Vars, platform: &'a Platform) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number in a range, or `default` where the variable is absent.
-    pub fn number(
+    pub fn integer(
         &mut self,
         name: &'static str,
         default: i64,
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
     /// `REFUND_INTERVAL_SECONDS`: the least time between two refunds of an order, 1 to 3600; WeChat
     /// Pay wants a minute.
     pub fn refund_interval_seconds(&mut self) -> i64 {
-        self.number("REFUND_INTERVAL_SECONDS", 60, 1..=3600)
+        self.integer("REFUND_INTERVAL_SECONDS", 60, 1..=3600)
     }
 
     /// The table named by `TABLE_NAME`.

@@ -1,6 +1,6 @@
 //! What every function of the bundle shares.
 //!
-//! The layers and who may import whom: `refunding` → `desk`, for the functions that may sign →
+//! The layers and who may import whom: `refund_sender` → `settling_client`, for the functions that may sign →
 //! `settlement`, `api` → `config` → `store`, `wechatpay` → `domain` → nothing outside std. `clock`,
 //! `platform` and `telemetry` stand beside them.
 //! `tests/it/tree.rs` keeps the arrows.
@@ -8,11 +8,11 @@
 pub mod api;
 pub mod clock;
 pub mod config;
-pub mod desk;
 pub mod domain;
 pub mod platform;
-pub mod refunding;
+pub mod refund_sender;
 pub mod settlement;
+pub mod settling_client;
 pub mod store;
 pub mod telemetry;
 pub mod wechatpay;

@@ -94,7 +94,7 @@ impl Table {
 
 /// Sends a single write; one that was refused because it met a transaction on its item was not made,
 /// and is tried again.
-async fn undisturbed<T, E: ProvideErrorMetadata, R, F>(
+async fn retry_conflicts<T, E: ProvideErrorMetadata, R, F>(
     send: impl Fn() -> F,
 ) -> Result<T, SdkError<E, R>>
 where

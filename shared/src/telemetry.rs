@@ -141,9 +141,9 @@ impl Metric {
     }
 }
 
-/// One line being gathered; [`Record::write`] writes it.
+/// One line being gathered; [`LogLine::write`] writes it.
 #[derive(Debug)]
-pub struct Record {
+pub struct LogLine {
     function: &'static str,
     level: Level,
     fields: Map<String, Value>,
@@ -151,7 +151,7 @@ pub struct Record {
     started_ms: i64,
 }
 
-impl Record {
+impl LogLine {
     /// Starts a line of this function.
     pub fn start(function: &'static str, clock: &Clock) -> Self {
         Self {

@@ -485,7 +485,7 @@ fn a_log_line_keeps_a_list_of_problems_whole() {
         lines.lock().unwrap().push(line.to_owned());
     }));
     let clock = Clock::system();
-    let mut record = shared::telemetry::Record::start("a-function", &clock);
+    let mut record = shared::telemetry::LogLine::start("a-function", &clock);
     let problems: Vec<String> = (0..40)
         .map(|place| format!("VARIABLE_{place} is missing"))
         .collect();

@@ -13,7 +13,7 @@ use shared::api::{Answer, HttpFunction, Incoming, Problem};
 use shared::clock::Clock;
 use shared::config::{ConfigError, Vars};
 use shared::platform::Platform;
-use shared::telemetry::{Log, Metric, Record};
+use shared::telemetry::{Log, LogLine, Metric};
 
 use crate::harness::forge::{payment_content, refund_content};
 use crate::harness::{ALICE, TestStack, native_order, watch};
@@ -620,7 +620,7 @@ fn of_several_ages_in_one_line_the_largest_is_told() {
         sink.lock().unwrap().push(line.to_owned());
     }));
     let clock = Clock::system();
-    let mut record = Record::start("sweep", &clock);
+    let mut record = LogLine::start("sweep", &clock);
     for seconds in [5, 7_200, 40] {
         record.measure(Metric::DueBacklogSeconds, seconds);
     }
@@ -643,7 +643,7 @@ impl HttpFunction for Endless {
         &self.0
     }
 
-    async fn serve(&self, _: &Incoming, _: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, _: &Incoming, _: &mut LogLine) -> Result<Answer, Problem> {
         std::future::pending().await
     }
 }

@@ -91,7 +91,7 @@ fn shared_layers_import_only_downwards() {
             ],
         ),
         (
-            "desk",
+            "settling_client",
             &[
                 "api",
                 "config",
@@ -104,11 +104,11 @@ fn shared_layers_import_only_downwards() {
             ],
         ),
         (
-            "refunding",
+            "refund_sender",
             &[
                 "api",
                 "clock",
-                "desk",
+                "settling_client",
                 "domain",
                 "store",
                 "telemetry",
@@ -192,11 +192,11 @@ fn the_simulator_shares_nothing_with_the_bundle() {
 fn the_webhook_holds_no_key_that_signs() {
     let code = code(&root().join("functions/notify-callback/src/lib.rs"));
     for banned in [
-        "Signing",
-        "Desk",
+        "SigningSecret",
+        "SettlingClient",
         "MerchantKey",
         "SIGNING_SECRET_ARN",
-        "Sender",
+        "RefundSender",
     ] {
         assert!(!code.contains(banned), "notify-callback holds {banned}");
     }

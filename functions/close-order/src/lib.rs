@@ -7,13 +7,13 @@
 use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Order, OrderId, OrderState};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
+use shared::settling_client::{SettlingClient, SettlingError, note_call};
 use shared::store::{Orders, Refunds};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 /// Closes orders.
@@ -21,7 +21,7 @@ use shared::wechatpay::CallError;
 pub struct CloseOrder {
     callers: Callers,
     orders: Orders,
-    desk: Desk,
+    settling_client: SettlingClient,
     platform: Platform,
 }
 
@@ -29,19 +29,20 @@ impl HttpFunction for CloseOrder {
     const NAME: &'static str = "close-order";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table));
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        reader.finish()?;
-        let desk = desk.ok_or_else(ConfigError::untold)?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        environment.finish()?;
+        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             callers,
             orders,
-            desk,
+            settling_client,
             platform: platform.clone(),
         })
     }
@@ -52,20 +53,20 @@ impl HttpFunction for CloseOrder {
 
     async fn warm_up(&self) {
         // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
+        if self.settling_client.warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
+    async fn unusable_secrets(&self) -> Vec<SecretError> {
+        let mut unusable = self.settling_client.unusable_secrets().await;
+        unusable.extend(self.callers.keys().await.err());
+        unusable
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
         let segments = incoming.segments();
         let ("POST", ["orders", order_id, "close"]) =
@@ -76,7 +77,7 @@ impl HttpFunction for CloseOrder {
         let order_id = OrderId::parse(*order_id).map_err(|error| {
             Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
         })?;
-        record.field("order.out_trade_no", order_id.as_str());
+        line.field("order.out_trade_no", order_id.as_str());
         nothing_in(incoming)?;
         let stored = self.orders.load(&order_id).await?;
         let stored = stored
@@ -86,7 +87,7 @@ impl HttpFunction for CloseOrder {
             OrderState::Success(_) | OrderState::Closed { .. } => return answered(&stored.order),
             OrderState::NotPay | OrderState::Closing { .. } => {}
         }
-        self.close(&order_id, incoming, record).await
+        self.close(&order_id, incoming, line).await
     }
 }
 
@@ -95,9 +96,9 @@ impl CloseOrder {
         &self,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let begun = match self.desk.begin_close(order_id, record).await? {
+        let begun = match self.settling_client.begin_close(order_id, line).await? {
             Settled::Changed(stored) | Settled::Unchanged(stored) => stored,
             // Another merchant's is not asked about either.
             Settled::Contradiction(stored, _) => return answered(&stored.order),
@@ -109,31 +110,33 @@ impl CloseOrder {
                 return answered(&begun.order);
             }
         }
-        let closed = self.desk.close_order(order_id, &incoming.deadline, record);
+        let closed = self
+            .settling_client
+            .close_order(order_id, &incoming.deadline, line);
         let closed = match closed.await {
             Ok(settled) => settled,
-            Err(DeskError::Call(CallError::Refused(refusal))) => {
+            Err(SettlingError::Call(CallError::Refused(refusal))) => {
                 // Paid, or closed already, or something else: WeChat Pay's record tells, not its
                 // refusal.
-                record.field("wechatpay.code", refusal.code);
+                line.field("wechatpay.code", refusal.code);
                 if let Some(request_id) = refusal.request_id {
-                    record.field("wechatpay.request_id", request_id);
+                    line.field("wechatpay.request_id", request_id);
                 }
                 match self
-                    .desk
-                    .ask_order(order_id, &incoming.deadline, record)
+                    .settling_client
+                    .ask_order(order_id, &incoming.deadline, line)
                     .await
                 {
                     Ok(settled) => settled,
-                    Err(DeskError::Call(error)) => {
-                        note_call(&error, record);
+                    Err(SettlingError::Call(error)) => {
+                        note_call(&error, line);
                         return answered(&begun.order);
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 return answered(&begun.order);
             }
             Err(error) => return Err(error.into()),

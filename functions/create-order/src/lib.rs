@@ -11,17 +11,17 @@ mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, derived_ids,
 };
 use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{Desk, DeskError};
+use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Party;
 use shared::domain::{Order, TradeType};
 use shared::platform::{Platform, random_token};
 use shared::settlement::Settlement;
+use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::wire::WIRE_VERSION;
 use shared::wechatpay::{self, CallError, Keys, Prepaid};
 
@@ -31,7 +31,7 @@ pub struct CreateOrder {
     callers: Callers,
     catalogue: Catalogue,
     orders: Orders,
-    desk: Desk,
+    settling_client: SettlingClient,
     merchant: Merchant,
     number_prefix: String,
     public_base_url: Option<String>,
@@ -42,28 +42,29 @@ pub struct CreateOrder {
 enum Pay {
     Ready(Value),
     /// The order can no longer be paid; the answer tells its state.
-    Not,
+    NoLonger,
 }
 
 impl HttpFunction for CreateOrder {
     const NAME: &'static str = "create-order";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        let number_prefix = reader.number_prefix();
-        let public_base_url = reader.optional("PUBLIC_BASE_URL");
-        reader.finish()?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        let number_prefix = environment.number_prefix();
+        let public_base_url = environment.optional("PUBLIC_BASE_URL");
+        environment.finish()?;
         Ok(Self {
             callers,
             catalogue: Catalogue::new(table),
             orders,
-            desk: desk.ok_or_else(ConfigError::untold)?,
+            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
             merchant,
             number_prefix,
             public_base_url,
@@ -77,20 +78,20 @@ impl HttpFunction for CreateOrder {
 
     async fn warm_up(&self) {
         // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
+        if self.settling_client.warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
+    async fn unusable_secrets(&self) -> Vec<SecretError> {
+        let mut unusable = self.settling_client.unusable_secrets().await;
+        unusable.extend(self.callers.keys().await.err());
+        unusable
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
         let key = match &caller {
             Caller::Payer { .. } => Some(payers_key(incoming)?),
@@ -100,18 +101,18 @@ impl HttpFunction for CreateOrder {
         let order_id = match (key, asked.named()) {
             (Some(key), _) => {
                 let keys = self.callers.keys().await?;
-                numbers::order_id(&keys, &self.number_prefix, &caller, key)?
+                derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
             (None, Some(order_id)) => order_id.clone(),
             (None, None) => return Err(terms::unnamed()),
         };
-        record.field("order.out_trade_no", order_id.as_str());
+        line.field("order.out_trade_no", order_id.as_str());
         let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
             Ok(terms) => Order::placed(terms),
             // What is no longer on sale, or was never, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
                 Some(stored) => {
-                    return self.repeat(&caller, &asked, stored, incoming, record).await;
+                    return self.repeat(&caller, &asked, stored, incoming, line).await;
                 }
                 None => return Err(problem),
             },
@@ -127,20 +128,16 @@ impl HttpFunction for CreateOrder {
             .await?
         {
             Placed::New => {
-                record.field("placed", "new");
+                line.field("placed", "new");
                 let stored = StoredOrder {
                     order,
                     due,
                     code: None,
                     code_claim: claim,
                 };
-                self.pay(stored, Some(&attempt), 201, incoming, record)
-                    .await
+                self.pay(stored, Some(&attempt), 201, incoming, line).await
             }
-            Placed::Existing(stored) => {
-                self.repeat(&caller, &asked, *stored, incoming, record)
-                    .await
-            }
+            Placed::Existing(stored) => self.repeat(&caller, &asked, *stored, incoming, line).await,
         }
     }
 }
@@ -153,16 +150,16 @@ impl CreateOrder {
         asked: &terms::Asked,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        record.field("placed", "repeat");
+        line.field("placed", "repeat");
         if *caller == Caller::Merchant && stored.order.terms.placed_by == Party::Payer {
             return Err(terms::differ("out_trade_no"));
         }
         if let Some(field) = asked.differing_field(caller, &stored.order.terms) {
             return Err(terms::differ(field));
         }
-        self.pay(stored, None, 200, incoming, record).await
+        self.pay(stored, None, 200, incoming, line).await
     }
 
     /// Gives the caller what to pay with, while the order can be paid.
@@ -172,7 +169,7 @@ impl CreateOrder {
         attempt: Option<&str>,
         status: u16,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         if !stored.order.is_payable(self.platform.clock.business()) {
             return Ok(answered(status, &stored.order, None));
@@ -182,22 +179,22 @@ impl CreateOrder {
             return Err(Problem::plain(Code::InternalError)
                 .because("the order's wire version is not this build's"));
         }
-        let got = match stored.order.terms.trade_type {
-            TradeType::Native => self.native_code(&stored, attempt, incoming, record).await,
+        let prepaid = match stored.order.terms.trade_type {
+            TradeType::Native => self.native_code(&stored, attempt, incoming, line).await,
             TradeType::Jsapi | TradeType::H5 | TradeType::App => {
                 self.prepaid(&stored.order, incoming).await
             }
         };
-        match got {
+        match prepaid {
             Ok(Pay::Ready(pay)) => Ok(answered(status, &stored.order, Some(pay))),
-            Ok(Pay::Not) => self.as_it_stands(&stored.order, status).await,
-            Err(DeskError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
+            Ok(Pay::NoLonger) => self.as_it_stands(&stored.order, status).await,
+            Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
-                record.field("wechatpay.code", refusal.code.clone());
+                line.field("wechatpay.code", refusal.code.clone());
                 let order_id = &stored.order.terms.order_id;
                 let settled = self
-                    .desk
-                    .ask_order(order_id, &incoming.deadline, record)
+                    .settling_client
+                    .ask_order(order_id, &incoming.deadline, line)
                     .await?;
                 match settled.record() {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
@@ -210,11 +207,11 @@ impl CreateOrder {
         }
     }
 
-    async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, DeskError> {
+    async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, SettlingError> {
         let terms = &order.terms;
         let bytes = terms::wire(terms).body();
         let (prepaid, keys) = self
-            .desk
+            .settling_client
             .prepay(terms.trade_type, &bytes, &incoming.deadline)
             .await?;
         Ok(Pay::Ready(self.pay_parameters(
@@ -286,7 +283,7 @@ impl CreateOrder {
 
 /// What a payer's order is known by: the number is derived from it.
 fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
-    numbers::idempotency_key(incoming)?.ok_or_else(|| {
+    derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
         Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
     })
 }

@@ -12,11 +12,11 @@ use fast_qr::qr::QRBuilder;
 use serde_json::{Value, json};
 use shared::api::Incoming;
 use shared::clock::Clock;
-use shared::desk::DeskError;
 use shared::domain::{Order, TradeType};
 use shared::platform::{jitter, random_token};
+use shared::settling_client::SettlingError;
 use shared::store::{CodeClaim, Commit, NativeCode, StoreError, StoredOrder};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::{CallError, Prepaid};
 
 use crate::{CreateOrder, Pay, terms};
@@ -63,8 +63,8 @@ impl CreateOrder {
         stored: &StoredOrder,
         attempt: Option<&str>,
         incoming: &Incoming,
-        record: &mut Record,
-    ) -> Result<Pay, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Pay, SettlingError> {
         let clock = &self.platform.clock;
         let order_id = &stored.order.terms.order_id;
         if let (Some(attempt), Some(claim)) = (attempt, &stored.code_claim)
@@ -72,17 +72,17 @@ impl CreateOrder {
         {
             return self.ask_for_code(&stored.order, claim, incoming).await;
         }
-        let mut seen = stored.clone();
+        let mut latest = stored.clone();
         let until_left = incoming.deadline.left(clock, WAIT_MAX);
         let mut waited = Duration::ZERO;
         loop {
-            if !seen.order.is_payable(clock.business()) {
-                return Ok(Pay::Not);
+            if !latest.order.is_payable(clock.business()) {
+                return Ok(Pay::NoLonger);
             }
-            if let Some(code) = &seen.code
+            if let Some(code) = &latest.code
                 && clock.business().seconds_since(code.at) < CODE_GOOD_SECONDS
             {
-                record.field("code", "stored");
+                line.field("code", "stored");
                 return Ok(Pay::Ready(shown(&code.code_url)));
             }
             let claim = CodeClaim {
@@ -96,7 +96,7 @@ impl CreateOrder {
                 .await?
                 == Commit::Done
             {
-                return self.ask_for_code(&seen.order, &claim, incoming).await;
+                return self.ask_for_code(&latest.order, &claim, incoming).await;
             }
             if waited >= until_left {
                 return Err(StoreError::Unavailable {
@@ -109,8 +109,8 @@ impl CreateOrder {
             tokio::time::sleep(pause).await;
             waited += pause;
             match self.orders.load(order_id).await? {
-                Some(now) => seen = now,
-                None => return Ok(Pay::Not),
+                Some(now) => latest = now,
+                None => return Ok(Pay::NoLonger),
             }
         }
     }
@@ -120,12 +120,12 @@ impl CreateOrder {
         order: &Order,
         claim: &CodeClaim,
         incoming: &Incoming,
-    ) -> Result<Pay, DeskError> {
+    ) -> Result<Pay, SettlingError> {
         let order_id = &order.terms.order_id;
         let bytes = terms::wire(&order.terms).body();
         let asked_at = self.platform.clock.business();
         let prepaid = match self
-            .desk
+            .settling_client
             .prepay(TradeType::Native, &bytes, &incoming.deadline)
             .await
         {
@@ -136,7 +136,7 @@ impl CreateOrder {
                 // longer disturb a new one.
                 if matches!(
                     error,
-                    DeskError::Call(CallError::Refused(_)) | DeskError::Secret(_)
+                    SettlingError::Call(CallError::Refused(_)) | SettlingError::Secret(_)
                 ) {
                     self.orders.release_code(order_id, claim).await?;
                 }
@@ -144,7 +144,7 @@ impl CreateOrder {
             }
         };
         let Prepaid::CodeUrl(code_url) = prepaid else {
-            return Err(DeskError::Call(CallError::unexpected(
+            return Err(SettlingError::Call(CallError::unexpected(
                 "a Native order without a code_url",
             )));
         };

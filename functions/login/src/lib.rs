@@ -7,10 +7,10 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
-use shared::config::secrets::{App, Secret, SecretError};
-use shared::config::{ConfigError, Reader, Vars};
+use shared::config::secrets::{AppSecret, Secret, SecretError};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::platform::Platform;
-use shared::telemetry::{Metric, Record};
+use shared::telemetry::{LogLine, Metric};
 use shared::wechatpay::wire;
 
 /// WeChat's own host of `jscode2session`.
@@ -31,7 +31,7 @@ const ANSWER_MAX: usize = 16 * 1024;
 /// Logs payers in.
 #[derive(Debug)]
 pub struct Login {
-    app: Secret<App>,
+    app: Secret<AppSecret>,
     callers: Callers,
     appid: String,
     jscode2session: Url,
@@ -54,16 +54,16 @@ impl HttpFunction for Login {
     const NAME: &'static str = "login";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let app = Secret::from_reader(&mut reader, "APP_SECRET_ARN");
-        let callers = Callers::from_reader(&mut reader);
-        let appid = reader.appid();
-        let base = reader
+        let mut environment = Environment::new(vars, platform);
+        let app = Secret::from_environment(&mut environment, "APP_SECRET_ARN");
+        let callers = Callers::from_environment(&mut environment);
+        let appid = environment.appid();
+        let base = environment
             .optional("WECHAT_API_BASE_URL")
             .unwrap_or_else(|| WECHAT_API.to_owned());
-        let url = jscode2session(&base, &reader.trusted_hosts());
-        let url = reader.check("WECHAT_API_BASE_URL", url);
-        reader.finish()?;
+        let url = jscode2session(&base, &environment.trusted_hosts());
+        let url = environment.check("WECHAT_API_BASE_URL", url);
+        environment.finish()?;
         let jscode2session = url.ok_or_else(|| ConfigError {
             problems: Vec::new(),
         })?;
@@ -87,12 +87,12 @@ impl HttpFunction for Login {
         }
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
+    async fn unusable_secrets(&self) -> Vec<SecretError> {
         let (app, api) = tokio::join!(self.app.get(), self.callers.keys());
         app.err().into_iter().chain(api.err()).collect()
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let request: SessionRequest = body::read(&incoming.body)?;
         let code = request.code;
         if code.is_empty()
@@ -103,7 +103,7 @@ impl HttpFunction for Login {
                 Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
             );
         }
-        let openid = self.openid(&code, incoming, record).await?;
+        let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
         let body = json!({"token": token, "expires_at": wire::rfc3339(expires_at)});
         Ok(Answer::json(200, body))
@@ -117,7 +117,7 @@ impl Login {
         &self,
         code: &str,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<String, Problem> {
         let app = self.app.get().await?;
         if app.appid != self.appid {
@@ -135,7 +135,7 @@ impl Login {
             (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
             (0, _) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
-                record.field("wechat.errcode", errcode);
+                line.field("wechat.errcode", errcode);
                 if APP_REFUSED.contains(&errcode) {
                     // The secret may have been reset: a newer one is read for the next login.
                     let _ = self.app.refreshed().await;
@@ -147,7 +147,7 @@ impl Login {
 
     async fn ask(
         &self,
-        app: &App,
+        app: &AppSecret,
         code: &str,
         incoming: &Incoming,
     ) -> Result<SessionAnswer, String> {

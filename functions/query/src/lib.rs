@@ -8,14 +8,14 @@
 use serde_json::{Value, json};
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
+use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
 use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
+use shared::settling_client::{SettlingClient, SettlingError, note_call};
 use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order in this time, in seconds, however many ask.
@@ -37,7 +37,7 @@ pub struct Query {
     orders: Orders,
     refunds: Refunds,
     payer_index: PayerIndex,
-    desk: Desk,
+    settling_client: SettlingClient,
     merchant: Merchant,
     platform: Platform,
 }
@@ -46,20 +46,21 @@ impl HttpFunction for Query {
     const NAME: &'static str = "query";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        reader.finish()?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        environment.finish()?;
         Ok(Self {
             callers,
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            desk: desk.ok_or_else(ConfigError::untold)?,
+            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
             merchant,
             platform: platform.clone(),
         })
@@ -71,30 +72,30 @@ impl HttpFunction for Query {
 
     async fn warm_up(&self) {
         // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
+        if self.settling_client.warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
+    async fn unusable_secrets(&self) -> Vec<SecretError> {
+        let mut unusable = self.settling_client.unusable_secrets().await;
+        unusable.extend(self.callers.keys().await.err());
+        unusable
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         match (incoming.method.as_str(), incoming.segments().as_slice()) {
             ("GET", ["orders"]) => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
-                Caller::Merchant => self.by_transaction(incoming, record).await,
+                Caller::Merchant => self.by_transaction(incoming, line).await,
             },
             ("GET", ["orders", order_id]) => {
                 incoming.query([])?;
                 let order_id = path_number(order_id)?;
-                record.field("order.out_trade_no", order_id.as_str());
-                self.by_number(&caller, &order_id, incoming, record).await
+                line.field("order.out_trade_no", order_id.as_str());
+                self.by_number(&caller, &order_id, incoming, line).await
             }
             _ => Err(Problem::not_found()),
         }
@@ -107,14 +108,14 @@ impl Query {
         caller: &Caller,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let stored = self.orders.load(order_id).await?;
         let stored = stored
             .filter(|stored| caller.may_see(&stored.order))
             .ok_or_else(Problem::not_found)?;
-        let (order, fresh) = self.asked(stored, incoming, record).await?;
-        self.answered(order, fresh, incoming, record).await
+        let (order, fresh) = self.asked(stored, incoming, line).await?;
+        self.answered(order, fresh, incoming, line).await
     }
 
     /// The order, after WeChat Pay was asked where that could tell something; and whether what it
@@ -123,7 +124,7 @@ impl Query {
         &self,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<(Order, bool), Problem> {
         let settled_for_good = match &stored.order.state {
             OrderState::Success(_)
@@ -152,8 +153,8 @@ impl Query {
             return Ok((stored.order, false));
         }
         match self
-            .desk
-            .ask_order(&order_id, &incoming.deadline, record)
+            .settling_client
+            .ask_order(&order_id, &incoming.deadline, line)
             .await
         {
             Ok(settled) => {
@@ -161,8 +162,8 @@ impl Query {
                 let order = settled.record().map_or(stored.order, |now| now.order);
                 Ok((order, fits))
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 Ok((stored.order, false))
             }
             Err(error) => Err(error.into()),
@@ -176,7 +177,7 @@ impl Query {
         order: Order,
         mut fresh: bool,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         if order.payment_on_record().is_none() {
             return Ok(Answer::json(200, answer::queried_order(&order, &[], fresh)));
@@ -203,16 +204,16 @@ impl Query {
                 continue;
             }
             match self
-                .desk
-                .ask_refund(refund, &incoming.deadline, record)
+                .settling_client
+                .ask_refund(refund, &incoming.deadline, line)
                 .await
             {
                 Ok(_) => changed = true,
                 // Reserved, and not sent or not arrived so far: that is how it stands.
-                Err(DeskError::Call(CallError::Refused(refusal)))
+                Err(SettlingError::Call(CallError::Refused(refusal)))
                     if refusal.status == 404 && refund.state == RefundState::Reserved => {}
-                Err(DeskError::Call(error)) => {
-                    note_call(&error, record);
+                Err(SettlingError::Call(error)) => {
+                    note_call(&error, line);
                     fresh = false;
                 }
                 Err(error) => return Err(error.into()),
@@ -254,7 +255,7 @@ impl Query {
     async fn by_transaction(
         &self,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let [transaction_id] = incoming.query(["transaction_id"])?;
         let transaction_id = transaction_id.ok_or_else(|| {
@@ -268,8 +269,8 @@ impl Query {
             Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
         })?;
         match self
-            .desk
-            .ask_transaction(&transaction_id, &incoming.deadline, record)
+            .settling_client
+            .ask_transaction(&transaction_id, &incoming.deadline, line)
             .await
         {
             Ok(settled) => {
@@ -278,11 +279,11 @@ impl Query {
                 if stored.order.terms.mchid != self.merchant.mchid {
                     return Err(Problem::not_found());
                 }
-                record.field("order.out_trade_no", stored.order.terms.order_id.as_str());
-                self.answered(stored.order, fits, incoming, record).await
+                line.field("order.out_trade_no", stored.order.terms.order_id.as_str());
+                self.answered(stored.order, fits, incoming, line).await
             }
             // 404, and 400 for a number that was never one of its own.
-            Err(DeskError::Call(CallError::Refused(refusal)))
+            Err(SettlingError::Call(CallError::Refused(refusal)))
                 if matches!(refusal.status, 400 | 404) =>
             {
                 Err(Problem::not_found())

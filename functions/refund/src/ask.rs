@@ -104,7 +104,7 @@ pub(crate) fn refused(reserve: Reserve) -> Problem {
         ),
         Reserve::TooOld => Problem::plain(Code::RefundTooLate),
         // These are dealt with by whoever reserves; a new one between two tries is tried again.
-        Reserve::Done | Reserve::Exists(_) | Reserve::MomentTaken { .. } => Problem::new(
+        Reserve::Done | Reserve::Exists(_) | Reserve::SlotTaken { .. } => Problem::new(
             Code::StoreUnavailable,
             "the order's refunds changed meanwhile; send this again",
         )

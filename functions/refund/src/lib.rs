@@ -4,7 +4,7 @@
 //! it; a reservation takes the amount from the order in one transaction with the bound in the write;
 //! whatever WeChat Pay then answers or fails to answer, the same number with the same bytes goes out
 //! again until its end is known. Only a signed CLOSED gives the amount back. See
-//! `shared::refunding` for what becomes of a refusal.
+//! `shared::refund_sender` for what becomes of a refusal.
 
 mod ask;
 
@@ -12,15 +12,15 @@ use shared::api::{
     Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
 };
 use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::order::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
-use shared::refunding::{Sender, Sent};
+use shared::refund_sender::{RefundSender, Sent};
 use shared::settlement::Settlement;
+use shared::settling_client::{SettlingClient, SettlingError, note_call};
 use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
@@ -42,7 +42,7 @@ pub struct Refund {
     callers: Callers,
     orders: Orders,
     refunds: Refunds,
-    sender: Sender,
+    sender: RefundSender,
     number_prefix: String,
     public_base_url: Option<String>,
     auto_approve_seconds: i64,
@@ -54,24 +54,25 @@ impl HttpFunction for Refund {
     const NAME: &'static str = "refund";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        let number_prefix = reader.number_prefix();
-        let public_base_url = reader.optional("PUBLIC_BASE_URL");
-        let auto_approve_hours = reader.number("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
-        let interval_seconds = reader.refund_interval_seconds();
-        reader.finish()?;
-        let desk = desk.ok_or_else(ConfigError::untold)?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        let number_prefix = environment.number_prefix();
+        let public_base_url = environment.optional("PUBLIC_BASE_URL");
+        let auto_approve_hours = environment.integer("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
+        let interval_seconds = environment.refund_interval_seconds();
+        environment.finish()?;
+        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             callers,
             orders,
-            sender: Sender::new(
-                desk,
+            sender: RefundSender::new(
+                settling_client,
                 refunds.clone(),
                 platform.clock.clone(),
                 interval_seconds,
@@ -91,30 +92,30 @@ impl HttpFunction for Refund {
 
     async fn warm_up(&self) {
         // What fails here is told by the first request.
-        if self.sender.desk().warm_up().await.is_ok() {
+        if self.sender.settling_client().warm_up().await.is_ok() {
             let _ = self.callers.keys().await;
         }
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.sender.desk().wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
+    async fn unusable_secrets(&self) -> Vec<SecretError> {
+        let mut unusable = self.sender.settling_client().unusable_secrets().await;
+        unusable.extend(self.callers.keys().await.err());
+        unusable
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
         let segments = incoming.segments();
         match (incoming.method.as_str(), segments.as_slice()) {
             ("POST", ["orders", order_id, "refunds"]) => {
-                let order_id = order_number(order_id, record)?;
-                self.ask(&caller, &order_id, incoming, record).await
+                let order_id = parse_order_id(order_id, line)?;
+                self.ask(&caller, &order_id, incoming, line).await
             }
             ("GET", ["orders", order_id, "refunds", refund_id]) => {
-                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
-                self.show(&caller, &order_id, &refund_id, &incoming.deadline, record)
+                let (order_id, refund_id) = parse_ids(order_id, refund_id, line)?;
+                self.show(&caller, &order_id, &refund_id, &incoming.deadline, line)
                     .await
             }
             (
@@ -127,7 +128,7 @@ impl HttpFunction for Refund {
                     decision @ ("approve" | "reject"),
                 ],
             ) => {
-                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
+                let (order_id, refund_id) = parse_ids(order_id, refund_id, line)?;
                 // A payer learns nothing of the merchant's door, not even that it is there.
                 if caller != Caller::Merchant {
                     return Err(Problem::not_found());
@@ -135,7 +136,7 @@ impl HttpFunction for Refund {
                 ask::nothing_in(incoming)?;
                 let order = self.visible(&caller, &order_id).await?.order;
                 if *decision == "approve" {
-                    self.approve(&order, &refund_id, &incoming.deadline, record)
+                    self.approve(&order, &refund_id, &incoming.deadline, line)
                         .await
                 } else {
                     self.reject(&order, &refund_id).await
@@ -152,19 +153,19 @@ impl Refund {
         caller: &Caller,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let key = shared::api::numbers::idempotency_key(incoming)?;
+        let key = shared::api::derived_ids::idempotency_key(incoming)?;
         let asked = ask::Asked::read(incoming)?;
-        let refund_id = self.refund_number(caller, order_id, &asked, key).await?;
-        record.field("refund.out_refund_no", refund_id.as_str());
+        let refund_id = self.refund_id_of(caller, order_id, &asked, key).await?;
+        line.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
             return self
-                .repeat(caller, &asked, known.refund, &incoming.deadline, record)
+                .repeat(caller, &asked, known.refund, &incoming.deadline, line)
                 .await;
         }
-        let order = self.paid(stored, incoming, record).await?;
+        let order = self.paid(stored, incoming, line).await?;
         let payment = order
             .payment_on_record()
             .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))?;
@@ -202,12 +203,12 @@ impl Refund {
             return match self.refunds.request(&refund).await? {
                 Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
                 other => {
-                    self.not_reserved(other, caller, &asked, &incoming.deadline, record)
+                    self.not_reserved(other, caller, &asked, &incoming.deadline, line)
                         .await
                 }
             };
         }
-        self.reserve_and_send(refund, caller, &asked, incoming, record)
+        self.reserve_and_send(refund, caller, &asked, incoming, line)
             .await
     }
 
@@ -218,7 +219,7 @@ impl Refund {
         caller: &Caller,
         asked: &ask::Asked,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let now = self.platform.clock.business();
         let soon = Due {
@@ -232,15 +233,15 @@ impl Refund {
             .await?
         {
             Reserve::Done => {
-                record.field("reserved", "now");
+                line.field("reserved", "now");
                 let sent = self
                     .sender
-                    .send_claimed(refund, 0, &incoming.deadline, record)
+                    .send_claimed(refund, 0, &incoming.deadline, line)
                     .await?;
                 Ok(sent_answer(202, sent))
             }
-            Reserve::MomentTaken { next_refund_at } => {
-                record.field("reserved", "later");
+            Reserve::SlotTaken { next_refund_at } => {
+                line.field("reserved", "later");
                 let due = Due {
                     at: next_refund_at,
                     attempts: 0,
@@ -249,13 +250,13 @@ impl Refund {
                 match self.refunds.reserve_for_later(&refund, now, due).await? {
                     Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
                     other => {
-                        self.not_reserved(other, caller, asked, &incoming.deadline, record)
+                        self.not_reserved(other, caller, asked, &incoming.deadline, line)
                             .await
                     }
                 }
             }
             other => {
-                self.not_reserved(other, caller, asked, &incoming.deadline, record)
+                self.not_reserved(other, caller, asked, &incoming.deadline, line)
                     .await
             }
         }
@@ -267,11 +268,11 @@ impl Refund {
         caller: &Caller,
         asked: &ask::Asked,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
-            Reserve::Exists(refund) => self.repeat(caller, asked, *refund, deadline, record).await,
+            Reserve::Exists(refund) => self.repeat(caller, asked, *refund, deadline, line).await,
             other => Err(ask::refused(other)),
         }
     }
@@ -283,7 +284,7 @@ impl Refund {
         asked: &ask::Asked,
         refund: domain::Refund,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
         if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
@@ -301,8 +302,8 @@ impl Refund {
             )
             .field(field));
         }
-        record.field("placed", "repeat");
-        let refund = self.followed(refund, deadline, record).await?;
+        line.field("placed", "repeat");
+        let refund = self.followed(refund, deadline, line).await?;
         Ok(Answer::json(200, answer::refund(&refund)))
     }
 
@@ -312,12 +313,12 @@ impl Refund {
         order_id: &OrderId,
         refund_id: &RefundId,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         self.visible(caller, order_id).await?;
         let stored = self.refunds.load(order_id, refund_id).await?;
         let stored = stored.ok_or_else(Problem::not_found)?;
-        let refund = self.followed(stored.refund, deadline, record).await?;
+        let refund = self.followed(stored.refund, deadline, line).await?;
         Ok(Answer::json(200, answer::refund(&refund)))
     }
 
@@ -326,9 +327,9 @@ impl Refund {
         order: &Order,
         refund_id: &RefundId,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let refund = self.undecided(order, refund_id).await?;
+        let refund = self.refund(order, refund_id).await?;
         match refund.state {
             RefundState::Requested => {}
             RefundState::Rejected => return Err(ask::decided(&refund)),
@@ -350,7 +351,7 @@ impl Refund {
             .await?;
         let mut due = soon;
         let mut claimed = true;
-        if let Approved::Reserve(Reserve::MomentTaken { next_refund_at }) = approved {
+        if let Approved::Reserve(Reserve::SlotTaken { next_refund_at }) = approved {
             due = Due {
                 at: next_refund_at,
                 attempts: 0,
@@ -362,7 +363,7 @@ impl Refund {
             Approved::Reserve(Reserve::Done) => {}
             Approved::Reserve(refused) => return Err(ask::refused(refused)),
             Approved::Decided => {
-                let now = self.undecided(order, refund_id).await?;
+                let now = self.refund(order, refund_id).await?;
                 return Ok(Answer::json(200, answer::refund(&now)));
             }
         }
@@ -375,18 +376,18 @@ impl Refund {
         }
         let sent = self
             .sender
-            .send_claimed(reserved, 0, deadline, record)
+            .send_claimed(reserved, 0, deadline, line)
             .await?;
         Ok(sent_answer(202, sent))
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let refund = self.undecided(order, refund_id).await?;
+        let refund = self.refund(order, refund_id).await?;
         if refund.state == RefundState::Requested {
             // Whoever decided first decided; what stands is read again.
             let (Commit::Done | Commit::Conflict) = self.refunds.reject(&refund).await?;
         }
-        let refund = self.undecided(order, refund_id).await?;
+        let refund = self.refund(order, refund_id).await?;
         match refund.state {
             RefundState::Rejected => Ok(Answer::json(200, answer::refund(&refund))),
             RefundState::Requested
@@ -398,11 +399,7 @@ impl Refund {
         }
     }
 
-    async fn undecided(
-        &self,
-        order: &Order,
-        refund_id: &RefundId,
-    ) -> Result<domain::Refund, Problem> {
+    async fn refund(&self, order: &Order, refund_id: &RefundId) -> Result<domain::Refund, Problem> {
         let stored = self.refunds.load(&order.terms.order_id, refund_id).await?;
         Ok(stored.ok_or_else(Problem::not_found)?.refund)
     }
@@ -419,7 +416,7 @@ impl Refund {
         &self,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Order, Problem> {
         if stored.order.payment_on_record().is_some() {
             return Ok(stored.order);
@@ -430,8 +427,8 @@ impl Refund {
         }
         let settled = self
             .sender
-            .desk()
-            .ask_order(order_id, &incoming.deadline, record)
+            .settling_client()
+            .ask_order(order_id, &incoming.deadline, line)
             .await?;
         settled
             .record()
@@ -469,7 +466,7 @@ impl Refund {
         &self,
         refund: domain::Refund,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<domain::Refund, Problem> {
         if !refund.state.is_under_way() {
             return Ok(refund);
@@ -485,26 +482,26 @@ impl Refund {
         }
         match self
             .sender
-            .desk()
-            .ask_refund(&refund, deadline, record)
+            .settling_client()
+            .ask_refund(&refund, deadline, line)
             .await
         {
             Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
             // Reserved, and not sent or not arrived so far: that is how it stands.
-            Err(DeskError::Call(CallError::Refused(refusal)))
+            Err(SettlingError::Call(CallError::Refused(refusal)))
                 if refusal.status == 404 && refund.state == RefundState::Reserved =>
             {
                 Ok(refund)
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 Ok(refund)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn refund_number(
+    async fn refund_id_of(
         &self,
         caller: &Caller,
         order_id: &OrderId,
@@ -522,7 +519,7 @@ impl Refund {
             .field("Idempotency-Key")
         })?;
         let keys = self.callers.keys().await?;
-        Ok(shared::api::numbers::refund_id(
+        Ok(shared::api::derived_ids::refund_id(
             &keys,
             &self.number_prefix,
             caller,
@@ -536,22 +533,22 @@ fn sent_answer(status: u16, sent: Sent) -> Answer {
     Answer::json(status, answer::refund(&sent.refund))
 }
 
-fn order_number(text: &str, record: &mut Record) -> Result<OrderId, Problem> {
+fn parse_order_id(text: &str, line: &mut LogLine) -> Result<OrderId, Problem> {
     let order_id = OrderId::parse(text)
         .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-    record.field("order.out_trade_no", order_id.as_str());
+    line.field("order.out_trade_no", order_id.as_str());
     Ok(order_id)
 }
 
-fn numbers(
+fn parse_ids(
     order_id: &str,
     refund_id: &str,
-    record: &mut Record,
+    line: &mut LogLine,
 ) -> Result<(OrderId, RefundId), Problem> {
-    let order_id = order_number(order_id, record)?;
+    let order_id = parse_order_id(order_id, line)?;
     let refund_id = RefundId::parse(refund_id)
         .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-    record.field("refund.out_refund_no", refund_id.as_str());
+    line.field("refund.out_refund_no", refund_id.as_str());
     Ok((order_id, refund_id))
 }
 

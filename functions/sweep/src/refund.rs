@@ -1,10 +1,10 @@
 //! A refund that is due.
 
 use shared::api::Deadline;
-use shared::desk::DeskError;
 use shared::domain::{OrderId, RefundId, RefundState};
+use shared::settling_client::SettlingError;
 use shared::store::{Commit, Due, StoredRefund};
-use shared::telemetry::{Level, Metric, Record};
+use shared::telemetry::{Level, LogLine, Metric};
 
 use crate::Sweep;
 
@@ -22,13 +22,13 @@ impl Sweep {
         order_id: &OrderId,
         refund_id: &RefundId,
         deadline: Deadline,
-        record: &mut Record,
-    ) -> Result<(), DeskError> {
+        line: &mut LogLine,
+    ) -> Result<(), SettlingError> {
         let Some(claimed) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
         };
         let StoredRefund { refund, attempts } = claimed;
-        record.field("status", refund.state.as_str());
+        line.field("status", refund.state.as_str());
         let age_seconds = self.now().seconds_since(refund.created_at);
         let stuck = match refund.state {
             // The first look may be at one that waited long for the merchant, and not for WeChat Pay; a
@@ -44,7 +44,7 @@ impl Sweep {
             | RefundState::Rejected => false,
         };
         if stuck {
-            record.count(Metric::RefundStuck).raise(Level::Warn);
+            line.count(Metric::RefundStuck).raise(Level::Warn);
         }
         match refund.state {
             RefundState::Reserved | RefundState::Processing | RefundState::Abnormal => {}
@@ -55,17 +55,17 @@ impl Sweep {
         }
         // Whether this look got the order's moment, where it came to that.
         let mut moment = None;
-        let claim_moment = async || -> Result<bool, DeskError> {
+        let claim_slot = async || -> Result<bool, SettlingError> {
             let interval = self.sender.interval_seconds();
             let claimed = self
                 .orders
-                .claim_refund_moment(order_id, self.now(), interval)
+                .claim_send_slot(order_id, self.now(), interval)
                 .await?;
             moment = Some(claimed);
             Ok(claimed == Commit::Done)
         };
         self.sender
-            .follow(refund, attempts, claim_moment, &deadline, record)
+            .follow(refund, attempts, claim_slot, &deadline, line)
             .await?;
         self.put_off_refund(order_id, refund_id, attempts, moment)
             .await
@@ -80,7 +80,7 @@ impl Sweep {
         refund_id: &RefundId,
         attempts: u32,
         moment: Option<Commit>,
-    ) -> Result<(), DeskError> {
+    ) -> Result<(), SettlingError> {
         let Some(stored) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
         };

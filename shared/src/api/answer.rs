@@ -17,9 +17,9 @@ use crate::wechatpay::wire;
 /// lambda_http would make every body text by the charset of its type, and for that bring the tables
 /// of all text encodings into each binary.
 #[derive(Debug)]
-pub struct Whole(pub Response<Body>);
+pub struct TextResponse(pub Response<Body>);
 
-impl IntoResponse for Whole {
+impl IntoResponse for TextResponse {
     fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Box::pin(ready(self.0))
     }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::incoming::Incoming;
 use super::problem::{Code, Problem};
 use crate::clock::Clock;
-use crate::config::Reader;
+use crate::config::Environment;
 use crate::config::secrets::{ApiKeys, Secret, SecretError};
 use crate::domain::{Order, Timestamp};
 
@@ -73,11 +73,11 @@ pub struct Callers {
 
 impl Callers {
     /// Knows callers by `API_SECRET_ARN`, for the stack named by `TOKEN_AUDIENCE`.
-    pub fn from_reader(reader: &mut Reader<'_>) -> Self {
+    pub fn from_environment(environment: &mut Environment<'_>) -> Self {
         Self {
-            keys: Secret::from_reader(reader, "API_SECRET_ARN"),
-            audience: reader.required("TOKEN_AUDIENCE"),
-            clock: reader.platform().clock.clone(),
+            keys: Secret::from_environment(environment, "API_SECRET_ARN"),
+            audience: environment.required("TOKEN_AUDIENCE"),
+            clock: environment.platform().clock.clone(),
         }
     }
 

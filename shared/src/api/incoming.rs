@@ -16,10 +16,10 @@ pub const BODY_MAX: usize = 64 * 1024;
 const ANSWER_RESERVE_MS: i64 = 300;
 
 /// What an invocation without a deadline gets, in milliseconds (only outside Lambda).
-const UNTOLD_DEADLINE_MS: i64 = 9_000;
+const DEFAULT_DEADLINE_MS: i64 = 9_000;
 
 /// What is no moment, in Unix milliseconds: `cargo lambda watch` sends its ten minutes as they are.
-const NO_MOMENT_MS: i64 = 24 * 60 * 60 * 1_000;
+const DEADLINE_MIN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When the answer has to be given.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +30,10 @@ pub struct Deadline {
 impl Deadline {
     /// A deadline at this moment of the wall clock, in Unix milliseconds; 0, or what is a span and no
     /// moment, means none was told.
-    pub fn at_millis(at_ms: u64, clock: &Clock) -> Self {
+    pub fn at_ms_of_wall(at_ms: u64, clock: &Clock) -> Self {
         let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told < NO_MOMENT_MS {
-            clock.wall_millis() + UNTOLD_DEADLINE_MS
+        let at_ms = if told < DEADLINE_MIN_MS {
+            clock.wall_millis() + DEFAULT_DEADLINE_MS
         } else {
             told
         };
@@ -115,7 +115,7 @@ impl Incoming {
             body,
             source_ip,
             domain_name,
-            deadline: Deadline::at_millis(deadline_ms, clock),
+            deadline: Deadline::at_ms_of_wall(deadline_ms, clock),
             path: parts.uri.path().to_owned(),
             headers: parts.headers,
             query,

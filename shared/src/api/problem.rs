@@ -8,7 +8,7 @@ use super::answer::Answer;
 use crate::config::secrets::SecretError;
 use crate::domain::{InvalidFen, InvalidId};
 use crate::store::StoreError;
-use crate::telemetry::{Level, Metric, Record};
+use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, UnknownCause};
 
 /// Why a request was not done; what to do about it stands in `docs/api.md`.
@@ -256,20 +256,20 @@ impl Problem {
     }
 
     /// The document, and what the log keeps of it.
-    pub fn into_answer(self, record: &mut Record) -> Answer {
-        record.field("code", self.code.as_str());
+    pub fn into_answer(self, line: &mut LogLine) -> Answer {
+        line.field("code", self.code.as_str());
         for (name, value) in self.notes {
-            record.field(name, value);
+            line.field(name, value);
         }
         if let Some(metric) = self.metric {
-            record.count(metric);
+            line.count(metric);
         }
         match self.code {
-            Code::InternalError | Code::NotConfigured => record.raise(Level::Error),
+            Code::InternalError | Code::NotConfigured => line.raise(Level::Error),
             Code::StoreUnavailable | Code::WechatpayUnavailable | Code::WechatpayRefused => {
-                record.raise(Level::Warn)
+                line.raise(Level::Warn)
             }
-            _ => record,
+            _ => line,
         };
         let mut body = Map::new();
         body.insert(

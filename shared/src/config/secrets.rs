@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::Reader;
+use super::Environment;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::telemetry::{Level, Log, Metric, Record};
+use crate::telemetry::{Level, Log, LogLine, Metric};
 use crate::wechatpay::{Apiv3Keys, KeyError, MerchantKey, PlatformKeys};
 
 /// How long a reading stays fresh, in seconds.
@@ -93,12 +93,12 @@ impl<T> fmt::Debug for Secret<T> {
 
 impl<T: Content> Secret<T> {
     /// The secret whose ARN (or name) stands in the variable.
-    pub fn from_reader(reader: &mut Reader<'_>, variable: &'static str) -> Self {
+    pub fn from_environment(environment: &mut Environment<'_>, variable: &'static str) -> Self {
         Self {
-            arn: reader.required(variable),
-            client: reader.secrets_client(),
-            clock: reader.platform().clock.clone(),
-            log: reader.platform().log.clone(),
+            arn: environment.required(variable),
+            client: environment.secrets_client(),
+            clock: environment.platform().clock.clone(),
+            log: environment.platform().log.clone(),
             reading: Mutex::new(Reading {
                 content: None,
                 tried: None,
@@ -178,14 +178,13 @@ impl<T: Content> Secret<T> {
     /// rotation that went wrong is told while requests are still answered, not by the next cold start.
     /// One slow answer of Secrets Manager is no reason to call anybody; a reading that got `old` is.
     fn not_refreshed(&self, error: &SecretError, old: bool) {
-        let mut record = Record::start(REFRESH, &self.clock);
-        record
-            .field("problems", vec![error.to_string()])
+        let mut line = LogLine::start(REFRESH, &self.clock);
+        line.field("problems", vec![error.to_string()])
             .raise(Level::Warn);
         if old {
-            record.count(Metric::NotConfigured);
+            line.count(Metric::NotConfigured);
         }
-        record.write(&self.log, &self.clock, "not refreshed");
+        line.write(&self.log, &self.clock, "not refreshed");
     }
 
     async fn read(&self) -> Result<T, SecretError> {
@@ -245,16 +244,16 @@ fn of_each(errors: impl Iterator<Item = KeyError>, all: KeyError) -> String {
 }
 
 /// `signing`: what signs requests and pay parameters.
-pub struct Signing(Arc<MerchantKey>);
+pub struct SigningSecret(Arc<MerchantKey>);
 
-impl Signing {
+impl SigningSecret {
     /// The merchant's key and its certificate's serial number.
     pub fn key(&self) -> Arc<MerchantKey> {
         Arc::clone(&self.0)
     }
 }
 
-impl Content for Signing {
+impl Content for SigningSecret {
     const NAME: &'static str = "signing";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -286,16 +285,16 @@ struct PublicKeyText {
 }
 
 /// `wechatpay`: what WeChat Pay's signatures are checked with.
-pub struct Wechatpay(Arc<PlatformKeys>);
+pub struct PlatformKeysSecret(Arc<PlatformKeys>);
 
-impl Wechatpay {
+impl PlatformKeysSecret {
     /// WeChat Pay's public keys by their ids.
     pub fn keys(&self) -> Arc<PlatformKeys> {
         Arc::clone(&self.0)
     }
 }
 
-impl Content for Wechatpay {
+impl Content for PlatformKeysSecret {
     const NAME: &'static str = "wechatpay";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -343,20 +342,20 @@ impl Content for Apiv3Keys {
 }
 
 /// `app`: what logs a payer in.
-pub struct App {
+pub struct AppSecret {
     /// The app the secret belongs to.
     pub appid: String,
     secret: String,
 }
 
-impl App {
+impl AppSecret {
     /// The app secret, to be sent to WeChat and nowhere else.
     pub fn secret(&self) -> &str {
         &self.secret
     }
 }
 
-impl Content for App {
+impl Content for AppSecret {
     const NAME: &'static str = "app";
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -29,7 +29,7 @@ fn plain(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-macro_rules! number {
+macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $field:literal, $lengths:pat, $rule:literal) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,7 +62,7 @@ macro_rules! number {
     };
 }
 
-number!(
+id!(
     /// `out_trade_no`: the merchant's number of an order, unique per mchid.
     ///
     /// WeChat Pay also allows `|` and `*`; both break paths, so neither is accepted here.
@@ -71,14 +71,14 @@ number!(
     6..=32,
     "6 to 32 characters of 0-9, A-Z, a-z, _ and -"
 );
-number!(
+id!(
     /// `out_refund_no`: the merchant's number of a refund, unique per mchid.
     RefundId,
     "out_refund_no",
     1..=64,
     "1 to 64 characters of 0-9, A-Z, a-z, _ and -"
 );
-number!(
+id!(
     /// `transaction_id`: WeChat Pay's number of a payment, given once it is paid.
     TransactionId,
     "transaction_id",

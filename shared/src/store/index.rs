@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use super::item::{self, Attributes, Reader, Update};
+use super::item::{self, Attributes, ItemReader, Update};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{OrderId, RefundId, Timestamp};
 
@@ -39,10 +39,10 @@ pub(super) fn due_attributes(
 ) -> [(&'static str, Option<AttributeValue>); 3] {
     [
         ("due_shard", due.map(|_| item::text(shard(key)))),
-        ("due_at", due.map(|due| item::moment(due.at))),
+        ("due_at", due.map(|due| item::timestamp(due.at))),
         (
             "due_attempts",
-            due.and_then(|due| (due.attempts > 0).then(|| item::number(due.attempts))),
+            due.and_then(|due| (due.attempts > 0).then(|| item::integer(due.attempts))),
         ),
     ]
 }
@@ -82,7 +82,7 @@ pub struct DuePage {
     /// What is due since when, the longest due first.
     pub items: Vec<(DueItem, Timestamp)>,
     /// How many entries were passed over because this version does not know what they point at.
-    pub strange: u32,
+    pub unreadable: u32,
 }
 
 /// Finds what is due and claims it. Held by sweep alone.
@@ -113,7 +113,7 @@ impl DueIndex {
                 .index_name("due")
                 .key_condition_expression("due_shard = :shard AND due_at <= :now")
                 .expression_attribute_values(":shard", item::text(shard.to_string()))
-                .expression_attribute_values(":now", item::moment(now))
+                .expression_attribute_values(":now", item::timestamp(now))
                 .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
@@ -123,9 +123,9 @@ impl DueIndex {
                 if found.items.len() == most {
                     return Ok(found);
                 }
-                match sighting(&Reader::new(attributes)) {
-                    Some(sighting) => found.items.push(sighting),
-                    None => found.strange += 1,
+                match due_entry(&ItemReader::new(attributes)) {
+                    Some(entry) => found.items.push(entry),
+                    None => found.unreadable += 1,
                 }
             }
             start = page.last_evaluated_key;
@@ -149,11 +149,11 @@ impl DueIndex {
     ) -> Result<Commit, StoreError> {
         let (partition, sort) = due.key();
         let update = Update::default()
-            .assign([("due_at", Some(item::moment(until)))])
+            .assign([("due_at", Some(item::timestamp(until)))])
             .clause("due_attempts = if_not_exists(due_attempts, :zero) + :one")
-            .value("zero", item::number(0))
-            .value("one", item::number(1))
-            .value("seen", item::moment(seen));
+            .value("zero", item::integer(0))
+            .value("one", item::integer(1))
+            .value("seen", item::timestamp(seen));
         let update = self
             .0
             .client
@@ -170,11 +170,11 @@ impl DueIndex {
 }
 
 /// What an entry of the due index points at, since when; `None` where it is not one of ours.
-fn sighting(reader: &Reader<'_>) -> Option<(DueItem, Timestamp)> {
+fn due_entry(reader: &ItemReader<'_>) -> Option<(DueItem, Timestamp)> {
     let (partition, sort) = (reader.text("pk").ok()?, reader.text("sk").ok()?);
     Some((
         DueItem::parse(partition, sort)?,
-        reader.moment("due_at").ok()?,
+        reader.timestamp("due_at").ok()?,
     ))
 }
 
@@ -213,7 +213,7 @@ impl PayerIndex {
                 ("pk".to_owned(), item::order_key(&order_id)),
                 ("sk".to_owned(), item::text(item::ORDER_SORT_KEY)),
                 ("openid".to_owned(), item::text(openid)),
-                ("created_at".to_owned(), item::moment(created_at)),
+                ("created_at".to_owned(), item::timestamp(created_at)),
             ])
         });
         let answer = self
@@ -235,19 +235,19 @@ impl PayerIndex {
             next: None,
         };
         for attributes in answer.items() {
-            let key = Reader::new(attributes).text("pk")?;
+            let key = ItemReader::new(attributes).text("pk")?;
             if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
                 page.order_ids.push(order_id);
             }
         }
         if let Some(last) = answer.last_evaluated_key() {
-            let reader = Reader::new(last);
+            let reader = ItemReader::new(last);
             if let Some(Ok(order_id)) = reader
                 .text("pk")?
                 .strip_prefix("ORDER#")
                 .map(OrderId::parse)
             {
-                page.next = Some((order_id, reader.moment("created_at")?));
+                page.next = Some((order_id, reader.timestamp("created_at")?));
             }
         }
         Ok(page)

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::{Due, due_attributes};
-use super::item::{self, Attributes, Reader, Update, moment, number, text};
-use super::{Commit, StoreError, Table, unavailable, undisturbed};
+use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::{Commit, StoreError, Table, retry_conflicts, unavailable};
 use crate::domain::{Order, OrderId, Timestamp};
 
 /// The QR code text of a Native order, as WeChat Pay last gave it.
@@ -83,7 +83,7 @@ impl Orders {
         }
         if let Some(claim) = claim {
             attributes.insert("code_claim".to_owned(), text(&claim.token));
-            attributes.insert("code_claim_until".to_owned(), moment(claim.until));
+            attributes.insert("code_claim_until".to_owned(), timestamp(claim.until));
         }
         let put = self
             .0
@@ -93,7 +93,7 @@ impl Orders {
             .set_item(Some(attributes))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let sent = undisturbed(|| put.clone().send()).await;
+        let sent = retry_conflicts(|| put.clone().send()).await;
         let error = match sent {
             Ok(_) => return Ok(Placed::New),
             Err(error) => error,
@@ -112,7 +112,7 @@ impl Orders {
                 None => Err(unavailable(ACTION, &error)),
             };
         };
-        let reader = Reader::new(found);
+        let reader = ItemReader::new(found);
         if reader.text_or_none("attempt")? == Some(attempt) {
             return Ok(Placed::New);
         }
@@ -137,7 +137,7 @@ impl Orders {
             .map_err(|error| unavailable("GetItem order", &error))?;
         answer
             .item()
-            .map(|attributes| stored_order(&Reader::new(attributes)))
+            .map(|attributes| stored_order(&ItemReader::new(attributes)))
             .transpose()
     }
 
@@ -158,7 +158,7 @@ impl Orders {
         let keys = order_ids.iter().map(key).collect();
         let mut found = Vec::new();
         for attributes in self.0.batch("BatchGetItem orders", keys, true).await? {
-            found.push(Reader::new(&attributes).order()?);
+            found.push(ItemReader::new(&attributes).order()?);
         }
         Ok(order_ids
             .iter()
@@ -181,7 +181,7 @@ impl Orders {
         let update = Update::default()
             .assign(item::order_progress(after))
             .assign(due_attributes(key, due))
-            .value("before", number(before.version));
+            .value("before", integer(before.version));
         self.update(
             "UpdateItem order",
             &after.terms.order_id,
@@ -199,7 +199,7 @@ impl Orders {
         let update = Update::default()
             .assign(due_attributes(order.terms.order_id.as_str(), due))
             .names(["version"])
-            .value("before", number(order.version));
+            .value("before", integer(order.version));
         self.update(
             "postpone an order",
             &order.terms.order_id,
@@ -221,9 +221,9 @@ impl Orders {
         floor_seconds: i64,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("asked_at", Some(moment(now)))])
+            .assign([("asked_at", Some(timestamp(now)))])
             .names(["pk"])
-            .value("floor", moment(now.minus_seconds(floor_seconds)));
+            .value("floor", timestamp(now.minus_seconds(floor_seconds)));
         // A reading from the future is a clock that went back: it must not silence us for good.
         let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
                          OR #asked_at <= :floor OR #asked_at > :asked_at)";
@@ -246,12 +246,12 @@ impl Orders {
         let update = Update::default()
             .assign([
                 ("code_claim", Some(text(&claim.token))),
-                ("code_claim_until", Some(moment(claim.until))),
+                ("code_claim_until", Some(timestamp(claim.until))),
             ])
             .names(["trade_state", "code_url_at"])
             .value("notpay", text("NOTPAY"))
-            .value("stale", moment(stale_before))
-            .value("now", moment(now));
+            .value("stale", timestamp(stale_before))
+            .value("now", timestamp(now));
         let condition = "#trade_state = :notpay \
              AND (attribute_not_exists(#code_url_at) OR #code_url_at <= :stale) \
              AND (attribute_not_exists(#code_claim) OR #code_claim = :code_claim \
@@ -273,7 +273,7 @@ impl Orders {
         let update = Update::default()
             .assign([
                 ("code_url", Some(text(&code.code_url))),
-                ("code_url_at", Some(moment(code.at))),
+                ("code_url_at", Some(timestamp(code.at))),
                 ("code_claim", None),
                 ("code_claim_until", None),
             ])
@@ -308,7 +308,7 @@ impl Orders {
     ///
     /// # Errors
     /// The table is unavailable.
-    pub async fn claim_refund_moment(
+    pub async fn claim_send_slot(
         &self,
         order_id: &OrderId,
         now: Timestamp,
@@ -317,11 +317,14 @@ impl Orders {
         let update = Update::default()
             .assign([(
                 "next_refund_at",
-                Some(moment(super::refund::next_refund_at(now, interval_seconds))),
+                Some(timestamp(super::refund::next_refund_at(
+                    now,
+                    interval_seconds,
+                ))),
             )])
             .names(["trade_state"])
             .value("success", text("SUCCESS"))
-            .value("now", moment(now));
+            .value("now", timestamp(now));
         let condition = "#trade_state = :success \
                          AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
         self.update("claim a refund's moment", order_id, update, condition)
@@ -355,7 +358,7 @@ pub(super) async fn commit(
     action: &'static str,
     update: UpdateItemFluentBuilder,
 ) -> Result<Commit, StoreError> {
-    match undisturbed(|| update.clone().send()).await {
+    match retry_conflicts(|| update.clone().send()).await {
         Ok(_) => Ok(Commit::Done),
         Err(error)
             if error
@@ -368,7 +371,7 @@ pub(super) async fn commit(
     }
 }
 
-fn stored_order(reader: &Reader<'_>) -> Result<StoredOrder, StoreError> {
+fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
     let due = reader.moment_or_none("due_at")?;
     let code = match (
         reader.text_or_none("code_url")?,

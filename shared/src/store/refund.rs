@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::index::{Due, due_attributes};
-use super::item::{self, Reader, Update, moment, number, text};
+use super::item::{self, ItemReader, Update, integer, text, timestamp};
 use super::{Commit, StoreError, TRIES_MAX, Table, order, pause, unavailable};
 use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX};
 use crate::domain::{Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
@@ -43,7 +43,7 @@ pub enum Reserve {
     /// The payment is older than WeChat Pay takes refunds for.
     TooOld,
     /// Another refund of the order was sent less than the interval ago; reserve it to wait.
-    MomentTaken {
+    SlotTaken {
         /// When the next may be sent.
         next_refund_at: Timestamp,
     },
@@ -60,11 +60,11 @@ pub enum Approved {
 
 /// How a reservation stands to the minute between two refunds of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+enum SendSlot {
     /// Claims the next moment, so it is sent at once.
     Claim { interval_seconds: i64 },
     /// Waits for the sweep.
-    Wait,
+    Later,
 }
 
 /// The moment at which the next refund of the order may be sent.
@@ -108,7 +108,7 @@ impl Refunds {
         answer
             .item()
             .map(|attributes| {
-                let reader = Reader::new(attributes);
+                let reader = ItemReader::new(attributes);
                 Ok(StoredRefund {
                     refund: reader.refund()?,
                     attempts: reader.count("due_attempts")?,
@@ -135,7 +135,7 @@ impl Refunds {
             .map_err(|error| unavailable("GetItem refund number", &error))?;
         answer
             .item()
-            .map(|attributes| Reader::new(attributes).order_id("out_trade_no"))
+            .map(|attributes| ItemReader::new(attributes).order_id("out_trade_no"))
             .transpose()
     }
 
@@ -160,7 +160,7 @@ impl Refunds {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| unavailable("Query refunds", &error))?;
             for attributes in page.items() {
-                found.push(Reader::new(attributes).refund()?);
+                found.push(ItemReader::new(attributes).refund()?);
             }
         }
         Ok(found)
@@ -179,9 +179,9 @@ impl Refunds {
         let count = Update::default()
             .clause("#request_count = if_not_exists(#request_count, :zero) + :one")
             .names(["request_count"])
-            .value("zero", number(0))
-            .value("one", number(1))
-            .value("asked_most", number(REQUESTS_MAX));
+            .value("zero", integer(0))
+            .value("one", integer(1))
+            .value("asked_most", integer(REQUESTS_MAX));
         let (count, mut condition) = bounds(count, refund.amount, now);
         condition.push_str(
             " AND (attribute_not_exists(#request_count) OR #request_count < :asked_most)",
@@ -206,7 +206,7 @@ impl Refunds {
         interval_seconds: i64,
         due: Due,
     ) -> Result<Reserve, StoreError> {
-        self.reserve_new(refund, now, Moment::Claim { interval_seconds }, due)
+        self.reserve_new(refund, now, SendSlot::Claim { interval_seconds }, due)
             .await
     }
 
@@ -220,7 +220,7 @@ impl Refunds {
         now: Timestamp,
         due: Due,
     ) -> Result<Reserve, StoreError> {
-        self.reserve_new(refund, now, Moment::Wait, due).await
+        self.reserve_new(refund, now, SendSlot::Later, due).await
     }
 
     /// Reserves a refund that was asked for, and its number with it; the claim of the moment is given
@@ -236,7 +236,7 @@ impl Refunds {
         due: Due,
     ) -> Result<Approved, StoreError> {
         const ACTION: &str = "approve a refund";
-        let moment = interval_seconds.map_or(Moment::Wait, |interval_seconds| Moment::Claim {
+        let slot = interval_seconds.map_or(SendSlot::Later, |interval_seconds| SendSlot::Claim {
             interval_seconds,
         });
         let mut reserved = refund.clone();
@@ -247,7 +247,7 @@ impl Refunds {
             .assign(due_attributes(refund.refund_id.as_str(), Some(due)))
             .value("requested", text(RefundState::Requested.as_str()));
         let writes = [
-            self.take(refund, now, moment)?,
+            self.take(refund, now, slot)?,
             self.refund_update(refund, update, "#status = :requested")?,
             self.put_guard(refund)?,
         ];
@@ -260,7 +260,7 @@ impl Refunds {
                 if let Some(taken) = guard_conflict(&reasons, refund)? {
                     return Ok(Approved::Reserve(taken));
                 }
-                order_refusal(&reasons, refund.amount, now, moment_taken)?
+                order_refusal(&reasons, refund.amount, now, slot_taken)?
                     .map(Approved::Reserve)
                     .ok_or_else(|| unexplained(ACTION))
             }
@@ -298,7 +298,7 @@ impl Refunds {
         let update = Update::default()
             .assign(item::refund_progress(after))
             .assign(due_attributes(after.refund_id.as_str(), due))
-            .value("before", number(before.version));
+            .value("before", integer(before.version));
         let condition = "#version = :before";
         let Some(amount) = release else {
             return self
@@ -309,10 +309,10 @@ impl Refunds {
             .names(["refundable", "version", "trade_state"])
             .clause("#refundable = #refundable + :amount")
             .clause("#version = #version + :one")
-            .value("amount", number(amount))
-            .value("one", number(1))
+            .value("amount", integer(amount))
+            .value("one", integer(1))
             .value("success", text("SUCCESS"))
-            .value("most", number(after.total.get() - amount.get()));
+            .value("most", integer(after.total.get() - amount.get()));
         let writes = [
             self.refund_update(after, update, condition)?,
             self.order_update(
@@ -340,7 +340,7 @@ impl Refunds {
         let update = Update::default()
             .assign(due_attributes(refund.refund_id.as_str(), due))
             .names(["version"])
-            .value("before", number(refund.version));
+            .value("before", integer(refund.version));
         self.update("postpone a refund", refund, update, "#version = :before")
             .await
     }
@@ -357,9 +357,9 @@ impl Refunds {
         floor_seconds: i64,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("asked_at", Some(moment(now)))])
+            .assign([("asked_at", Some(timestamp(now)))])
             .names(["pk"])
-            .value("floor", moment(now.minus_seconds(floor_seconds)));
+            .value("floor", timestamp(now.minus_seconds(floor_seconds)));
         let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
                          OR #asked_at <= :floor OR #asked_at > :asked_at)";
         self.update("claim asking for a refund", refund, update, condition)
@@ -370,15 +370,15 @@ impl Refunds {
         &self,
         refund: &Refund,
         now: Timestamp,
-        moment: Moment,
+        slot: SendSlot,
         due: Due,
     ) -> Result<Reserve, StoreError> {
         let writes = [
-            self.take(refund, now, moment)?,
+            self.take(refund, now, slot)?,
             self.put_refund(refund, Some(due))?,
             self.put_guard(refund)?,
         ];
-        self.write_new("reserve a refund", refund, now, &writes, moment_taken)
+        self.write_new("reserve a refund", refund, now, &writes, slot_taken)
             .await
     }
 
@@ -410,22 +410,22 @@ impl Refunds {
         &self,
         refund: &Refund,
         now: Timestamp,
-        moment_of: Moment,
+        slot: SendSlot,
     ) -> Result<TransactWriteItem, StoreError> {
         let update = Update::default()
             .names(["version"])
             .clause("#refundable = #refundable - :amount")
             .clause("#refund_count = #refund_count + :one")
             .clause("#version = #version + :one")
-            .value("one", number(1));
+            .value("one", integer(1));
         let (mut update, mut condition) = bounds(update, refund.amount, now);
-        if let Moment::Claim { interval_seconds } = moment_of {
+        if let SendSlot::Claim { interval_seconds } = slot {
             update = update
                 .assign([(
                     "next_refund_at",
-                    Some(moment(next_refund_at(now, interval_seconds))),
+                    Some(timestamp(next_refund_at(now, interval_seconds))),
                 )])
-                .value("now", moment(now));
+                .value("now", timestamp(now));
             condition.push_str(
                 " AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)",
             );
@@ -586,9 +586,12 @@ fn bounds(update: Update, amount: Fen, now: Timestamp) -> (Update, String) {
     let update = update
         .names(["trade_state", "refundable", "refund_count", "success_time"])
         .value("success", text("SUCCESS"))
-        .value("amount", number(amount))
-        .value("most", number(REFUNDS_MAX))
-        .value("oldest", moment(now.minus_seconds(REFUND_WINDOW_SECONDS)));
+        .value("amount", integer(amount))
+        .value("most", integer(REFUNDS_MAX))
+        .value(
+            "oldest",
+            timestamp(now.minus_seconds(REFUND_WINDOW_SECONDS)),
+        );
     let condition = "#trade_state = :success AND #refundable >= :amount \
                      AND #refund_count < :most AND #success_time > :oldest";
     (update, condition.to_owned())
@@ -648,7 +651,7 @@ fn number_conflict(
         let attributes = reason
             .item()
             .ok_or_else(|| unexplained("read a cancelled refund"))?;
-        let found = Reader::new(attributes).refund()?;
+        let found = ItemReader::new(attributes).refund()?;
         return Ok(Some(Reserve::Exists(Box::new(found))));
     }
     guard_conflict(reasons, refund)
@@ -665,7 +668,7 @@ fn guard_conflict(
     let attributes = reason
         .item()
         .ok_or_else(|| unexplained("read a refund number's guard"))?;
-    let guard = Reader::new(attributes);
+    let guard = ItemReader::new(attributes);
     if guard.order_id("out_trade_no")? == refund.order_id {
         // A restored table may hold a part of the last transactions.
         return Err(guard.unreadable("it guards a refund of the order that is not there"));
@@ -686,7 +689,7 @@ fn order_refusal(
     let Some(attributes) = reason.item() else {
         return Ok(Some(Reserve::NotPaid));
     };
-    let order = Reader::new(attributes).order()?;
+    let order = ItemReader::new(attributes).order()?;
     let Some(payment) = order.payment_on_record() else {
         return Ok(Some(Reserve::NotPaid));
     };
@@ -705,8 +708,8 @@ fn order_refusal(
 }
 
 /// The bound that only a refund to be sent at once has.
-fn moment_taken(payment: &Payment) -> Option<Reserve> {
+fn slot_taken(payment: &Payment) -> Option<Reserve> {
     payment
         .next_refund_at
-        .map(|next_refund_at| Reserve::MomentTaken { next_refund_at })
+        .map(|next_refund_at| Reserve::SlotTaken { next_refund_at })
 }

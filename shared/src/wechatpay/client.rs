@@ -188,7 +188,7 @@ pub struct Client {
 
 /// Whether a request whose fate is unknown may be sent again by the client itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+enum Repeat {
     Yes,
     IfNotSent,
 }
@@ -197,7 +197,7 @@ struct Question<'a> {
     method: Method,
     target: String,
     body: &'a [u8],
-    again: Again,
+    repeat: Repeat,
 }
 
 /// An answer with a 2xx whose signature held.
@@ -235,22 +235,24 @@ impl Client {
                     method: Method::POST,
                     target,
                     body,
-                    again: Again::Yes,
+                    repeat: Repeat::Yes,
                 },
             )
             .await?;
         let answer: PrepaidAnswer = wire::read(answered.ok_body()?)?;
         let prepaid = match trade_type {
             TradeType::Jsapi | TradeType::App => {
-                let prepay_id = bounded(answer.prepay_id, PREPAY_ID_MAX, |byte| {
+                let prepay_id = parse_token(answer.prepay_id, PREPAY_ID_MAX, |byte| {
                     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
                 });
                 prepay_id.map(Prepaid::PrepayId)
             }
-            TradeType::Native => bounded(answer.code_url, URL_MAX, |byte| byte.is_ascii_graphic())
-                .filter(|url| url.starts_with("weixin://"))
-                .map(Prepaid::CodeUrl),
-            TradeType::H5 => bounded(answer.h5_url, URL_MAX, |byte| byte.is_ascii_graphic())
+            TradeType::Native => {
+                parse_token(answer.code_url, URL_MAX, |byte| byte.is_ascii_graphic())
+                    .filter(|url| url.starts_with("weixin://"))
+                    .map(Prepaid::CodeUrl)
+            }
+            TradeType::H5 => parse_token(answer.h5_url, URL_MAX, |byte| byte.is_ascii_graphic())
                 .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
                 .map(Prepaid::H5Url),
         };
@@ -318,7 +320,7 @@ impl Client {
             method: Method::POST,
             target,
             body: &body,
-            again: Again::Yes,
+            repeat: Repeat::Yes,
         };
         let answered = self.ask(call, &question).await?;
         if answered.status == 204 {
@@ -345,7 +347,7 @@ impl Client {
             method: Method::POST,
             target,
             body: &body,
-            again: Again::IfNotSent,
+            repeat: Repeat::IfNotSent,
         };
         let report = refund_report(&self.ask(call, &question).await?)?;
         let told = report.get();
@@ -373,7 +375,7 @@ impl Client {
             method: Method::GET,
             target,
             body: b"",
-            again: Again::Yes,
+            repeat: Repeat::Yes,
         };
         let report = refund_report(&self.ask(call, &question).await?)?;
         if report.get().refund_id != *refund_id {
@@ -392,7 +394,7 @@ impl Client {
             method: Method::GET,
             target,
             body: b"",
-            again: Again::Yes,
+            repeat: Repeat::Yes,
         };
         let answered = self.ask(call, &question).await?;
         let answer: TransactionAnswer = wire::read(answered.ok_body()?)?;
@@ -420,7 +422,7 @@ impl Client {
         for attempt in 1.. {
             let left = call.time_left.saturating_sub(started.elapsed());
             // The first attempt leaves time for a second one, where one may follow a silence.
-            let may_follow = attempt < ATTEMPTS_MAX && question.again == Again::Yes;
+            let may_follow = attempt < ATTEMPTS_MAX && question.repeat == Repeat::Yes;
             let share = if may_follow { left.mul_f64(0.6) } else { left };
             let asked = match timeout(share, self.attempt(call, question, host)).await {
                 Ok(asked) => asked,
@@ -438,7 +440,7 @@ impl Client {
                     UnknownCause::Timeout
                     | UnknownCause::Broken
                     | UnknownCause::ServerError { .. }
-                    | UnknownCause::Unverified { .. } => question.again == Again::Yes,
+                    | UnknownCause::Unverified { .. } => question.repeat == Repeat::Yes,
                     // More requests are not what helps, and a strange answer stays one.
                     UnknownCause::RateLimited | UnknownCause::Unexpected { .. } => false,
                 },
@@ -494,7 +496,7 @@ impl Client {
         let mut answer = request
             .send()
             .await
-            .map_err(|error| CallError::Unknown(fate(&error)))?;
+            .map_err(|error| CallError::Unknown(cause_of(&error)))?;
         let status = answer.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = answer
@@ -534,8 +536,8 @@ impl Client {
                 let (code, message) = told.map_or((None, None), |told| (told.code, told.message));
                 Err(CallError::Refused(Refusal {
                     status,
-                    code: short(code),
-                    message: short(message),
+                    code: clean_text(code),
+                    message: clean_text(message),
                     signed: verified.is_ok(),
                     request_id: header("request-id").map(|id| id.chars().take(64).collect()),
                 }))
@@ -566,7 +568,7 @@ fn refund_report(answered: &Answered) -> Result<Signed<RefundReport>, CallError>
 }
 
 /// What became of a request that brought no answer.
-fn fate(error: &reqwest::Error) -> UnknownCause {
+fn cause_of(error: &reqwest::Error) -> UnknownCause {
     if error.is_connect() {
         UnknownCause::Unreachable
     } else if error.is_timeout() {
@@ -576,11 +578,11 @@ fn fate(error: &reqwest::Error) -> UnknownCause {
     }
 }
 
-fn bounded(text: Option<String>, most: usize, legal: fn(&u8) -> bool) -> Option<String> {
+fn parse_token(text: Option<String>, most: usize, legal: fn(&u8) -> bool) -> Option<String> {
     text.filter(|text| (1..=most).contains(&text.len()) && text.as_bytes().iter().all(legal))
 }
 
-fn short(text: Option<String>) -> String {
+fn clean_text(text: Option<String>) -> String {
     text.map(|text| {
         text.chars()
             .filter(|letter| !letter.is_control())

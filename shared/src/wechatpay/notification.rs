@@ -29,7 +29,7 @@ struct Envelope {
 
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// `TRANSACTION.SUCCESS`.
     Payment(Signed<OrderReport>),
     /// `REFUND.SUCCESS`, `REFUND.ABNORMAL` or `REFUND.CLOSED`.
@@ -57,18 +57,18 @@ pub enum Notice {
 
 /// A notice that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadNotice {
+pub struct ReadNotification {
     /// The notice's id; it names evidence and is never what decides whether something is new.
     pub id: String,
     /// What it says.
-    pub notice: Notice,
+    pub notice: Notification,
     /// Which APIv3 key opened it; `None` where it was not opened.
     pub key_slot: Option<KeySlot>,
 }
 
 /// A signed notice that could not be read or does not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoticeError {
+pub enum NotificationError {
     /// The body is no envelope of the known shape.
     #[error("the envelope cannot be read")]
     Envelope,
@@ -98,9 +98,9 @@ pub enum NoticeError {
     },
 }
 
-impl NoticeError {
+impl NotificationError {
     /// The notice's id, where the envelope could be read.
-    pub fn notice_id(&self) -> Option<&str> {
+    pub fn notification_id(&self) -> Option<&str> {
         match self {
             Self::Envelope => None,
             Self::Undecryptable { id, .. }
@@ -114,14 +114,18 @@ impl NoticeError {
 ///
 /// # Errors
 /// Says what could not be read; the texts hold nothing of the content.
-pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, NoticeError> {
-    let envelope: Envelope = wire::read(verified.body()).map_err(|_| NoticeError::Envelope)?;
+pub fn read(
+    verified: Verified<'_>,
+    keys: &Apiv3Keys,
+) -> Result<ReadNotification, NotificationError> {
+    let envelope: Envelope =
+        wire::read(verified.body()).map_err(|_| NotificationError::Envelope)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if envelope.id.is_empty() || envelope.id.len() > ID_MAX || !envelope.id.bytes().all(legal) {
-        return Err(NoticeError::Envelope);
+        return Err(NotificationError::Envelope);
     }
     if envelope.event_type.len() > EVENT_TYPE_MAX {
-        return Err(NoticeError::Envelope);
+        return Err(NotificationError::Envelope);
     }
     let id = envelope.id;
     let event_type = envelope.event_type.as_str();
@@ -131,10 +135,10 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         "REFUND.ABNORMAL" => ("refund", "ABNORMAL"),
         "REFUND.CLOSED" => ("refund", "CLOSED"),
         _ => {
-            let notice = Notice::Unhandled {
+            let notice = Notification::Unhandled {
                 event_type: envelope.event_type,
             };
-            return Ok(ReadNotice {
+            return Ok(ReadNotification {
                 id,
                 notice,
                 key_slot: None,
@@ -145,23 +149,23 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         .resource
         .filter(|_| envelope.resource_type.as_deref() == Some("encrypt-resource"))
     else {
-        return Err(NoticeError::Envelope);
+        return Err(NotificationError::Envelope);
     };
-    let (text, slot) = open(keys, &resource).map_err(|cause| NoticeError::Undecryptable {
+    let (text, slot) = open(keys, &resource).map_err(|cause| NotificationError::Undecryptable {
         id: id.clone(),
         cause,
     })?;
-    let content = |cause| NoticeError::Content {
+    let content = |cause| NotificationError::Content {
         id: id.clone(),
         cause,
     };
-    let contradiction = |what| NoticeError::Contradiction {
+    let contradiction = |what| NotificationError::Contradiction {
         id: id.clone(),
         what,
     };
     let notice = if kind == "transaction" && is_combined(&text) {
         // An order of several merchants, which is never placed here.
-        Notice::Unhandled {
+        Notification::Unhandled {
             event_type: envelope.event_type,
         }
     } else if kind == "transaction" {
@@ -171,12 +175,12 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
         }
         if answer.trade_state() == status {
             match answer.report() {
-                Ok(report) => Notice::Payment(Signed(report)),
+                Ok(report) => Notification::Payment(Signed(report)),
                 Err(NO_AMOUNT) => return Err(contradiction("amount.total is no order's amount")),
                 Err(cause) => return Err(content(cause)),
             }
         } else {
-            Notice::UnknownState {
+            Notification::UnknownState {
                 event_type: envelope.event_type,
                 mchid: answer.mchid().map(str::to_owned),
                 state: wire::cut(answer.trade_state()),
@@ -190,12 +194,14 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             return Err(contradiction("it is not about a direct merchant's refund"));
         }
         match answer.status() {
-            told if told == status => Notice::Refund(Signed(answer.report().map_err(content)?)),
+            told if told == status => {
+                Notification::Refund(Signed(answer.report().map_err(content)?))
+            }
             "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
                 return Err(contradiction("refund_status is not the event's"));
             }
             "" => return Err(content(Unreadable("refund_status"))),
-            state => Notice::UnknownState {
+            state => Notification::UnknownState {
                 event_type: envelope.event_type,
                 mchid: answer.mchid().map(str::to_owned),
                 state: wire::cut(state),
@@ -204,7 +210,7 @@ pub fn read(verified: Verified<'_>, keys: &Apiv3Keys) -> Result<ReadNotice, Noti
             },
         }
     };
-    Ok(ReadNotice {
+    Ok(ReadNotification {
         id,
         notice,
         key_slot: Some(slot),

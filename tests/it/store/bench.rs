@@ -18,7 +18,7 @@ use local::aws::table_request;
 use local::template::Template;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::config::{Reader, Vars};
+use shared::config::{Environment, Vars};
 use shared::domain::{Order, OrderId};
 use shared::platform::{Platform, random_token};
 use shared::store::{
@@ -490,7 +490,7 @@ fn table(platform: &Platform, url: &str, name: &str) -> Table {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let vars = Vars::from_map(variables);
-    let mut reader = Reader::new(&vars, platform);
+    let mut reader = Environment::new(&vars, platform);
     let table = reader.table();
     reader.finish().unwrap();
     table

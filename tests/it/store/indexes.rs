@@ -24,7 +24,7 @@ async fn all_due(bench: &Bench, now: Timestamp) -> Vec<(DueItem, Timestamp)> {
     let mut found = Vec::new();
     for shard in 0..SHARDS {
         let page = bench.due_index().due(shard, now, 100).await.unwrap();
-        assert_eq!(page.strange, 0);
+        assert_eq!(page.unreadable, 0);
         found.extend(page.items);
     }
     found
@@ -251,7 +251,7 @@ async fn items_that_are_not_ours_hold_up_nobody() {
     let found: Vec<_> = page.items.into_iter().map(|(item, _)| item).collect();
     let expected: Vec<_> = numbers.into_iter().map(DueItem::Order).collect();
     assert_eq!(found, expected);
-    assert_eq!(page.strange, 33, "they are counted for a person to see");
+    assert_eq!(page.unreadable, 33, "they are counted for a person to see");
 }
 
 /// `count` orders of one payer, two in each second, the newest last.

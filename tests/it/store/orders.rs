@@ -198,7 +198,7 @@ async fn nothing_makes_an_order_that_was_never_placed() {
         orders.claim_code(id, &claim, NOW, NOW).await,
         orders.keep_code(id, &claim, &code).await,
         orders.release_code(id, &claim).await,
-        orders.claim_refund_moment(id, NOW, INTERVAL).await,
+        orders.claim_send_slot(id, NOW, INTERVAL).await,
     ];
     for write in writes {
         assert_eq!(write.unwrap(), Commit::Conflict);
@@ -353,12 +353,12 @@ async fn a_refunds_moment_is_claimed_once_in_the_interval() {
     let order = order("moment-001");
     let id = &order.terms.order_id;
     bench.placed(&order).await;
-    let claim = async |now| orders.claim_refund_moment(id, now, INTERVAL).await.unwrap();
+    let claim = async |now| orders.claim_send_slot(id, now, INTERVAL).await.unwrap();
     assert_eq!(claim(NOW).await, Commit::Conflict, "it is not paid");
     let paid = paid(&order);
     orders.commit(&order, &paid, None).await.unwrap();
     let claims = bench
-        .at_once((0..8).map(|_| orders.claim_refund_moment(id, NOW, INTERVAL)))
+        .at_once((0..8).map(|_| orders.claim_send_slot(id, NOW, INTERVAL)))
         .await;
     let done = claims.iter().filter(|claim| **claim == Commit::Done);
     assert!(done.count() <= 1);
@@ -377,7 +377,7 @@ async fn a_change_never_takes_back_the_moment_that_another_claimed() {
     let orders = bench.orders();
     let read = bench.paid("moment-002").await;
     let id = &read.terms.order_id;
-    let claimed = orders.claim_refund_moment(id, NOW, INTERVAL).await;
+    let claimed = orders.claim_send_slot(id, NOW, INTERVAL).await;
     assert_eq!(claimed.unwrap(), Commit::Done);
     // Whoever read the order before the claim may still change it: the claim left the version.
     let noted = Order {
@@ -390,7 +390,7 @@ async fn a_change_never_takes_back_the_moment_that_another_claimed() {
         Commit::Done
     );
     assert_eq!(
-        orders.claim_refund_moment(id, NOW, INTERVAL).await.unwrap(),
+        orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap(),
         Commit::Conflict,
         "the moment is still taken"
     );
@@ -514,7 +514,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
         }),
     );
     orders.commit(&order, &paid, Some(soon())).await.unwrap();
-    orders.claim_refund_moment(id, NOW, INTERVAL).await.unwrap();
+    orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap();
     let asked = request(&format!("size-{articles}"), &paid, 1);
     assert_eq!(
         bench.refunds().request(&asked).await.unwrap(),

@@ -306,7 +306,7 @@ async fn the_second_refund_within_the_interval_is_reserved_to_wait() {
     };
     assert_eq!(now("minute-r1", 0).await, Reserve::Done);
     let next_refund_at = NOW.plus_seconds(INTERVAL + 1);
-    let taken = Reserve::MomentTaken { next_refund_at };
+    let taken = Reserve::SlotTaken { next_refund_at };
     assert_eq!(now("minute-r2", 0).await, taken);
     assert_eq!(now("minute-r2", INTERVAL).await, taken);
     assert_eq!(left(&bench, &order).await, (500, 1), "nothing was taken");
@@ -437,7 +437,7 @@ async fn an_approval_is_bounded_as_a_reservation_is() {
     let next_refund_at = NOW.plus_seconds(INTERVAL + 1);
     assert_eq!(
         approve(&small, Some(INTERVAL)).await,
-        Approved::Reserve(Reserve::MomentTaken { next_refund_at })
+        Approved::Reserve(Reserve::SlotTaken { next_refund_at })
     );
     assert_eq!(
         approve(&small, None).await,

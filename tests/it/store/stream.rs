@@ -72,7 +72,7 @@ async fn only_what_is_news_raises_the_version_in_the_stream() {
     orders.postpone(&read, Some(soon())).await.unwrap();
     let paid = paid(&read);
     orders.commit(&read, &paid, None).await.unwrap();
-    orders.claim_refund_moment(id, NOW, INTERVAL).await.unwrap();
+    orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap();
     let refund = refund("stream-r1", &paid, 200);
     let reserved = refunds.reserve_for_later(&refund, NOW, soon()).await;
     assert_eq!(reserved.unwrap(), Reserve::Done);

@@ -44,7 +44,7 @@ async fn converse(mut stream: BufReader<TcpStream>, answer: Answer) {
 }
 
 struct Watched {
-    secret: Secret<App>,
+    secret: Secret<AppSecret>,
     answer: Answer,
     lines: Arc<Shared<Vec<String>>>,
 }
@@ -71,9 +71,9 @@ impl Watched {
         }));
         let platform = Platform::local(Clock::system(), log).unwrap();
         let vars = Vars::from_map(BTreeMap::from(vars));
-        let mut reader = Reader::new(&vars, &platform);
+        let mut reader = Environment::new(&vars, &platform);
         let watched = Self {
-            secret: Secret::from_reader(&mut reader, "APP_SECRET_ARN"),
+            secret: Secret::from_environment(&mut reader, "APP_SECRET_ARN"),
             answer: Answer::default(),
             lines,
         };

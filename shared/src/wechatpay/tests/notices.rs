@@ -6,14 +6,14 @@ use super::keys::seal;
 use super::{at, find, platform_keys, seconds, signed_headers, text, vector};
 use crate::domain::report::{RefundStatus, TradeState};
 use crate::domain::{OrderId, Timestamp};
-use crate::wechatpay::notification::{Notice, NoticeError, ReadNotice, read};
+use crate::wechatpay::notification::{Notification, NotificationError, ReadNotification, read};
 use crate::wechatpay::seal::KeySlot;
 use crate::wechatpay::{Apiv3Keys, PlatformKeys, SignatureHeaders, verify};
 
 const KEY: &str = "AES256Key-32Characters1234567890";
 
 /// Signs the body as WeChat Pay and reads it.
-fn told(body: &[u8]) -> Result<ReadNotice, NoticeError> {
+fn told(body: &[u8]) -> Result<ReadNotification, NotificationError> {
     let now = Timestamp::from_unix_seconds(1_722_850_421);
     let pairs = signed_headers(body, now);
     let headers = SignatureHeaders::parse(|name| {
@@ -44,7 +44,7 @@ fn envelope(event_type: &str, content: &str) -> Value {
     })
 }
 
-fn told_of(event_type: &str, content: &Value) -> Result<Notice, NoticeError> {
+fn told_of(event_type: &str, content: &Value) -> Result<Notification, NotificationError> {
     told(
         envelope(event_type, &content.to_string())
             .to_string()
@@ -74,7 +74,7 @@ fn without(mut content: Value, name: &str) -> Value {
     content
 }
 
-fn published(name: &str) -> ReadNotice {
+fn published(name: &str) -> ReadNotification {
     let case = vector(&format!("notify/{name}.json"));
     let member = |header: &str| {
         let headers = case["headers"].as_object().unwrap();
@@ -101,7 +101,7 @@ fn published_notices_are_read() {
     let paid = published("transaction_success");
     assert_eq!(paid.id, "b62e271c-3389-58a0-8146-4a704966e8f1");
     assert_eq!(paid.key_slot, Some(KeySlot::Current));
-    let Notice::Payment(report) = paid.notice else {
+    let Notification::Payment(report) = paid.notice else {
         panic!("a payment")
     };
     let report = report.into_inner();
@@ -117,7 +117,7 @@ fn published_notices_are_read() {
         Some(Timestamp::from_unix_seconds(1_611_824_831))
     );
 
-    let Notice::Refund(report) = published("refund_success").notice else {
+    let Notification::Refund(report) = published("refund_success").notice else {
         panic!("a refund")
     };
     let report = report.into_inner();
@@ -149,11 +149,15 @@ fn an_envelope_that_cannot_be_read_is_told_as_one() {
             .replacen('{', r#"{"event_type":"TRANSACTION.SUCCESS","#, 1),
     ];
     for body in broken {
-        assert_eq!(told(body.as_bytes()), Err(NoticeError::Envelope), "{body}");
+        assert_eq!(
+            told(body.as_bytes()),
+            Err(NotificationError::Envelope),
+            "{body}"
+        );
     }
     assert_eq!(
         told(b"{\"id\":\"a\",\"event_type\":\"\xff\"}"),
-        Err(NoticeError::Envelope)
+        Err(NotificationError::Envelope)
     );
 }
 
@@ -173,7 +177,7 @@ fn an_event_of_another_kind_is_set_aside_unopened() {
             let read = told(body.to_string().as_bytes()).unwrap();
             assert_eq!(
                 read.notice,
-                Notice::Unhandled {
+                Notification::Unhandled {
                     event_type: event_type.to_owned()
                 }
             );
@@ -200,11 +204,11 @@ fn what_no_key_opens_is_told_with_its_id() {
         let body = with(good.clone(), &format!("resource.{name}"), value).to_string();
         let error = told(body.as_bytes()).unwrap_err();
         assert!(
-            matches!(error, NoticeError::Undecryptable { .. }),
+            matches!(error, NotificationError::Undecryptable { .. }),
             "{name}: {error}"
         );
         assert_eq!(
-            error.notice_id(),
+            error.notification_id(),
             Some("b62e271c-3389-58a0-8146-4a704966e8f1")
         );
     }
@@ -212,8 +216,9 @@ fn what_no_key_opens_is_told_with_its_id() {
 
 #[test]
 fn a_payment_that_is_none_is_never_reported_as_one() {
-    let is_content = |error: &NoticeError| matches!(error, NoticeError::Content { .. });
-    let is_contradiction = |error: &NoticeError| matches!(error, NoticeError::Contradiction { .. });
+    let is_content = |error: &NotificationError| matches!(error, NotificationError::Content { .. });
+    let is_contradiction =
+        |error: &NotificationError| matches!(error, NotificationError::Contradiction { .. });
     let refused = |content: &Value| told_of("TRANSACTION.SUCCESS", content).unwrap_err();
     for total in [json!(1.0), json!("100"), json!(true), json!({})] {
         assert!(
@@ -259,7 +264,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
             "TRANSACTION.SUCCESS",
             &with(payment(), "trade_state", json!(state)),
         );
-        let set_aside = Notice::UnknownState {
+        let set_aside = Notification::UnknownState {
             event_type: "TRANSACTION.SUCCESS".to_owned(),
             mchid: payment()["mchid"].as_str().map(str::to_owned),
             state: state.to_owned(),
@@ -271,7 +276,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
     let combined = json!({"combine_out_trade_no": "C1", "sub_orders": [payment()]});
     assert!(matches!(
         told_of("TRANSACTION.SUCCESS", &combined),
-        Ok(Notice::Unhandled { .. })
+        Ok(Notification::Unhandled { .. })
     ));
 }
 
@@ -288,7 +293,7 @@ fn a_payments_harmless_oddities_are_read_over() {
     ] {
         let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), name, value));
         assert!(
-            matches!(notice, Ok(Notice::Payment(_))),
+            matches!(notice, Ok(Notification::Payment(_))),
             "{name}: {notice:?}"
         );
     }
@@ -304,18 +309,21 @@ fn a_refunds_event_and_status_must_agree() {
         for told in ["SUCCESS", "CLOSED", "ABNORMAL", "PROCESSING", "TOMORROW"] {
             let notice = told_of(event, &with(refund(), "refund_status", json!(told)));
             match (told == status, told) {
-                (true, _) => assert!(matches!(notice, Ok(Notice::Refund(_))), "{event} {told}"),
+                (true, _) => assert!(
+                    matches!(notice, Ok(Notification::Refund(_))),
+                    "{event} {told}"
+                ),
                 (false, "TOMORROW") => {
                     let named = matches!(
                         &notice,
-                        Ok(Notice::UnknownState { state, order_id: Some(_), refund_id: Some(_), .. })
+                        Ok(Notification::UnknownState { state, order_id: Some(_), refund_id: Some(_), .. })
                             if state == told
                     );
                     assert!(named, "{event} {told}: {notice:?}");
                 }
                 (false, _) => {
                     assert!(
-                        matches!(notice, Err(NoticeError::Contradiction { .. })),
+                        matches!(notice, Err(NotificationError::Contradiction { .. })),
                         "{event} {told}"
                     );
                 }
@@ -325,11 +333,11 @@ fn a_refunds_event_and_status_must_agree() {
     let partners = with(refund(), "sp_mchid", json!("1900000109"));
     assert!(matches!(
         told_of("REFUND.SUCCESS", &partners),
-        Err(NoticeError::Contradiction { .. })
+        Err(NotificationError::Contradiction { .. })
     ));
     let payments = told_of("REFUND.SUCCESS", &payment());
     assert!(
-        matches!(payments, Err(NoticeError::Content { .. })),
+        matches!(payments, Err(NotificationError::Content { .. })),
         "{payments:?}"
     );
 }

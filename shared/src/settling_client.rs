@@ -1,19 +1,19 @@
 //! The signing side of the house: asks WeChat Pay with the merchant's key and settles the answer.
 //!
-//! The functions that hold the `signing` secret hold a [`Desk`]; notify-callback holds none, so no
+//! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
 use std::time::Duration;
 
 use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
-use crate::config::Reader;
-use crate::config::secrets::{Secret, SecretError, Signing, Wechatpay};
+use crate::config::Environment;
+use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::domain::report::TradeState;
 use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
-use crate::telemetry::{Level, Metric, Record};
+use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Refusal, Signed};
 
 /// How long one question to WeChat Pay may take in all.
@@ -21,7 +21,7 @@ const CALL_MAX: Duration = Duration::from_millis(4_000);
 
 /// Why WeChat Pay was not asked, or its answer not settled.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub enum SettlingError {
     /// The keys are not usable.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -33,39 +33,39 @@ pub enum DeskError {
     Call(#[from] CallError),
 }
 
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
+impl From<SettlingError> for Problem {
+    fn from(error: SettlingError) -> Self {
         match error {
-            DeskError::Secret(error) => error.into(),
-            DeskError::Store(error) => error.into(),
-            DeskError::Call(error) => error.into(),
+            SettlingError::Secret(error) => error.into(),
+            SettlingError::Store(error) => error.into(),
+            SettlingError::Call(error) => error.into(),
         }
     }
 }
 
 /// Asks WeChat Pay, and settles what it says.
 #[derive(Debug)]
-pub struct Desk {
+pub struct SettlingClient {
     client: Client,
     mchid: String,
-    signing: Secret<Signing>,
-    platform_keys: Secret<Wechatpay>,
+    signing: Secret<SigningSecret>,
+    platform_keys: Secret<PlatformKeysSecret>,
     settlement: Settlement,
     clock: Clock,
 }
 
-impl Desk {
+impl SettlingClient {
     /// A desk for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
-    /// Pay's hosts. `None` where the hosts are not acceptable; the reader then knows why.
-    pub fn from_reader(
-        reader: &mut Reader<'_>,
+    /// Pay's hosts. `None` where the hosts are not acceptable; the environment then knows why.
+    pub fn from_environment(
+        environment: &mut Environment<'_>,
         mchid: &str,
         settlement: Settlement,
     ) -> Option<Self> {
-        let signing = Secret::from_reader(reader, "SIGNING_SECRET_ARN");
-        let platform_keys = Secret::from_reader(reader, "WECHATPAY_SECRET_ARN");
-        let endpoints = reader.endpoints()?;
-        let platform = reader.platform();
+        let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
+        let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
+        let endpoints = environment.endpoints()?;
+        let platform = environment.platform();
         Some(Self {
             client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
             mchid: mchid.to_owned(),
@@ -88,10 +88,10 @@ impl Desk {
     }
 
     /// What is wrong with each key that cannot be used.
-    pub async fn wanting(&self) -> Vec<SecretError> {
+    pub async fn unusable_secrets(&self) -> Vec<SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        let wanting = signing.err().into_iter();
-        wanting.chain(platform_keys.err()).collect()
+        let unusable = signing.err().into_iter();
+        unusable.chain(platform_keys.err()).collect()
     }
 
     /// What this desk settles with.
@@ -124,13 +124,13 @@ impl Desk {
         trade_type: TradeType,
         bytes: &[u8],
         deadline: &Deadline,
-    ) -> Result<(Signed<Prepaid>, Keys), DeskError> {
+    ) -> Result<(Signed<Prepaid>, Keys), SettlingError> {
         let keys = self.keys().await?;
         let prepaid = self
             .client
             .prepay(&self.call(&keys, deadline), trade_type, bytes)
             .await;
-        Ok((self.noticed(prepaid).await?, keys))
+        Ok((self.refresh_keys_after(prepaid).await?, keys))
     }
 
     /// Asks about an order by its number, and settles the answer.
@@ -142,23 +142,23 @@ impl Desk {
         &self,
         order_id: &OrderId,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Settled<StoredOrder>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        match self.noticed(asked).await {
-            Ok(report) => self.settle_order(&report, record).await,
+        match self.refresh_keys_after(asked).await {
+            Ok(report) => self.settle_order(&report, line).await,
             Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
                 let now = self.clock.business();
                 let settled = self
                     .settlement
                     .absent(order_id, &self.mchid, &refusal, now)
                     .await?;
-                note_settled(&settled, record);
-                record.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+                note_settled(&settled, line);
+                line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
                 Ok(settled)
             }
             Err(error) => Err(error.into()),
@@ -174,15 +174,15 @@ impl Desk {
         &self,
         transaction_id: &TransactionId,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Settled<StoredOrder>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_transaction(&self.call(&keys, deadline), transaction_id)
             .await;
-        let report = self.noticed(asked).await?;
-        self.settle_order(&report, record).await
+        let report = self.refresh_keys_after(asked).await?;
+        self.settle_order(&report, line).await
     }
 
     /// Stores the intention to close the order; one of another merchant's is a contradiction.
@@ -192,12 +192,12 @@ impl Desk {
     pub async fn begin_close(
         &self,
         order_id: &OrderId,
-        record: &mut Record,
-    ) -> Result<Settled<StoredOrder>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
         let now = self.clock.business();
         let begun = self.settlement.begin_close(order_id, &self.mchid, now);
         let begun = begun.await?;
-        note_settled(&begun, record);
+        note_settled(&begun, line);
         Ok(begun)
     }
 
@@ -209,19 +209,19 @@ impl Desk {
         &self,
         order_id: &OrderId,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Settled<StoredOrder>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .close(&self.call(&keys, deadline), order_id)
             .await;
-        let closed = self.noticed(asked).await?;
+        let closed = self.refresh_keys_after(asked).await?;
         let settled = self
             .settlement
             .closed(order_id, &self.mchid, &closed, self.clock.business())
             .await?;
-        note_settled(&settled, record);
+        note_settled(&settled, line);
         Ok(settled)
     }
 
@@ -233,8 +233,8 @@ impl Desk {
         &self,
         refund: &Refund,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Settled<StoredRefund>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredRefund>, SettlingError> {
         let keys = self.keys().await?;
         let request = RefundRequest {
             transaction_id: &refund.transaction_id,
@@ -248,12 +248,12 @@ impl Desk {
             .client
             .refund(&self.call(&keys, deadline), &request)
             .await;
-        let report = self.noticed(sent).await?;
+        let report = self.refresh_keys_after(sent).await?;
         let settled = self
             .settlement
             .refund(&report, self.clock.business())
             .await?;
-        note_refund(&settled, record);
+        note_refund(&settled, line);
         Ok(settled)
     }
 
@@ -265,29 +265,29 @@ impl Desk {
         &self,
         refund: &Refund,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Settled<StoredRefund>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredRefund>, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_refund(&self.call(&keys, deadline), &refund.refund_id)
             .await;
-        let report = self.noticed(asked).await?;
+        let report = self.refresh_keys_after(asked).await?;
         let settled = self
             .settlement
             .refund(&report, self.clock.business())
             .await?;
-        note_refund(&settled, record);
+        note_refund(&settled, line);
         Ok(settled)
     }
 
     async fn settle_order(
         &self,
         report: &Signed<OrderReport>,
-        record: &mut Record,
-    ) -> Result<Settled<StoredOrder>, DeskError> {
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
         let settled = self.settlement.order(report, self.clock.business()).await?;
-        note_order(&settled, report, record);
+        note_order(&settled, report, line);
         Ok(settled)
     }
 
@@ -301,7 +301,7 @@ impl Desk {
 
     /// Reads newer keys where an answer hints that there are: one that does not verify, or a
     /// refusal of our own signature. The call is not made again; its caller decides that.
-    async fn noticed<T>(&self, outcome: Result<T, CallError>) -> Result<T, CallError> {
+    async fn refresh_keys_after<T>(&self, outcome: Result<T, CallError>) -> Result<T, CallError> {
         match &outcome {
             Err(error) if error.is_unverified() => {
                 let _ = self.platform_keys.refreshed().await;
@@ -317,21 +317,20 @@ impl Desk {
 
 /// Notes in the log line a call that brought no usable answer, with WeChat Pay's number of the call
 /// where it gave one: its support asks for it.
-pub fn note_call(error: &CallError, record: &mut Record) {
+pub fn note_call(error: &CallError, line: &mut LogLine) {
     let metric = if error.is_unverified() {
         Metric::WechatpayUnverified
     } else {
         Metric::WechatpayErrors
     };
-    record
-        .field("wechatpay.error", error.to_string())
+    line.field("wechatpay.error", error.to_string())
         .count(metric);
     if let CallError::Refused(Refusal {
         request_id: Some(request_id),
         ..
     }) = error
     {
-        record.field("wechatpay.request_id", request_id.clone());
+        line.field("wechatpay.request_id", request_id.clone());
     }
 }
 
@@ -340,9 +339,9 @@ pub fn note_call(error: &CallError, record: &mut Record) {
 pub fn note_order(
     settled: &Settled<StoredOrder>,
     report: &Signed<OrderReport>,
-    record: &mut Record,
+    line: &mut LogLine,
 ) {
-    note_settled(settled, record);
+    note_settled(settled, line);
     let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
         return;
     };
@@ -352,16 +351,15 @@ pub fn note_order(
         return;
     };
     if let Settled::Changed(_) = settled {
-        record.count(Metric::OrderPaid);
+        line.count(Metric::OrderPaid);
     }
     if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
         && ordered_by != paid_by
     {
-        record.field("payer", "another than the order's");
+        line.field("payer", "another than the order's");
     }
     if paid.refunded && payment.refund_count == 0 {
-        record
-            .field("refunded", "elsewhere")
+        line.field("refunded", "elsewhere")
             .count(Metric::NeedsHuman)
             .raise(Level::Error);
     }
@@ -369,22 +367,22 @@ pub fn note_order(
 
 /// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
 /// further until somebody acts at WeChat Pay.
-pub fn note_refund(settled: &Settled<StoredRefund>, record: &mut Record) {
-    note_settled(settled, record);
+pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
+    note_settled(settled, line);
     if let Settled::Changed(stored) = settled
         && stored.refund.state == RefundState::Abnormal
     {
-        record.count(Metric::RefundStuck).raise(Level::Warn);
+        line.count(Metric::RefundStuck).raise(Level::Warn);
     }
 }
 
 /// Notes in the log line what a report led to; a contradiction is for a person.
-pub fn note_settled<T>(settled: &Settled<T>, record: &mut Record) {
+pub fn note_settled<T>(settled: &Settled<T>, line: &mut LogLine) {
     match settled {
-        Settled::Changed(_) => record.field("settled", "changed"),
-        Settled::Unchanged(_) => record.field("settled", "unchanged"),
-        Settled::Unknown => record.field("settled", "unknown").raise(Level::Warn),
-        Settled::Contradiction(_, contradiction) => record
+        Settled::Changed(_) => line.field("settled", "changed"),
+        Settled::Unchanged(_) => line.field("settled", "unchanged"),
+        Settled::Unknown => line.field("settled", "unknown").raise(Level::Warn),
+        Settled::Contradiction(_, contradiction) => line
             .field("settled", "contradiction")
             .field("contradiction", contradiction.to_string())
             .count(Metric::MoneyMismatch)

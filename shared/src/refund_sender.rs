@@ -6,11 +6,11 @@
 
 use crate::api::Deadline;
 use crate::clock::Clock;
-use crate::desk::{Desk, DeskError, note_call};
 use crate::domain::order::backoff_seconds;
 use crate::domain::{Refund, RefundState};
+use crate::settling_client::{SettlingClient, SettlingError, note_call};
 use crate::store::{Due, Refunds};
-use crate::telemetry::{Level, Metric, Record};
+use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, Refusal};
 
 /// How often a refusal that time may mend is met before a person is asked to look.
@@ -28,8 +28,8 @@ pub struct Sent {
 
 /// Sends refunds. Held by refund and sweep.
 #[derive(Debug)]
-pub struct Sender {
-    desk: Desk,
+pub struct RefundSender {
+    settling_client: SettlingClient,
     refunds: Refunds,
     clock: Clock,
     interval_seconds: i64,
@@ -48,11 +48,16 @@ enum Meaning {
     Definite,
 }
 
-impl Sender {
+impl RefundSender {
     /// Sends through this desk; `interval_seconds` lie between two refunds of an order.
-    pub const fn new(desk: Desk, refunds: Refunds, clock: Clock, interval_seconds: i64) -> Self {
+    pub const fn new(
+        settling_client: SettlingClient,
+        refunds: Refunds,
+        clock: Clock,
+        interval_seconds: i64,
+    ) -> Self {
         Self {
-            desk,
+            settling_client,
             refunds,
             clock,
             interval_seconds,
@@ -60,8 +65,8 @@ impl Sender {
     }
 
     /// The desk.
-    pub const fn desk(&self) -> &Desk {
-        &self.desk
+    pub const fn settling_client(&self) -> &SettlingClient {
+        &self.settling_client
     }
 
     /// The least time between two refunds of an order, in seconds.
@@ -79,23 +84,26 @@ impl Sender {
         refund: Refund,
         attempts: u32,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Sent, DeskError> {
-        match self.desk.send_refund(&refund, deadline, record).await {
+        line: &mut LogLine,
+    ) -> Result<Sent, SettlingError> {
+        match self
+            .settling_client
+            .send_refund(&refund, deadline, line)
+            .await
+        {
             Ok(settled) => Ok(Sent {
                 refund: settled.record().map_or(refund, |stored| stored.refund),
             }),
-            Err(DeskError::Call(error)) => self.not_sent(refund, &error, attempts, record).await,
+            Err(SettlingError::Call(error)) => self.not_sent(refund, &error, attempts, line).await,
             // The refund stands reserved, which is the answer; the sweep sends it when it can.
-            Err(DeskError::Secret(error)) => {
-                record
-                    .field("error", error.to_string())
+            Err(SettlingError::Secret(error)) => {
+                line.field("error", error.to_string())
                     .count(Metric::NotConfigured)
                     .raise(Level::Error);
                 Ok(Sent { refund })
             }
-            Err(DeskError::Store(error)) => {
-                record.field("error", error.to_string()).raise(Level::Warn);
+            Err(SettlingError::Store(error)) => {
+                line.field("error", error.to_string()).raise(Level::Warn);
                 Ok(Sent { refund })
             }
         }
@@ -109,26 +117,30 @@ impl Sender {
         &self,
         refund: Refund,
         attempts: u32,
-        claim_moment: impl AsyncFnOnce() -> Result<bool, DeskError>,
+        claim_slot: impl AsyncFnOnce() -> Result<bool, SettlingError>,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<Sent, DeskError> {
-        match self.desk.ask_refund(&refund, deadline, record).await {
+        line: &mut LogLine,
+    ) -> Result<Sent, SettlingError> {
+        match self
+            .settling_client
+            .ask_refund(&refund, deadline, line)
+            .await
+        {
             Ok(settled) => Ok(Sent {
                 refund: settled.record().map_or(refund, |stored| stored.refund),
             }),
-            Err(DeskError::Call(CallError::Refused(refusal)))
+            Err(SettlingError::Call(CallError::Refused(refusal)))
                 if refusal.status == 404 && refund.state == RefundState::Reserved =>
             {
-                record.field("wechatpay.code", refusal.code);
+                line.field("wechatpay.code", refusal.code);
                 // It does not know it, or not yet: the same bytes again are safe either way.
-                if claim_moment().await? {
-                    return self.send_claimed(refund, attempts, deadline, record).await;
+                if claim_slot().await? {
+                    return self.send_claimed(refund, attempts, deadline, line).await;
                 }
                 Ok(Sent { refund })
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 Ok(Sent { refund })
             }
             Err(error) => Err(error),
@@ -140,9 +152,9 @@ impl Sender {
         mut refund: Refund,
         error: &CallError,
         attempts: u32,
-        record: &mut Record,
-    ) -> Result<Sent, DeskError> {
-        note_call(error, record);
+        line: &mut LogLine,
+    ) -> Result<Sent, SettlingError> {
+        note_call(error, line);
         let meaning = match error {
             CallError::Unknown(_) => Meaning::Unknown,
             CallError::Refused(refusal) => meaning(refusal),
@@ -175,14 +187,14 @@ impl Sender {
             }
         };
         if needs_human.is_some() && refund.needs_human != needs_human {
-            record.count(Metric::NeedsHuman).raise(Level::Error);
+            line.count(Metric::NeedsHuman).raise(Level::Error);
         }
         let due = Due {
             at: now.plus_seconds(wait),
             attempts: 0,
         };
         let needs_human = needs_human.or_else(|| refund.needs_human.clone());
-        let settlement = self.desk.settlement();
+        let settlement = self.settling_client.settlement();
         settlement
             .refund_refused(&refund, refusals, needs_human.clone(), Some(due))
             .await?;
