@@ -10,7 +10,7 @@ pub mod secrets;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 pub use access::{Access, OPERATOR, access_key_of};
 pub use secrets::Secrets;
 
+use crate::lock::locked;
 use crate::template::{Permission, Template, physical};
 
 /// A call on its way to the table or the secrets.
@@ -158,11 +159,6 @@ impl Drop for Aws {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is behind these locks is whole after every statement, also where a thread died.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(), String> {

@@ -7,8 +7,10 @@
 pub mod aws;
 pub mod console;
 pub mod demo;
+mod files;
 pub mod functions;
 pub mod gateway;
+mod lock;
 pub mod stack;
 pub mod template;
 

@@ -4,7 +4,6 @@
 //! Of CloudFormation's language it knows what the template uses; anything else is an error that names
 //! the resource, not a guess.
 
-
 mod error;
 mod function;
 mod names;

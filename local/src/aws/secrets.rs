@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::locked;
+use crate::files::replace;
+use crate::lock::locked;
 
 /// The secrets.
 #[derive(Debug)]
@@ -139,17 +139,4 @@ impl Secrets {
 
 fn version_id(version: u64) -> String {
     format!("00000000-0000-4000-8000-{version:012}")
-}
-
-/// Replaces a file whole: whoever reads it sees the old bytes or the new ones.
-pub fn replace(file: &Path, bytes: &[u8]) -> Result<(), String> {
-    let write = || -> std::io::Result<()> {
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
-        fresh.write_all(bytes)?;
-        fresh.as_file().sync_all()?;
-        fresh.persist(file).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| format!("{} cannot be written: {error}", file.display()))
 }

@@ -16,7 +16,10 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(yaml: &'a Yaml, given: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+    pub(super) fn new(
+        yaml: &'a Yaml,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, TemplateError> {
         let mut parameters = BTreeMap::new();
         for (name, declared) in yaml["Parameters"].as_mapping().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default().to_owned();
