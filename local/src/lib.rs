@@ -11,6 +11,8 @@ mod files;
 pub mod functions;
 pub mod gateway;
 mod lock;
+pub mod schedule;
+pub mod scheduler;
 pub mod stack;
 pub mod template;
 

@@ -31,6 +31,7 @@ use crate::console::Console;
 use crate::files;
 use crate::functions;
 use crate::gateway::{Gateway, InvokeError, Linked};
+use crate::scheduler::{self, Runs, Scheduler};
 use crate::template::Template;
 use environment::{parameters, template_text, vars};
 use ports::listen;
@@ -52,6 +53,7 @@ pub struct Stack {
     /// What the template allows and declares.
     pub template: Template,
     gateway: Arc<Gateway>,
+    scheduler: Scheduler,
     platform: Platform,
     tasks: Vec<JoinHandle<()>>,
     _lock: File,
@@ -101,7 +103,10 @@ impl Stack {
         let _ = business.set(simulator.business_clock());
         let clock = offset_clock(simulator.business_clock());
 
-        let text = template_text()?;
+        let text = match &options.template {
+            Some(text) => text.clone(),
+            None => template_text()?,
+        };
         let template = Template::parse(&text, &parameters(&options, &api_url, &simulator))
             .map_err(|error| StartError(error.to_string()))?;
         let log = match &options.log {
@@ -130,23 +135,15 @@ impl Stack {
         ));
         let router = Arc::clone(&gateway).router();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let mut tasks = vec![tokio::spawn(async move {
+        let tasks = vec![tokio::spawn(async move {
             // It ends only with the process or when the stack is stopped.
             let _ = axum::serve(listener, service).await;
         })];
-        if options.schedules {
-            let every = Duration::from_secs_f64((60.0 / options.speed).max(0.5));
-            for (id, function) in &template.functions {
-                if function.scheduled {
-                    tasks.push(tokio::spawn(schedule(
-                        Arc::clone(&gateway),
-                        clock.clone(),
-                        id.clone(),
-                        every,
-                    )));
-                }
-            }
-        }
+        let scheduler = if options.schedules {
+            Scheduler::start(&template, &gateway, &clock, &simulator, options.speed)
+        } else {
+            Scheduler::default()
+        };
         let stack = Self {
             api_url,
             merchant_api_key,
@@ -155,6 +152,7 @@ impl Stack {
             data_dir: folder,
             template,
             gateway,
+            scheduler,
             platform,
             tasks,
             _lock: lock,
@@ -218,17 +216,27 @@ impl Stack {
         self.gateway.invoke(id, event).await
     }
 
-    /// Runs the sweep once, now.
+    /// Runs a function once, now, with the event of its first schedule.
     ///
     /// # Errors
-    /// The sweep failed.
-    pub async fn sweep_now(&self) -> Result<Value, InvokeError> {
-        self.invoke("SweepFunction", schedule_event(self.clock()))
+    /// The function failed, or no schedule runs it.
+    pub async fn run_scheduled(&self, id: &str) -> Result<Value, InvokeError> {
+        let function = self.template.functions.get(id);
+        let scheduled = function.and_then(|function| function.schedules.first());
+        let scheduled = scheduled
+            .ok_or_else(|| InvokeError::Failed(format!("no schedule runs a function {id}")))?;
+        self.invoke(id, scheduler::event(scheduled, self.clock()))
             .await
+    }
+
+    /// What each schedule did since the start.
+    pub fn schedule_runs(&self) -> Vec<Runs> {
+        self.scheduler.runs()
     }
 
     /// Stops everything; the folder can be started from again.
     pub async fn stop(mut self) {
+        self.scheduler.stop();
         for task in self.tasks.drain(..) {
             task.abort();
         }
@@ -315,30 +323,5 @@ fn console(
         control_url: simulator.control_url().to_owned(),
         http: platform.http.clone(),
         table: aws.table.clone(),
-    }
-}
-
-/// What EventBridge Scheduler sends; its `detail` is a text.
-fn schedule_event(clock: &Clock) -> Value {
-    json!({
-        "version": "0",
-        "id": shared::platform::random_token(),
-        "detail-type": "Scheduled Event",
-        "source": "aws.scheduler",
-        "account": "000000000000",
-        "time": shared::wechatpay::wire::rfc3339_utc(clock.wall()),
-        "region": "local",
-        "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
-        "detail": "{}",
-    })
-}
-
-async fn schedule(gateway: Arc<Gateway>, clock: Clock, id: String, every: Duration) {
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
-        // A run that fails is told in its own log line; the next one goes on.
-        let _ = gateway.invoke(&id, schedule_event(&clock)).await;
     }
 }

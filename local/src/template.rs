@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
 
 pub use error::TemplateError;
-pub use function::Function;
+pub use function::{Function, Scheduled};
 pub use names::{ACCOUNT, REGION, arn, physical};
 pub use policy::Permission;
 

@@ -468,7 +468,7 @@ impl TestStack {
     pub async fn sweep(&self) -> Value {
         let mut failure = None;
         for _ in 0..5 {
-            match self.stack.sweep_now().await {
+            match self.stack.run_scheduled("SweepFunction").await {
                 Ok(swept) => return swept,
                 Err(error) => failure = Some(error),
             }

@@ -32,6 +32,7 @@ mod races;
 mod readme;
 mod refunds;
 mod runbooks;
+mod schedules;
 mod settle;
 mod store;
 mod tls;

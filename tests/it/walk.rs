@@ -525,7 +525,7 @@ async fn pay(stack: &TestStack, number: &str, act: &str, openid: &str) -> u16 {
 
 /// A sweep that may fail where the table does: the next one goes on.
 async fn sweep(stack: &TestStack) -> String {
-    match stack.stack.sweep_now().await {
+    match stack.stack.run_scheduled("SweepFunction").await {
         Ok(swept) => swept.to_string(),
         Err(error) => format!("{error:?}"),
     }

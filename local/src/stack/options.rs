@@ -44,6 +44,9 @@ pub struct Options {
     pub keys_from: Option<PathBuf>,
     /// Where the functions' log lines go; `None` is `log.jsonl` in the data folder.
     pub log: Option<Log>,
+    /// The template's text; `None` is the file `template.yaml` of this folder or the nearest one above
+    /// it, or else the text that was built in.
+    pub template: Option<String>,
     /// Values for the template's parameters, over what the stack sets.
     pub parameters: BTreeMap<String, String>,
 }
@@ -65,6 +68,7 @@ impl Options {
             schedules: true,
             keys_from: None,
             log: None,
+            template: None,
             parameters: BTreeMap::new(),
         }
     }

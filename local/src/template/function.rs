@@ -8,9 +8,28 @@ use serde_yaml_ng::Value as Yaml;
 use super::error::{TemplateError, fail};
 use super::policy::{Permission, permissions};
 use super::resolver::{Resolver, plain};
+use crate::schedule::Schedule;
 
 /// The methods of routes. `ANY` is not among them: the functions' routes name theirs.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// What a schedule may say. The second line is about failures and permissions, which are AWS's;
+/// dates of start and end are not among them: a schedule that ends is none of the bundle's.
+const SCHEDULE_PROPERTIES: [&str; 13] = [
+    "Name",
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "State",
+    "Input",
+    "RetryPolicy",
+    "DeadLetterConfig",
+    "RoleArn",
+    "PermissionsBoundary",
+    "GroupName",
+    "KmsKeyArn",
+    "Description",
+    "OmitName",
+];
 
 /// A function as the template declares it.
 #[derive(Clone, Debug)]
@@ -23,10 +42,23 @@ pub struct Function {
     pub timeout_seconds: u64,
     /// The API's routes that lead to it, as (method, path).
     pub routes: Vec<(String, String)>,
-    /// Whether a schedule runs it.
-    pub scheduled: bool,
+    /// The schedules that run it.
+    pub schedules: Vec<Scheduled>,
     /// What it may do.
     pub allowed: Vec<Permission>,
+}
+
+/// A schedule that runs a function.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// The schedule's name on AWS.
+    pub name: String,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// The event, in place of the one that the scheduler makes.
+    pub input: Option<Value>,
 }
 
 pub(super) fn function(
@@ -54,42 +86,22 @@ pub(super) fn function(
         .as_u64()
         .or_else(|| globals["Timeout"].as_u64())
         .ok_or_else(|| TemplateError(format!("the function {name} has no Timeout")))?;
-    let (mut routes, mut scheduled) = (Vec::new(), false);
-    for (event, declared) in properties["Events"].as_object().into_iter().flatten() {
+    let events = properties["Events"].as_object().into_iter().flatten();
+    let (mut routes, mut schedules) = (Vec::new(), Vec::new());
+    for (event, declared) in events {
+        let place = format!("the event {event} of {name}");
         match declared["Type"].as_str() {
-            Some("HttpApi") => {
-                let of = |property: &str| {
-                    declared["Properties"][property]
-                        .as_str()
-                        .map(str::to_owned)
-                        .ok_or_else(|| {
-                            TemplateError(format!("the event {event} of {name} has no {property}"))
-                        })
-                };
-                let (method, path) = (of("Method")?.to_ascii_uppercase(), of("Path")?);
-                if !METHODS.contains(&method.as_str()) {
-                    return fail(format!(
-                        "the event {event} of {name} has the Method {method:?}, which is none"
-                    ));
-                }
-                if !path.starts_with('/') {
-                    return fail(format!(
-                        "the event {event} of {name} has the Path {path:?}, which does not begin \
-                         with a slash"
-                    ));
-                }
-                routes.push((method, path));
-            }
-            Some("Schedule" | "ScheduleV2") => scheduled = true,
+            Some("HttpApi") => routes.push(route(&place, &declared["Properties"])?),
+            Some("ScheduleV2") => schedules.push(schedule(event, &place, &declared["Properties"])?),
             other => {
                 return fail(format!(
-                    "the event {event} of {name} is of the type {}, which the local stack does not have",
+                    "{place} is of the type {}, which the local stack does not have",
                     other.unwrap_or("(none)")
                 ));
             }
         }
     }
-    if routes.is_empty() && !scheduled {
+    if routes.is_empty() && schedules.is_empty() {
         return fail(format!(
             "the function {name} has no Events: neither a route nor a schedule leads to it"
         ));
@@ -99,7 +111,59 @@ pub(super) fn function(
         environment,
         timeout_seconds,
         routes,
-        scheduled,
+        schedules,
         allowed: permissions(name, &properties["Policies"])?,
+    })
+}
+
+fn property(place: &str, properties: &Value, name: &str) -> Result<String, TemplateError> {
+    let value = properties[name].as_str().map(str::to_owned);
+    value.ok_or_else(|| TemplateError(format!("{place} has no {name}")))
+}
+
+fn route(place: &str, properties: &Value) -> Result<(String, String), TemplateError> {
+    let method = property(place, properties, "Method")?.to_ascii_uppercase();
+    let path = property(place, properties, "Path")?;
+    if !METHODS.contains(&method.as_str()) {
+        return fail(format!("{place} has the Method {method:?}, which is none"));
+    }
+    if !path.starts_with('/') {
+        return fail(format!(
+            "{place} has the Path {path:?}, which does not begin with a slash"
+        ));
+    }
+    Ok((method, path))
+}
+
+fn schedule(event: &str, place: &str, properties: &Value) -> Result<Scheduled, TemplateError> {
+    let unknown = properties.as_object().into_iter().flatten();
+    let mut unknown = unknown.filter(|(name, _)| !SCHEDULE_PROPERTIES.contains(&name.as_str()));
+    if let Some((name, _)) = unknown.next() {
+        return fail(format!(
+            "{place} has the property {name}, which the local stack does not know"
+        ));
+    }
+    let expression = property(place, properties, "ScheduleExpression")?;
+    let time_zone = properties["ScheduleExpressionTimezone"].as_str();
+    let schedule = Schedule::parse(&expression, time_zone)
+        .map_err(|why| TemplateError(format!("{place} has a schedule that is none: {why}")))?;
+    let enabled = match properties["State"].as_str() {
+        None | Some("ENABLED") => true,
+        Some("DISABLED") => false,
+        Some(other) => {
+            return fail(format!("{place} has the State {other:?}, which is none"));
+        }
+    };
+    let input = match properties["Input"].as_str() {
+        None => None,
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| {
+            TemplateError(format!("{place} has an Input that is not JSON: {error}"))
+        })?),
+    };
+    Ok(Scheduled {
+        name: properties["Name"].as_str().unwrap_or(event).to_owned(),
+        schedule,
+        enabled,
+        input,
     })
 }
