@@ -132,11 +132,11 @@ async fn up(up: Up) -> Result<(), String> {
 
 /// Says which secrets cannot be used, rather than leave it to the first request.
 async fn warn(stack: &Stack) {
-    for wanting in stack.wanting().await {
+    for unusable in stack.unusable_secrets().await {
         eprintln!(
             "wxpay: {}. It stops {} until a good one is put (Secrets Manager is at {}).",
-            wanting.problem,
-            wanting.functions.join(", "),
+            unusable.problem,
+            unusable.functions.join(", "),
             stack.aws.url
         );
     }

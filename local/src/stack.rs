@@ -61,7 +61,7 @@ pub struct Stack {
 
 /// A secret that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanting {
+pub struct UnusableSecret {
     /// Which one, and all that is wrong with it, without any of its content.
     pub problem: String,
     /// The functions that do nothing without it.
@@ -185,27 +185,27 @@ impl Stack {
 
     /// Every secret that cannot be used now. The functions read them again: one that is put right is
     /// picked up without a start.
-    pub async fn wanting(&self) -> Vec<Wanting> {
+    pub async fn unusable_secrets(&self) -> Vec<UnusableSecret> {
         let functions = &self.template.functions;
         let asked = functions.iter().map(async |(id, function)| {
             let vars = vars(id, function, &self.aws);
             let problems = functions::unusable_secrets(&vars, &self.platform).await;
             (function.binary.clone(), problems)
         });
-        let mut wanting: Vec<Wanting> = Vec::new();
+        let mut unusable: Vec<UnusableSecret> = Vec::new();
         for (function, problems) in join_all(asked).await {
             for problem in problems {
                 let problem = problem.to_string();
-                match wanting.iter_mut().find(|known| known.problem == problem) {
+                match unusable.iter_mut().find(|known| known.problem == problem) {
                     Some(known) => known.functions.push(function.clone()),
-                    None => wanting.push(Wanting {
+                    None => unusable.push(UnusableSecret {
                         problem,
                         functions: vec![function.clone()],
                     }),
                 }
             }
         }
-        wanting
+        unusable
     }
 
     /// Invokes a function by its logical id, with an event as AWS would send it.

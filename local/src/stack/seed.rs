@@ -85,7 +85,7 @@ pub(super) fn put_secrets(
             let mut known: Value = serde_json::from_str(&text).unwrap_or_default();
             let hashes = known.get_mut("merchant_key_hashes");
             let hashes = hashes.and_then(Value::as_array_mut);
-            // One that cannot be read stays as it is: [`Stack::wanting`] tells of it.
+            // One that cannot be read stays as it is: `Stack::unusable_secrets` reports it.
             let Some(hashes) = hashes.filter(|hashes| !hashes.contains(&json!(hash))) else {
                 return Ok(());
             };

@@ -1,0 +1,139 @@
+//! Waiting for what has to happen: that a refund is sent, an order changes, a notice is answered.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use shared::wechatpay::wire::parse_rfc3339;
+
+use super::shop::{PATIENCE, Shop};
+
+/// How long to wait for WeChat Pay's minute between two refunds of an order, at most: more than that
+/// minute and the one of the sweep, for stacks that keep both at their length.
+const MINUTE_PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often to say that it is still being waited for.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// How often to look whether the sweep has come by.
+const SWEPT_EVERY: Duration = Duration::from_millis(500);
+
+/// How often to look whether it did.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Shop {
+    /// Waits until a refund that was held back for its order's minute is sent, which the sweep does
+    /// when the minute is over.
+    pub(super) async fn until_sent(&self, path: &str, mut refund: Value) -> Result<(), String> {
+        let merchant = self.merchant_api_key.clone();
+        let number = refund["out_refund_no"].as_str().unwrap_or_default();
+        let path = format!("{path}/{number}");
+        let mut waited = Duration::ZERO;
+        while refund["status"] == "RESERVED" {
+            if waited >= MINUTE_PATIENCE {
+                return Err(format!(
+                    "WeChat Pay's minute between two refunds and the sweep after it took over {} \
+                     s: start the stack with --speed 60, where both take a second",
+                    MINUTE_PATIENCE.as_secs()
+                ));
+            }
+            let left = self.left_until(&refund["next_attempt_at"]).await?;
+            match left.as_secs() {
+                0 => {}
+                left => println!("     … {left} s until the next refund may be sent"),
+            }
+            let pause = left.clamp(SWEPT_EVERY, TELL_EVERY);
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            refund = self
+                .api(Method::GET, &path, Some(&merchant), &[], None)
+                .await?
+                .expect(200)?;
+        }
+        Ok(())
+    }
+
+    /// How long it is until this moment of business time, which may stand before the wall's.
+    pub(super) async fn left_until(&self, moment: &Value) -> Result<Duration, String> {
+        let clock = self
+            .get(&format!("{}/_sim/clock", self.control_url))
+            .await?;
+        let read = |text: &Value| text.as_str().and_then(parse_rfc3339);
+        let (Some(now), Some(moment)) = (read(&clock["business_time"]), read(moment)) else {
+            return Err(format!("{moment} is no moment at which a refund is sent"));
+        };
+        let seconds = moment.seconds_since(now);
+        Ok(Duration::from_secs(seconds.try_into().unwrap_or(0)))
+    }
+
+    /// Waits until the order is as wanted.
+    pub(super) async fn wait(
+        &self,
+        credential: &str,
+        number: &str,
+        awaited: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
+        let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
+        let mut last = Value::Null;
+        for _ in 0..looks {
+            let path = format!("/orders/{number}");
+            last = self
+                .api(Method::GET, &path, Some(credential), &[], None)
+                .await?
+                .expect(200)?;
+            if wanted(&last) {
+                return Ok(last);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let refunds = last["refunds"].as_array().into_iter().flatten();
+        let refunds: Vec<String> = refunds
+            .map(|refund| format!(", a refund {}", refund["status"]))
+            .collect();
+        Err(format!(
+            "the order {number} waited for {awaited} over {} s and is {}{}: start the stack with \
+             --speed 60, where WeChat Pay is quick",
+            PATIENCE.as_secs(),
+            last["trade_state"],
+            refunds.concat()
+        ))
+    }
+
+    /// Waits until WeChat Pay's notice of the payment, or of this refund, was delivered and answered
+    /// well.
+    pub(super) async fn notified(
+        &self,
+        number: &str,
+        refund_number: Option<&str>,
+        event_type: &str,
+    ) -> Result<(), String> {
+        let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
+        for _ in 0..looks {
+            let notices = self
+                .get(&format!("{}/_sim/notifications", self.control_url))
+                .await?;
+            let answered = notices["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|notice| {
+                    notice["out_trade_no"] == number
+                        && notice["out_refund_no"].as_str() == refund_number
+                        && notice["event_type"] == event_type
+                        && notice["attempts"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .any(|attempt| attempt["status"] == 204)
+                });
+            if answered {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(format!(
+            "no notice {event_type} of {number} was delivered and answered with 204"
+        ))
+    }
+}
