@@ -28,6 +28,7 @@ use crate::lock::locked;
 use crate::template::{Permission, Template, physical};
 
 /// A call on its way to the table or the secrets.
+use crate::loopback::{self, Pages};
 #[derive(Clone, Debug)]
 pub struct AwsCall {
     /// Who calls: a function's logical id, or [`OPERATOR`].
@@ -116,7 +117,11 @@ impl Aws {
             table_url,
             http,
         });
-        let router = Router::new().fallback(call).with_state(Arc::clone(&inner));
+        let guard = axum::middleware::from_fn_with_state(Pages::Own, loopback::guard);
+        let router = Router::new()
+            .fallback(call)
+            .with_state(Arc::clone(&inner))
+            .layer(guard);
         let tasks = vec![
             tokio::spawn(dynoxide::server::serve_on(inside, table.clone())),
             tokio::spawn(async move {

@@ -14,6 +14,7 @@ mod lock;
 pub mod schedule;
 pub mod scheduler;
 pub mod stack;
+mod loopback;
 pub mod template;
 
 pub use stack::{Options, Stack, StartError};
