@@ -132,7 +132,7 @@ impl Stack {
             clock.clone(),
             address.to_string(),
             console,
-        ));
+        )?);
         let router = Arc::clone(&gateway).router();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let tasks = vec![tokio::spawn(async move {

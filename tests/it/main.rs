@@ -24,6 +24,7 @@ mod configuration;
 mod create;
 mod documents;
 mod events;
+mod gateway;
 mod kills;
 mod notices;
 mod policy;

@@ -132,6 +132,11 @@ fn route(place: &str, properties: &Value) -> Result<(String, String), TemplateEr
             "{place} has the Path {path:?}, which does not begin with a slash"
         ));
     }
+    if path.contains("+}") {
+        return fail(format!(
+            "{place} has the Path {path:?}: the local stack knows no parameter of several segments"
+        ));
+    }
     Ok((method, path))
 }
 

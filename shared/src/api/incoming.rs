@@ -97,6 +97,9 @@ impl Incoming {
                     .collect()
             })
             .unwrap_or_default();
+        // As the gateway decoded it: the URL that is made of it is tidied up, and `..`, a line feed or
+        // a `#` would change which order is meant.
+        let path = request.raw_http_path().to_owned();
         let (parts, body) = request.into_parts();
         let body = match body {
             Body::Text(text) => text.into_bytes(),
@@ -116,13 +119,13 @@ impl Incoming {
             source_ip,
             domain_name,
             deadline: Deadline::at_ms_of_wall(deadline_ms, clock),
-            path: parts.uri.path().to_owned(),
+            path,
             headers: parts.headers,
             query,
         })
     }
 
-    /// The path's segments, still percent-encoded; no number of ours needs an escape.
+    /// The path's segments, decoded by the gateway.
     pub fn segments(&self) -> Vec<&str> {
         self.path.trim_start_matches('/').split('/').collect()
     }
