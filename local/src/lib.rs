@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod console;
 pub mod demo;
+pub mod condition;
 mod files;
 pub mod functions;
 pub mod gateway;

@@ -18,7 +18,7 @@ use serde_yaml_ng::Value as Yaml;
 pub use error::TemplateError;
 pub use function::{Function, Scheduled};
 pub use names::{ACCOUNT, REGION, arn, physical};
-pub use policy::Permission;
+pub use policy::{Grant, Permission};
 
 use error::fail;
 use function::function;

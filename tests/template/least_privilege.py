@@ -54,17 +54,37 @@ def _resource(value):
     return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", value["Fn::Sub"])
 
 
-def _granted(expanded, role):
-    """The triples that the inline statements of `role` allow."""
-    properties = expanded["Resources"][role]["Properties"]
-    triples = set()
-    for policy in properties.get("Policies", []):
+def _statements(expanded, role):
+    """The inline statements of `role`; each allows, and a condition narrows what it allows."""
+    for policy in expanded["Resources"][role]["Properties"].get("Policies", []):
         for statement in _list(policy["PolicyDocument"]["Statement"]):
-            assert statement["Effect"] == "Allow" and set(statement) == {"Effect", "Action", "Resource"}, statement
-            for action in _list(statement["Action"]):
-                for resource in _list(statement["Resource"]):
-                    triples.add((role, action, _resource(resource)))
+            parts = set(statement) - {"Condition"}
+            assert statement["Effect"] == "Allow" and parts == {"Effect", "Action", "Resource"}, statement
+            yield statement
+
+
+def _granted(expanded, role):
+    """The triples that the inline statements of `role` allow, whatever their conditions."""
+    triples = set()
+    for statement in _statements(expanded, role):
+        for action in _list(statement["Action"]):
+            for resource in _list(statement["Resource"]):
+                triples.add((role, action, _resource(resource)))
     return triples
+
+
+def _leading_keys(expanded, role):
+    """The patterns that bind the partition keys of `role`, by (role, action, resource)."""
+    bound = {}
+    for statement in _statements(expanded, role):
+        for operator, keys in statement.get("Condition", {}).items():
+            patterns = _list(keys.get("dynamodb:LeadingKeys", []))
+            # Of several values each has to match; IAM takes no other operator for this key.
+            assert not patterns or operator in {"ForAllValues:StringLike", "ForAllValues:StringEquals"}, statement
+            for action in _list(statement["Action"]) if patterns else []:
+                for resource in _list(statement["Resource"]):
+                    bound.setdefault((role, action, _resource(resource)), set()).update(patterns)
+    return bound
 
 
 def _documented(manual):
@@ -172,6 +192,14 @@ def nothing_is_deleted_scanned_or_administered(expanded):
         "kms:Decrypt", "secretsmanager:GetSecretValue", "sqs:SendMessage",
     }
     assert {action for _, action, _ in _all_granted(expanded)} <= allowed
+
+
+def a_role_that_is_bound_to_keys_can_neither_scan_nor_reach_every_key(expanded):
+    """`ForAllValues` holds for a request without the key, as a scan is one; and `*` binds to nothing."""
+    for function in FUNCTIONS:
+        for (role, action, resource), patterns in _leading_keys(expanded, f"{function}Role").items():
+            assert action != "dynamodb:Scan", (role, resource)
+            assert not any(pattern.startswith("*") for pattern in patterns), (role, action, patterns)
 
 
 def only_signers_read_the_signing_secret(expanded):

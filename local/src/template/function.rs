@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
 
 use super::error::{TemplateError, fail};
-use super::policy::{Permission, permissions};
+use super::policy::{Grant, grants};
 use super::resolver::{Resolver, plain};
 use crate::schedule::Schedule;
 
@@ -45,7 +45,7 @@ pub struct Function {
     /// The schedules that run it.
     pub schedules: Vec<Scheduled>,
     /// What it may do.
-    pub allowed: Vec<Permission>,
+    pub allowed: Vec<Grant>,
 }
 
 /// A schedule that runs a function.
@@ -112,7 +112,7 @@ pub(super) fn function(
         timeout_seconds,
         routes,
         schedules,
-        allowed: permissions(name, &properties["Policies"])?,
+        allowed: grants(name, &properties["Policies"])?,
     })
 }
 
