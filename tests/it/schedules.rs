@@ -71,6 +71,21 @@ async fn a_daily_function_runs_daily_and_a_minutely_one_each_minute() {
 }
 
 #[tokio::test]
+async fn a_run_that_finds_nothing_to_do_writes_no_line() {
+    let stack = scheduled("ScheduleExpression: rate(1 hour)", 60.0).await;
+    let lines = || {
+        let lines = stack.log_lines().into_iter();
+        lines.filter(|line| line["message"] == "swept").count()
+    };
+    until_runs(&stack, "local-sweep", 3).await;
+    assert_eq!(lines(), 0);
+    stack.native("quiet-0001", 100).await;
+    stack.advance(40 * 60).await;
+    let look = async || serde_json::json!(lines());
+    stack.until(look, |lines| lines.as_u64() >= Some(1)).await;
+}
+
+#[tokio::test]
 async fn the_simulators_clock_moves_the_schedules_too() {
     let now = shared::clock::Clock::system().business();
     let stack = scheduled(&daily_half_a_day_after(now), 1.0).await;
