@@ -18,4 +18,4 @@ pub mod stack;
 mod loopback;
 pub mod template;
 
-pub use stack::{Options, Stack, StartError};
+pub use stack::{Options, Stack, StartError, TakenPort};

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 pub use error::StartError;
 pub use options::{AWS_PORT, CONTROL_PORT, Options, PORT, SIMULATOR_PORT};
+pub use ports::TakenPort;
 
 use crate::aws::Aws;
 use crate::console::Console;
@@ -34,7 +35,7 @@ use crate::gateway::{Gateway, InvokeError, Linked};
 use crate::scheduler::{self, Runs, Scheduler};
 use crate::template::Template;
 use environment::{parameters, template_text, vars};
-use ports::listen;
+use ports::{choose, listen};
 use seed::{merchant_api_key, put_catalogue, put_secrets};
 use wechatpay::{offset_clock, start_simulator};
 
@@ -50,6 +51,8 @@ pub struct Stack {
     pub aws: Aws,
     /// The folder.
     pub data_dir: PathBuf,
+    /// The usual ports that were taken.
+    pub taken_ports: Vec<TakenPort>,
     /// What the template allows and declares.
     pub template: Template,
     gateway: Arc<Gateway>,
@@ -84,21 +87,19 @@ impl Stack {
     /// Says in one sentence what stands in the way.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let folder = options.data_dir.clone();
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            StartError(format!(
-                "the folder {} cannot be made: {error}",
-                folder.display()
-            ))
-        })?;
+        make(&folder)?;
         let lock = lock(&folder)?;
-        let listener = listen("--port", options.port, PORT).await?;
+        let (listener, api_taken) = listen("--port", options.port, PORT).await?;
+        let wechatpay = choose("--simulator-port", options.simulator_port, SIMULATOR_PORT).await?;
+        let control = choose("--control-port", options.control_port, CONTROL_PORT).await?;
+        let (aws_listener, aws_taken) = listen("--aws-port", options.aws_port, AWS_PORT).await?;
         let address = listener
             .local_addr()
             .map_err(|error| StartError(error.to_string()))?;
         let api_url = format!("http://{address}");
 
         let business = Arc::new(OnceLock::new());
-        let simulator = start_simulator(&options, &business).await?;
+        let simulator = start_simulator(&options, wechatpay.0, control.0, &business).await?;
         // It was not set before: nothing but this line has it.
         let _ = business.set(simulator.business_clock());
         let clock = offset_clock(simulator.business_clock());
@@ -115,7 +116,6 @@ impl Stack {
         };
         let platform =
             Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
-        let aws_listener = listen("--aws-port", options.aws_port, AWS_PORT).await?;
         let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
         let merchant_api_key = match &options.merchant_api_key {
             Some(key) => key.clone(),
@@ -144,12 +144,14 @@ impl Stack {
         } else {
             Scheduler::default()
         };
+        let taken = [api_taken, wechatpay.1, control.1, aws_taken];
         let stack = Self {
             api_url,
             merchant_api_key,
             simulator,
             aws,
             data_dir: folder,
+            taken_ports: taken.into_iter().flatten().collect(),
             template,
             gateway,
             scheduler,
@@ -244,6 +246,21 @@ impl Stack {
         let Self { simulator, .. } = self;
         simulator.stop().await;
     }
+}
+
+fn make(folder: &Path) -> Result<(), StartError> {
+    if folder.is_file() {
+        return Err(StartError(format!(
+            "{} is a file, and --data-dir names a folder",
+            folder.display()
+        )));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        StartError(format!(
+            "the folder {} cannot be made: {error}",
+            folder.display()
+        ))
+    })
 }
 
 fn lock(folder: &Path) -> Result<File, StartError> {

@@ -386,7 +386,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
 #[tokio::test]
 async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
     let stack = TestStack::start().await;
-    assert_eq!(stack.stack.wanting().await, Vec::new());
+    assert_eq!(stack.stack.unusable_secrets().await, Vec::new());
     // A secret, and the functions that read it.
     let desks = ["close-order", "create-order", "query", "refund", "sweep"];
     let webhook = ["notify-callback"];
@@ -404,7 +404,7 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
     ] {
         let good = stack.secret(secret).to_string();
         stack.put_secret(secret, "CANARY");
-        let told = stack.stack.wanting().await;
+        let told = stack.stack.unusable_secrets().await;
         let [wanting] = told.as_slice() else {
             panic!("{secret}: {told:?}");
         };
@@ -415,7 +415,7 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
         assert_eq!(stopped, functions, "{secret}");
         stack.put_secret(secret, &good);
     }
-    assert_eq!(stack.stack.wanting().await, Vec::new());
+    assert_eq!(stack.stack.unusable_secrets().await, Vec::new());
 }
 
 #[tokio::test]

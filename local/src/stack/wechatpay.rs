@@ -11,16 +11,17 @@ use shared::clock::Clock;
 use simulator::{BusinessClock, Simulator};
 
 use super::error::StartError;
-use super::options::{CONTROL_PORT, Options, SIMULATOR_PORT};
-use super::ports::port_or_free;
+use super::options::Options;
 
 pub(super) async fn start_simulator(
     options: &Options,
+    port: u16,
+    control_port: u16,
     business: &Arc<OnceLock<BusinessClock>>,
 ) -> Result<Simulator, StartError> {
     let mut config = simulator::Config::new(options.data_dir.join("simulator"));
-    config.port = port_or_free(options.simulator_port, SIMULATOR_PORT).await;
-    config.control_port = port_or_free(options.control_port, CONTROL_PORT).await;
+    config.port = port;
+    config.control_port = control_port;
     config.mode = options.mode;
     config.seed = options.seed;
     config.hostility = options.hostility;
