@@ -94,7 +94,7 @@ impl Shop {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        self.told(
+        self.report(
             "logged in",
             "a wx.login code became a token; the openid never came from a body",
         );
@@ -117,12 +117,12 @@ impl Shop {
             .unwrap_or_default()
             .to_owned();
         let total = placed["amount"]["total"].as_i64().unwrap_or_default();
-        self.told(
+        self.report(
             "order placed",
             &format!("{number}, 2 × tea, priced by the server at {total} fen"),
         );
         self.check_pay_sign(&placed["pay"])?;
-        self.told(
+        self.report(
             "pay parameters",
             "paySign verifies against the merchant's certificate",
         );
@@ -136,14 +136,14 @@ impl Shop {
             &again["out_trade_no"],
             &json!(number),
         )?;
-        self.told("same request again", "the same order, signed afresh");
+        self.report("same request again", "the same order, signed afresh");
 
         self.control(
             &format!("orders/{number}/pay"),
             json!({"openid": openid, "pay": again["pay"]}),
         )
         .await?;
-        self.told(
+        self.report(
             "paid on the phone",
             "the simulator checked paySign as WeChat Pay does",
         );
@@ -154,9 +154,9 @@ impl Shop {
             .await?;
         self.notified(&number, None, "TRANSACTION.SUCCESS").await?;
         let payment = paid["transaction_id"].as_str().unwrap_or_default();
-        self.told(
-            "notice settled",
-            &format!("signature held, notice opened, order SUCCESS, payment {payment}"),
+        self.report(
+            "notified",
+            &format!("signature verified, notification opened, order SUCCESS, payment {payment}"),
         );
         Ok(number)
     }
@@ -180,7 +180,7 @@ impl Shop {
                 "RESERVED" => "the amount is held; WeChat Pay wants a minute between two refunds",
                 _ => "the amount is held, WeChat Pay's signed answer accepted it",
             };
-            self.told(
+            self.report(
                 &format!("refund of {amount} fen"),
                 &format!("{status}: {meaning}"),
             );
@@ -200,9 +200,9 @@ impl Shop {
             self.notified(number, Some(&refund_number), "REFUND.SUCCESS")
                 .await?;
             let left = &ended["amount"]["refundable"];
-            self.told(
-                "refund notice settled",
-                &format!("refund SUCCESS, {left} fen left to give back"),
+            self.report(
+                "refund notified",
+                &format!("refund SUCCESS, {left} fen can still be refunded"),
             );
             refunds.push(refund_number);
         }
@@ -215,7 +215,7 @@ impl Shop {
             &refused.expect(409)?["code"],
             &json!("refund_exceeds"),
         )?;
-        self.told("one fen more", "refused: refund_exceeds, nothing was sent");
+        self.report("one fen more", "refused: refund_exceeds, nothing was sent");
         Ok(refunds)
     }
 
@@ -237,7 +237,7 @@ impl Shop {
             return Err("the Native order has no QR code".to_owned());
         }
         let code = code_url.as_str().unwrap_or_default();
-        self.told("native order", &format!("{number}, a QR code of {code}"));
+        self.report("native order", &format!("{number}, a QR code of {code}"));
         self.control(
             &format!("orders/{number}/pay"),
             json!({"code_url": code_url}),
@@ -247,7 +247,7 @@ impl Shop {
             order["trade_state"] == "SUCCESS"
         })
         .await?;
-        self.told("code scanned and paid", "order SUCCESS");
+        self.report("code scanned and paid", "order SUCCESS");
         Ok(number)
     }
 
@@ -265,7 +265,7 @@ impl Shop {
             .map_err(|error| format!("the merchant's certificate is no PEM: {error}"))?;
         let certificate = pem
             .parse_x509()
-            .map_err(|error| format!("the merchant's certificate is none: {error}"))?;
+            .map_err(|error| format!("the merchant's certificate cannot be read: {error}"))?;
         let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, certificate.public_key().raw)
             .map_err(|_| "the merchant's certificate has no RSA key".to_owned())?;
         let signature = STANDARD

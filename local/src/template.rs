@@ -76,7 +76,7 @@ impl Template {
             let mut declared = declared.into_iter().flatten();
             if !declared.any(|declared| declared["IndexName"] == index) {
                 return fail(format!(
-                    "its table has no index {index}, which the functions ask"
+                    "its table has no index {index}, which the functions query"
                 ));
             }
         }

@@ -20,7 +20,7 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn told(&mut self, step: &str, verified: &str) {
+    pub(super) fn report(&mut self, step: &str, verified: &str) {
         self.step += 1;
         println!("{:>3}. {step:<22} {verified}", self.step);
     }

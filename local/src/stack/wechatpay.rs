@@ -43,12 +43,12 @@ async fn move_clock(
         .ok()
         .and_then(|body| body["advance_s"].as_i64());
     let (Some(seconds @ 0..), Some(business)) = (seconds, business.get()) else {
-        let told = json!({"message": "send {\"advance_s\": seconds}, not below 0"});
-        return (StatusCode::BAD_REQUEST, axum::Json(told));
+        let why = json!({"message": "send {\"advance_s\": seconds}, not below 0"});
+        return (StatusCode::BAD_REQUEST, axum::Json(why));
     };
     if !business.advance(seconds) {
-        let told = json!({"message": "business time may be a century ahead of real time"});
-        return (StatusCode::BAD_REQUEST, axum::Json(told));
+        let why = json!({"message": "business time may be a century ahead of real time"});
+        return (StatusCode::BAD_REQUEST, axum::Json(why));
     }
     (
         StatusCode::OK,

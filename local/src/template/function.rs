@@ -125,7 +125,9 @@ fn route(place: &str, properties: &Value) -> Result<(String, String), TemplateEr
     let method = property(place, properties, "Method")?.to_ascii_uppercase();
     let path = property(place, properties, "Path")?;
     if !METHODS.contains(&method.as_str()) {
-        return fail(format!("{place} has the Method {method:?}, which is none"));
+        return fail(format!(
+            "{place} has the Method {method:?}, which is not one of HTTP"
+        ));
     }
     if !path.starts_with('/') {
         return fail(format!(
@@ -150,13 +152,16 @@ fn schedule(event: &str, place: &str, properties: &Value) -> Result<Scheduled, T
     }
     let expression = property(place, properties, "ScheduleExpression")?;
     let time_zone = properties["ScheduleExpressionTimezone"].as_str();
-    let schedule = Schedule::parse(&expression, time_zone)
-        .map_err(|why| TemplateError(format!("{place} has a schedule that is none: {why}")))?;
+    let schedule = Schedule::parse(&expression, time_zone).map_err(|why| {
+        TemplateError(format!("{place} has a schedule that cannot be used: {why}"))
+    })?;
     let enabled = match properties["State"].as_str() {
         None | Some("ENABLED") => true,
         Some("DISABLED") => false,
         Some(other) => {
-            return fail(format!("{place} has the State {other:?}, which is none"));
+            return fail(format!(
+                "{place} has the State {other:?}, which is neither ENABLED nor DISABLED"
+            ));
         }
     };
     let input = match properties["Input"].as_str() {

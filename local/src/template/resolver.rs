@@ -70,9 +70,11 @@ impl<'a> Resolver<'a> {
                 let tag = tagged.tag.to_string();
                 self.intrinsic(place, tag.trim_start_matches('!'), &tagged.value)
             }
-            scalar => serde_json::to_value(scalar).map_err(|error| {
-                TemplateError(format!("{place} has a value that is none ({error})"))
-            }),
+            Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) => {
+                serde_json::to_value(yaml).map_err(|error| {
+                    TemplateError(format!("{place} has a value that cannot be read ({error})"))
+                })
+            }
         }
     }
 
@@ -117,7 +119,9 @@ impl<'a> Resolver<'a> {
     fn attribute(&self, place: &str, path: &str) -> Result<Value, TemplateError> {
         let (resource, attribute) = path.split_once('.').unwrap_or((path, ""));
         if !self.declares(resource) {
-            return fail(format!("{place} refers to {path}, which is no resource's"));
+            return fail(format!(
+                "{place} refers to {path}, which is not an attribute of a resource"
+            ));
         }
         match attribute {
             "Arn" => Ok(Value::from(arn(resource))),
@@ -184,6 +188,6 @@ pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
