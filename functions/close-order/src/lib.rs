@@ -68,15 +68,7 @@ impl HttpFunction for CloseOrder {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         incoming.query([])?;
-        let segments = incoming.segments();
-        let ("POST", ["orders", order_id, "close"]) =
-            (incoming.method.as_str(), segments.as_slice())
-        else {
-            return Err(Problem::not_found());
-        };
-        let order_id = OrderId::parse(*order_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let order_id = incoming.order_id()?;
         line.field("order.out_trade_no", order_id.as_str());
         nothing_in(incoming)?;
         let stored = self.orders.load(&order_id).await?;

@@ -6,6 +6,7 @@
 //! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
 
 use serde_json::{Value, json};
+use shared::api::incoming::malformed_id;
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
@@ -86,14 +87,14 @@ impl HttpFunction for Query {
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
-        match (incoming.method.as_str(), incoming.segments().as_slice()) {
-            ("GET", ["orders"]) => match &caller {
+        match incoming.route() {
+            "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
                 Caller::Merchant => self.by_transaction(incoming, line).await,
             },
-            ("GET", ["orders", order_id]) => {
+            "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
-                let order_id = path_number(order_id)?;
+                let order_id = incoming.order_id()?;
                 line.field("order.out_trade_no", order_id.as_str());
                 self.by_number(&caller, &order_id, incoming, line).await
             }
@@ -265,9 +266,7 @@ impl Query {
             )
             .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
             .settling_client
             .ask_transaction(&transaction_id, &incoming.deadline, line)
@@ -309,12 +308,6 @@ impl Query {
         }
         Ok(Answer::json(200, body))
     }
-}
-
-/// A number in the path.
-fn path_number(text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
 }
 
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the
