@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Order, OrderId, OrderState};
 use shared::platform::Platform;
@@ -38,7 +38,6 @@ impl HttpFunction for CloseOrder {
             SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             callers,
             orders,
@@ -51,17 +50,9 @@ impl HttpFunction for CloseOrder {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.settling_client.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.settling_client.unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {

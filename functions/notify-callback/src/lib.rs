@@ -8,7 +8,7 @@
 
 use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
-use shared::config::secrets::{PlatformKeysSecret, Secret, SecretError};
+use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Contradiction;
 use shared::domain::{OrderId, OrderReport, RefundReport};
@@ -90,11 +90,8 @@ impl HttpFunction for NotifyCallback {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.platform_keys.get().await.is_ok() {
-            let _ = self.apiv3_keys.get().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.platform_keys, &self.apiv3_keys]
     }
 
     fn refused_unread(&self, _problem: Problem, line: &mut LogLine) -> Answer {
@@ -132,8 +129,10 @@ impl NotifyCallback {
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
             (platform_keys, apiv3_keys) => {
-                let unusable = platform_keys.err().into_iter();
-                let unusable: Vec<SecretError> = unusable.chain(apiv3_keys.err()).collect();
+                let unusable: Vec<SecretError> = [platform_keys.err(), apiv3_keys.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
                 note_unusable_secrets(&unusable, line);
                 line.count(Metric::NotConfigured).raise(Level::Error);
                 return Reply::Later;

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 use shared::api::incoming::malformed_id;
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
 use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
@@ -61,7 +61,7 @@ impl HttpFunction for Query {
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
+            settling_client,
             merchant,
             platform: platform.clone(),
         })
@@ -71,17 +71,9 @@ impl HttpFunction for Query {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.settling_client.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.settling_client.unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {

@@ -11,7 +11,7 @@ mod ask;
 use shared::api::{
     Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
 };
-use shared::config::secrets::SecretError;
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::order::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
@@ -67,7 +67,6 @@ impl HttpFunction for Refund {
         let auto_approve_hours = environment.integer("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             callers,
             orders,
@@ -90,17 +89,9 @@ impl HttpFunction for Refund {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.sender.settling_client().warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.sender.settling_client().unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.sender.settling_client().secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {

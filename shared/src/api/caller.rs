@@ -13,7 +13,7 @@ use super::incoming::Incoming;
 use super::problem::{Code, Problem};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::config::secrets::{ApiKeys, Secret, SecretError};
+use crate::config::secrets::{AnySecret, ApiKeys, Secret, SecretError};
 use crate::domain::{Order, Timestamp};
 
 /// How long a payer's token is good, in seconds.
@@ -79,6 +79,11 @@ impl Callers {
             audience: environment.required("TOKEN_AUDIENCE"),
             clock: environment.platform().clock.clone(),
         }
+    }
+
+    /// The secret that callers are known by.
+    pub const fn secret(&self) -> &dyn AnySecret {
+        &self.keys
     }
 
     /// The keys, for deriving numbers.

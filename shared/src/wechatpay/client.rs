@@ -47,7 +47,8 @@ const URL_MAX: usize = 512;
 const AGENT: &str = concat!("wxpay-serverless/", env!("CARGO_PKG_VERSION"));
 
 /// Where WeChat Pay is: a host and its backup, same paths, same signatures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The default is none at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
     base_url: String,
     backup_url: String,
