@@ -4,6 +4,9 @@
 //! order CLOSED. A payer may have paid in the meantime: then the order is SUCCESS and the answer says
 //! so. What stays unknown is finished by the sweep.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::AnySecret;

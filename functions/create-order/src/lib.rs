@@ -6,6 +6,9 @@
 //! paid or closed order is asked for and settled. See `terms` for what may be asked, `native` for
 //! why one caller at a time gets a QR code.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod native;
 mod terms;
 

@@ -6,6 +6,9 @@
 //! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own
 //! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
 use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
@@ -355,7 +358,7 @@ impl NotifyCallback {
                     .count(Metric::MoneyMismatch);
                 (error.notification_id(), Reply::Contradiction)
             }
-            _ => {
+            NotificationError::Envelope | NotificationError::Content { .. } => {
                 // WeChat Pay says something in a new way.
                 line.count(Metric::NeedsHuman);
                 (error.notification_id(), Reply::Unreadable)

@@ -5,9 +5,13 @@
 //! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
 //! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::{Value, json};
-use shared::api::incoming::malformed_id;
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+};
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;

@@ -20,7 +20,7 @@ use crate::domain::{Order, Timestamp};
 ///
 /// Two hours outlive any checkout and end before a phone changes hands; a new one costs the
 /// mini-program one silent `wx.login`.
-pub const TOKEN_SECONDS: i64 = 2 * 60 * 60;
+const TOKEN_SECONDS: i64 = 2 * 60 * 60;
 
 /// How long a credential may be, in bytes; anything longer is not one of ours.
 const CREDENTIAL_MAX: usize = 2048;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::domain::{InvalidId, OrderId, RefundId};
 
 /// How large a body may be, in bytes.
-pub const BODY_MAX: usize = 64 * 1024;
+const BODY_MAX: usize = 64 * 1024;
 
 /// What is kept of the time Lambda gives, for the answer, in milliseconds.
 const ANSWER_RESERVE_MS: i64 = 300;
@@ -96,7 +96,7 @@ impl Incoming {
         let body = match body {
             Body::Text(text) => text.into_bytes(),
             Body::Binary(bytes) => bytes,
-            _ => Vec::new(),
+            Body::Empty | _ => Vec::new(),
         };
         if body.len() > BODY_MAX {
             return Err(Problem::new(
