@@ -66,6 +66,7 @@ struct ItemBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
+    #[serde(deserialize_with = "body::whole_fen")]
     total: i64,
     currency: Option<String>,
 }
@@ -439,7 +440,7 @@ pub(crate) fn unnamed() -> Problem {
 pub(crate) fn differ(field: &'static str) -> Problem {
     Problem::new(
         Code::TermsDiffer,
-        format!("the order of this number differs in {field}"),
+        format!("the order with this number differs in {field}"),
     )
     .field(field)
 }

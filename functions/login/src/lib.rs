@@ -93,9 +93,11 @@ impl HttpFunction for Login {
             || code.len() > CODE_MAX
             || !code.bytes().all(|byte| byte.is_ascii_graphic())
         {
-            return Err(
-                Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
-            );
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "code does not have the form of a wx.login code",
+            )
+            .field("code"));
         }
         let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
@@ -115,11 +117,12 @@ impl Login {
     ) -> Result<String, Problem> {
         let app = self.app.get().await?;
         if app.appid != self.appid {
-            return Err(
-                Problem::new(Code::NotConfigured, "the service is set up for another app")
-                    .because("the app secret belongs to another appid than APPID")
-                    .counting(Metric::NotConfigured),
-            );
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "the service is configured for another app",
+            )
+            .because("the app secret belongs to another appid than APPID")
+            .counting(Metric::NotConfigured));
         }
         let answer = self
             .ask(&app, code, incoming)
@@ -189,15 +192,12 @@ fn refusal(errcode: i64) -> Problem {
     match errcode {
         40029 | 40163 | 40226 => Problem::new(
             Code::LoginRefused,
-            "WeChat did not accept the code; get a fresh one by wx.login",
+            "WeChat refused the code; get a fresh one from wx.login",
         ),
         -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
-        _ => Problem::new(
-            Code::NotConfigured,
-            "WeChat did not accept the app's credentials",
-        )
-        .because(format!("jscode2session answered errcode {errcode}"))
-        .counting(Metric::NotConfigured),
+        _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
+            .because(format!("jscode2session answered errcode {errcode}"))
+            .counting(Metric::NotConfigured),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /wechatpay/notify`: WeChat Pay's word arrives.
+//! `POST /wechatpay/notify`: receives WeChat Pay's notifications.
 //!
 //! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
 //! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the

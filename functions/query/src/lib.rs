@@ -1,9 +1,9 @@
-//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: the truth, corrected
-//! on the way.
+//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
+//! WeChat Pay first where the record is not final.
 //!
-//! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
-//! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
-//! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
+//! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
+//! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
+//! gets no usable answer, reads the record with `"fresh": false`.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -258,7 +258,7 @@ impl Query {
         let transaction_id = transaction_id.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "transaction_id is missing: a merchant asks for one order",
+                "transaction_id is missing; as the merchant, name the payment",
             )
             .field("transaction_id")
         })?;
@@ -312,7 +312,7 @@ fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let refused = || {
         Problem::new(
             Code::MalformedRequest,
-            "next_token is not one of this API's",
+            "next_token was not issued by this API",
         )
         .field("next_token")
     };

@@ -267,16 +267,16 @@ impl Refund {
         let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
         if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
             let what = if refund.state == RefundState::Requested {
-                "a payer's request of this number waits: approve it, or send another number"
+                "a payer's request with this number is waiting: approve it, or use another number"
             } else {
-                "a payer's request of this number was rejected: send another number"
+                "a payer's request with this number was rejected: use another number"
             };
             return Err(Problem::new(Code::TermsDiffer, what).field("out_refund_no"));
         }
         if let Some(field) = asked.differing_field(&refund) {
             return Err(Problem::new(
                 Code::TermsDiffer,
-                format!("the refund of this number differs in {field}"),
+                format!("the refund with this number differs in {field}"),
             )
             .field(field));
         }
@@ -448,7 +448,7 @@ impl Refund {
         }
         Err(Problem::new(
             Code::WechatpayUnavailable,
-            "the order is being asked about; send this again",
+            "another request is checking this order; retry",
         )
         .retry_after(2))
     }
@@ -506,7 +506,7 @@ impl Refund {
         let key = key.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "send an Idempotency-Key, or name the out_refund_no",
+                "send an Idempotency-Key or an out_refund_no",
             )
             .field("Idempotency-Key")
         })?;

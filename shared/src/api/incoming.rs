@@ -1,5 +1,5 @@
-//! A request as a function sees it: bounded, with its deadline, and with nothing of the gateway's in
-//! it that a caller could have made up.
+//! A request as a function sees it: bounded, with its deadline; what API Gateway vouches for is taken
+//! from its context, never from a header that a caller could have made up.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const ANSWER_RESERVE_MS: i64 = 300;
 /// What an invocation without a deadline gets, in milliseconds (only outside Lambda).
 const DEFAULT_DEADLINE_MS: i64 = 9_000;
 
-/// What is no moment, in Unix milliseconds: `cargo lambda watch` sends its ten minutes as they are.
+/// Smaller values are durations, not times: `cargo lambda watch` sends 600 000.
 const DEADLINE_MIN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When the answer has to be given.
@@ -30,14 +30,14 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// A deadline at this moment of the wall clock, in Unix milliseconds; 0, or what is a span and no
-    /// moment, means none was told.
+    /// A deadline at this time of the wall clock, in Unix milliseconds. 0 and durations (see
+    /// [`DEADLINE_MIN_MS`]) count as no deadline.
     pub fn at_ms_of_wall(at_ms: u64, clock: &Clock) -> Self {
-        let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told < DEADLINE_MIN_MS {
+        let given = i64::try_from(at_ms).unwrap_or(i64::MAX);
+        let at_ms = if given < DEADLINE_MIN_MS {
             clock.wall_millis() + DEFAULT_DEADLINE_MS
         } else {
-            told
+            given
         };
         Self {
             at_ms: at_ms - ANSWER_RESERVE_MS,
@@ -101,7 +101,10 @@ impl Incoming {
         if body.len() > BODY_MAX {
             return Err(Problem::new(
                 Code::BodyTooLarge,
-                format!("a body may be {BODY_MAX} bytes, this one is {}", body.len()),
+                format!(
+                    "the body has {} bytes, at most {BODY_MAX} are allowed",
+                    body.len()
+                ),
             ));
         }
         Ok(Self {
@@ -171,7 +174,7 @@ impl Incoming {
             let Some(place) = known.iter().position(|known| known == name) else {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("there is no query parameter {name:?} here"),
+                    format!("unknown query parameter {name:?}"),
                 ));
             };
             let Some(slot) = found.get_mut(place) else {
@@ -180,7 +183,7 @@ impl Incoming {
             if slot.replace(value.as_str()).is_some() {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("{name} is given twice"),
+                    format!("the query parameter {name} is repeated"),
                 ));
             }
         }

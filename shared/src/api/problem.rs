@@ -68,18 +68,18 @@ codes! {
     OrderNotPaid = 409, Info, "order_not_paid", "The order is not paid";
     RefundNumberTaken = 409, Info, "refund_number_taken",
         "The refund number belongs to another order";
-    RefundDecided = 409, Info, "refund_decided", "The refund was decided already";
-    RefundExceeds = 409, Info, "refund_exceeds", "More than what is left to give back";
-    TooManyRefunds = 409, Info, "too_many_refunds", "The order has had its 50 refunds";
+    RefundDecided = 409, Info, "refund_decided", "The refund has already been decided";
+    RefundExceeds = 409, Info, "refund_exceeds", "Amount exceeds what can be refunded";
+    TooManyRefunds = 409, Info, "too_many_refunds", "Refund limit reached (50)";
     RefundTooLate = 409, Info, "refund_too_late", "The payment is older than a year";
     WechatpayRefused = 502, Warn, "wechatpay_refused", "WeChat Pay refused";
     WechatpayUnavailable = 503, Warn, "wechatpay_unavailable", "WeChat Pay gave no usable answer";
     StoreUnavailable = 503, Warn, "store_unavailable", "The record could not be read or written";
     NotConfigured = 503, Error, "not_configured", "The service is not configured";
-    InternalError = 500, Error, "internal_error", "Something here is wrong";
+    InternalError = 500, Error, "internal_error", "Internal error";
 }
 
-/// A request that was not done: what the caller is told, and what the log is.
+/// A request that was not done: what the caller reads, and what the log keeps.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The stable code.
@@ -104,14 +104,14 @@ impl Problem {
         }
     }
 
-    /// A problem of which nothing more is said than its title.
+    /// A problem whose title says everything.
     pub fn plain(code: Code) -> Self {
         Self::new(code, code.title())
     }
 
-    /// The answer for what is missing and for what is somebody else's; the same for both.
+    /// The one answer for what does not exist and for what belongs to somebody else.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "there is nothing of this number here")
+        Self::new(Code::NotFound, "no such order or refund")
     }
 
     /// Names the field it is about.
@@ -204,7 +204,7 @@ impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
         Self::new(
             Code::NotConfigured,
-            "the service has no usable keys yet; its operator is told",
+            "the service has no usable keys yet; its operator has been notified",
         )
         .retry_after(60)
         .because(error.to_string())
