@@ -18,7 +18,7 @@ use lambda_http::{Body, Request, Response};
 
 pub use answer::{Answer, TextResponse};
 pub use caller::{Caller, Callers};
-pub use incoming::{Deadline, Incoming};
+pub use incoming::Incoming;
 pub use problem::{Code, Problem};
 
 use crate::config::secrets::SecretError;

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod deadline;
 pub mod domain;
 pub mod platform;
 pub mod refund_sender;

@@ -4,8 +4,8 @@
 //! again; what it refuses in a way that time may mend is sent again later, with the same number and
 //! the same bytes; what it refuses for good waits for a person.
 
-use crate::api::Deadline;
 use crate::clock::Clock;
+use crate::deadline::Deadline;
 use crate::domain::order::backoff_seconds;
 use crate::domain::{Refund, RefundState};
 use crate::settling_client::{SettlingClient, SettlingError, note_call};

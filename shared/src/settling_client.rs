@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::deadline::Deadline;
 use crate::domain::report::TradeState;
 use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
 use crate::settlement::{Settled, Settlement};
@@ -31,16 +31,6 @@ pub enum SettlingError {
     /// WeChat Pay refused, or gave no usable answer.
     #[error(transparent)]
     Call(#[from] CallError),
-}
-
-impl From<SettlingError> for Problem {
-    fn from(error: SettlingError) -> Self {
-        match error {
-            SettlingError::Secret(error) => error.into(),
-            SettlingError::Store(error) => error.into(),
-            SettlingError::Call(error) => error.into(),
-        }
-    }
 }
 
 /// Asks WeChat Pay, and settles what it says.

@@ -8,11 +8,10 @@
 
 mod ask;
 
-use shared::api::{
-    Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
-};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
 use shared::domain::order::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;

@@ -1,6 +1,6 @@
 //! An order that is due.
 
-use shared::api::Deadline;
+use shared::deadline::Deadline;
 use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
 use shared::domain::{OrderId, OrderState};
 use shared::settlement::Settled;
