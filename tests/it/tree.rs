@@ -65,7 +65,10 @@ fn shared_layers_import_only_downwards() {
         ("telemetry", &["telemetry", "clock", "domain", "wechatpay"]),
         ("platform", &["clock", "telemetry"]),
         ("store", &["store", "domain", "platform"]),
-        ("settlement", &["store", "wechatpay", "domain"]),
+        (
+            "settlement",
+            &["settlement", "store", "telemetry", "wechatpay", "domain"],
+        ),
         (
             "config",
             &[
