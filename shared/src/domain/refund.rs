@@ -231,5 +231,13 @@ impl Refund {
     }
 }
 
+/// The moment at which the next refund of the order may be sent.
+///
+/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
+/// this one is sent.
+pub const fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
+    now.plus_seconds(interval_seconds.saturating_add(1))
+}
+
 #[cfg(test)]
 mod tests;
