@@ -15,7 +15,7 @@ use shared::api::{
 };
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::Party;
+use shared::domain::terms::Party;
 use shared::domain::{Order, TradeType};
 use shared::platform::{Platform, random_token};
 use shared::settlement::Settlement;

@@ -12,7 +12,7 @@ use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
-use shared::domain::order::Party;
+use shared::domain::terms::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
 use shared::refund_sender::{RefundSender, Sent};

@@ -4,8 +4,9 @@
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
 //! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
 
-use super::order::{Contradiction, Party};
+use super::order::Contradiction;
 use super::report::RefundStatus;
+use super::terms::Party;
 use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId};
 
 /// How many refunds WeChat Pay takes of one order.
