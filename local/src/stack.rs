@@ -652,7 +652,7 @@ fn schedule_event(clock: &Clock) -> Value {
         "detail-type": "Scheduled Event",
         "source": "aws.scheduler",
         "account": "000000000000",
-        "time": shared::wechatpay::wire::rfc3339_utc(clock.wall()),
+        "time": shared::rfc3339::format_utc(clock.wall()),
         "region": "local",
         "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
         "detail": "{}",

@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod platform;
 pub mod refund_sender;
+pub mod rfc3339;
 pub mod settlement;
 pub mod settling_client;
 pub mod store;
