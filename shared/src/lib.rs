@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod platform;
+pub mod random;
 pub mod refund_sender;
 pub mod rfc3339;
 pub mod settlement;

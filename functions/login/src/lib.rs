@@ -10,8 +10,8 @@ use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
 use shared::config::secrets::{AppSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::platform::Platform;
-use shared::telemetry::{LogLine, Metric};
 use shared::rfc3339;
+use shared::telemetry::{LogLine, Metric};
 
 /// WeChat's own host of `jscode2session`.
 const WECHAT_API: &str = "https://api.weixin.qq.com";

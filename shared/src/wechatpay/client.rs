@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::Signed;
 use super::error::{CallError, Refusal, UnknownCause};
 use super::keys::{MerchantKey, PlatformKeys};
-use super::sign::{authorization, nonce};
+use super::sign::authorization;
 use super::verify::{SignatureHeaders, verify};
 use super::wire::{
     self, CloseBody, PrepaidAnswer, RefundAmountBody, RefundAnswer, RefundBody, RefusalAnswer,
@@ -24,7 +24,7 @@ use super::wire::{
 use crate::clock::Clock;
 use crate::domain::order::CURRENCY;
 use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, TradeType, TransactionId};
-use crate::platform::jitter;
+use crate::random;
 
 /// How many attempts one call makes at most.
 pub const ATTEMPTS_MAX: u32 = 2;
@@ -448,7 +448,7 @@ impl Client {
             let pause = if not_sent {
                 Duration::ZERO
             } else {
-                jitter(PAUSE_MS)
+                random::jitter(PAUSE_MS)
             };
             let left = call.time_left.saturating_sub(started.elapsed());
             if !worth_it || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
@@ -475,7 +475,7 @@ impl Client {
             question.method.as_str(),
             &question.target,
             now,
-            &nonce(),
+            &random::nonce(),
             question.body,
         );
         let mut request = self
