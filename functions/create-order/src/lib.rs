@@ -17,7 +17,8 @@ use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::terms::Party;
 use shared::domain::{Order, TradeType};
-use shared::platform::{Platform, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
@@ -117,7 +118,7 @@ impl HttpFunction for CreateOrder {
                 None => return Err(problem),
             },
         };
-        let attempt = random_token();
+        let attempt = random::token();
         let claim = native::claim(&order, &attempt, &self.platform.clock);
         let due = order
             .due_at(order.terms.created_at, 0)
@@ -231,7 +232,7 @@ impl CreateOrder {
         order: &Order,
     ) -> Value {
         let now = self.platform.clock.wall();
-        let nonce = wechatpay::sign::nonce();
+        let nonce = random::nonce();
         match prepaid {
             Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
                 let terms = &order.terms;

@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::order::CURRENCY;
 use crate::domain::{Order, Refund, RefundState, Timestamp};
-use crate::wechatpay::wire;
 
 /// An HTTP answer that Lambda gets as it is, since our bodies are text already.
 ///
@@ -214,5 +213,5 @@ fn moment(at: Timestamp) -> Value {
 
 /// A moment as WeChat Pay writes it: RFC 3339 with Beijing's offset.
 fn rfc3339(at: Timestamp) -> String {
-    wire::rfc3339(at)
+    crate::rfc3339::format(at)
 }

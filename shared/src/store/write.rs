@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 
 use super::{Commit, StoreError, unavailable};
-use crate::platform::jitter;
+use crate::random::jitter;
 
 /// How often a write that met a transaction is tried, and a batch asked for that is answered in part
 /// only. The SDK tries neither again by itself.
