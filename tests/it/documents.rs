@@ -36,15 +36,16 @@ pub struct Fence {
     pub follows: bool,
 }
 
-/// The fenced blocks of a page, in order.
+/// The fenced blocks of a page, in order; one that stands in a list is indented, its text is not.
 pub fn fences(page: &str) -> Vec<Fence> {
     let mut found: Vec<Fence> = Vec::new();
-    let mut open = false;
+    let mut indent = None;
     let mut between = true;
     for (index, line) in page.lines().enumerate() {
-        match line.strip_prefix("```") {
-            Some(info) if !open => {
-                open = true;
+        let text = line.trim_start_matches(' ');
+        match (text.strip_prefix("```"), indent) {
+            (Some(info), None) => {
+                indent = Some(line.len() - text.len());
                 found.push(Fence {
                     info: info.trim().to_owned(),
                     text: String::new(),
@@ -52,19 +53,20 @@ pub fn fences(page: &str) -> Vec<Fence> {
                     follows: !between,
                 });
             }
-            Some(_) => {
-                open = false;
+            (Some(_), Some(_)) => {
+                indent = None;
                 between = false;
             }
-            None if open => {
+            (None, Some(indent)) => {
                 let fence = found.last_mut().unwrap();
-                fence.text.push_str(line);
+                let spaces = line.len() - text.len();
+                fence.text.push_str(&line[indent.min(spaces)..]);
                 fence.text.push('\n');
             }
-            None => between |= !line.trim().is_empty(),
+            (None, None) => between |= !line.trim().is_empty(),
         }
     }
-    assert!(!open, "a block is not closed");
+    assert!(indent.is_none(), "a block is not closed");
     found
 }
 
@@ -369,7 +371,8 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-fn pages() -> Vec<PathBuf> {
+/// The pages of the repository, but those of others' vectors.
+pub fn pages() -> Vec<PathBuf> {
     files()
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))

@@ -26,6 +26,7 @@ mod documents;
 mod events;
 mod kills;
 mod notices;
+mod pasted;
 mod policy;
 mod process;
 mod races;
