@@ -24,6 +24,7 @@ mod configuration;
 mod create;
 mod documents;
 mod events;
+mod first_deployment;
 mod kills;
 mod notices;
 mod pasted;
