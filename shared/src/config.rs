@@ -66,15 +66,6 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
-impl ConfigError {
-    /// For a part that could not be built although every problem was told.
-    pub fn unreachable() -> Self {
-        Self {
-            problems: vec!["a part could not be built".to_owned()],
-        }
-    }
-}
-
 /// Reads variables and gathers what is wrong with them.
 #[derive(Debug)]
 pub struct Environment<'a> {
@@ -193,8 +184,8 @@ impl<'a> Environment<'a> {
     }
 
     /// WeChat Pay's hosts: `WECHATPAY_BASE_URL`, `WECHATPAY_BACKUP_URL` and
-    /// `WECHATPAY_TRUSTED_HOSTS`.
-    pub fn endpoints(&mut self) -> Option<Endpoints> {
+    /// `WECHATPAY_TRUSTED_HOSTS`; none where they are not acceptable, which [`Self::finish`] reports.
+    pub fn endpoints(&mut self) -> Endpoints {
         let base = self.optional("WECHATPAY_BASE_URL");
         let backup = self.optional("WECHATPAY_BACKUP_URL");
         let trusted = self.trusted_hosts();
@@ -207,6 +198,7 @@ impl<'a> Environment<'a> {
             &trusted,
         );
         self.check("WECHATPAY_BASE_URL or WECHATPAY_BACKUP_URL", parsed)
+            .unwrap_or_default()
     }
 
     /// `ORDER_NUMBER_PREFIX`: what derived numbers start with, so that stacks can share a mchid.
@@ -273,6 +265,11 @@ impl<'a> Environment<'a> {
         if self.problems.is_empty() {
             return Ok(());
         }
+        Err(self.into_error())
+    }
+
+    /// Every problem that was found so far.
+    pub fn into_error(self) -> ConfigError {
         // Several parts read the same variables.
         let mut problems: Vec<String> = Vec::new();
         for problem in self.problems {
@@ -280,7 +277,7 @@ impl<'a> Environment<'a> {
                 problems.push(problem);
             }
         }
-        Err(ConfigError { problems })
+        ConfigError { problems }
     }
 
     fn region(&mut self) -> Region {

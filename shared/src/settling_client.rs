@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
 use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
 use crate::settlement::notes::{note_order, note_refund, note_settled};
@@ -45,43 +45,30 @@ pub struct SettlingClient {
 }
 
 impl SettlingClient {
-    /// A desk for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
-    /// Pay's hosts. `None` where the hosts are not acceptable; the environment then knows why.
+    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
+    /// Pay's hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
         mchid: &str,
         settlement: Settlement,
-    ) -> Option<Self> {
+    ) -> Self {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
         let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
-        let endpoints = environment.endpoints()?;
+        let endpoints = environment.endpoints();
         let platform = environment.platform();
-        Some(Self {
+        Self {
             client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
             mchid: mchid.to_owned(),
             signing,
             platform_keys,
             settlement,
             clock: platform.clock.clone(),
-        })
+        }
     }
 
-    /// Reads the keys before the first request: one after the other, so that they come over one
-    /// connection (docs/performance.md, "What the numbers rest on").
-    ///
-    /// # Errors
-    /// The first secret that cannot be read; the first request reads it again, and tells.
-    pub async fn warm_up(&self) -> Result<(), SecretError> {
-        self.signing.get().await?;
-        self.platform_keys.get().await?;
-        Ok(())
-    }
-
-    /// What is wrong with each key that cannot be used.
-    pub async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        let unusable = signing.err().into_iter();
-        unusable.chain(platform_keys.err()).collect()
+    /// The secrets that it signs and verifies with.
+    pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
+        [&self.signing, &self.platform_keys]
     }
 
     /// What this desk settles with.

@@ -32,7 +32,8 @@ fn filters() -> BTreeSet<(String, String)> {
 /// A name written differently on one side would leave an alarm silent for ever.
 #[test]
 fn the_template_counts_every_number_that_functions_write_and_no_other() {
-    let written = Metric::ALL.map(Metric::as_str).map(|name| {
+    let written = Metric::ALL.iter().map(|metric| {
+        let name = metric.as_str();
         let pattern = format!("{{ $.{name} > 0 }}");
         (name.to_owned(), pattern)
     });
@@ -41,7 +42,7 @@ fn the_template_counts_every_number_that_functions_write_and_no_other() {
         ("server_errors", "{ $.status >= 500 }"),
     ]
     .map(|(name, pattern)| (name.to_owned(), pattern.to_owned()));
-    let expected: BTreeSet<_> = written.into_iter().chain(others).collect();
+    let expected: BTreeSet<_> = written.chain(others).collect();
     assert_eq!(filters(), expected);
 }
 

@@ -5,9 +5,14 @@
 //! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
 //! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::{Value, json};
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+};
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
 use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
@@ -61,7 +66,7 @@ impl HttpFunction for Query {
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
+            settling_client,
             merchant,
             platform: platform.clone(),
         })
@@ -71,30 +76,22 @@ impl HttpFunction for Query {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.settling_client.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.settling_client.unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
-        match (incoming.method.as_str(), incoming.segments().as_slice()) {
-            ("GET", ["orders"]) => match &caller {
+        match incoming.route() {
+            "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
                 Caller::Merchant => self.by_transaction(incoming, line).await,
             },
-            ("GET", ["orders", order_id]) => {
+            "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
-                let order_id = path_number(order_id)?;
+                let order_id = incoming.order_id()?;
                 line.field("order.out_trade_no", order_id.as_str());
                 self.by_number(&caller, &order_id, incoming, line).await
             }
@@ -266,9 +263,7 @@ impl Query {
             )
             .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
             .settling_client
             .ask_transaction(&transaction_id, &incoming.deadline, line)
@@ -310,12 +305,6 @@ impl Query {
         }
         Ok(Answer::json(200, body))
     }
-}
-
-/// A number in the path.
-fn path_number(text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
 }
 
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the
