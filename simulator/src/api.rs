@@ -5,104 +5,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use hyper::body::Bytes;
 use serde_json::json;
 
 use crate::beijing;
 use crate::faults::Target;
-use crate::merchants::Loaded;
-use crate::state::State;
 use crate::world::World;
 
 mod about;
 pub(crate) mod answer;
 mod authenticate;
+mod authorization;
 mod bills;
+mod body;
 mod certificates;
+mod context;
 mod explain;
-pub(crate) mod orders;
+mod login;
+mod multipart;
+mod orders;
 mod queries;
 mod refunds;
+pub(crate) mod request;
 mod route;
 mod schema;
+mod sensitive;
+mod signing;
+mod stand_in;
 mod upload;
 
 use about::About;
 use answer::{Answer, Outcome, Refusal};
+use context::Context;
+use request::{Caller, Request};
 use route::{Operation, Route};
 
 /// The part of a refusal's body that the request log repeats.
 const ANSWER_CHARACTERS: usize = 2_000;
-
-/// A request as it came: nothing decoded, nothing normalised.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// Path and query as they were on the wire.
-    pub(crate) target: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Request {
-    pub(crate) fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(self.target.as_str(), |(path, _)| path)
-    }
-
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
-    }
-
-    /// A query parameter, percent-decoded.
-    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        self.query()?.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then(|| route::decode(value))
-        })
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-}
-
-/// The merchant who signed a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) merchant: Arc<Loaded>,
-    pub(crate) serial_no: String,
-}
-
-impl Caller {
-    pub(crate) fn mchid(&self) -> &str {
-        &self.merchant.record.mchid
-    }
-}
-
-/// What a handler works with; the lock is held.
-pub(crate) struct Context<'a> {
-    pub(crate) world: &'a Arc<World>,
-    pub(crate) state: &'a mut State,
-    pub(crate) caller: &'a Caller,
-    pub(crate) request: &'a Request,
-    pub(crate) now_ms: i64,
-    pub(crate) about: &'a About,
-}
-
-impl Context<'_> {
-    /// Whether a fault strikes this request.
-    pub(crate) fn fault(&mut self, name: &'static str, operation: &str) -> bool {
-        let target = Target {
-            operation,
-            out_trade_no: self.about.out_trade_no.as_deref(),
-            subject: &self.about.subject,
-        };
-        self.state.faults.strikes(name, target)
-    }
-}
 
 /// What the port does with a request in the end, and how long it waits before.
 #[derive(Debug)]
@@ -141,7 +79,7 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
         slow: false,
     };
     if call.operation == Operation::Login {
-        let answer = crate::login::answer(world, &call.request);
+        let answer = login::answer(world, &call.request);
         return call.finish(None, answer).into();
     }
     if call.operation.checks_user_agent()
@@ -192,14 +130,14 @@ impl Call<'_> {
             Ok(caller) => caller,
             Err(refusal) => return self.finish(None, refusal.into()),
         };
-        for (name, fault) in answer::FAULTS_INSTEAD {
+        for (name, fault) in stand_in::FAULTS_INSTEAD {
             if self.strikes(name) {
                 return self.finish(Some(&caller), fault(&self.request).fault(name));
             }
         }
         let answer = self.apply(&caller);
         if answer.status < 300 && answer.fault.is_none() {
-            for (name, fault) in answer::FAULTS_AFTER {
+            for (name, fault) in stand_in::FAULTS_AFTER {
                 if self.strikes(name) {
                     return self.finish(Some(&caller), fault(&self.request).fault(name));
                 }
@@ -307,7 +245,7 @@ impl Call<'_> {
     /// Signs, notes down and hands over an answer.
     fn finish(&self, caller: Option<&Caller>, mut answer: Answer) -> Outcome {
         self.note(&mut answer);
-        answer::seal(
+        signing::seal(
             self.world,
             &self.request,
             &self.operation,
@@ -362,7 +300,7 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
 fn finish_bare(world: &Arc<World>, request: &Request, status: u16, why: &str) -> Outcome {
     let answer = Answer::empty(status).because(why);
     note(world, request, "unknown", None, &answer);
-    answer::bare(answer)
+    signing::bare(answer)
 }
 
 fn note(
@@ -386,7 +324,7 @@ fn note(
         "answer": (answer.status >= 300)
             .then(|| String::from_utf8_lossy(&answer.body).chars().take(ANSWER_CHARACTERS).collect::<String>()),
         "fault": answer.fault,
-        "serial_no": authenticate::claimed_serial(request),
+        "serial_no": authorization::claimed_serial(request),
     });
     world.lock().request(row);
 }

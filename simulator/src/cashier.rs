@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::beijing;
-use crate::ledger::{Order, OrderState, Payment, Ticket, TradeType};
-use crate::login;
+use crate::ledger::{self, Order, OrderState, Payment, Ticket, TradeType};
 use crate::notices;
 use crate::random;
+use crate::schedule;
 use crate::state::State;
 use crate::world::World;
 
@@ -111,7 +111,7 @@ pub(crate) fn attempt(
         order.bound_payer.clone_from(&payer);
         match ending {
             Ending::Paid => {
-                let openid = payer.unwrap_or_else(login::fresh_openid);
+                let openid = payer.unwrap_or_else(ledger::fresh_openid);
                 let payment = payment(&state, &order, act, openid, now_ms);
                 order.state = OrderState::Paid(payment);
                 state.put_order(order.clone());
@@ -125,7 +125,7 @@ pub(crate) fn attempt(
         }
         order.row(state.refunded(&order.key))
     };
-    world.settle_due();
+    schedule::settle_due(world);
     Ok(row)
 }
 

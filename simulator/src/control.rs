@@ -11,7 +11,6 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
@@ -21,13 +20,16 @@ use crate::bank;
 use crate::cashier::{self, Act, Ending};
 use crate::faults::Active;
 use crate::knobs::Knobs;
-use crate::ledger::{Order, Refund, RefundStatus};
-use crate::login;
+use crate::ledger::{self, Notice, Order, Refund, RefundStatus};
 use crate::office::{self, OfficeError};
+use crate::schedule;
 use crate::world::World;
 
 mod guard;
 mod page;
+mod problem;
+
+use problem::Problem;
 
 /// How long a clock call waits for notices when it is asked to.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -37,53 +39,6 @@ type Shared = State<Arc<World>>;
 
 /// What a list is asked for in its query.
 type Filter = Query<HashMap<String, String>>;
-
-/// A refusal of the control API.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    code: String,
-    message: String,
-}
-
-impl Problem {
-    fn bad(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "BAD_REQUEST".to_owned(),
-            message: message.into(),
-        }
-    }
-
-    fn missing(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "NOT_FOUND".to_owned(),
-            message: message.into(),
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({"code": self.code, "message": self.message});
-        (self.status, Json(body)).into_response()
-    }
-}
-
-impl From<OfficeError> for Problem {
-    fn from(error: OfficeError) -> Self {
-        match error {
-            OfficeError::NoMerchant(_) => Self::missing(error.to_string()),
-            OfficeError::Refused(_) => Self::bad(error.to_string()),
-            OfficeError::Key(_) | OfficeError::Files(_) => Self {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                code: "INTERNAL".to_owned(),
-                message: error.to_string(),
-            },
-        }
-    }
-}
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -164,7 +119,7 @@ async fn codes(State(world): Shared, body: Bytes) -> Answer {
             .map(|app| app.appid.clone())
             .unwrap_or_default(),
     };
-    let code = login::issue(&appid, text("openid"), world.now_ms());
+    let code = ledger::issue(&appid, text("openid"), world.now_ms());
     let answer = json!({"code": code.code, "appid": code.appid, "openid": code.openid});
     state.put_code(code);
     Ok(Json(answer))
@@ -239,7 +194,7 @@ fn end_refund(world: &Arc<World>, number: &str, body: &Bytes, outcome: RefundSta
         }
         bank::end_refund(world, &mut state, refund, outcome).row()
     };
-    world.settle_due();
+    schedule::settle_due(world);
     Ok(Json(row))
 }
 
@@ -294,7 +249,7 @@ async fn advance(State(world): Shared, body: Bytes) -> Answer {
         .and_then(Value::as_i64)
         .filter(|seconds| *seconds >= 0)
         .ok_or_else(|| Problem::bad("advance_s is a number of seconds, 0 or more"))?;
-    if !world.advance(seconds) {
+    if !schedule::advance(&world, seconds) {
         return Err(Problem::bad(
             "business time may be a century ahead of real time, and no further",
         ));
@@ -318,7 +273,7 @@ async fn notifications(State(world): Shared, Query(filter): Filter) -> Answer {
         .notices
         .values()
         .filter(|notice| wanted.is_none_or(|wanted| notice.out_trade_no == *wanted));
-    list(rows, crate::notices::Notice::row, &filter)
+    list(rows, Notice::row, &filter)
 }
 
 async fn violations(State(world): Shared, Query(filter): Filter) -> Answer {

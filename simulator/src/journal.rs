@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::knobs::Knobs;
-use crate::ledger::{Order, Refund};
-use crate::login::LoginCode;
-use crate::notices::Notice;
+use crate::ledger::{LoginCode, Notice, Order, Refund};
 
 const JOURNAL_FILE: &str = "state/journal.jsonl";
 

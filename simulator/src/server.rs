@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::api;
 use crate::api::answer::{DRIP, Outcome, Pace};
-use crate::api::{self, Request};
+use crate::api::request::Request;
 use crate::faults::Target;
 use crate::world::World;
 

@@ -22,6 +22,7 @@ use crate::journal::{Journal, JournalError};
 use crate::keys::{self, Authority, KeyError, issue_tls, issue_tls_elsewhere};
 use crate::merchants::{Loaded, MerchantFile, Registry};
 use crate::office::{self, OfficeError};
+use crate::schedule;
 use crate::server::{self, Tls};
 use crate::state::State;
 use crate::world::{Urls, World};
@@ -102,7 +103,7 @@ impl BusinessClock {
     /// this returns; notices that became due are on their way. Gives whether it moved: negative spans
     /// do nothing, nor do those that lead more than a century ahead of real time.
     pub fn advance(&self, seconds: i64) -> bool {
-        self.world.advance(seconds)
+        schedule::advance(&self.world, seconds)
     }
 }
 
@@ -194,7 +195,7 @@ impl Simulator {
         let mut tasks = vec![
             tokio::spawn(server::run(Arc::clone(&world), api, None)),
             tokio::spawn(server::run(Arc::clone(&world), backup, None)),
-            tokio::spawn(Arc::clone(&world).run_timers()),
+            tokio::spawn(schedule::run_timers(Arc::clone(&world))),
         ];
         if let Some(listener) = tls_listener {
             tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, tls)));

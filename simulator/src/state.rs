@@ -12,37 +12,13 @@ use crate::changes::{Change, Changes};
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
 use crate::knobs::Knobs;
-use crate::ledger::{Order, OrderKey, OrderState, Refund, RefundKey};
-use crate::login::LoginCode;
+use crate::ledger::{
+    BillToken, LoginCode, Notice, Order, OrderKey, OrderState, Refund, RefundKey, Timer,
+};
 use crate::merchants::{Loaded, Registry};
-use crate::notices::Notice;
 
 /// How many requests and violations are remembered.
 pub(crate) const MEMORY_MAX: usize = 1_000;
-
-/// What becomes due by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// An unpaid order is closed.
-    OrderCloses(OrderKey),
-    /// The bank finishes a refund.
-    RefundEnds(RefundKey),
-    /// A notice is sent by the schedule.
-    NoticeDue(u64),
-    /// A second copy of a notice.
-    NoticeCopy(u64),
-}
-
-/// A bill that waits to be downloaded.
-#[derive(Debug, Clone)]
-pub(crate) struct BillToken {
-    pub(crate) mchid: String,
-    pub(crate) expires_ms: i64,
-    /// The file as it is downloaded, packed where that was asked for.
-    pub(crate) bytes: Arc<Vec<u8>>,
-    /// What was applied for, in the words the dice know it by.
-    pub(crate) subject: String,
-}
 
 /// Calls counted within one second of real time.
 #[derive(Debug, Default, Clone, Copy)]

@@ -1,18 +1,14 @@
-//! The one object every door holds: the state behind its lock, the two clocks, and the task that
-//! does what becomes due. Real time dates signatures; business time is real time plus an offset that
+//! The one object every door holds: the state behind its lock and the two clocks. Real time dates signatures; business time is real time plus an offset that
 //! only grows, and rules expiry, retries, refunds and bills.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::changes::Changes;
-use crate::ledger::OrderState;
-use crate::notices::{self, Dispatch};
-use crate::state::{State, Timer};
-use crate::{bank, notices::Copy};
+use crate::state::State;
 
 /// How far business time may be ahead of real time, in seconds: a century, so that no date of it is
 /// beyond what dates can say.
@@ -20,8 +16,6 @@ pub(crate) const OFFSET_S_MAX: i64 = 100 * 366 * 86_400;
 
 /// Notices on their way at once; more wait their turn.
 const NOTICES_IN_FLIGHT_MAX: usize = 64;
-/// The timer task looks at the clock at least this often, in case the system's clock was set.
-const NAP_MAX: Duration = Duration::from_secs(60);
 
 /// Where the ports came to listen.
 #[derive(Debug, Clone)]
@@ -39,10 +33,11 @@ pub(crate) struct World {
     offset_s: AtomicI64,
     speed: f64,
     wake: Notify,
-    runtime: tokio::runtime::Handle,
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) client: reqwest::Client,
     pub(crate) slots: Semaphore,
-    in_flight: AtomicUsize,
+    /// Attempts to send a notice that have begun and not ended.
+    pub(crate) in_flight: AtomicUsize,
     stopping: watch::Sender<bool>,
     urls: OnceLock<Urls>,
 }
@@ -110,75 +105,27 @@ impl World {
         (span_ms as f64 / self.speed).round() as i64
     }
 
-    /// Moves business time on and does at once what became due; notices are sent in the background.
-    /// Gives whether it moved: not back, and not further ahead than [`OFFSET_S_MAX`].
-    pub(crate) fn advance(self: &Arc<Self>, seconds: i64) -> bool {
-        {
-            let mut state = self.lock();
-            let offset_s = self.offset_seconds().checked_add(seconds);
-            let Some(offset_s) = offset_s.filter(|ahead| seconds >= 0 && *ahead <= OFFSET_S_MAX)
-            else {
-                return false;
-            };
-            self.offset_s.store(offset_s, Ordering::SeqCst);
-            state.put_clock(offset_s);
-        }
-        self.settle_due();
+    /// Moves business time on and gives whether it moved: not back, and not further ahead than
+    /// [`OFFSET_S_MAX`].
+    pub(crate) fn move_on(&self, seconds: i64) -> bool {
+        let mut state = self.lock();
+        let offset_s = self.offset_seconds().checked_add(seconds);
+        let Some(offset_s) = offset_s.filter(|ahead| seconds >= 0 && *ahead <= OFFSET_S_MAX) else {
+            return false;
+        };
+        self.offset_s.store(offset_s, Ordering::SeqCst);
+        state.put_clock(offset_s);
         true
+    }
+
+    /// Waits until something may be due earlier than was known.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
     }
 
     /// Tells the timer task that something may be due earlier than it knows.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
-    }
-
-    /// Does everything that is due by now.
-    pub(crate) fn settle_due(self: &Arc<Self>) {
-        if self.is_stopping() {
-            return;
-        }
-        let mut dispatches: Vec<Dispatch> = Vec::new();
-        {
-            let now_ms = self.now_ms();
-            let mut state = self.lock();
-            while state
-                .timers
-                .first()
-                .is_some_and(|(due_ms, _)| *due_ms <= now_ms)
-            {
-                let Some((due_ms, timer)) = state.timers.pop_first() else {
-                    break;
-                };
-                match timer {
-                    Timer::OrderCloses(key) => {
-                        let open = state.orders.get(&key).cloned();
-                        if let Some(mut order) = open
-                            && matches!(order.state, OrderState::NotPaid)
-                        {
-                            order.state = OrderState::Closed { at_ms: due_ms };
-                            state.put_order(order);
-                        }
-                    }
-                    Timer::RefundEnds(key) => bank::end_refund_when_due(self, &mut state, &key),
-                    Timer::NoticeDue(seq) => {
-                        dispatches.extend(notices::prepare(self, &mut state, seq, Copy::Scheduled));
-                    }
-                    Timer::NoticeCopy(seq) => {
-                        dispatches.extend(notices::prepare(self, &mut state, seq, Copy::Extra));
-                    }
-                }
-            }
-            // While the state is locked, so that nobody finds these neither due nor on their way.
-            self.in_flight.fetch_add(dispatches.len(), Ordering::SeqCst);
-        }
-        for dispatch in dispatches {
-            let world = Arc::clone(self);
-            self.runtime.spawn(async move {
-                notices::deliver(&world, dispatch).await;
-                world.in_flight.fetch_sub(1, Ordering::SeqCst);
-            });
-        }
-        self.wake();
     }
 
     /// Whether nothing is due and no notice is on its way.
@@ -188,27 +135,6 @@ impl World {
         let next = state.timers.first();
         self.in_flight.load(Ordering::SeqCst) == 0
             && next.is_none_or(|(due_ms, _)| *due_ms > now_ms)
-    }
-
-    /// Runs until the simulator stops: sleeps until something is due, then does it.
-    pub(crate) async fn run_timers(self: Arc<Self>) {
-        loop {
-            let next_ms = self.lock().timers.first().map(|(due_ms, _)| *due_ms);
-            let nap = next_ms.map_or(NAP_MAX, |due_ms| {
-                let left = u64::try_from(due_ms - self.now_ms()).unwrap_or(0);
-                Duration::from_millis(left).min(NAP_MAX)
-            });
-            // Either ending of the nap leads to the same look at the clock.
-            let _ = tokio::time::timeout(nap, self.wake.notified()).await;
-            let due = self
-                .lock()
-                .timers
-                .first()
-                .is_some_and(|(at, _)| *at <= self.now_ms());
-            if due {
-                self.settle_due();
-            }
-        }
     }
 
     pub(crate) fn stop(&self) {

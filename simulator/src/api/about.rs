@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::authenticate;
+use super::request::Request;
 use super::route::Operation;
-use super::{Request, upload};
+use super::{authorization, multipart};
 use crate::ledger::{OrderKey, RefundKey};
 use crate::world::World;
 
@@ -24,7 +24,7 @@ pub(crate) struct About {
 impl About {
     /// Looks up what the numbers of a request stand for; it need not be authentic yet.
     pub(crate) fn of(world: &World, operation: &Operation, request: &Request) -> Self {
-        let mchid = authenticate::claimed_mchid(request).unwrap_or_default();
+        let mchid = authorization::claimed_mchid(request).unwrap_or_default();
         // Read before anything is locked: anybody's body may be as long as a body can be.
         let said = Said::by(operation, request);
         let state = world.lock();
@@ -108,7 +108,7 @@ impl Said {
                 }
             }
             Operation::Upload => {
-                let meta = upload::signed_part(request).unwrap_or_default();
+                let meta = multipart::signed_part(request).unwrap_or_default();
                 let meta = String::from_utf8_lossy(&meta).into_owned();
                 Self {
                     meta,

@@ -1,50 +1,23 @@
 //! Who sent a request: the checks of fidelity point 5 in WeChat Pay's order (format, time,
 //! merchant, certificate, signature), each with its observed 401.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::answer::Refusal;
+use super::authorization::{self, SCHEME, WINDOW_S, message, parse};
 use super::explain;
+use super::multipart;
+use super::request::{Caller, Request};
 use super::route::Operation;
-use super::{Caller, Request, upload};
 use crate::merchants::CertificateState;
 use crate::world::World;
 
-/// The scheme of the Authorization header.
-const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
-/// A request may be at most this old or early, in seconds of real time (fidelity point 5).
-pub(super) const WINDOW_S: i64 = 300;
 /// The part of the signed message that a 401 repeats; where the real cut is, is not known.
 const TRUNCATED_CHARACTERS: usize = 512;
 /// Nonces remembered when replays are refused.
 const NONCES_MAX: usize = 100_000;
-
-/// The five values of an Authorization header.
-#[derive(Debug, Clone)]
-pub(crate) struct Authorization {
-    pub(crate) mchid: String,
-    pub(crate) nonce: String,
-    pub(crate) signature: String,
-    pub(crate) timestamp: String,
-    pub(crate) serial_no: String,
-}
-
-/// The serial a request names, whether or not it is right; for the request log.
-pub(crate) fn claimed_serial(request: &Request) -> Option<String> {
-    parse(request.header("authorization")?)
-        .ok()
-        .map(|authorization| authorization.serial_no)
-}
-
-/// The merchant a request names, whether or not it is right.
-pub(crate) fn claimed_mchid(request: &Request) -> Option<String> {
-    parse(request.header("authorization")?)
-        .ok()
-        .map(|authorization| authorization.mchid)
-}
 
 /// Finds out who sent a request.
 pub(crate) fn authenticate(
@@ -68,7 +41,7 @@ pub(crate) fn authenticate(
         }
     };
     let wall_s = World::wall_ms().div_euclid(1_000);
-    let timestamp = explain::seconds(&authorization.timestamp);
+    let timestamp = authorization::seconds(&authorization.timestamp);
     if (wall_s - timestamp).abs() > WINDOW_S {
         return Err(
             refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
@@ -106,7 +79,7 @@ pub(crate) fn authenticate(
     }
     // Only the meta part of an upload is signed (fidelity points 6 and 8).
     let body = if *operation == Operation::Upload {
-        upload::signed_part(request)
+        multipart::signed_part(request)
     } else {
         Some(request.body.to_vec())
     };
@@ -156,18 +129,6 @@ pub(crate) fn authenticate(
     })
 }
 
-/// The five lines that are signed (fidelity points 6 and 8).
-pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
-    let mut message = format!(
-        "{}\n{}\n{}\n{}\n",
-        request.method, request.target, authorization.timestamp, authorization.nonce
-    )
-    .into_bytes();
-    message.extend_from_slice(body);
-    message.push(b'\n');
-    message
-}
-
 fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Refusal {
     let scheme = request
         .header("authorization")
@@ -192,47 +153,4 @@ fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Ref
     } else {
         refusal
     }
-}
-
-/// Reads the header; pairs may come in any order.
-fn parse(header: &str) -> Result<Authorization, &'static str> {
-    let Some((SCHEME, pairs)) = header.split_once(' ') else {
-        return Err("the Authorization scheme is not WECHATPAY2-SHA256-RSA2048");
-    };
-    let mut values: HashMap<&str, &str> = HashMap::new();
-    for pair in pairs.split(',') {
-        let Some((name, value)) = pair.split_once('=') else {
-            return Err("a part of Authorization is no name=\"value\" pair");
-        };
-        let quoted = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
-        let Some(value) = quoted else {
-            return Err("a value of Authorization is not in double quotes");
-        };
-        values.insert(name.trim(), value);
-    }
-    let mut take = |name: &str, why: &'static str| {
-        values
-            .remove(name)
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .ok_or(why)
-    };
-    let authorization = Authorization {
-        mchid: take("mchid", "Authorization lacks mchid")?,
-        nonce: take("nonce_str", "Authorization lacks nonce_str")?,
-        signature: take("signature", "Authorization lacks signature")?,
-        timestamp: take("timestamp", "Authorization lacks timestamp")?,
-        serial_no: take("serial_no", "Authorization lacks serial_no")?,
-    };
-    // Digits alone: a number may also carry a sign, which no timestamp does.
-    let digits = authorization
-        .timestamp
-        .bytes()
-        .all(|byte| byte.is_ascii_digit());
-    if !digits || authorization.timestamp.parse::<i64>().is_err() {
-        return Err("timestamp is no number of seconds");
-    }
-    Ok(authorization)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 
-use super::Context;
 use super::answer::{Answer, Refusal};
+use super::context::Context;
 use crate::beijing::{self, DAY_MS, HOUR_MS, SECOND_MS};
 use crate::bill_file::{self, Spoil, TradeKind};
-use crate::state::BillToken;
+use crate::ledger::BillToken;
 use crate::{pack, random};
 
 /// A bill is ready at this hour of the next day, Beijing time (fidelity point 31).

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Context;
 use super::answer::{Answer, Refusal};
+use super::context::Context;
 use crate::beijing;
 use crate::config::Mode;
 use crate::keys;

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Request;
-use super::authenticate::{Authorization, WINDOW_S};
+use super::authorization::{self, Authorization, WINDOW_S};
+use super::request::Request;
 use crate::merchants::Loaded;
 use crate::world::World;
 
 mod guess;
 mod json;
 mod opened;
+mod sentence;
 
 use opened::Opened;
+use sentence::{BESIDES, named};
 
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
@@ -28,9 +30,6 @@ const ZONE_S_MAX: i64 = 14 * HOUR_S;
 const SHOWN_CHARACTERS: usize = 400;
 /// The part of a signed text that is kept beside an explanation.
 const KEPT_CHARACTERS: usize = 4_000;
-
-/// Between two mistakes that have nothing to do with each other.
-const BESIDES: &str = "; besides, ";
 
 /// What both sides signed, line feeds and all, where a signature did not fit.
 #[derive(Debug, Clone, Serialize)]
@@ -55,14 +54,9 @@ impl SignedTexts {
     }
 }
 
-/// The seconds that a timestamp states; what states none, or a time before 1970, counts as 0.
-pub(crate) fn seconds(timestamp: &str) -> i64 {
-    timestamp.parse().unwrap_or(0).max(0)
-}
-
 /// Explains a timestamp outside the window.
 pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
-    let stated = seconds(timestamp);
+    let stated = authorization::seconds(timestamp);
     for (unit, digits, per_second) in [
         ("milliseconds", 13, 1_000),
         ("microseconds", 16, 1_000_000),
@@ -173,15 +167,6 @@ pub(crate) fn signature(
     (explanation, client)
 }
 
-/// The mistakes that there are, in one sentence.
-fn named(faults: [&str; 2], between: &str) -> String {
-    let faults: Vec<&str> = faults
-        .into_iter()
-        .filter(|fault| !fault.is_empty())
-        .collect();
-    faults.join(between)
-}
-
 /// Explains what was signed in place of the right text, and gives it; nothing where it was right.
 fn other_text(
     request: &Request,
@@ -194,7 +179,7 @@ fn other_text(
         if fault.is_empty() {
             return (fault, Some(client));
         }
-        let server = super::authenticate::message(request, authorization, body);
+        let server = authorization::message(request, authorization, body);
         let text = format!(
             "{fault}\nthe server built: {}\nyou signed:       {}",
             shown(&server),
@@ -304,7 +289,7 @@ fn hashed_first(
     authorization: &Authorization,
     digest: &[u8],
 ) -> Option<String> {
-    let message = super::authenticate::message(request, authorization, body);
+    let message = authorization::message(request, authorization, body);
     let once = Sha256::digest(&message);
     let hex: String = once.iter().map(|byte| format!("{byte:02x}")).collect();
     let twice = Sha256::digest(once)[..] == *digest;

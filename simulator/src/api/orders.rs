@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal, Seal};
+use super::answer::{Answer, Refusal};
+use super::body::{parse, same_merchant};
+use super::context::Context;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
@@ -287,53 +289,6 @@ pub(crate) fn not_exist() -> Refusal {
         .because("no order of this merchant has this number")
 }
 
-/// Refuses a body or query that names another merchant than the signature.
-pub(crate) fn same_merchant(context: &Context<'_>, stated: Option<&str>) -> Result<(), Refusal> {
-    let caller = context.caller.mchid();
-    if stated == Some(caller) {
-        return Ok(());
-    }
-    let message = "http header中的mchid与post payload中的mchid不匹配";
-    Err(Refusal::new(400, "PARAM_ERROR", message)
-        .number(270_924_337)
-        .because(format!(
-            "Authorization is signed for {caller}, the request names {}",
-            stated.unwrap_or("nobody")
-        )))
-}
-
-/// Reads and checks a body.
-pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
-    } else {
-        Seal::Unsigned
-    };
-    let bytes = &context.request.body[..];
-    let body: Value = serde_json::from_slice(bytes).map_err(|error| {
-        Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .sealed(sealed)
-            .because(no_json(bytes, &error))
-    })?;
-    schema::check(&body, fields, sealed)?;
-    Ok(body)
-}
-
-/// Why bytes are no JSON, with the two mistakes that an editor does not show named first.
-fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        "the body starts with a byte order mark: send UTF-8 without one (EF BB BF)".to_owned()
-    } else if let Err(at) = std::str::from_utf8(bytes) {
-        format!(
-            "the body is not UTF-8 from byte {} on, as if it were written in GBK or another charset: \
-             send UTF-8",
-            at.valid_up_to()
-        )
-    } else {
-        format!("the body is no JSON: {error}")
-    }
-}
-
 fn not_bound(appid: &str) -> Refusal {
     Refusal::new(400, "APPID_MCHID_NOT_MATCH", "appid和mch_id不匹配")
         .number(268_445_527)
@@ -380,7 +335,7 @@ fn payer(
     };
     let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
     if payer.get("identity").is_some() {
-        super::refunds::sensitive_key(context)?;
+        sensitive_key(context)?;
     }
     let (openid, appid) = match partner {
         None => (string("openid"), own_appid),

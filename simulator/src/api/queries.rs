@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Context;
 use super::answer::{Answer, Refusal, Seal};
-use super::orders::{not_exist, same_merchant};
+use super::body::same_merchant;
+use super::context::Context;
+use super::orders::not_exist;
 use crate::beijing;
 use crate::ledger::{Order, OrderKey, OrderState};
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Context;
 use super::answer::{Answer, Refusal};
-use super::orders::parse;
+use super::body::parse;
+use super::context::Context;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, SECOND_MS};
 use crate::canonical;
 use crate::keys;
@@ -244,25 +245,6 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
     context.state.put_refund(refund);
     context.world.wake();
     Ok(answer)
-}
-
-/// The private key for sensitive fields, named by `Wechatpay-Serial` (fidelity point 24).
-pub(crate) fn sensitive_key(context: &Context<'_>) -> Result<String, Refusal> {
-    let Some(serial) = context.request.header("wechatpay-serial") else {
-        let message = "HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)";
-        return Err(Refusal::new(400, "PARAM_ERROR", message)
-            .because("name the key that encrypted the fields in the header Wechatpay-Serial"));
-    };
-    context
-        .caller
-        .merchant
-        .platform_private(serial)
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            Refusal::new(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误").because(format!(
-                "{serial} is no key of WeChat Pay for this merchant"
-            ))
-        })
 }
 
 /// The bank takes its time; `None` when it waits for a control call.

@@ -8,7 +8,8 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::{KeyError, VerifyingKey};
+use super::error::KeyError;
+use super::signature::VerifyingKey;
 use crate::config::{API_HOSTS, LOGIN_HOST};
 
 /// How long merchant and platform certificates live (fidelity point 14).

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Pace};
+use crate::api::answer::{Answer, Pace};
 use crate::api::route::Operation;
 use crate::{canonical, random};
 

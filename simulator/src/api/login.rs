@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::api::Request;
-use crate::api::answer::Answer;
+use super::answer::Answer;
+use super::request::Request;
 use crate::beijing::MINUTE_MS;
 use crate::faults::Target;
+use crate::ledger::MADE_UP;
 use crate::random;
 use crate::world::World;
 
@@ -18,40 +19,11 @@ const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
 /// Logins of one user within a minute.
 const LOGINS_PER_MINUTE: usize = 100;
 
-/// How the openids start that are made up here.
-const MADE_UP: &str = "oSim";
-
-/// A `wx.login` code.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LoginCode {
-    pub(crate) code: String,
-    pub(crate) appid: String,
-    pub(crate) openid: String,
-    pub(crate) issued_ms: i64,
-    pub(crate) used_ms: Option<i64>,
-}
-
 /// What a code is exchanged for, in the order of captured answers.
 #[derive(Debug, Serialize)]
 struct Session<'a> {
     session_key: &'a str,
     openid: &'a str,
-}
-
-/// Makes the code that `wx.login` would give on the phone of a user.
-pub(crate) fn issue(appid: &str, openid: Option<String>, now_ms: i64) -> LoginCode {
-    LoginCode {
-        code: random::alphanumeric(32),
-        appid: appid.to_owned(),
-        openid: openid.unwrap_or_else(fresh_openid),
-        issued_ms: now_ms,
-        used_ms: None,
-    }
-}
-
-/// A new user's openid, 28 characters as real ones.
-pub(crate) fn fresh_openid() -> String {
-    format!("{MADE_UP}{}", random::alphanumeric(24))
 }
 
 /// Exchanges a code; it works once, for five minutes, for the app it was made for.
