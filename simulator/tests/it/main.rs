@@ -31,3 +31,4 @@ mod signing;
 mod start;
 mod support;
 mod transport;
+mod tree;
