@@ -9,9 +9,8 @@ use serde_json::json;
 
 use crate::beijing;
 use crate::faults::Target;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
 
-mod about;
 pub(crate) mod answer;
 mod authenticate;
 mod authorization;
@@ -31,55 +30,56 @@ mod schema;
 mod sensitive;
 mod signing;
 mod stand_in;
+mod subject;
 mod upload;
 
-use about::About;
-use answer::{Answer, Outcome, Refusal};
+use answer::{Draft, Refusal, Response};
 use context::Context;
 use request::{Caller, Request};
 use route::{Operation, Route};
+use subject::RequestSubject;
 
 /// The part of a refusal's body that the request log repeats.
 const ANSWER_CHARACTERS: usize = 2_000;
 
 /// What the port does with a request in the end, and how long it waits before.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct Delayed {
     pub(crate) after: Duration,
-    pub(crate) outcome: Outcome,
+    pub(crate) response: Response,
 }
 
-impl From<Outcome> for Reply {
-    fn from(outcome: Outcome) -> Self {
+impl From<Response> for Delayed {
+    fn from(response: Response) -> Self {
         Self {
             after: Duration::ZERO,
-            outcome,
+            response,
         }
     }
 }
 
 /// Answers one request. All of it happens before this returns, so that a client who does not wait
 /// for a slow answer changes nothing of what was applied and noted.
-pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
+pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
     let operation = match route::route(&request.method, request.path()) {
         Route::Found(operation) => operation,
         Route::Unknown => {
-            return finish_bare(world, &request, 404, "no API has this path").into();
+            return finish_bare(handle, &request, 404, "no API has this path").into();
         }
         Route::WrongMethod => {
-            return finish_bare(world, &request, 405, "this path takes another method").into();
+            return finish_bare(handle, &request, 405, "this path takes another method").into();
         }
     };
-    let about = About::of(world, &operation, &request);
+    let subject = RequestSubject::of(handle, &operation, &request);
     let mut call = Call {
-        world,
+        handle,
         request,
         operation,
-        about,
+        subject,
         slow: false,
     };
     if call.operation == Operation::Login {
-        let answer = login::answer(world, &call.request);
+        let answer = login::answer(handle, &call.request);
         return call.finish(None, answer).into();
     }
     if call.operation.checks_user_agent()
@@ -97,36 +97,36 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
     } else {
         Duration::ZERO
     };
-    let outcome = call.answer();
-    Reply { after, outcome }
+    let response = call.answer();
+    Delayed { after, response }
 }
 
 /// Refuses a request whose body was too large to be kept.
-pub(crate) fn too_large(world: &Arc<World>, request: &Request) -> Reply {
-    finish_bare(world, request, 413, "the body is too large: 4 MiB at most").into()
+pub(crate) fn too_large(handle: &Arc<SimulatorHandle>, request: &Request) -> Delayed {
+    finish_bare(handle, request, 413, "the body is too large: 4 MiB at most").into()
 }
 
 /// A request that has a meaning, on its way to its answer.
 struct Call<'a> {
-    world: &'a Arc<World>,
+    handle: &'a Arc<SimulatorHandle>,
     request: Request,
     operation: Operation,
-    about: About,
+    subject: RequestSubject,
     /// Whether its client has to wait.
     slow: bool,
 }
 
 impl Call<'_> {
-    fn answer(self) -> Outcome {
+    fn answer(self) -> Response {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
         }
         if self.strikes("request_late") {
-            let outcome = self.dropped("request_late: dropped, applied 2 s later");
+            let response = self.dropped("request_late: dropped, applied 2 s later");
             self.apply_later();
-            return outcome;
+            return response;
         }
-        let caller = match authenticate::authenticate(self.world, &self.request, &self.operation) {
+        let caller = match authenticate::authenticate(self.handle, &self.request, &self.operation) {
             Ok(caller) => caller,
             Err(refusal) => return self.finish(None, refusal.into()),
         };
@@ -152,29 +152,30 @@ impl Call<'_> {
     fn strikes(&self, name: &'static str) -> bool {
         let target = Target {
             operation: self.operation.name(),
-            out_trade_no: self.about.out_trade_no.as_deref(),
-            subject: &self.about.subject,
+            out_trade_no: self.subject.out_trade_no.as_deref(),
+            subject: &self.subject.draw_key,
         };
-        self.world.lock().faults.strikes(name, target)
+        self.handle.lock().faults.strikes(name, target)
     }
 
     /// Applies a request whose connection is gone, so nothing of its answer is anybody's.
     fn apply_later(self) {
-        let world = Arc::clone(self.world);
-        let (request, operation, about) = (self.request, self.operation, self.about);
+        let handle = Arc::clone(self.handle);
+        let (request, operation, subject) = (self.request, self.operation, self.subject);
         tokio::spawn(async move {
             tokio::time::sleep(answer::LATE).await;
-            if world.is_stopping() {
+            if handle.is_stopping() {
                 return;
             }
             let call = Call {
-                world: &world,
+                handle: &handle,
                 request,
                 operation,
-                about,
+                subject,
                 slow: false,
             };
-            if let Ok(caller) = authenticate::authenticate(&world, &call.request, &call.operation) {
+            if let Ok(caller) = authenticate::authenticate(&handle, &call.request, &call.operation)
+            {
                 let mut answer = call.apply(&caller);
                 call.note(&mut answer);
             }
@@ -182,16 +183,16 @@ impl Call<'_> {
     }
 
     /// Applies an authenticated request to the state.
-    fn apply(&self, caller: &Caller) -> Answer {
-        let (world, operation) = (self.world, &self.operation);
-        let mut state = world.lock();
+    fn apply(&self, caller: &Caller) -> Draft {
+        let (handle, operation) = (self.handle, &self.operation);
+        let mut state = handle.lock();
         let mut context = Context {
-            world,
+            handle,
             state: &mut state,
             caller,
             request: &self.request,
-            now_ms: world.now_ms(),
-            about: &self.about,
+            now_ms: handle.now_ms(),
+            subject: &self.subject,
         };
         if let Some(refusal) = rate_limit(&mut context, operation) {
             return refusal.into();
@@ -233,7 +234,7 @@ impl Call<'_> {
         match result {
             Ok(answer) => answer,
             Err(refusal) => {
-                let second = World::wall_ms().div_euclid(1_000);
+                let second = SimulatorHandle::wall_ms().div_euclid(1_000);
                 state
                     .window(caller.mchid(), operation.name(), second)
                     .failures += 1;
@@ -243,32 +244,32 @@ impl Call<'_> {
     }
 
     /// Signs, notes down and hands over an answer.
-    fn finish(&self, caller: Option<&Caller>, mut answer: Answer) -> Outcome {
+    fn finish(&self, caller: Option<&Caller>, mut answer: Draft) -> Response {
         self.note(&mut answer);
-        signing::seal(
-            self.world,
+        signing::sign(
+            self.handle,
             &self.request,
             &self.operation,
             caller,
-            &self.about,
+            &self.subject,
             answer,
         )
     }
 
-    fn dropped(&self, why: &str) -> Outcome {
-        let mut answer = Answer::empty(0).because(why);
+    fn dropped(&self, why: &str) -> Response {
+        let mut answer = Draft::empty(0).because(why);
         answer.verdict = "dropped".to_owned();
         self.note(&mut answer);
-        Outcome::Drop
+        Response::Drop
     }
 
-    fn note(&self, answer: &mut Answer) {
+    fn note(&self, answer: &mut Draft) {
         if self.slow && answer.fault.is_none() {
             answer.fault = Some("slow");
         }
-        let number = self.about.out_trade_no.as_deref();
+        let number = self.subject.out_trade_no.as_deref();
         note(
-            self.world,
+            self.handle,
             &self.request,
             self.operation.name(),
             number,
@@ -279,11 +280,11 @@ impl Call<'_> {
 
 /// The limits of fidelity point 33, per merchant and second of real time.
 fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusal> {
-    if !context.state.knobs.rate_limits {
+    if !context.state.behaviours.rate_limits {
         return None;
     }
     let (calls_max, failures_max) = operation.limits();
-    let second = World::wall_ms().div_euclid(1_000);
+    let second = SimulatorHandle::wall_ms().div_euclid(1_000);
     let window = context
         .state
         .window(context.caller.mchid(), operation.name(), second);
@@ -297,21 +298,26 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
     })
 }
 
-fn finish_bare(world: &Arc<World>, request: &Request, status: u16, why: &str) -> Outcome {
-    let answer = Answer::empty(status).because(why);
-    note(world, request, "unknown", None, &answer);
+fn finish_bare(
+    handle: &Arc<SimulatorHandle>,
+    request: &Request,
+    status: u16,
+    why: &str,
+) -> Response {
+    let answer = Draft::empty(status).because(why);
+    note(handle, request, "unknown", None, &answer);
     signing::bare(answer)
 }
 
 fn note(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     operation: &str,
     out_trade_no: Option<&str>,
-    answer: &Answer,
+    answer: &Draft,
 ) {
     let row = json!({
-        "at": beijing::rfc3339(World::wall_ms()),
+        "at": beijing::rfc3339(SimulatorHandle::wall_ms()),
         "method": request.method,
         "path": request.path(),
         "query": request.query(),
@@ -326,5 +332,5 @@ fn note(
         "fault": answer.fault,
         "serial_no": authorization::claimed_serial(request),
     });
-    world.lock().request(row);
+    handle.lock().request(row);
 }

@@ -23,7 +23,7 @@ pub(crate) enum TradeKind {
 
 /// What a fault spoils in a trade bill.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Spoil {
+pub(crate) struct BillDistortions {
     pub(crate) formula: bool,
     pub(crate) totals: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) fn trade(
     sub_mchid: Option<&str>,
     day_ms: i64,
     kind: TradeKind,
-    spoil: Spoil,
+    distortions: BillDistortions,
 ) -> Option<String> {
     let within = |at_ms: i64| (day_ms..day_ms + DAY_MS).contains(&at_ms);
     let ours = |order: &Order| {
@@ -84,10 +84,13 @@ pub(crate) fn trade(
     };
     let mut file = format!("\u{feff}{header}\r\n");
     for (order, payment) in &paid {
-        push(&mut file, &payment_row(order, payment, kind, spoil));
+        push(&mut file, &payment_row(order, payment, kind, distortions));
     }
     for (order, payment, refund) in &refunded {
-        push(&mut file, &refund_row(order, payment, refund, kind, spoil));
+        push(
+            &mut file,
+            &refund_row(order, payment, refund, kind, distortions),
+        );
     }
     // An order may be as large as an amount can be, so sums need more room than one.
     let total_fen: i128 = paid
@@ -98,7 +101,7 @@ pub(crate) fn trade(
         .iter()
         .map(|(_, _, refund)| i128::from(refund.refund_fen))
         .sum();
-    let stated_fen = if spoil.totals {
+    let stated_fen = if distortions.totals {
         total_fen + 1
     } else {
         total_fen
@@ -141,7 +144,12 @@ fn common(order: &Order, payment: &Payment, at_ms: i64, state: &str) -> Vec<Stri
     ]
 }
 
-fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) -> Vec<String> {
+fn payment_row(
+    order: &Order,
+    payment: &Payment,
+    kind: TradeKind,
+    distortions: BillDistortions,
+) -> Vec<String> {
     let mut row = common(order, payment, payment.at_ms, "SUCCESS");
     let coupon_fen = order.total_fen - payment.payer_total_fen;
     row.extend([yuan(order.total_fen), yuan(coupon_fen)]);
@@ -149,7 +157,7 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
         row.extend(["0", "0", "0.00", "0.00", "", ""].map(str::to_owned));
     }
     row.extend([
-        goods(order, spoil),
+        goods(order, distortions),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -167,7 +175,7 @@ fn refund_row(
     payment: &Payment,
     refund: &Refund,
     kind: TradeKind,
-    spoil: Spoil,
+    distortions: BillDistortions,
 ) -> Vec<String> {
     let mut row = common(order, payment, refund.created_ms, "REFUND");
     row.extend([yuan(0_i64), yuan(0_i64)]);
@@ -184,7 +192,7 @@ fn refund_row(
         "ORIGINAL".to_owned(),
         // Written once, when the refund was accepted, and never updated.
         "PROCESSING".to_owned(),
-        goods(order, spoil),
+        goods(order, distortions),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -196,8 +204,8 @@ fn refund_row(
 }
 
 /// What was sold, in a merchant's words or a spreadsheet's.
-fn goods(order: &Order, spoil: Spoil) -> String {
-    if spoil.formula {
+fn goods(order: &Order, distortions: BillDistortions) -> String {
+    if distortions.formula {
         "=cmd|' /C calc'!A0".to_owned()
     } else {
         clean(&order.description)

@@ -17,30 +17,30 @@
 //! ```
 
 mod api;
-mod bank;
+mod behaviours;
 mod beijing;
 mod bill_file;
 mod canonical;
-mod cashier;
 mod changes;
+mod compression;
 mod config;
 mod control;
 mod faults;
-mod forged;
+mod forgeries;
+mod handle;
 mod journal;
 mod keys;
-mod knobs;
 mod ledger;
+mod merchant_platform;
 mod merchants;
 mod notices;
-mod office;
-mod pack;
+mod phone;
 mod random;
+mod refund_ending;
 mod schedule;
 mod server;
 mod simulator;
 mod state;
-mod world;
 
 pub use changes::Change;
 pub use config::{Config, Mode};

@@ -130,14 +130,14 @@ pub(crate) struct Registry {
 
 /// A merchant with its keys parsed.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct MerchantWithKeys {
     pub(crate) record: Merchant,
     pub(crate) certificates: Vec<(CertificateFacts, CertificateState)>,
     pub(crate) public_keys: Vec<(String, SigningKey)>,
     pub(crate) platform_certificates: Vec<(CertificateFacts, SigningKey)>,
 }
 
-impl Loaded {
+impl MerchantWithKeys {
     /// Parses a merchant's keys.
     pub(crate) fn new(record: Merchant) -> Result<Self, KeyError> {
         let mut certificates = Vec::new();
@@ -368,7 +368,7 @@ impl Registry {
         &self,
         folder: &Path,
         file: &MerchantFile,
-        merchant: &Loaded,
+        merchant: &MerchantWithKeys,
     ) -> io::Result<()> {
         let missing = || io::Error::other("the merchant has no key of this kind");
         let record = &merchant.record;

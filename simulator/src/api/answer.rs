@@ -17,18 +17,18 @@ pub(crate) const DRIP: Duration = Duration::from_millis(200);
 
 /// Whether an answer carries a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seal {
+pub(crate) enum Signing {
     Signed,
     Unsigned,
 }
 
 /// What a request is answered with, before it is signed.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct Draft {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
     pub(crate) content_type: &'static str,
-    pub(crate) seal: Seal,
+    pub(crate) signing: Signing,
     /// The number at the end of `Request-ID`; `None` leaves the header out.
     pub(crate) request_id: Option<u64>,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -41,7 +41,7 @@ pub(crate) struct Answer {
 
 const JSON_TYPE: &str = "application/json; charset=utf-8";
 
-impl Answer {
+impl Draft {
     /// A signed 200 whose keys are sorted.
     pub(crate) fn ok(body: &Value) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Answer {
             status,
             body: Vec::new(),
             content_type: JSON_TYPE,
-            seal: Seal::Unsigned,
+            signing: Signing::Unsigned,
             request_id: Some(0),
             headers: Vec::new(),
             verdict: if status < 300 { "accepted" } else { "refused" }.to_owned(),
@@ -93,7 +93,7 @@ impl Answer {
 
     /// The members of a signed body that says that all went well.
     pub(super) fn success(&self) -> Option<Value> {
-        if self.status != 200 || self.seal != Seal::Signed {
+        if self.status != 200 || self.signing != Signing::Signed {
             return None;
         }
         let body: Option<Value> = serde_json::from_slice(&self.body).ok();
@@ -101,7 +101,7 @@ impl Answer {
     }
 
     pub(super) fn signed(mut self) -> Self {
-        self.seal = Seal::Signed;
+        self.signing = Signing::Signed;
         self
     }
 
@@ -133,7 +133,7 @@ struct Wording {
     message: String,
     detail: Option<Value>,
     number: Option<u64>,
-    seal: Seal,
+    signing: Signing,
     explanation: Option<String>,
     signed_texts: Option<SignedTexts>,
 }
@@ -146,7 +146,7 @@ impl Refusal {
             message: message.into(),
             detail: None,
             number: Some(268_435_461),
-            seal: Seal::Signed,
+            signing: Signing::Signed,
             explanation: None,
             signed_texts: None,
         }))
@@ -168,12 +168,12 @@ impl Refusal {
     }
 
     pub(crate) fn unsigned(mut self) -> Self {
-        self.0.seal = Seal::Unsigned;
+        self.0.signing = Signing::Unsigned;
         self
     }
 
-    pub(crate) fn sealed(mut self, seal: Seal) -> Self {
-        self.0.seal = seal;
+    pub(crate) fn signing(mut self, signing: Signing) -> Self {
+        self.0.signing = signing;
         self
     }
 
@@ -188,7 +188,7 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Answer {
+impl From<Refusal> for Draft {
     fn from(Refusal(refusal): Refusal) -> Self {
         let mut body = json!({"code": refusal.code, "message": refusal.message});
         if let Some(detail) = refusal.detail {
@@ -196,7 +196,7 @@ impl From<Refusal> for Answer {
         }
         Self {
             body: canonical::sorted(&body).into_bytes(),
-            seal: refusal.seal,
+            signing: refusal.signing,
             request_id: refusal.number,
             verdict: format!("{} {}", refusal.code, refusal.message),
             explanation: refusal.explanation,
@@ -217,7 +217,7 @@ pub(crate) enum Pace {
 
 /// What the port does in the end.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum Response {
     Send {
         status: u16,
         headers: Vec<(&'static str, String)>,

@@ -11,8 +11,8 @@ use super::explain;
 use super::multipart;
 use super::request::{Caller, Request};
 use super::route::Operation;
+use crate::handle::SimulatorHandle;
 use crate::merchants::CertificateState;
-use crate::world::World;
 
 /// The part of the signed message that a 401 repeats; where the real cut is, is not known.
 const TRUNCATED_CHARACTERS: usize = 512;
@@ -21,7 +21,7 @@ const NONCES_MAX: usize = 100_000;
 
 /// Finds out who sent a request.
 pub(crate) fn authenticate(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     operation: &Operation,
 ) -> Result<Caller, Refusal> {
@@ -40,7 +40,7 @@ pub(crate) fn authenticate(
             refusal
         }
     };
-    let wall_s = World::wall_ms().div_euclid(1_000);
+    let wall_s = SimulatorHandle::wall_ms().div_euclid(1_000);
     let timestamp = authorization::seconds(&authorization.timestamp);
     if (wall_s - timestamp).abs() > WINDOW_S {
         return Err(
@@ -48,7 +48,7 @@ pub(crate) fn authenticate(
                 .because(explain::clock(&authorization.timestamp, wall_s)),
         );
     }
-    let found = world.lock().merchants.get(&authorization.mchid).cloned();
+    let found = handle.lock().merchants.get(&authorization.mchid).cloned();
     let Some(merchant) = found else {
         return Err(refuse("签名错误").because(format!(
             "no merchant {} is known here; merchant.json names the mchid to use",
@@ -72,7 +72,7 @@ pub(crate) fn authenticate(
         CertificateState::Revoked => return Err(refuse("商户证书已作废")),
         CertificateState::Replaced => return Err(refuse("已更换证书，请使用新证书")),
     }
-    if certificate.not_after_ms < world.now_ms() {
+    if certificate.not_after_ms < handle.now_ms() {
         return Err(refuse("商户证书已过期").because(
             "the business clock is past the end of this certificate: issue another by a control call",
         ));
@@ -90,9 +90,9 @@ pub(crate) fn authenticate(
             .chars()
             .take(TRUNCATED_CHARACTERS)
             .collect();
-        let text = world.lock().knobs.sign_mismatch_message.clone();
+        let text = handle.lock().behaviours.sign_mismatch_message.clone();
         let (explanation, client) =
-            explain::signature(world, request, &body, &authorization, &merchant);
+            explain::signature(handle, request, &body, &authorization, &merchant);
         return Err(refuse(&text)
             .detail(json!({
                 "detail": {"issue": "sign not match"},
@@ -108,8 +108,8 @@ pub(crate) fn authenticate(
             .because(explanation)
             .comparing(explain::SignedTexts::of(&message, client.as_deref())));
     }
-    let mut state = world.lock();
-    if state.knobs.refuse_replayed_nonce {
+    let mut state = handle.lock();
+    if state.behaviours.refuse_replayed_nonce {
         let key = (authorization.mchid.clone(), authorization.nonce.clone());
         if state.nonces.insert(key, timestamp).is_some() {
             return Err(refuse("签名错误").because(

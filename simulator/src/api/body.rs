@@ -3,24 +3,24 @@
 
 use serde_json::Value;
 
-use super::answer::{Refusal, Seal};
+use super::answer::{Refusal, Signing};
 use super::context::Context;
 use super::schema::{self, Field};
 
 /// Reads and checks a body.
 pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
+    let signing = if context.state.behaviours.sign_schema_errors {
+        Signing::Signed
     } else {
-        Seal::Unsigned
+        Signing::Unsigned
     };
     let bytes = &context.request.body[..];
     let body: Value = serde_json::from_slice(bytes).map_err(|error| {
         Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .sealed(sealed)
+            .signing(signing)
             .because(no_json(bytes, &error))
     })?;
-    schema::check(&body, fields, sealed)?;
+    schema::check(&body, fields, signing)?;
     Ok(body)
 }
 

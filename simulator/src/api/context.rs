@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::about::About;
 use super::request::{Caller, Request};
+use super::subject::RequestSubject;
 use crate::faults::Target;
+use crate::handle::SimulatorHandle;
 use crate::state::State;
-use crate::world::World;
 
 /// What a handler works with; the lock is held.
 pub(crate) struct Context<'a> {
-    pub(crate) world: &'a Arc<World>,
+    pub(crate) handle: &'a Arc<SimulatorHandle>,
     pub(crate) state: &'a mut State,
     pub(crate) caller: &'a Caller,
     pub(crate) request: &'a Request,
     pub(crate) now_ms: i64,
-    pub(crate) about: &'a About,
+    pub(crate) subject: &'a RequestSubject,
 }
 
 impl Context<'_> {
@@ -23,8 +23,8 @@ impl Context<'_> {
     pub(crate) fn fault(&mut self, name: &'static str, operation: &str) -> bool {
         let target = Target {
             operation,
-            out_trade_no: self.about.out_trade_no.as_deref(),
-            subject: &self.about.subject,
+            out_trade_no: self.subject.out_trade_no.as_deref(),
+            subject: &self.subject.draw_key,
         };
         self.state.faults.strikes(name, target)
     }

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::authorization::{self, Authorization, WINDOW_S};
 use super::request::Request;
-use crate::merchants::Loaded;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
+use crate::merchants::MerchantWithKeys;
 
 mod guess;
 mod json;
@@ -90,7 +90,7 @@ pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
 }
 
 /// Explains an unknown serial.
-pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
+pub(crate) fn serial(merchant: &MerchantWithKeys, claimed: &str) -> String {
     let held: Vec<&str> = merchant
         .certificates
         .iter()
@@ -126,17 +126,17 @@ pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
 
 /// Explains a signature that does not fit; beside it, what the client seems to have signed.
 pub(crate) fn signature(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     body: &[u8],
     authorization: &Authorization,
-    merchant: &Loaded,
+    merchant: &MerchantWithKeys,
 ) -> (String, Option<Vec<u8>>) {
     let (spelling, bytes) = match opened::bytes(&authorization.signature) {
         Ok(read) => read,
         Err(why) => return (why, None),
     };
-    let Some((owner, opened)) = opener(world, &bytes, authorization, merchant) else {
+    let Some((owner, opened)) = opener(handle, &bytes, authorization, merchant) else {
         let why = "no key known here made this signature: the private key does not belong to the \
                    certificate (use apiclient_key.pem of the same folder), or the padding is PSS and \
                    not PKCS#1 v1.5";
@@ -224,10 +224,10 @@ enum Owner {
 }
 
 fn opener(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     signature: &[u8],
     authorization: &Authorization,
-    merchant: &Loaded,
+    merchant: &MerchantWithKeys,
 ) -> Option<(Owner, Opened)> {
     for (facts, _) in &merchant.certificates {
         if let Some(opened) = facts
@@ -258,7 +258,7 @@ fn opener(
             return Some((Owner::Platform, opened));
         }
     }
-    let others: Vec<Arc<Loaded>> = world.lock().merchants.values().cloned().collect();
+    let others: Vec<Arc<MerchantWithKeys>> = handle.lock().merchants.values().cloned().collect();
     for other in others {
         for (facts, _) in &other.certificates {
             let opened = facts

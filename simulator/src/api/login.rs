@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::Draft;
 use super::request::Request;
 use crate::beijing::MINUTE_MS;
 use crate::faults::Target;
+use crate::handle::SimulatorHandle;
 use crate::ledger::MADE_UP;
 use crate::random;
-use crate::world::World;
 
 /// How long a code lives.
 const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
@@ -27,10 +27,10 @@ struct Session<'a> {
 }
 
 /// Exchanges a code; it works once, for five minutes, for the app it was made for.
-pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
+pub(crate) fn answer(handle: &Arc<SimulatorHandle>, request: &Request) -> Draft {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
-    let now_ms = world.now_ms();
-    let mut state = world.lock();
+    let now_ms = handle.now_ms();
+    let mut state = handle.lock();
     // Who logs in is what comes again in another run: codes do not, nor do openids made up here.
     let user = parameter("js_code")
         .and_then(|code| state.codes.get(&code))
@@ -95,13 +95,13 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
         openid: &held.openid,
     });
     state.put_code(held);
-    Answer::plain(200, "text/plain", body.unwrap_or_default())
+    Draft::plain(200, "text/plain", body.unwrap_or_default())
 }
 
-fn failure(errcode: i64, errmsg: &str) -> Answer {
+fn failure(errcode: i64, errmsg: &str) -> Draft {
     let rid = random::lower_hex(8);
     let body = json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
-    let mut answer = Answer::plain(200, "text/plain", body);
+    let mut answer = Draft::plain(200, "text/plain", body);
     answer.verdict = format!("errcode {errcode} {errmsg}");
     answer
 }

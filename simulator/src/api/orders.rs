@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Draft, Refusal};
 use super::body::{parse, same_merchant};
 use super::context::Context;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
@@ -127,7 +127,7 @@ pub(crate) fn create(
     context: &mut Context<'_>,
     partner: bool,
     trade_type: TradeType,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let body = parse(context, &fields(partner, trade_type))?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (mchid_field, appid_field) = if partner {
@@ -208,7 +208,7 @@ pub(crate) fn create(
         (None, Some(h5_url)) => json!({"h5_url": h5_url}),
         (None, None) => json!({"prepay_id": prepay_id(context, ticket.prepay_id)}),
     };
-    Ok(Answer::ok(&answer))
+    Ok(Draft::ok(&answer))
 }
 
 /// The id as it is answered: right, or what `paySign` must never be made of.
@@ -230,7 +230,7 @@ pub(crate) fn close(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let direct = vec![text("mchid", "商户号", 32)];
     let through_partner = vec![
         text("sp_mchid", "服务商户号", 32),
@@ -241,7 +241,7 @@ pub(crate) fn close(
     same_merchant(context, body.get(name).and_then(Value::as_str))?;
     if context.fault("close_user_paying", "close") {
         let body = json!({"code": "USERPAYING", "message": "用户支付中，需要输入密码"});
-        let mut answer = Answer::ok(&body).fault("close_user_paying");
+        let mut answer = Draft::ok(&body).fault("close_user_paying");
         answer.status = 202;
         return Ok(answer);
     }
@@ -258,16 +258,16 @@ pub(crate) fn close(
             == body.get("sub_mchid").and_then(Value::as_str)
     });
     let Some(mut order) = found else {
-        if context.state.knobs.close_unknown_burns {
+        if context.state.behaviours.close_unknown_burns {
             burn(context, key);
-            return Ok(Answer::no_content());
+            return Ok(Draft::no_content());
         }
         return Err(not_exist());
     };
     match order.state {
         OrderState::Closed { .. } => {}
         OrderState::Paid(_) => {
-            let code = context.state.knobs.close_paid_code.clone();
+            let code = context.state.behaviours.close_paid_code.clone();
             return Err(Refusal::new(400, &code, "该订单已支付")
                 .number(268_498_689)
                 .because("a paid order cannot be closed: query it and refund it if need be"));
@@ -279,7 +279,7 @@ pub(crate) fn close(
             context.state.put_order(order);
         }
     }
-    Ok(Answer::no_content())
+    Ok(Draft::no_content())
 }
 
 /// The 404 of orders.
@@ -396,10 +396,10 @@ fn payable_until(
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
             .because("time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00"));
     };
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     let days_max = match trade_type {
-        TradeType::Native => knobs.native_time_expire_days_max,
-        TradeType::Jsapi | TradeType::App | TradeType::H5 => knobs.time_expire_days_max,
+        TradeType::Native => behaviours.native_time_expire_days_max,
+        TradeType::Jsapi | TradeType::App | TradeType::H5 => behaviours.time_expire_days_max,
     };
     Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
 }
@@ -411,12 +411,14 @@ fn repeat(
     trade_type: TradeType,
     first_request: &str,
 ) -> Result<Order, Refusal> {
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     match &order.state {
         OrderState::Paid(_) => {
-            return Err(Refusal::new(400, &knobs.order_paid_code, "该订单已支付")
-                .number(268_449_538)
-                .because("the order is paid: query it"));
+            return Err(
+                Refusal::new(400, &behaviours.order_paid_code, "该订单已支付")
+                    .number(268_449_538)
+                    .because("the order is paid: query it"),
+            );
         }
         OrderState::Closed { .. } if !order.burnt => {
             return Err(Refusal::new(400, "ORDER_CLOSED", "订单已关闭")
@@ -425,7 +427,7 @@ fn repeat(
         }
         OrderState::Closed { .. } | OrderState::NotPaid => {}
     }
-    if order.trade_type != trade_type && knobs.other_trade_type_used && !order.burnt {
+    if order.trade_type != trade_type && behaviours.other_trade_type_used && !order.burnt {
         return Err(
             Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
                 "the number was used for a {} order",
@@ -435,7 +437,7 @@ fn repeat(
     }
     if order.first_request != first_request || order.trade_type != trade_type {
         let message = "请求重入时，参数与首次请求时不一致";
-        return Err(Refusal::new(400, &knobs.reentry_code, message)
+        return Err(Refusal::new(400, &behaviours.reentry_code, message)
             .number(268_498_688)
             .because(difference(&order, first_request)));
     }
@@ -476,7 +478,7 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         .last()
         .filter(|ticket| ticket.expires_ms > now_ms);
     if let Some(ticket) = living
-        && context.state.knobs.repeat_same_prepay
+        && context.state.behaviours.repeat_same_prepay
         && order.trade_type != TradeType::Native
     {
         let mut ticket = ticket.clone();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal, Seal};
+use super::answer::{Draft, Refusal, Signing};
 use super::body::same_merchant;
 use super::context::Context;
 use super::orders::not_exist;
@@ -14,7 +14,7 @@ pub(crate) fn by_number(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let sub_mchid = merchants(context, partner)?;
     let key = OrderKey {
         mchid: context.caller.mchid().to_owned(),
@@ -27,7 +27,7 @@ pub(crate) fn by_number(
         .filter(|order| !order.burnt)
         .ok_or_else(not_exist)?;
     belongs(order, sub_mchid.as_deref())?;
-    Ok(Answer::ok(&body(order, context.state.refunded(&key))))
+    Ok(Draft::ok(&body(order, context.state.refunded(&key))))
 }
 
 /// Answers by WeChat Pay's number, which only paid orders have.
@@ -35,7 +35,7 @@ pub(crate) fn by_transaction(
     context: &mut Context<'_>,
     partner: bool,
     transaction_id: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let sub_mchid = merchants(context, partner)?;
     let digits = transaction_id.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || transaction_id.len() != 28 {
@@ -52,14 +52,14 @@ pub(crate) fn by_transaction(
     }
     let order = context.state.orders.get(key).ok_or_else(not_exist)?;
     belongs(order, sub_mchid.as_deref())?;
-    Ok(Answer::ok(&body(order, context.state.refunded(key))))
+    Ok(Draft::ok(&body(order, context.state.refunded(key))))
 }
 
 fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
+    let signing = if context.state.behaviours.sign_schema_errors {
+        Signing::Signed
     } else {
-        Seal::Unsigned
+        Signing::Unsigned
     };
     let required = |name: &str, label: &str| {
         context
@@ -72,7 +72,7 @@ fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Ref
                 );
                 Refusal::new(400, "PARAM_ERROR", message)
                     .detail(json!({"location": "query", "value": ""}))
-                    .sealed(sealed)
+                    .signing(signing)
                     .because(format!(
                         "add ?{name}=… to the path, and sign the path with it"
                     ))

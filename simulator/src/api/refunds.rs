@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Draft, Refusal};
 use super::body::parse;
 use super::context::Context;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
@@ -11,7 +11,7 @@ use crate::beijing::{self, DAY_MS, SECOND_MS};
 use crate::canonical;
 use crate::keys;
 use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, RefundStatus};
-use crate::office::set_balance;
+use crate::merchant_platform::set_balance;
 use crate::random;
 
 /// Refunds of one order (fidelity point 23).
@@ -77,7 +77,7 @@ const fn optional_url() -> Field {
 }
 
 /// Accepts a refund, or repeats one.
-pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn create(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let body = parse(context, REFUND)?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let refund_fen = body["amount"]["refund"].as_i64().unwrap_or(0);
@@ -99,7 +99,7 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
             return Err(invalid(message)
                 .because("this out_refund_no was used with another order or amount"));
         }
-        return Ok(Answer::ok(&existing.body()));
+        return Ok(Draft::ok(&existing.body()));
     }
     let OrderState::Paid(payment) = &order.state else {
         return Err(missing(NOT_THERE).because("the order is not paid"));
@@ -158,14 +158,14 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         outcome,
         key,
     };
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.wake();
+    context.handle.wake();
     Ok(answer)
 }
 
 /// Answers a refund as it stands.
-pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<Answer, Refusal> {
+pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<Draft, Refusal> {
     let key = RefundKey {
         mchid: context.caller.mchid().to_owned(),
         out_refund_no: out_refund_no.to_owned(),
@@ -176,7 +176,7 @@ pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<An
         .get(&key)
         .filter(|refund| refund.sub_mchid == context.request.parameter("sub_mchid"))
         .ok_or_else(|| missing("退款单不存在"))?;
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     if context.fault("refund_not_found", "query_refund") {
         return Err(missing("退款单不存在").because("fault refund_not_found"));
     }
@@ -184,7 +184,7 @@ pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<An
 }
 
 /// Takes the application to end an abnormal refund on a bank card.
-pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Answer, Refusal> {
+pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Draft, Refusal> {
     let body = parse(context, ABNORMAL)?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let mchid = context.caller.mchid().to_owned();
@@ -241,16 +241,16 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
     refund.to_card = true;
     refund.outcome = RefundStatus::Success;
     refund.due_ms = due(context);
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.wake();
+    context.handle.wake();
     Ok(answer)
 }
 
 /// The bank takes its time; `None` when it waits for a control call.
 fn due(context: &Context<'_>) -> Option<i64> {
-    let delay_s = context.state.knobs.refund_delay_s?;
-    Some(context.now_ms + context.world.scaled(i64::from(delay_s) * SECOND_MS))
+    let delay_s = context.state.behaviours.refund_delay_s?;
+    Some(context.now_ms + context.handle.scaled(i64::from(delay_s) * SECOND_MS))
 }
 
 fn find_order(context: &Context<'_>, body: &Value) -> Result<Order, Refusal> {
@@ -310,7 +310,7 @@ fn check_amounts(
     refund_fen: i64,
     total_fen: i64,
 ) -> Result<(), Refusal> {
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     if total_fen != order.total_fen {
         return Err(mismatch().because(format!(
             "amount.total is {total_fen}, the order's is {}",
@@ -318,7 +318,10 @@ fn check_amounts(
         )));
     }
     if context.now_ms - payment.at_ms > REFUNDABLE_MS {
-        return Err(coded(&knobs.refund_overdue_code, "订单已经超过退款期限"));
+        return Err(coded(
+            &behaviours.refund_overdue_code,
+            "订单已经超过退款期限",
+        ));
     }
     let holding: Vec<&Refund> = context
         .state
@@ -337,7 +340,10 @@ fn check_amounts(
         )));
     }
     if context.state.refunds_of(&order.key).count() >= REFUNDS_MAX {
-        return Err(coded(&knobs.refund_too_many_code, "部分退款次数超过限制"));
+        return Err(coded(
+            &behaviours.refund_too_many_code,
+            "部分退款次数超过限制",
+        ));
     }
     let last_ms = context
         .state
@@ -345,11 +351,11 @@ fn check_amounts(
         .map(|refund| refund.created_ms)
         .max();
     let interval_ms = context
-        .world
-        .scaled(i64::from(knobs.refund_interval_s) * SECOND_MS);
+        .handle
+        .scaled(i64::from(behaviours.refund_interval_s) * SECOND_MS);
     if last_ms.is_some_and(|last_ms| context.now_ms - last_ms < interval_ms) {
         return Err(coded(
-            &knobs.refund_too_soon_code,
+            &behaviours.refund_too_soon_code,
             "同一笔订单的两次退款间隔过短，请稍后再试",
         )
         .because("one minute must pass between two refunds of an order"));

@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 use hyper::body::Bytes;
 
 use super::route;
-use crate::merchants::Loaded;
+use crate::merchants::MerchantWithKeys;
 
 /// A request as it came: nothing decoded, nothing normalised.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Request {
 /// The merchant who signed a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) merchant: Arc<Loaded>,
+    pub(crate) merchant: Arc<MerchantWithKeys>,
     pub(crate) serial_no: String,
 }
 

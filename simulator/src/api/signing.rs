@@ -1,35 +1,35 @@
 //! The last step of an answer: it is signed, or spoilt by a fault, and gets its headers as captured
-//! (fidelity points 3 and 4). The ways a fault spoils it are `signing/spoilt.rs`'s.
+//! (fidelity points 3 and 4). The ways a fault spoils it are `signing/distortions.rs`'s.
 
 use std::sync::Arc;
 
-use super::about::About;
-use super::answer::{Answer, Outcome, Pace, Seal};
+use super::answer::{Draft, Pace, Response, Signing};
 use super::request::{Caller, Request};
 use super::route::Operation;
+use super::subject::RequestSubject;
 use crate::beijing;
 use crate::faults::Target;
-use crate::forged;
-use crate::world::World;
-use crate::{pack, random};
+use crate::forgeries;
+use crate::handle::SimulatorHandle;
+use crate::{compression, random};
 
-mod spoilt;
+mod distortions;
 
-use spoilt::Spoilt;
+use distortions::AnswerDistortions;
 
 /// A mebibyte of headers, far more of them than any client expects.
 const PADDING_HEADERS: usize = 1_024;
 const PADDING_HEADER_BYTES: usize = 1_024;
 
 /// Signs an answer, or spoils it, and sets the headers.
-pub(crate) fn seal(
-    world: &Arc<World>,
+pub(crate) fn sign(
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     operation: &Operation,
     caller: Option<&Caller>,
-    about: &About,
-    mut answer: Answer,
-) -> Outcome {
+    subject: &RequestSubject,
+    mut answer: Draft,
+) -> Response {
     let identity = format!(
         "{} {} {}",
         request.method,
@@ -39,65 +39,69 @@ pub(crate) fn seal(
     let asked = request.header("wechatpay-serial");
     // Read before anything is locked.
     let success = answer.success();
-    let mut spoilt = Spoilt::default();
+    let mut distortions = AnswerDistortions::default();
     let mut signer = None;
     {
-        let mut state = world.lock();
-        if answer.status >= 500 && !state.knobs.sign_server_errors {
-            answer.seal = Seal::Unsigned;
+        let mut state = handle.lock();
+        if answer.status >= 500 && !state.behaviours.sign_server_errors {
+            answer.signing = Signing::Unsigned;
         }
-        if let (Seal::Signed, Some(caller)) = (answer.seal, caller) {
+        if let (Signing::Signed, Some(caller)) = (answer.signing, caller) {
             // Thrown only where it decides something: during a rotation.
             let throw = if caller.merchant.platform_certificates.len() > 1 {
-                state.faults.throw("answer certificate", &about.subject)
+                state.faults.throw("answer certificate", &subject.draw_key)
             } else {
                 0.0
             };
             signer = caller.merchant.answer_signer(asked, throw);
         }
-        if answer.seal == Seal::Signed {
+        if answer.signing == Signing::Signed {
             let target = Target {
                 operation: operation.name(),
-                out_trade_no: about.out_trade_no.as_deref(),
-                subject: &about.subject,
+                out_trade_no: subject.out_trade_no.as_deref(),
+                subject: &subject.draw_key,
             };
             // The retry of a probed request is never probed (fidelity point 12).
             let spared = state.probed.remove(&identity);
             let mut strikes = |name| state.faults.strikes(name, target);
             if signer.is_some() {
-                spoilt.draw_signature(spared, &mut strikes);
+                distortions.draw_signature(spared, &mut strikes);
             }
-            spoilt.draw_body(&answer, success.as_ref(), operation, &mut strikes);
-            if spoilt.probe {
+            distortions.draw_body(&answer, success.as_ref(), operation, &mut strikes);
+            if distortions.probe {
                 state.probed.insert(identity);
             }
         }
     }
     if let Some(success) = success {
-        spoilt.rewrite(&mut answer, success);
+        distortions.rewrite(&mut answer, success);
     }
     let mut headers = common_headers(&answer);
     if let Some((serial, key)) = signer
-        && !spoilt.unsigned
+        && !distortions.unsigned
     {
         let nonce = random::lower_hex(32);
-        let timestamp =
-            World::wall_ms().div_euclid(1_000) - if spoilt.stale { forged::STALE_S } else { 0 };
+        let timestamp = SimulatorHandle::wall_ms().div_euclid(1_000)
+            - if distortions.stale {
+                forgeries::STALE_S
+            } else {
+                0
+            };
         let signed = |body: &[u8]| {
             let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
             message.extend_from_slice(body);
             message.push(b'\n');
             key.sign(&message)
         };
-        let signature = if spoilt.probe {
-            forged::probe()
-        } else if spoilt.bad_signature {
+        let signature = if distortions.probe {
+            forgeries::probe()
+        } else if distortions.bad_signature {
             signed(b"{}")
         } else {
             signed(&answer.body)
         };
-        let serial = if spoilt.unknown_serial {
-            forged::unknown_serial()
+        let serial = if distortions.unknown_serial {
+            forgeries::unknown_serial()
         } else {
             serial.to_owned()
         };
@@ -110,41 +114,41 @@ pub(crate) fn seal(
             "WECHATPAY2-SHA256-RSA2048".to_owned(),
         ));
     }
-    if spoilt.endless_headers {
+    if distortions.endless_headers {
         let padding = "0".repeat(PADDING_HEADER_BYTES);
         headers.extend(vec![("X-Padding", padding); PADDING_HEADERS]);
     }
     let mut body = answer.body;
-    if spoilt.altered {
+    if distortions.altered {
         let at = body.len() / 2;
         body[at] = if body[at] == b'0' { b'1' } else { b'0' };
     }
-    if spoilt.bomb {
-        body = pack::bomb(&body);
+    if distortions.bomb {
+        body = compression::bomb(&body);
         headers.push(("Content-Encoding", "gzip".to_owned()));
-    } else if spoilt.compressed {
-        body = pack::deflate(&body);
+    } else if distortions.compressed {
+        body = compression::deflate(&body);
         headers.push(("Content-Encoding", "deflate".to_owned()));
     }
     set_length(&mut headers, body.len());
-    Outcome::Send {
+    Response::Send {
         status: answer.status,
         headers,
         body,
-        pace: spoilt.pace,
+        pace: distortions.pace,
     }
 }
 
 /// An empty answer without any WeChat header.
-pub(crate) fn bare(answer: Answer) -> Outcome {
+pub(crate) fn bare(answer: Draft) -> Response {
     let headers = vec![
         ("Server", "nginx".to_owned()),
-        ("Date", beijing::http_date(World::wall_ms())),
+        ("Date", beijing::http_date(SimulatorHandle::wall_ms())),
         ("Content-Length", "0".to_owned()),
         ("Connection", "keep-alive".to_owned()),
         ("Keep-Alive", "timeout=8".to_owned()),
     ];
-    Outcome::Send {
+    Response::Send {
         status: answer.status,
         headers,
         body: Vec::new(),
@@ -152,10 +156,10 @@ pub(crate) fn bare(answer: Answer) -> Outcome {
     }
 }
 
-fn common_headers(answer: &Answer) -> Vec<(&'static str, String)> {
+fn common_headers(answer: &Draft) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("Server", "nginx".to_owned()),
-        ("Date", beijing::http_date(World::wall_ms())),
+        ("Date", beijing::http_date(SimulatorHandle::wall_ms())),
         ("Content-Type", answer.content_type.to_owned()),
         ("Content-Length", String::new()),
         ("Connection", "keep-alive".to_owned()),

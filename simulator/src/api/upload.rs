@@ -4,13 +4,13 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Draft, Refusal};
 use super::multipart::{part, signed_part};
 use super::request::Request;
 use crate::random;
 
 /// Answers an upload whose signature held.
-pub(crate) fn upload(request: &Request) -> Answer {
+pub(crate) fn upload(request: &Request) -> Draft {
     let meta: Value = signed_part(request)
         .and_then(|meta| serde_json::from_slice(&meta).ok())
         .unwrap_or_default();
@@ -28,5 +28,5 @@ pub(crate) fn upload(request: &Request) -> Answer {
             .because("sha256 in meta is not that of the file part")
             .into();
     }
-    Answer::ok(&json!({"media_id": random::alphanumeric(64)}))
+    Draft::ok(&json!({"media_id": random::alphanumeric(64)}))
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::office::OfficeError;
+use crate::merchant_platform::MerchantPlatformError;
 
 /// A refusal of the control API.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<OfficeError> for Problem {
-    fn from(error: OfficeError) -> Self {
+impl From<MerchantPlatformError> for Problem {
+    fn from(error: MerchantPlatformError) -> Self {
         match error {
-            OfficeError::NoMerchant(_) => Self::missing(error.to_string()),
-            OfficeError::Refused(_) => Self::bad(error.to_string()),
-            OfficeError::Key(_) | OfficeError::Files(_) => Self {
+            MerchantPlatformError::NoMerchant(_) => Self::missing(error.to_string()),
+            MerchantPlatformError::Refused(_) => Self::bad(error.to_string()),
+            MerchantPlatformError::Key(_) | MerchantPlatformError::Files(_) => Self {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 code: "INTERNAL".to_owned(),
                 message: error.to_string(),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::twist::Twist;
+use super::distortion::Distortion;
 use crate::beijing;
 
 /// Whether an attempt belongs to the schedule or is a duplicate beside it.
@@ -31,7 +31,9 @@ pub(crate) struct Attempt {
     pub(crate) status: Option<u16>,
     pub(crate) took_ms: u64,
     pub(crate) verdict: String,
-    pub(crate) twist: Twist,
+    /// Called `twist` in the state file and in `/_sim/notifications`.
+    #[serde(rename = "twist")]
+    pub(crate) distortion: Distortion,
     pub(crate) serial: String,
 }
 
@@ -69,7 +71,7 @@ pub(crate) struct Notice {
     pub(crate) on_its_way: bool,
     /// How the latest attempt went out, also when nothing is known of it yet.
     #[serde(skip)]
-    pub(crate) latest: Option<Twist>,
+    pub(crate) latest: Option<Distortion>,
 }
 
 impl Notice {
@@ -103,7 +105,7 @@ impl Notice {
                     "status": attempt.status,
                     "took_ms": attempt.took_ms,
                     "verdict": attempt.verdict,
-                    "twist": attempt.twist,
+                    "twist": attempt.distortion,
                     "serial": attempt.serial,
                 })
             })

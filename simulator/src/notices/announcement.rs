@@ -10,20 +10,20 @@ use super::held::recent;
 use super::resource;
 use crate::beijing::{self, SECOND_MS};
 use crate::faults::Target;
+use crate::handle::SimulatorHandle;
 use crate::ledger::{Copy, Notice, Order, Progress, Refund, RefundStatus};
 use crate::random;
 use crate::state::State;
-use crate::world::World;
 
 const LATE_MS: i64 = 30 * SECOND_MS;
 const HELD_MS: i64 = 10 * SECOND_MS;
 
 /// Sends the notice of a payment.
-pub(crate) fn announce_payment(world: &Arc<World>, state: &mut State, order: &Order) {
+pub(crate) fn announce_payment(handle: &Arc<SimulatorHandle>, state: &mut State, order: &Order) {
     let Some(payload) = resource::payment(order) else {
         return;
     };
-    let draft = Draft {
+    let announcement = Announcement {
         mchid: &order.key.mchid,
         event_type: "TRANSACTION.SUCCESS",
         summary: "支付成功",
@@ -33,18 +33,18 @@ pub(crate) fn announce_payment(world: &Arc<World>, state: &mut State, order: &Or
         url: Some(&order.notify_url),
         payload,
     };
-    announce(world, state, draft);
+    announce(handle, state, announcement);
 }
 
 /// Sends the notice of how a refund ended; a refund still in process has none.
-pub(crate) fn announce_refund(world: &Arc<World>, state: &mut State, refund: &Refund) {
+pub(crate) fn announce_refund(handle: &Arc<SimulatorHandle>, state: &mut State, refund: &Refund) {
     let (event_type, summary) = match refund.status {
         RefundStatus::Processing => return,
         RefundStatus::Success => ("REFUND.SUCCESS", "退款成功"),
         RefundStatus::Closed => ("REFUND.CLOSED", "退款关闭"),
         RefundStatus::Abnormal => ("REFUND.ABNORMAL", "退款异常"),
     };
-    let draft = Draft {
+    let announcement = Announcement {
         mchid: &refund.key.mchid,
         event_type,
         summary,
@@ -54,10 +54,10 @@ pub(crate) fn announce_refund(world: &Arc<World>, state: &mut State, refund: &Re
         url: refund.notify_url.as_deref(),
         payload: resource::refund(refund),
     };
-    announce(world, state, draft);
+    announce(handle, state, announcement);
 }
 
-struct Draft<'a> {
+struct Announcement<'a> {
     mchid: &'a str,
     event_type: &'a str,
     summary: &'a str,
@@ -68,22 +68,22 @@ struct Draft<'a> {
     payload: String,
 }
 
-fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
-    let now_ms = world.now_ms();
-    let Some(merchant) = state.merchants.get(draft.mchid).cloned() else {
+fn announce(handle: &Arc<SimulatorHandle>, state: &mut State, announcement: Announcement<'_>) {
+    let now_ms = handle.now_ms();
+    let Some(merchant) = state.merchants.get(announcement.mchid).cloned() else {
         return;
     };
     let mut notice = Notice {
         seq: state.enter(),
         id: random::notice_id(),
-        mchid: draft.mchid.to_owned(),
-        event_type: draft.event_type.to_owned(),
-        summary: draft.summary.to_owned(),
-        original_type: draft.original_type.to_owned(),
-        out_trade_no: draft.out_trade_no.to_owned(),
-        out_refund_no: draft.out_refund_no.map(str::to_owned),
-        url: draft.url.unwrap_or_default().to_owned(),
-        payload: draft.payload,
+        mchid: announcement.mchid.to_owned(),
+        event_type: announcement.event_type.to_owned(),
+        summary: announcement.summary.to_owned(),
+        original_type: announcement.original_type.to_owned(),
+        out_trade_no: announcement.out_trade_no.to_owned(),
+        out_refund_no: announcement.out_refund_no.map(str::to_owned),
+        url: announcement.url.unwrap_or_default().to_owned(),
+        payload: announcement.payload,
         created_ms: now_ms,
         next_due_ms: None,
         progress: Progress::Pending,
@@ -99,7 +99,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     };
     let silent = if merchant.record.apiv3_key.is_none() {
         Some(KEYLESS.to_owned())
-    } else if draft.url.is_none() {
+    } else if announcement.url.is_none() {
         Some(merchant.record.refund_notify_url.as_ref().map_or_else(
             || "neither the refund nor the platform names a notify_url: nothing is sent".to_owned(),
             |url| {
@@ -113,7 +113,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         None
     };
     if let Some(why) = silent {
-        if draft.url.is_none() && merchant.record.refund_notify_url.is_some() {
+        if announcement.url.is_none() && merchant.record.refund_notify_url.is_some() {
             state.violation(json!({
                 "kind": "v2_callback",
                 "at": beijing::rfc3339(now_ms),
@@ -129,7 +129,7 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let subject = notice.subject(state.place_of(&notice.mchid), Copy::Scheduled);
     let target = Target {
         operation: "notice",
-        out_trade_no: Some(draft.out_trade_no),
+        out_trade_no: Some(announcement.out_trade_no),
         subject: &subject,
     };
     // Two that wait would go out in the order they came in.
@@ -144,10 +144,10 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
     let foreign_order = strikes("notice_foreign_order");
     let mut due_ms = now_ms;
     if late {
-        due_ms += world.scaled(LATE_MS);
+        due_ms += handle.scaled(LATE_MS);
     }
     if notice.held {
-        due_ms += world.scaled(HELD_MS);
+        due_ms += handle.scaled(HELD_MS);
     }
     notice.next_due_ms = Some(due_ms);
     if unknown_event {
@@ -163,10 +163,16 @@ fn announce(world: &Arc<World>, state: &mut State, draft: Draft<'_>) {
         let payload = notice
             .payload
             .replace(&notice.out_trade_no, &random::alphanumeric(24));
-        invent(state, &notice, draft.event_type, draft.summary, payload);
+        invent(
+            state,
+            &notice,
+            announcement.event_type,
+            announcement.summary,
+            payload,
+        );
     }
     state.put_notice(notice);
-    world.wake();
+    handle.wake();
 }
 
 fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, payload: String) {

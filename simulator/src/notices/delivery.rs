@@ -9,9 +9,9 @@ use super::dispatch::Dispatch;
 use super::held::release_held;
 use super::message;
 use crate::beijing::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::ledger::{Attempt, Copy, Notice, Progress, Twist};
+use crate::handle::SimulatorHandle;
+use crate::ledger::{Attempt, Copy, Distortion, Notice, Progress};
 use crate::random;
-use crate::world::World;
 
 /// The pauses between an attempt and the next (fidelity point 28).
 const RETRY_DELAYS_MS: [i64; 15] = [
@@ -36,20 +36,20 @@ const RETRY_DELAYS_MS: [i64; 15] = [
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Makes one attempt and records what came of it.
-pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
-    let Ok(_slot) = world.slots.acquire().await else {
+pub(crate) async fn deliver(handle: &Arc<SimulatorHandle>, dispatch: Dispatch) {
+    let Ok(_slot) = handle.slots.acquire().await else {
         return;
     };
-    if world.is_stopping() {
+    if handle.is_stopping() {
         return;
     }
     let started = Instant::now();
-    let at_ms = world.now_ms();
+    let at_ms = handle.now_ms();
     let signer = dispatch
         .merchant
         .notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
     let Some((serial, key)) = signer else {
-        let mut state = world.lock();
+        let mut state = handle.lock();
         if let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() {
             notice.progress = Progress::GivenUp;
             notice.why = Some("WeChat Pay has no key to sign it with".to_owned());
@@ -59,40 +59,40 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
         }
         return;
     };
-    let message = message::build(&dispatch, serial, key, World::wall_ms());
+    let message = message::build(&dispatch, serial, key, SimulatorHandle::wall_ms());
     let sent_serial = message.serial.clone();
-    let answer = if dispatch.twist == Twist::Lost {
+    let answer = if dispatch.distortion == Distortion::Lost {
         Err("lost on the way: it never reached the merchant".to_owned())
     } else {
-        send(world, &dispatch.notice.url, message).await
+        send(handle, &dispatch.notice.url, message).await
     };
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let accepts = |status: u16| status == 200 || status == 204;
-    let mut state = world.lock();
-    let redirect_fails = state.knobs.notice_redirect_fails;
+    let mut state = handle.lock();
+    let redirect_fails = state.behaviours.notice_redirect_fails;
     let accepted = match &answer {
         Ok(status) => accepts(*status) || (!redirect_fails && (300..400).contains(status)),
         Err(_) => false,
     };
-    let verdict = match (&answer, dispatch.twist) {
+    let verdict = match (&answer, dispatch.distortion) {
         (Err(reason), _) => reason.clone(),
-        (Ok(_), Twist::Genuine | Twist::Lost) if accepted => "accepted".to_owned(),
-        (Ok(status), Twist::Genuine | Twist::Lost) => format!(
+        (Ok(_), Distortion::Genuine | Distortion::Lost) if accepted => "accepted".to_owned(),
+        (Ok(status), Distortion::Genuine | Distortion::Lost) => format!(
             "answered {status}: only 200 or 204 within 5 seconds is success, so WeChat Pay sends it \
              again"
         ),
-        (Ok(status), twist) if accepted => {
-            format!("answered {status} to {}: violation", twist.what())
+        (Ok(status), distortion) if accepted => {
+            format!("answered {status} to {}: violation", distortion.what())
         }
-        (Ok(status), twist) => format!("rightly refused {} with {status}", twist.what()),
+        (Ok(status), distortion) => format!("rightly refused {} with {status}", distortion.what()),
     };
-    let offence = match (&answer, dispatch.twist) {
-        (Ok(_), Twist::Genuine | Twist::Lost) => None,
-        (Ok(_), twist) if accepted => Some((
+    let offence = match (&answer, dispatch.distortion) {
+        (Ok(_), Distortion::Genuine | Distortion::Lost) => None,
+        (Ok(_), distortion) if accepted => Some((
             "accepted_forgery",
             format!(
                 "the merchant accepted {}; a merchant that verifies answers 4xx or 5xx",
-                twist.what()
+                distortion.what()
             ),
         )),
         (Ok(_), _) => None,
@@ -106,7 +106,7 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
             "notice_id": dispatch.notice.id,
             "out_trade_no": dispatch.notice.out_trade_no,
             "event_type": dispatch.notice.event_type,
-            "fault": dispatch.twist,
+            "fault": dispatch.distortion,
             "explanation": explanation,
         }));
     }
@@ -118,10 +118,10 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
         status: answer.ok(),
         took_ms,
         verdict,
-        twist: dispatch.twist,
+        distortion: dispatch.distortion,
         serial: sent_serial,
     });
-    let delivered = accepted && dispatch.twist == Twist::Genuine;
+    let delivered = accepted && dispatch.distortion == Distortion::Genuine;
     if dispatch.copy == Copy::Scheduled {
         let due_ms = dispatch.notice.next_due_ms.unwrap_or(at_ms);
         notice.on_its_way = false;
@@ -133,8 +133,8 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
                 Some(delay_ms) => {
                     // Counted from when this attempt was due, so that a clock moved by hours brings
                     // every attempt of those hours.
-                    notice.next_due_ms = Some(due_ms + world.scaled(delay_ms));
-                    if !state.knobs.notice_id_stable {
+                    notice.next_due_ms = Some(due_ms + handle.scaled(delay_ms));
+                    if !state.behaviours.notice_id_stable {
                         notice.id = random::notice_id();
                     }
                 }
@@ -152,7 +152,7 @@ pub(crate) async fn deliver(world: &Arc<World>, dispatch: Dispatch) {
         notice.next_due_ms = None;
     }
     state.put_notice(notice);
-    release_held(&mut state, dispatch.notice.seq, world.now_ms());
+    release_held(&mut state, dispatch.notice.seq, handle.now_ms());
 }
 
 fn retry_delay_ms(notice: &Notice) -> Option<i64> {
@@ -162,8 +162,12 @@ fn retry_delay_ms(notice: &Notice) -> Option<i64> {
     RETRY_DELAYS_MS.get(notice.tries.checked_sub(1)?).copied()
 }
 
-async fn send(world: &World, url: &str, message: message::Message) -> Result<u16, String> {
-    let mut request = world
+async fn send(
+    handle: &SimulatorHandle,
+    url: &str,
+    message: message::Message,
+) -> Result<u16, String> {
+    let mut request = handle
         .client
         .post(url)
         .timeout(ANSWER_DEADLINE)

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::beijing::SECOND_MS;
 use crate::config::Mode;
 use crate::faults::Target;
-use crate::ledger::{Copy, Notice, Progress, Timer, Twist};
-use crate::merchants::Loaded;
+use crate::handle::SimulatorHandle;
+use crate::ledger::{Copy, Distortion, Notice, Progress, Timer};
+use crate::merchants::MerchantWithKeys;
 use crate::state::State;
-use crate::world::World;
 
 const COPY_AFTER_MS: i64 = SECOND_MS;
 
@@ -19,9 +19,9 @@ pub(super) const KEYLESS: &str = "the merchant has no APIv3 key: WeChat Pay send
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) notice: Notice,
-    pub(crate) merchant: Arc<Loaded>,
+    pub(crate) merchant: Arc<MerchantWithKeys>,
     pub(crate) apiv3_key: String,
-    pub(crate) twist: Twist,
+    pub(crate) distortion: Distortion,
     pub(crate) copy: Copy,
     pub(super) by_public_key: f64,
     pub(super) by_new_certificate: f64,
@@ -29,7 +29,7 @@ pub(crate) struct Dispatch {
 
 /// Decides how the next attempt of a notice goes out.
 pub(crate) fn prepare(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     state: &mut State,
     seq: u64,
     copy: Copy,
@@ -56,16 +56,16 @@ pub(crate) fn prepare(
     };
     let latest = notice
         .latest
-        .or(notice.attempts.last().map(|attempt| attempt.twist));
-    let just_probed = latest == Some(Twist::Probe);
-    let mut twist = Twist::Genuine;
-    for (name, candidate) in Twist::FAULTS {
+        .or(notice.attempts.last().map(|attempt| attempt.distortion));
+    let just_probed = latest == Some(Distortion::Probe);
+    let mut distortion = Distortion::Genuine;
+    for (name, candidate) in Distortion::FAULTS {
         // The retry after a probe is never probed (fidelity point 12).
-        if candidate == Twist::Probe && just_probed {
+        if candidate == Distortion::Probe && just_probed {
             continue;
         }
         if state.faults.strikes(name, target) {
-            twist = candidate;
+            distortion = candidate;
             break;
         }
     }
@@ -81,7 +81,7 @@ pub(crate) fn prepare(
     // Only in memory: an attempt that a restart cuts off is made again after it.
     let mut copied = false;
     if let Some(kept) = state.notices.get_mut(&seq) {
-        kept.latest = Some(twist);
+        kept.latest = Some(distortion);
         if copy == Copy::Scheduled {
             kept.held = false;
             kept.on_its_way = true;
@@ -90,14 +90,14 @@ pub(crate) fn prepare(
     }
     // Counted from when this attempt was due, as its retries are.
     if copied && let Some(due_ms) = notice.next_due_ms {
-        let copy_ms = due_ms + world.scaled(COPY_AFTER_MS);
+        let copy_ms = due_ms + handle.scaled(COPY_AFTER_MS);
         state.timers.insert((copy_ms, Timer::NoticeCopy(seq)));
     }
     Some(Dispatch {
         notice,
         merchant,
         apiv3_key,
-        twist,
+        distortion,
         copy,
         by_public_key,
         by_new_certificate,

@@ -1,14 +1,14 @@
 //! The bytes of a notice: envelope and resource in the key order of real ones (fidelity
-//! points 27 and 28), sealed and signed, or spoilt on purpose by a [`Twist`].
+//! points 27 and 28), sealed and signed, or spoilt on purpose by a [`Distortion`].
 
 use serde_json::json;
 
 use super::dispatch::Dispatch;
 use super::resource::ordered;
 use crate::beijing;
-use crate::forged;
+use crate::forgeries;
 use crate::keys::{self, SigningKey};
-use crate::ledger::Twist;
+use crate::ledger::Distortion;
 use crate::random;
 
 /// A notice as it goes out.
@@ -24,17 +24,17 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
     let body = envelope(dispatch);
     let nonce = random::alphanumeric(32);
     let mut timestamp = wall_ms.div_euclid(1_000);
-    if dispatch.twist == Twist::Stale {
-        timestamp -= forged::STALE_S;
+    if dispatch.distortion == Distortion::Stale {
+        timestamp -= forgeries::STALE_S;
     }
     let signed = |body: &str| key.sign(format!("{timestamp}\n{nonce}\n{body}\n").as_bytes());
-    let (serial, signature) = match dispatch.twist {
-        Twist::Genuine | Twist::Lost | Twist::Stale | Twist::Unopenable => {
+    let (serial, signature) = match dispatch.distortion {
+        Distortion::Genuine | Distortion::Lost | Distortion::Stale | Distortion::Unopenable => {
             (serial.to_owned(), signed(&body))
         }
-        Twist::BadSignature => (serial.to_owned(), signed("{}")),
-        Twist::UnknownSerial => (forged::unknown_serial(), signed(&body)),
-        Twist::Probe => (serial.to_owned(), forged::probe()),
+        Distortion::BadSignature => (serial.to_owned(), signed("{}")),
+        Distortion::UnknownSerial => (forgeries::unknown_serial(), signed(&body)),
+        Distortion::Probe => (serial.to_owned(), forgeries::probe()),
     };
     let headers = vec![
         ("Content-Type", "application/json".to_owned()),
@@ -61,7 +61,7 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
 fn envelope(dispatch: &Dispatch) -> String {
     let notice = &dispatch.notice;
     let nonce = random::alphanumeric(12);
-    let apiv3_key = if dispatch.twist == Twist::Unopenable {
+    let apiv3_key = if dispatch.distortion == Distortion::Unopenable {
         dispatch.apiv3_key.chars().rev().collect()
     } else {
         dispatch.apiv3_key.clone()

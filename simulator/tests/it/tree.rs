@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         what: "what a payer does on the phone",
-        files: &["cashier"],
+        files: &["phone"],
     },
     Layer {
         what: "what time does: closes orders, ends refunds, sends notices that are due",
@@ -40,15 +40,15 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         what: "how a refund ends",
-        files: &["bank"],
+        files: &["refund_ending"],
     },
     Layer {
         what: "notices to the merchant; the merchant platform; bill files",
-        files: &["notices", "office", "bill_file"],
+        files: &["notices", "merchant_platform", "bill_file"],
     },
     Layer {
         what: "the state behind its lock, and the two clocks",
-        files: &["world"],
+        files: &["handle"],
     },
     Layer {
         what: "the state: everything the simulator knows",
@@ -68,7 +68,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         what: "what is forged alike in answers and notices",
-        files: &["forged"],
+        files: &["forgeries"],
     },
     Layer {
         what: "values that know nothing of the simulator",
@@ -77,8 +77,8 @@ const LAYERS: &[Layer] = &[
             "canonical",
             "changes",
             "config",
-            "knobs",
-            "pack",
+            "behaviours",
+            "compression",
             "random",
         ],
     },

@@ -27,7 +27,7 @@ pub(crate) struct Urls {
 }
 
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct SimulatorHandle {
     state: Mutex<State>,
     pub(crate) changes: Changes,
     offset_s: AtomicI64,
@@ -42,7 +42,7 @@ pub(crate) struct World {
     urls: OnceLock<Urls>,
 }
 
-impl World {
+impl SimulatorHandle {
     pub(crate) fn new(state: State, offset_s: i64, speed: f64, client: reqwest::Client) -> Self {
         Self {
             changes: state.changes.clone(),

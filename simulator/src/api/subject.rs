@@ -1,12 +1,13 @@
-//! What a request is about: the order it names, by whatever number, and the words the dice know it by.
+//! What a request is about: the order it names, by whatever number, and the key under which its
+//! faults are drawn.
 
 use serde_json::Value;
 
 use super::request::Request;
 use super::route::Operation;
 use super::{authorization, multipart};
+use crate::handle::SimulatorHandle;
 use crate::ledger::{OrderKey, RefundKey};
-use crate::world::World;
 
 /// The longest number there is, in characters. Of a longer one only so much is kept: it may be
 /// anybody's, as long as a body can be.
@@ -14,20 +15,20 @@ const NUMBER_CHARACTERS_MAX: usize = 64;
 
 /// What a request is about, as faults and the request log name it.
 #[derive(Debug, Clone)]
-pub(crate) struct About {
+pub(crate) struct RequestSubject {
     pub(crate) out_trade_no: Option<String>,
     /// The merchant, the operation and the merchant's own number: nothing that is made up anew in
     /// every run, so that the dice say the same whenever and however the request comes.
-    pub(crate) subject: String,
+    pub(crate) draw_key: String,
 }
 
-impl About {
+impl RequestSubject {
     /// Looks up what the numbers of a request stand for; it need not be authentic yet.
-    pub(crate) fn of(world: &World, operation: &Operation, request: &Request) -> Self {
+    pub(crate) fn of(handle: &SimulatorHandle, operation: &Operation, request: &Request) -> Self {
         let mchid = authorization::claimed_mchid(request).unwrap_or_default();
         // Read before anything is locked: anybody's body may be as long as a body can be.
-        let said = Said::by(operation, request);
-        let state = world.lock();
+        let numbers = BodyNumbers::of(operation, request);
+        let state = handle.lock();
         let (out_trade_no, words) = match operation {
             Operation::QueryByNumber { out_trade_no, .. }
             | Operation::Close { out_trade_no, .. } => {
@@ -40,15 +41,15 @@ impl About {
                 (number, format!("by id {words}"))
             }
             Operation::Order { .. } => {
-                let words = said.out_trade_no.clone().unwrap_or_default();
-                (said.out_trade_no, words)
+                let words = numbers.out_trade_no.clone().unwrap_or_default();
+                (numbers.out_trade_no, words)
             }
             Operation::Refund => {
-                let number = said.out_trade_no.or_else(|| {
-                    let order = state.payments.get(&said.transaction_id?)?;
+                let number = numbers.out_trade_no.or_else(|| {
+                    let order = state.payments.get(&numbers.transaction_id?)?;
                     Some(order.out_trade_no.clone())
                 });
-                (number, said.out_refund_no.unwrap_or_default())
+                (number, numbers.out_refund_no.unwrap_or_default())
             }
             Operation::QueryRefund { out_refund_no } => {
                 let key = RefundKey {
@@ -74,20 +75,20 @@ impl About {
                     held.map(|held| held.subject.clone()).unwrap_or_default(),
                 )
             }
-            Operation::Upload => (None, said.meta),
+            Operation::Upload => (None, numbers.meta),
             Operation::Certificates | Operation::Login => (None, String::new()),
         };
         let place = state.place_of(&mchid);
         Self {
             out_trade_no,
-            subject: format!("{place} {} {words}", operation.name()),
+            draw_key: format!("{place} {} {words}", operation.name()),
         }
     }
 }
 
 /// What the body of a request says of what it is about.
 #[derive(Debug, Default)]
-struct Said {
+struct BodyNumbers {
     out_trade_no: Option<String>,
     transaction_id: Option<String>,
     out_refund_no: Option<String>,
@@ -95,8 +96,8 @@ struct Said {
     meta: String,
 }
 
-impl Said {
-    fn by(operation: &Operation, request: &Request) -> Self {
+impl BodyNumbers {
+    fn of(operation: &Operation, request: &Request) -> Self {
         match operation {
             Operation::Order { .. } | Operation::Refund => {
                 let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();

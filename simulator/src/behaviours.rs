@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// are passed over, so that a state which another version wrote can be read; control calls refuse them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Knobs {
+pub(crate) struct Behaviours {
     /// Code of a repeat with other parameters: `INVALID_REQUEST` or `PARAM_ERROR`.
     pub(crate) reentry_code: String,
     /// A repeat with another trade type is 403 `OUT_TRADE_NO_USED`; else it is a re-entry error.
@@ -55,7 +55,7 @@ pub(crate) struct Knobs {
     pub(crate) notice_redirect_fails: bool,
 }
 
-impl Default for Knobs {
+impl Default for Behaviours {
     fn default() -> Self {
         Self {
             reentry_code: "INVALID_REQUEST".to_owned(),

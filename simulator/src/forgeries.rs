@@ -1,4 +1,4 @@
-//! What is forged alike in answers and in notices.
+//! The forgeries that answers and notices share.
 
 use crate::random;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What is wrong with an attempt on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Twist {
+pub(crate) enum Distortion {
     Genuine,
     Lost,
     Probe,
@@ -15,8 +15,8 @@ pub(crate) enum Twist {
     Unopenable,
 }
 
-impl Twist {
-    /// The faults that bring a twist, in the order they are tried.
+impl Distortion {
+    /// The faults that bring a distortion, in the order they are tried.
     pub(crate) const FAULTS: [(&'static str, Self); 6] = [
         ("notice_lost", Self::Lost),
         ("notice_probe", Self::Probe),
