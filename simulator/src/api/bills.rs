@@ -1,7 +1,9 @@
-//! Bills: application and download (fidelity points 31 and 32). The files themselves are `bill_file.rs`'s.
+//! Bills: application and download (docs/simulator.md, `bill-days` and `bill-files`). The files
+//! themselves are `bill_file.rs`'s.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 
@@ -12,7 +14,7 @@ use crate::bill_file::{self, BillDistortions, TradeKind};
 use crate::ledger::BillToken;
 use crate::{compression, random};
 
-/// A bill is ready at this hour of the next day, Beijing time (fidelity point 31).
+/// A bill is ready at this hour of the next day, Beijing time (docs/simulator.md, `bill-days`).
 const READY_MS: i64 = 10 * HOUR_MS;
 /// Bills reach this far back.
 const KEPT_MS: i64 = 92 * DAY_MS;
@@ -129,10 +131,7 @@ fn there(
 
 fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> Draft {
     let bytes = file.into_bytes();
-    let mut hash: String = Sha1::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hash = HEXLOWER.encode(&Sha1::digest(&bytes));
     if context.fault("bill_bad_hash", operation) {
         hash = random::lower_hex(40);
     }

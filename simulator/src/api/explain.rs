@@ -1,9 +1,10 @@
 //! Why a signature was refused, for a person. The public key opens the client's signature, which
-//! shows the digest that was signed (`opened.rs`); then the likely mistakes are tried until one gives
-//! that digest (`guess.rs`, `json.rs`). WeChat Pay tells only the message it built itself.
+//! shows the digest that was signed (`opened.rs`); then the likely mistakes are tried until one
+//! gives that digest (`guess.rs`, `json.rs`). WeChat Pay tells only the message it built itself.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -291,7 +292,7 @@ fn hashed_first(
 ) -> Option<String> {
     let message = authorization::message(request, authorization, body);
     let once = Sha256::digest(&message);
-    let hex: String = once.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = HEXLOWER.encode(&once);
     let twice = Sha256::digest(once)[..] == *digest;
     let hexed = Sha256::digest(hex.as_bytes())[..] == *digest
         || Sha256::digest(hex.to_uppercase().as_bytes())[..] == *digest;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 
-use super::route;
 use crate::merchants::MerchantWithKeys;
 
 /// A request as it came: nothing decoded, nothing normalised.
@@ -29,12 +28,11 @@ impl Request {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// A query parameter, percent-decoded.
+    /// A query parameter, decoded.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        self.query()?.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then(|| route::decode(value))
-        })
+        form_urlencoded::parse(self.query()?.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -1,6 +1,7 @@
-//! Image upload, as far as signing goes: only the `meta` part is signed (fidelity points 6 and 8). The
-//! file is checked against the digest in `meta` and forgotten.
+//! Image upload, as far as signing goes: only the `meta` part is signed (docs/simulator.md,
+//! `signed-text` and `uploads`). The file is checked against the digest in `meta` and forgotten.
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -15,10 +16,7 @@ pub(crate) fn upload(request: &Request) -> Draft {
         .and_then(|meta| serde_json::from_slice(&meta).ok())
         .unwrap_or_default();
     let file = part(request, "file").unwrap_or_default();
-    let digest: String = Sha256::digest(&file)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = HEXLOWER.encode(&Sha256::digest(&file));
     let stated = meta
         .get("sha256")
         .and_then(Value::as_str)
