@@ -1,6 +1,6 @@
 //! The API port: from raw request bytes to signed answer bytes, in the order WeChat Pay works
-//! (fidelity points 1 to 13): path, header check, authentication, business, signing.
-//! Faults strike between these steps. What a request means is in the modules below.
+//! (docs/simulator.md, `hosts` to `forged-answers`): path, header check, authentication, business,
+//! signing. Faults strike between these steps. What a request means is in the modules below.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ mod upload;
 use answer::{Draft, Refusal, Response};
 use context::Context;
 use request::{Caller, Request};
-use route::{Operation, Route};
+use route::{Kind, Operation, Route};
 use subject::RequestSubject;
 
 /// The part of a refusal's body that the request log repeats.
@@ -61,8 +61,8 @@ impl From<Response> for Delayed {
 /// Answers one request. All of it happens before this returns, so that a client who does not wait
 /// for a slow answer changes nothing of what was applied and noted.
 pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
-    let operation = match route::route(&request.method, request.path()) {
-        Route::Found(operation) => operation,
+    let (operation, id) = match route::route(&request.method, request.path()) {
+        Route::Found(operation, id) => (operation, id),
         Route::Unknown => {
             return finish_bare(handle, &request, 404, "no API has this path").into();
         }
@@ -70,19 +70,20 @@ pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed 
             return finish_bare(handle, &request, 405, "this path takes another method").into();
         }
     };
-    let subject = RequestSubject::of(handle, &operation, &request);
+    let subject = RequestSubject::of(handle, operation, &id, &request);
     let mut call = Call {
         handle,
         request,
         operation,
+        id,
         subject,
         slow: false,
     };
-    if call.operation == Operation::Login {
+    if call.operation.kind == Kind::Login {
         let answer = login::answer(handle, &call.request);
         return call.finish(None, answer).into();
     }
-    if call.operation.checks_user_agent()
+    if call.operation.requires_user_agent
         && (call.request.header("user-agent").is_none_or(str::is_empty)
             || call.request.header("accept").is_none_or(str::is_empty))
     {
@@ -110,7 +111,9 @@ pub(crate) fn too_large(handle: &Arc<SimulatorHandle>, request: &Request) -> Del
 struct Call<'a> {
     handle: &'a Arc<SimulatorHandle>,
     request: Request,
-    operation: Operation,
+    operation: &'static Operation,
+    /// The id in the path, empty where it holds none.
+    id: String,
     subject: RequestSubject,
     /// Whether its client has to wait.
     slow: bool,
@@ -126,7 +129,7 @@ impl Call<'_> {
             self.apply_later();
             return response;
         }
-        let caller = match authenticate::authenticate(self.handle, &self.request, &self.operation) {
+        let caller = match authenticate::authenticate(self.handle, &self.request, self.operation) {
             Ok(caller) => caller,
             Err(refusal) => return self.finish(None, refusal.into()),
         };
@@ -151,7 +154,7 @@ impl Call<'_> {
 
     fn strikes(&self, name: &'static str) -> bool {
         let target = Target {
-            operation: self.operation.name(),
+            operation: self.operation.name,
             out_trade_no: self.subject.out_trade_no.as_deref(),
             subject: &self.subject.draw_key,
         };
@@ -161,7 +164,8 @@ impl Call<'_> {
     /// Applies a request whose connection is gone, so nothing of its answer is anybody's.
     fn apply_later(self) {
         let handle = Arc::clone(self.handle);
-        let (request, operation, subject) = (self.request, self.operation, self.subject);
+        let (request, operation) = (self.request, self.operation);
+        let (id, subject) = (self.id, self.subject);
         tokio::spawn(async move {
             tokio::time::sleep(answer::LATE).await;
             if handle.is_stopping() {
@@ -171,11 +175,11 @@ impl Call<'_> {
                 handle: &handle,
                 request,
                 operation,
+                id,
                 subject,
                 slow: false,
             };
-            if let Ok(caller) = authenticate::authenticate(&handle, &call.request, &call.operation)
-            {
+            if let Ok(caller) = authenticate::authenticate(&handle, &call.request, call.operation) {
                 let mut answer = call.apply(&caller);
                 call.note(&mut answer);
             }
@@ -184,7 +188,7 @@ impl Call<'_> {
 
     /// Applies an authenticated request to the state.
     fn apply(&self, caller: &Caller) -> Draft {
-        let (handle, operation) = (self.handle, &self.operation);
+        let (handle, operation, id) = (self.handle, self.operation, self.id.as_str());
         let mut state = handle.lock();
         let mut context = Context {
             handle,
@@ -197,32 +201,24 @@ impl Call<'_> {
         if let Some(refusal) = rate_limit(&mut context, operation) {
             return refusal.into();
         }
-        let result = match operation {
-            Operation::Certificates => certificates::list(&mut context),
-            Operation::Order {
+        let result = match operation.kind {
+            Kind::Certificates => certificates::list(&mut context),
+            Kind::Order {
                 partner,
                 trade_type,
-            } => orders::create(&mut context, *partner, *trade_type),
-            Operation::QueryByNumber {
-                partner,
-                out_trade_no,
-            } => queries::by_number(&mut context, *partner, out_trade_no),
-            Operation::QueryById {
-                partner,
-                transaction_id,
-            } => queries::by_transaction(&mut context, *partner, transaction_id),
-            Operation::Close {
-                partner,
-                out_trade_no,
-            } => orders::close(&mut context, *partner, out_trade_no),
-            Operation::Refund => refunds::create(&mut context),
-            Operation::QueryRefund { out_refund_no } => refunds::query(&mut context, out_refund_no),
-            Operation::AbnormalRefund { refund_id } => refunds::abnormal(&mut context, refund_id),
-            Operation::TradeBill => bills::trade(&mut context),
-            Operation::FundFlowBill => bills::fund_flow(&mut context),
-            Operation::Download => bills::download(&mut context),
-            Operation::Upload => Ok(upload::upload(&self.request)),
-            Operation::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
+            } => orders::create(&mut context, partner, trade_type),
+            Kind::QueryByNumber { partner } => queries::by_number(&mut context, partner, id),
+            Kind::QueryById { partner } => queries::by_transaction(&mut context, partner, id),
+            Kind::Close { partner } => orders::close(&mut context, partner, id),
+            Kind::Refund => refunds::create(&mut context),
+            Kind::QueryRefund => refunds::query(&mut context, id),
+            Kind::AbnormalRefund => refunds::abnormal(&mut context, id),
+            Kind::TradeBill => bills::trade(&mut context),
+            Kind::FundFlowBill => bills::fund_flow(&mut context),
+            Kind::Download => bills::download(&mut context),
+            Kind::Upload => Ok(upload::upload(&self.request)),
+            // Answered before anybody is authenticated.
+            Kind::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
         };
         if let Some(reason) = &state.journal.broken {
             return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
@@ -236,7 +232,7 @@ impl Call<'_> {
             Err(refusal) => {
                 let second = SimulatorHandle::wall_ms().div_euclid(1_000);
                 state
-                    .window(caller.mchid(), operation.name(), second)
+                    .window(caller.mchid(), operation.name, second)
                     .failures += 1;
                 refusal.into()
             }
@@ -249,7 +245,7 @@ impl Call<'_> {
         signing::sign(
             self.handle,
             &self.request,
-            &self.operation,
+            self.operation,
             caller,
             &self.subject,
             answer,
@@ -271,23 +267,24 @@ impl Call<'_> {
         note(
             self.handle,
             &self.request,
-            self.operation.name(),
+            self.operation.name,
             number,
             answer,
         );
     }
 }
 
-/// The limits of fidelity point 33, per merchant and second of real time.
+/// Refuses more calls than a merchant may make in a second of real time (docs/simulator.md,
+/// `rate-limits`).
 fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusal> {
     if !context.state.behaviours.rate_limits {
         return None;
     }
-    let (calls_max, failures_max) = operation.limits();
+    let (calls_max, failures_max) = (operation.calls_per_second, operation.failures_per_second);
     let second = SimulatorHandle::wall_ms().div_euclid(1_000);
     let window = context
         .state
-        .window(context.caller.mchid(), operation.name(), second);
+        .window(context.caller.mchid(), operation.name, second);
     window.calls += 1;
     let limited = window.calls > calls_max || window.failures >= failures_max;
     limited.then(|| {

@@ -1,5 +1,5 @@
-//! Answers before they are signed: status and body, who signs them and who does not (fidelity point
-//! 9), and how they leave.
+//! Answers before they are signed: status and body, who signs them and who does not
+//! (docs/simulator.md, `signed-answers`), and how they leave.
 
 use std::time::Duration;
 

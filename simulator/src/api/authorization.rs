@@ -7,7 +7,8 @@ use super::request::Request;
 /// The scheme of the Authorization header.
 pub(super) const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 
-/// A request may be at most this old or early, in seconds of real time (fidelity point 5).
+/// A request may be at most this old or early, in seconds of real time (docs/simulator.md,
+/// `authorization`).
 pub(super) const WINDOW_S: i64 = 300;
 
 /// The five values of an Authorization header.
@@ -77,7 +78,7 @@ pub(crate) fn claimed_mchid(request: &Request) -> Option<String> {
         .map(|authorization| authorization.mchid)
 }
 
-/// The five lines that are signed (fidelity points 6 and 8).
+/// The five lines that are signed (docs/simulator.md, `signed-text` and `uploads`).
 pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
     let mut message = format!(
         "{}\n{}\n{}\n{}\n",

@@ -1,5 +1,5 @@
-//! What bodies of every operation have in common: JSON by the operation's schema, in the name of the
-//! merchant who signed.
+//! What bodies of every operation have in common: JSON by the operation's schema, in the name of
+//! the merchant who signed.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (fidelity point 14).
+//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (docs/simulator.md,
+//! `platform-certificates`).
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! `GET /sns/jscode2session`: mini-program login (fidelity point 34). Not APIv3: unsigned, and HTTP
-//! 200 for errors too.
+//! `GET /sns/jscode2session`: mini-program login (docs/simulator.md, `login`). Not APIv3: unsigned,
+//! and HTTP 200 for errors too.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The parts of an upload. Only `meta` is signed (fidelity points 6 and 8).
+//! The parts of an upload. Only `meta` is signed (docs/simulator.md, `signed-text` and `uploads`).
 
 use super::request::Request;
 

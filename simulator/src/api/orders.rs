@@ -1,4 +1,5 @@
-//! Placing and closing orders (fidelity points 15 to 18 and 22), direct and for partners.
+//! Placing and closing orders (docs/simulator.md, `schema` to `lifetimes`, and `closing`), direct and
+//! for partners.
 
 use std::net::IpAddr;
 
@@ -14,7 +15,7 @@ use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
 use crate::random;
 
-/// `prepay_id` and `code_url` live this long (fidelity point 18).
+/// `prepay_id` and `code_url` live this long (docs/simulator.md, `lifetimes`).
 const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
 /// `h5_url` lives this long.
 const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
@@ -22,7 +23,7 @@ const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
 const PREPAY_ID_BYTES: usize = 10 * 1024;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
-/// The limit of `detail`, without blanks (fidelity point 15).
+/// The limit of `detail`, without blanks (docs/simulator.md, `schema`).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
 const AMOUNT: &[Field] = &[
@@ -72,7 +73,7 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
-/// The kinds of pages that H5 orders come from (§5.2).
+/// The kinds of pages that H5 orders come from.
 const H5_TYPES: [&str; 3] = ["Wap", "iOS", "Android"];
 const SETTLE: &[Field] = &[optional(of(
     "profit_sharing",
@@ -362,7 +363,7 @@ fn payer(
     }
 }
 
-/// What §5.2 says of addresses and pages, for which no message was observed.
+/// What WeChat Pay documents of addresses and pages; no message of it was observed.
 fn check_scene(scene: &Value) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(why));
     if let Some(address) = scene["payer_client_ip"].as_str()
@@ -404,7 +405,7 @@ fn payable_until(
     Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
 }
 
-/// Decides what a repeat of a number means (fidelity points 17 and 18).
+/// Decides what a repeat of a number means (docs/simulator.md, `repeats` and `lifetimes`).
 fn repeat(
     context: &Context<'_>,
     order: Order,

@@ -1,4 +1,5 @@
-//! Asking for an order (fidelity points 20 and 21), with the bodies that were captured, quirks included.
+//! Asking for an order (docs/simulator.md, `query-bodies` and `transaction-ids`), with the bodies
+//! that were captured, quirks included.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Refunds: application, query, and the application for an abnormal one (fidelity points 23 to 26).
+//! Refunds: application, query, and the application for an abnormal one (docs/simulator.md,
+//! `refunds` to `accepted-silently`).
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, Ref
 use crate::merchant_platform::set_balance;
 use crate::random;
 
-/// Refunds of one order (fidelity point 23).
+/// Refunds of one order (docs/simulator.md, `refunds`).
 const REFUNDS_MAX: usize = 50;
 /// How long after the payment a refund may be asked for.
 const REFUNDABLE_MS: i64 = 365 * DAY_MS;
@@ -392,7 +393,7 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     }
 }
 
-/// `refund × payer_total / total`, rounded (fidelity point 23).
+/// `refund × payer_total / total`, rounded (docs/simulator.md, `refunds`).
 fn share(refund_fen: i64, payer_total_fen: i64, total_fen: i64) -> i64 {
     let product = i128::from(refund_fen) * i128::from(payer_total_fen);
     let total = i128::from(total_fen.max(1));

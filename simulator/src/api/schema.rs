@@ -1,5 +1,5 @@
 //! The schema layer: fields by their documented types and limits, refused one at a time with the
-//! messages that were observed (fidelity point 15). These refusals are not signed.
+//! messages that were observed (docs/simulator.md, `schema`). These refusals are not signed.
 
 use std::sync::LazyLock;
 

@@ -3,7 +3,8 @@
 use super::answer::Refusal;
 use super::context::Context;
 
-/// The private key for sensitive fields, named by `Wechatpay-Serial` (fidelity point 24).
+/// The private key for sensitive fields, named by `Wechatpay-Serial` (docs/simulator.md,
+/// `refund-endings`).
 pub(crate) fn sensitive_key(context: &Context<'_>) -> Result<String, Refusal> {
     let Some(serial) = context.request.header("wechatpay-serial") else {
         let message = "HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)";

@@ -32,7 +32,7 @@ fn limited() -> Draft {
         .into()
 }
 
-/// The 500 of fidelity point 33.
+/// The 500 of a busy server (docs/simulator.md, `rate-limits`).
 pub(crate) fn busy() -> Draft {
     Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试").into()
 }

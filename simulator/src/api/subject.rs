@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::request::Request;
-use super::route::Operation;
+use super::route::{Kind, Operation};
 use super::{authorization, multipart};
 use crate::handle::SimulatorHandle;
 use crate::ledger::{OrderKey, RefundKey};
@@ -23,51 +23,54 @@ pub(crate) struct RequestSubject {
 }
 
 impl RequestSubject {
-    /// Looks up what the numbers of a request stand for; it need not be authentic yet.
-    pub(crate) fn of(handle: &SimulatorHandle, operation: &Operation, request: &Request) -> Self {
+    /// Looks up what the ids of a request stand for; it need not be authentic yet.
+    pub(crate) fn of(
+        handle: &SimulatorHandle,
+        operation: &Operation,
+        id: &str,
+        request: &Request,
+    ) -> Self {
         let mchid = authorization::claimed_mchid(request).unwrap_or_default();
         // Read before anything is locked: anybody's body may be as long as a body can be.
-        let numbers = BodyNumbers::of(operation, request);
+        let numbers = BodyNumbers::of(request);
         let state = handle.lock();
-        let (out_trade_no, words) = match operation {
-            Operation::QueryByNumber { out_trade_no, .. }
-            | Operation::Close { out_trade_no, .. } => {
-                (Some(out_trade_no.clone()), out_trade_no.clone())
-            }
-            Operation::QueryById { transaction_id, .. } => {
-                let order = state.payments.get(transaction_id);
-                let number = order.map(|order| order.out_trade_no.clone());
-                let words = number.clone().unwrap_or_else(|| transaction_id.clone());
+        let (out_trade_no, words) = match operation.kind {
+            Kind::QueryByNumber { .. } | Kind::Close { .. } => (Some(id.to_owned()), id.to_owned()),
+            Kind::QueryById { .. } => {
+                let number = state.payments.get(id).map(number_of);
+                let words = number.clone().unwrap_or_else(|| id.to_owned());
                 (number, format!("by id {words}"))
             }
-            Operation::Order { .. } => {
+            Kind::Order { .. } => {
                 let words = numbers.out_trade_no.clone().unwrap_or_default();
                 (numbers.out_trade_no, words)
             }
-            Operation::Refund => {
+            Kind::Refund => {
                 let number = numbers.out_trade_no.or_else(|| {
                     let order = state.payments.get(&numbers.transaction_id?)?;
-                    Some(order.out_trade_no.clone())
+                    Some(number_of(order))
                 });
                 (number, numbers.out_refund_no.unwrap_or_default())
             }
-            Operation::QueryRefund { out_refund_no } => {
+            Kind::QueryRefund => {
                 let key = RefundKey {
                     mchid: mchid.clone(),
-                    out_refund_no: out_refund_no.clone(),
+                    out_refund_no: id.to_owned(),
                 };
-                let order = state.refunds.get(&key).map(|refund| &refund.order);
-                (order.map(number_of), out_refund_no.clone())
+                let refund = state.refunds.get(&key);
+                (refund.map(|refund| number_of(&refund.order)), id.to_owned())
             }
-            Operation::AbnormalRefund { refund_id } => {
-                let key = state.refunds_by_id.get(refund_id);
-                let order = key.and_then(|key| state.refunds.get(key));
-                let order = order.map(|refund| &refund.order);
-                let words = key.map_or(refund_id, |key| &key.out_refund_no);
-                (order.map(number_of), words.clone())
+            Kind::AbnormalRefund => {
+                let key = state.refunds_by_id.get(id);
+                let refund = key.and_then(|key| state.refunds.get(key));
+                let words = key.map_or(id, |key| &key.out_refund_no);
+                (
+                    refund.map(|refund| number_of(&refund.order)),
+                    words.to_owned(),
+                )
             }
-            Operation::TradeBill | Operation::FundFlowBill => (None, request.target.clone()),
-            Operation::Download => {
+            Kind::TradeBill | Kind::FundFlowBill => (None, request.target.clone()),
+            Kind::Download => {
                 let token = request.parameter("token").unwrap_or_default();
                 let held = state.tokens.get(&token);
                 (
@@ -75,13 +78,13 @@ impl RequestSubject {
                     held.map(|held| held.subject.clone()).unwrap_or_default(),
                 )
             }
-            Operation::Upload => (None, numbers.meta),
-            Operation::Certificates | Operation::Login => (None, String::new()),
+            Kind::Upload => (None, numbers.meta),
+            Kind::Certificates | Kind::Login => (None, String::new()),
         };
         let place = state.place_of(&mchid);
         Self {
             out_trade_no,
-            draw_key: format!("{place} {} {words}", operation.name()),
+            draw_key: format!("{place} {} {words}", operation.name),
         }
     }
 }
@@ -97,35 +100,19 @@ struct BodyNumbers {
 }
 
 impl BodyNumbers {
-    fn of(operation: &Operation, request: &Request) -> Self {
-        match operation {
-            Operation::Order { .. } | Operation::Refund => {
-                let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-                Self {
-                    out_trade_no: text(&body, "out_trade_no"),
-                    transaction_id: text(&body, "transaction_id"),
-                    out_refund_no: text(&body, "out_refund_no"),
-                    meta: String::new(),
-                }
-            }
-            Operation::Upload => {
-                let meta = multipart::signed_part(request).unwrap_or_default();
-                let meta = String::from_utf8_lossy(&meta).into_owned();
-                Self {
-                    meta,
-                    ..Self::default()
-                }
-            }
-            Operation::QueryByNumber { .. }
-            | Operation::QueryById { .. }
-            | Operation::Close { .. }
-            | Operation::QueryRefund { .. }
-            | Operation::AbnormalRefund { .. }
-            | Operation::TradeBill
-            | Operation::FundFlowBill
-            | Operation::Download
-            | Operation::Certificates
-            | Operation::Login => Self::default(),
+    fn of(request: &Request) -> Self {
+        if let Some(meta) = multipart::signed_part(request) {
+            return Self {
+                meta: String::from_utf8_lossy(&meta).into_owned(),
+                ..Self::default()
+            };
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        Self {
+            out_trade_no: text(&body, "out_trade_no"),
+            transaction_id: text(&body, "transaction_id"),
+            out_refund_no: text(&body, "out_refund_no"),
+            meta: String::new(),
         }
     }
 }

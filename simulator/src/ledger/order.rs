@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::beijing;
 
-/// Unpaid orders are closed after this long (fidelity points 17 and 18), unless `time_expire` is later.
+/// Unpaid orders are closed after this long (docs/simulator.md, `repeats` and `lifetimes`), unless
+/// `time_expire` is later.
 pub(crate) const UNPAID_LIFE_MS: i64 = 7 * beijing::DAY_MS;
 
 /// How an order is paid.
@@ -23,18 +24,7 @@ pub(crate) enum TradeType {
 impl TradeType {
     pub(crate) const ALL: [Self; 4] = [Self::Jsapi, Self::Native, Self::App, Self::H5];
 
-    /// The last segment of the order path.
-    pub(crate) fn from_path(segment: &str) -> Option<Self> {
-        match segment {
-            "jsapi" => Some(Self::Jsapi),
-            "native" => Some(Self::Native),
-            "app" => Some(Self::App),
-            "h5" => Some(Self::H5),
-            _ => None,
-        }
-    }
-
-    /// The word of queries and notices (fidelity points 20 and 21).
+    /// The word of queries and notices (docs/simulator.md, `query-bodies` and `transaction-ids`).
     pub(crate) fn wire(self) -> &'static str {
         match self {
             Self::Jsapi => "JSAPI",
@@ -130,8 +120,8 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// When an order that nobody paid is closed: after seven days, or later where `time_expire` lets
-    /// it be paid longer.
+    /// When an order that nobody paid is closed: after seven days, or later where `time_expire`
+    /// lets it be paid longer.
     pub(crate) fn closes_ms(&self) -> i64 {
         (self.created_ms + UNPAID_LIFE_MS).max(self.payable_until_ms)
     }

@@ -12,6 +12,7 @@ use crate::beijing::{self, SECOND_MS};
 use crate::faults::Target;
 use crate::handle::SimulatorHandle;
 use crate::ledger::{Copy, Notice, Order, Progress, Refund, RefundStatus};
+use crate::merchants::Merchant;
 use crate::random;
 use crate::state::State;
 
@@ -69,50 +70,12 @@ struct Announcement<'a> {
 }
 
 fn announce(handle: &Arc<SimulatorHandle>, state: &mut State, announcement: Announcement<'_>) {
-    let now_ms = handle.now_ms();
     let Some(merchant) = state.merchants.get(announcement.mchid).cloned() else {
         return;
     };
-    let mut notice = Notice {
-        seq: state.enter(),
-        id: random::notice_id(),
-        mchid: announcement.mchid.to_owned(),
-        event_type: announcement.event_type.to_owned(),
-        summary: announcement.summary.to_owned(),
-        original_type: announcement.original_type.to_owned(),
-        out_trade_no: announcement.out_trade_no.to_owned(),
-        out_refund_no: announcement.out_refund_no.map(str::to_owned),
-        url: announcement.url.unwrap_or_default().to_owned(),
-        payload: announcement.payload,
-        created_ms: now_ms,
-        next_due_ms: None,
-        progress: Progress::Pending,
-        why: None,
-        attempts: Vec::new(),
-        tries: 0,
-        held: false,
-        invented: false,
-        extra_fields: false,
-        copied: false,
-        on_its_way: false,
-        latest: None,
-    };
-    let silent = if merchant.record.apiv3_key.is_none() {
-        Some(KEYLESS.to_owned())
-    } else if announcement.url.is_none() {
-        Some(merchant.record.refund_notify_url.as_ref().map_or_else(
-            || "neither the refund nor the platform names a notify_url: nothing is sent".to_owned(),
-            |url| {
-                format!(
-                    "the refund names no notify_url, so WeChat Pay sends its v2 XML callback to \
-                     {url}, which APIv3 code cannot read: send notify_url with the refund"
-                )
-            },
-        ))
-    } else {
-        None
-    };
-    if let Some(why) = silent {
+    let now_ms = handle.now_ms();
+    let mut notice = announcement.notice(state.enter(), now_ms);
+    if let Some(why) = unsent(&merchant.record, announcement.url) {
         if announcement.url.is_none() && merchant.record.refund_notify_url.is_some() {
             state.violation(json!({
                 "kind": "v2_callback",
@@ -126,10 +89,83 @@ fn announce(handle: &Arc<SimulatorHandle>, state: &mut State, announcement: Anno
         state.put_notice(notice);
         return;
     }
+    let extras = draw(handle, state, &mut notice);
+    if extras.unknown_event {
+        let payload = resource::coupon(&notice);
+        invent(state, &notice, "COUPON.USE", "代金券核销通知", payload);
+    }
+    if extras.foreign_order {
+        let payload = notice
+            .payload
+            .replace(&notice.out_trade_no, &random::alphanumeric(24));
+        let (event_type, summary) = (announcement.event_type, announcement.summary);
+        invent(state, &notice, event_type, summary, payload);
+    }
+    state.put_notice(notice);
+    handle.wake();
+}
+
+impl Announcement<'_> {
+    fn notice(&self, seq: u64, now_ms: i64) -> Notice {
+        Notice {
+            seq,
+            id: random::notice_id(),
+            mchid: self.mchid.to_owned(),
+            event_type: self.event_type.to_owned(),
+            summary: self.summary.to_owned(),
+            original_type: self.original_type.to_owned(),
+            out_trade_no: self.out_trade_no.to_owned(),
+            out_refund_no: self.out_refund_no.map(str::to_owned),
+            url: self.url.unwrap_or_default().to_owned(),
+            payload: self.payload.clone(),
+            created_ms: now_ms,
+            next_due_ms: None,
+            progress: Progress::Pending,
+            why: None,
+            attempts: Vec::new(),
+            tries: 0,
+            held: false,
+            invented: false,
+            extra_fields: false,
+            copied: false,
+            on_its_way: false,
+            latest: None,
+        }
+    }
+}
+
+/// Why WeChat Pay sends nothing, where that is so.
+fn unsent(merchant: &Merchant, url: Option<&str>) -> Option<String> {
+    if merchant.apiv3_key.is_none() {
+        return Some(KEYLESS.to_owned());
+    }
+    if url.is_some() {
+        return None;
+    }
+    Some(merchant.refund_notify_url.as_ref().map_or_else(
+        || "neither the refund nor the platform names a notify_url: nothing is sent".to_owned(),
+        |url| {
+            format!(
+                "the refund names no notify_url, so WeChat Pay sends its v2 XML callback to {url}, \
+                 which APIv3 code cannot read: send notify_url with the refund"
+            )
+        },
+    ))
+}
+
+/// What faults send beside a notice.
+struct Extras {
+    unknown_event: bool,
+    foreign_order: bool,
+}
+
+/// Draws the faults of a notice and sets when its first attempt is due.
+fn draw(handle: &SimulatorHandle, state: &mut State, notice: &mut Notice) -> Extras {
     let subject = notice.subject(state.place_of(&notice.mchid), Copy::Scheduled);
+    let out_trade_no = notice.out_trade_no.clone();
     let target = Target {
         operation: "notice",
-        out_trade_no: Some(announcement.out_trade_no),
+        out_trade_no: Some(&out_trade_no),
         subject: &subject,
     };
     // Two that wait would go out in the order they came in.
@@ -140,9 +176,11 @@ fn announce(handle: &Arc<SimulatorHandle>, state: &mut State, announcement: Anno
     notice.held = !others_wait && strikes("notice_reordered");
     notice.extra_fields = strikes("notice_unknown_fields");
     notice.copied = strikes("notice_duplicated");
-    let unknown_event = strikes("notice_unknown_event");
-    let foreign_order = strikes("notice_foreign_order");
-    let mut due_ms = now_ms;
+    let extras = Extras {
+        unknown_event: strikes("notice_unknown_event"),
+        foreign_order: strikes("notice_foreign_order"),
+    };
+    let mut due_ms = notice.created_ms;
     if late {
         due_ms += handle.scaled(LATE_MS);
     }
@@ -150,29 +188,7 @@ fn announce(handle: &Arc<SimulatorHandle>, state: &mut State, announcement: Anno
         due_ms += handle.scaled(HELD_MS);
     }
     notice.next_due_ms = Some(due_ms);
-    if unknown_event {
-        invent(
-            state,
-            &notice,
-            "COUPON.USE",
-            "代金券核销通知",
-            resource::coupon(&notice),
-        );
-    }
-    if foreign_order {
-        let payload = notice
-            .payload
-            .replace(&notice.out_trade_no, &random::alphanumeric(24));
-        invent(
-            state,
-            &notice,
-            announcement.event_type,
-            announcement.summary,
-            payload,
-        );
-    }
-    state.put_notice(notice);
-    handle.wake();
+    extras
 }
 
 fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, payload: String) {

@@ -60,7 +60,7 @@ pub(crate) fn prepare(
     let just_probed = latest == Some(Distortion::Probe);
     let mut distortion = Distortion::Genuine;
     for (name, candidate) in Distortion::FAULTS {
-        // The retry after a probe is never probed (fidelity point 12).
+        // The retry after a probe is never probed (docs/simulator.md, `probes`).
         if candidate == Distortion::Probe && just_probed {
             continue;
         }

@@ -1,5 +1,6 @@
-//! The bytes of a notice: envelope and resource in the key order of real ones (fidelity
-//! points 27 and 28), sealed and signed, or spoilt on purpose by a [`Distortion`].
+//! The bytes of a notice: envelope and resource in the key order of real ones (docs/simulator.md,
+//! `notice-bytes` and `notice-schedule`), sealed and signed, or spoilt on purpose by a
+//! [`Distortion`].
 
 use serde_json::json;
 

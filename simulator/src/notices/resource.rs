@@ -1,5 +1,5 @@
-//! What a notice says: the resource in the key order of real ones (fidelity point 27), before it is
-//! sealed.
+//! What a notice says: the resource in the key order of real ones (docs/simulator.md,
+//! `notice-bytes`), before it is sealed.
 
 use serde_json::{Value, json};
 

@@ -93,7 +93,7 @@ impl AnswerDistortions {
                 && strikes("response_wrong_amount");
             self.unknown_fields = strikes("unknown_fields");
             self.unknown_state =
-                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
+                matches!(operation.name, "query" | "query_refund") && strikes("unknown_state");
             self.oversized = strikes("response_oversized");
         }
         self.bomb = strikes("response_bomb");
