@@ -1,5 +1,6 @@
-//! The one object every door holds: the state behind its lock and the two clocks. Real time dates signatures; business time is real time plus an offset that
-//! only grows, and rules expiry, retries, refunds and bills.
+//! The one object every door holds: the state behind its lock and the two clocks. Real time dates
+//! signatures; business time is real time plus an offset that only grows, and rules expiry,
+//! retries, refunds and bills.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

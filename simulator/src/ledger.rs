@@ -1,5 +1,6 @@
-//! What WeChat Pay has on record. Plain records, a file each; the rules that change them are in `api/`
-//! (what a merchant may ask), `phone.rs` (what a payer does) and `refund_ending.rs` (what time does).
+//! What WeChat Pay has on record. Plain records, a file each; the rules that change them are in
+//! `api/` (what a merchant may ask), `phone.rs` (what a payer does) and `refund_ending.rs` (what
+//! time does).
 
 mod bill_token;
 mod distortion;

@@ -3,9 +3,10 @@
 //! purpose when asked to. It is not WeChat Pay and moves no money.
 //!
 //! It shares no code with any client: signatures are made and checked with the `rsa` crate, sealing
-//! is AWS-LC's. Facts are in docs/simulator.md, whose table numbers
-//! the fidelity points that comments name, their sources in docs/wechatpay.md; start reading at `simulator.rs`
-//! (how it starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is told).
+//! is AWS-LC's. Facts are in docs/simulator.md, whose table of behaviours has a name for each
+//! that comments use, their sources in docs/wechatpay.md; start reading at `simulator.rs` (how it
+//! starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is notified).
+//! `tests/it/tree.rs` lists the layers.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), simulator::StartError> {
@@ -15,6 +16,9 @@
 //! # Ok(())
 //! # }
 //! ```
+
+// A new state, kind or distortion must visit each place that decides by it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod api;
 mod behaviours;

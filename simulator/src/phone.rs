@@ -1,5 +1,6 @@
 //! The payer's side: what happens when somebody pays, fails or cancels on the phone. The phone
-//! checks what the merchant's page handed it (fidelity point 19): signature, app, life of the id.
+//! checks what the merchant's page handed it (docs/simulator.md, `phone`): signature, app, life of
+//! the id.
 
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ pub(crate) fn play(
                 notices::announce_payment(handle, &mut state, &order);
             }
             AttemptOutcome::Failed | AttemptOutcome::Cancelled => {
-                // The order stays payable (fidelity points 17 and 18).
+                // The order stays payable (docs/simulator.md, `repeats` and `lifetimes`).
                 order.failed_attempts += 1;
                 state.put_order(order.clone());
             }
@@ -356,7 +357,7 @@ fn check_app_sign(
     Err(refused("BAD_PAY_SIGN", why))
 }
 
-/// The merchant certificate that asked for the id must have signed (fidelity point 19).
+/// The merchant certificate that asked for the id must have signed (docs/simulator.md, `phone`).
 fn signed_by(state: &State, order: &Order, ticket: &Ticket, text: &str, signature: &str) -> bool {
     let Some(merchant) = state.merchants.get(&order.key.mchid) else {
         return false;
@@ -391,7 +392,8 @@ fn payment(
         .partner
         .as_ref()
         .is_some_and(|partner| partner.sub_appid.is_some());
-    // A user has another openid in each app; the partner's is derived so that it is always the same.
+    // A user has another openid in each app; the partner's is derived so that it is always the
+    // same.
     let (openid, sub_openid) = if partner_order && by_sub {
         (
             format!("oSp{}", openid.trim_start_matches('o')),
@@ -417,7 +419,8 @@ fn payment(
     }
 }
 
-/// 28 digits: `4200`, six digits, the day, ten digits (fidelity points 20 and 21).
+/// 28 digits: `4200`, six digits, the day, ten digits (docs/simulator.md, `query-bodies` and
+/// `transaction-ids`).
 fn fresh_transaction(now_ms: i64) -> String {
     format!(
         "420000{}{}{}",

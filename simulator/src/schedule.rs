@@ -1,5 +1,6 @@
-//! What time does: closes orders, ends refunds, sends notices when they are due. The task that waits
-//! for it and the call that moves business time on are here, above everything they set in motion.
+//! What time does: closes orders, ends refunds, sends notices when they are due. The task that
+//! waits for it and the call that moves business time on are here, above everything they set in
+//! motion.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

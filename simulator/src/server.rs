@@ -207,8 +207,8 @@ fn paced(body: Vec<u8>, pace: Pace) -> Body {
     }
 }
 
-/// A body of no bytes that does not say so in advance: hyper leaves `Content-Length: 0` out of a 204
-/// otherwise, and WeChat Pay sends it.
+/// A body of no bytes that does not say so in advance: hyper leaves `Content-Length: 0` out of a
+/// 204 otherwise, and WeChat Pay sends it.
 struct Nothing;
 
 impl hyper::body::Body for Nothing {

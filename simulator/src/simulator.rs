@@ -100,8 +100,8 @@ impl BusinessClock {
     }
 
     /// Moves business time on. Expiries, closes and refund ends that became due have happened when
-    /// this returns; notices that became due are on their way. Gives whether it moved: negative spans
-    /// do nothing, nor do those that lead more than a century ahead of real time.
+    /// this returns; notices that became due are on their way. Gives whether it moved: negative
+    /// spans do nothing, nor do those that lead more than a century ahead of real time.
     pub fn advance(&self, seconds: i64) -> bool {
         schedule::advance(&self.handle, seconds)
     }

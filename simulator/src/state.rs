@@ -1,6 +1,6 @@
-//! The state behind one lock: ledger, notices, timers, merchants, faults, and the memory of what was
-//! asked. Every change of what must survive goes through a `put_*`, which appends it to the journal
-//! and tells whoever listens.
+//! The state behind one lock: ledger, notices, timers, merchants, faults, and the memory of what
+//! was asked. Every change of what must survive goes through a `put_*`, which appends it to the
+//! journal and tells whoever listens.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;

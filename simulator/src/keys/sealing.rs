@@ -22,7 +22,8 @@ pub(crate) fn seal(
     Ok(STANDARD.encode(sealed))
 }
 
-/// Opens a sensitive field: base64 of RSAES-OAEP with SHA-1, empty label (fidelity point 24).
+/// Opens a sensitive field: base64 of RSAES-OAEP with SHA-1, empty label (docs/simulator.md,
+/// `refund-endings`).
 pub(crate) fn open_sensitive(private_pem: &str, field: &str) -> Option<String> {
     use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
     use rustls_pki_types::PrivatePkcs8KeyDer;

@@ -1,4 +1,5 @@
-//! A `wx.login` code and whose it is: a plain record. What it is exchanged for is in `api/login.rs`.
+//! A `wx.login` code and whose it is: a plain record. What it is exchanged for is in
+//! `api/login.rs`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! A notice to the merchant and its attempts: plain records. What a notice says, when it goes out and
-//! what is made of the answer is in `notices/`.
+//! A notice to the merchant and its attempts: plain records. What a notice says, when it goes out
+//! and what is made of the answer is in `notices/`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

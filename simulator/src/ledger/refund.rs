@@ -13,7 +13,7 @@ pub(crate) struct RefundKey {
     pub(crate) out_refund_no: String,
 }
 
-/// Where a refund stands (fidelity point 23).
+/// Where a refund stands (docs/simulator.md, `refunds`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum RefundStatus {
