@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::Clock;
 use shared::config::Vars;
-use shared::platform::{Platform, random, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::telemetry::Log;
 use simulator::{BusinessClock, Mode, Simulator};
 use tokio::net::TcpListener;
@@ -446,7 +447,7 @@ fn merchant_api_key(folder: &Path) -> String {
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
         .and_then(|described| described["merchant_api_key"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| format!("local-{}{}", random_token(), random_token()))
+        .unwrap_or_else(|| format!("local-{}{}", random::token(), random::token()))
 }
 
 fn put_secrets(
@@ -500,8 +501,8 @@ fn put_secrets(
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = match aws.secrets().current(&arn("ApiSecret")) {
         None => json!({
-            "token_key": STANDARD.encode(random::<32>()),
-            "number_key": STANDARD.encode(random::<32>()),
+            "token_key": STANDARD.encode(random::bytes::<32>()),
+            "number_key": STANDARD.encode(random::bytes::<32>()),
             "merchant_key_hashes": [hash],
         }),
         // A key that was chosen at this start is accepted beside those of earlier ones.
@@ -648,11 +649,11 @@ fn console(
 fn schedule_event(clock: &Clock) -> Value {
     json!({
         "version": "0",
-        "id": shared::platform::random_token(),
+        "id": random::token(),
         "detail-type": "Scheduled Event",
         "source": "aws.scheduler",
         "account": "000000000000",
-        "time": shared::wechatpay::wire::rfc3339_utc(clock.wall()),
+        "time": shared::rfc3339::format_utc(clock.wall()),
         "region": "local",
         "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
         "detail": "{}",

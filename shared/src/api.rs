@@ -21,7 +21,7 @@ use std::time::Duration;
 use lambda_http::{Body, Request, Response};
 
 pub use caller::{Caller, Callers};
-pub use incoming::{Deadline, Incoming, malformed_id};
+pub use incoming::{Incoming, malformed_id};
 pub use problem::{Code, Problem};
 pub use response::{Answer, TextResponse};
 

@@ -1,4 +1,4 @@
-//! What a process brings to every function in it: clock, connections, log, randomness.
+//! What a process brings to every function in it: clock, connections, log.
 //!
 //! One HTTP client serves WeChat Pay and the AWS SDK alike: one TLS stack, one root store, one pool.
 
@@ -127,28 +127,4 @@ fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(),
         return Err(unusable(&"it holds no certificate"));
     }
     Ok(())
-}
-
-/// Fresh random bytes from the operating system.
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    #[expect(
-        clippy::expect_used,
-        reason = "a system without randomness can sign nothing safely"
-    )]
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
-}
-
-/// A fresh random text of 26 characters, 128 bits, for tokens that only have to differ.
-pub fn random_token() -> String {
-    data_encoding::BASE32_NOPAD.encode(&random::<16>())
-}
-
-/// Half to all of `most_ms` milliseconds, so that two that met do not meet again.
-pub fn jitter(most_ms: u64) -> Duration {
-    let half = most_ms / 2;
-    let [low, high] = random::<2>();
-    let part = u64::from(u16::from_le_bytes([low, high])) * half / u64::from(u16::MAX);
-    Duration::from_millis(half + part)
 }

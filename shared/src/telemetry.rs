@@ -219,7 +219,7 @@ impl LogLine {
 /// A moment as RFC 3339 in UTC with milliseconds.
 fn rfc3339_millis(millis: i64) -> String {
     let moment = Timestamp::from_unix_seconds(millis.div_euclid(1000));
-    let text = crate::wechatpay::wire::rfc3339_utc(moment);
+    let text = crate::rfc3339::format_utc(moment);
     let milliseconds = millis.rem_euclid(1000);
     format!("{}.{milliseconds:03}Z", text.trim_end_matches('Z'))
 }

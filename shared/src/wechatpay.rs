@@ -4,6 +4,7 @@
 //! The facts and their sources stand in `docs/wechatpay.md`.
 
 pub mod client;
+pub mod endpoints;
 pub mod error;
 pub mod keys;
 pub mod notification;
@@ -12,7 +13,8 @@ pub mod sign;
 pub mod verify;
 pub mod wire;
 
-pub use client::{Call, Client, Closed, Endpoints, Keys, Prepaid, RefundRequest};
+pub use client::{Call, Client, Closed, Keys, Prepaid, RefundRequest};
+pub use endpoints::Endpoints;
 pub use error::{CallError, Refusal, UnknownCause};
 pub use keys::{Apiv3Keys, KeyError, MerchantKey, PlatformKeys};
 pub use verify::{SignatureHeaders, Verified, VerifyError, verify};

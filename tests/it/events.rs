@@ -151,9 +151,7 @@ fn is_wildcard(text: &str) -> bool {
 
 fn is_of(wildcard: &str, text: &str) -> bool {
     match wildcard {
-        "<moment>" => {
-            shared::wechatpay::wire::parse_rfc3339(text).is_some() && text.ends_with("+08:00")
-        }
+        "<moment>" => shared::rfc3339::parse(text).is_some() && text.ends_with("+08:00"),
         "<seconds>" => text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit()),
         "<text>" => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()),
         "<svg>" => text.starts_with("<svg ") && text.ends_with("</svg>"),

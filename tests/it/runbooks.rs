@@ -46,6 +46,19 @@ fn the_template_counts_every_number_that_functions_write_and_no_other() {
     assert_eq!(filters(), expected);
 }
 
+#[test]
+fn the_runbooks_stand_in_the_order_of_their_numbers() {
+    let page = page("docs/operations.md");
+    let headings = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("#### RB-"));
+    let numbers: Vec<usize> = headings
+        .map(|heading| heading.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(numbers.len() > 10, "{numbers:?}");
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
 /// How many lines tell of a notice that was believed.
 fn arrived(stack: &TestStack) -> usize {
     let lines = stack.log_lines();

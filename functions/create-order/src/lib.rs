@@ -18,9 +18,10 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::Party;
+use shared::domain::terms::Party;
 use shared::domain::{Order, TradeType};
-use shared::platform::{Platform, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
@@ -112,7 +113,7 @@ impl HttpFunction for CreateOrder {
                 None => return Err(problem),
             },
         };
-        let attempt = random_token();
+        let attempt = random::token();
         let claim = native::claim(&order, &attempt, &self.platform.clock);
         let due = order
             .due_at(order.terms.created_at, 0)
@@ -226,7 +227,7 @@ impl CreateOrder {
         order: &Order,
     ) -> Value {
         let now = self.platform.clock.wall();
-        let nonce = wechatpay::sign::nonce();
+        let nonce = random::nonce();
         match prepaid {
             Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
                 let terms = &order.terms;

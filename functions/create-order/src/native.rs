@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shared::api::Incoming;
 use shared::clock::Clock;
 use shared::domain::{Order, TradeType};
-use shared::platform::{jitter, random_token};
+use shared::random;
 use shared::settling_client::SettlingError;
 use shared::store::{CodeClaim, Commit, NativeCode, StoreError, StoredOrder};
 use shared::telemetry::LogLine;
@@ -86,7 +86,7 @@ impl CreateOrder {
                 return Ok(Pay::Ready(shown(&code.code_url)));
             }
             let claim = CodeClaim {
-                token: random_token(),
+                token: random::token(),
                 until: clock.wall().plus_seconds(CLAIM_SECONDS),
             };
             let stale = clock.business().minus_seconds(CODE_GOOD_SECONDS);
@@ -105,7 +105,7 @@ impl CreateOrder {
                 }
                 .into());
             }
-            let pause = jitter(LOOK_EVERY_MS);
+            let pause = random::jitter(LOOK_EVERY_MS);
             tokio::time::sleep(pause).await;
             waited += pause;
             match self.orders.load(order_id).await? {

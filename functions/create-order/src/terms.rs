@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use shared::api::body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
-use shared::domain::order::{Item, Party};
+use shared::domain::terms::{Item, Party};
 use shared::domain::{Fen, OrderId, Terms, Timestamp, TradeType};
+use shared::rfc3339;
 use shared::wechatpay::wire::{self, PrepayRequest};
 
 use crate::CreateOrder;
@@ -268,7 +269,7 @@ impl Body {
         let time_expire = self
             .time_expire
             .map(|text| {
-                wire::parse_rfc3339(&text).ok_or_else(|| {
+                rfc3339::parse(&text).ok_or_else(|| {
                     invalid(
                         "time_expire",
                         "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",

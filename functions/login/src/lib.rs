@@ -13,8 +13,8 @@ use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
 use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::platform::Platform;
+use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
-use shared::wechatpay::wire;
 
 /// WeChat's own host of `jscode2session`.
 const WECHAT_API: &str = "https://api.weixin.qq.com";
@@ -101,7 +101,7 @@ impl HttpFunction for Login {
         }
         let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
-        let body = json!({"token": token, "expires_at": wire::rfc3339(expires_at)});
+        let body = json!({"token": token, "expires_at": rfc3339::format(expires_at)});
         Ok(Answer::json(200, body))
     }
 }

@@ -16,12 +16,13 @@ use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Contradiction;
 use shared::domain::{OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
+use shared::rfc3339;
+use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
-use shared::settling_client::{note_order, note_refund};
 use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::notification::{self, Notification, NotificationError};
-use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify, wire};
+use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify};
 
 /// How much of an event's type is kept, in characters.
 const EVENT_TYPE_MAX: usize = 64;
@@ -394,7 +395,7 @@ impl NotifyCallback {
         let event_type: String = draft.event_type.chars().take(EVENT_TYPE_MAX).collect();
         let evidence = EvidenceOf {
             notice_id: draft.id,
-            day: &wire::beijing_day(now),
+            day: &rfc3339::beijing_day(now),
             event_type: &event_type,
             outcome: draft.outcome,
             out_trade_no: draft.order,

@@ -8,17 +8,17 @@
 
 mod ask;
 
-use shared::api::{
-    Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
-};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
-use shared::domain::order::Party;
+use shared::deadline::Deadline;
+use shared::domain::terms::Party;
 use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
 use shared::refund_sender::{RefundSender, Sent};
 use shared::settlement::Settlement;
-use shared::settling_client::{SettlingClient, SettlingError, note_call};
+use shared::settlement::notes::note_call;
+use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;

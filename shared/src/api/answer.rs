@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::order::CURRENCY;
 use crate::domain::{Order, Refund, RefundState};
-use crate::wechatpay::wire;
+use crate::rfc3339;
 
 /// An order as create-order and close-order answer it.
 pub fn order(order: &Order) -> Map<String, Value> {
@@ -42,9 +42,9 @@ fn order_body(
             refunded: returned.as_ref().map(|returned| returned.refunded),
             refundable: returned.as_ref().map(|returned| returned.refundable),
         },
-        time_expire: wire::rfc3339(terms.time_expire),
+        time_expire: rfc3339::format(terms.time_expire),
         transaction_id: payment.map(|payment| payment.transaction_id.as_str()),
-        success_time: payment.map(|payment| wire::rfc3339(payment.success_time)),
+        success_time: payment.map(|payment| rfc3339::format(payment.success_time)),
         fresh: None,
         refunds,
     }
@@ -79,7 +79,7 @@ pub fn balances(record: &Order, refunds: &[Refund]) -> bool {
 /// A refund as every function answers it.
 pub fn refund(refund: &Refund) -> Value {
     let success_time = match refund.state {
-        RefundState::Success { at } => Some(wire::rfc3339(at)),
+        RefundState::Success { at } => Some(rfc3339::format(at)),
         RefundState::Requested
         | RefundState::Reserved
         | RefundState::Processing
@@ -88,7 +88,7 @@ pub fn refund(refund: &Refund) -> Value {
         | RefundState::Rejected => None,
     };
     let next_attempt_at = match refund.state {
-        RefundState::Reserved => refund.next_attempt_at.map(wire::rfc3339),
+        RefundState::Reserved => refund.next_attempt_at.map(rfc3339::format),
         RefundState::Requested
         | RefundState::Processing
         | RefundState::Abnormal

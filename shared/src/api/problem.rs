@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::response::Answer;
 use crate::config::secrets::SecretError;
 use crate::domain::{InvalidFen, InvalidId};
+use crate::settling_client::SettlingError;
 use crate::store::StoreError;
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::CallError;
@@ -243,6 +244,16 @@ impl From<CallError> for Problem {
                 .because(error.to_string())
                 .counting(metric)
             }
+        }
+    }
+}
+
+impl From<SettlingError> for Problem {
+    fn from(error: SettlingError) -> Self {
+        match error {
+            SettlingError::Secret(error) => error.into(),
+            SettlingError::Store(error) => error.into(),
+            SettlingError::Call(error) => error.into(),
         }
     }
 }

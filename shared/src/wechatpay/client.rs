@@ -13,9 +13,10 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use tokio::time::timeout;
 
 use super::Signed;
+use super::endpoints::Endpoints;
 use super::error::{CallError, Refusal, UnknownCause};
 use super::keys::{MerchantKey, PlatformKeys};
-use super::sign::{authorization, nonce};
+use super::sign::authorization;
 use super::verify::{SignatureHeaders, verify};
 use super::wire::{
     self, CloseBody, PrepaidAnswer, RefundAmountBody, RefundAnswer, RefundBody, RefusalAnswer,
@@ -24,7 +25,7 @@ use super::wire::{
 use crate::clock::Clock;
 use crate::domain::order::CURRENCY;
 use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, TradeType, TransactionId};
-use crate::platform::jitter;
+use crate::random;
 
 /// How many attempts one call makes at most.
 pub const ATTEMPTS_MAX: u32 = 2;
@@ -45,70 +46,6 @@ const PREPAY_ID_MAX: usize = 64;
 const URL_MAX: usize = 512;
 
 const AGENT: &str = concat!("wxpay-serverless/", env!("CARGO_PKG_VERSION"));
-
-/// Where WeChat Pay is: a host and its backup, same paths, same signatures.
-/// The default is none at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    base_url: String,
-    backup_url: String,
-}
-
-/// An address that is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// Not an absolute URL without path, query and user.
-    #[error("{0:?} is not an http(s) URL of a host alone")]
-    NotAHost(String),
-    /// A host that is neither WeChat Pay's over https nor named explicitly.
-    #[error("{0} is not a host of WeChat Pay's over https, and is not in WECHATPAY_TRUSTED_HOSTS")]
-    NotTrusted(String),
-}
-
-/// WeChat Pay's own hosts (docs/wechatpay.md, "Hosts").
-const HOSTS: [&str; 4] = [
-    "api.mch.weixin.qq.com",
-    "api2.mch.weixin.qq.com",
-    "api.wechatpay.cn",
-    "api2.wechatpay.cn",
-];
-
-impl Endpoints {
-    /// Reads both addresses. A host that is not WeChat Pay's, or is without TLS, is accepted only
-    /// where its `host` or `host:port` is in `trusted`.
-    ///
-    /// # Errors
-    /// Names the address that is not accepted.
-    pub fn parse(base: &str, backup: &str, trusted: &[&str]) -> Result<Self, EndpointError> {
-        Ok(Self {
-            base_url: endpoint(base, trusted)?,
-            backup_url: endpoint(backup, trusted)?,
-        })
-    }
-}
-
-fn endpoint(text: &str, trusted: &[&str]) -> Result<String, EndpointError> {
-    let not_a_host = || EndpointError::NotAHost(text.to_owned());
-    let url = reqwest::Url::parse(text).map_err(|_| not_a_host())?;
-    let host = url.host_str().ok_or_else(not_a_host)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // What stands before the host may be a password, which no error may show.
-        return Err(EndpointError::NotAHost(format!("…@{host}")));
-    }
-    let alone = url.path() == "/" && url.query().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !alone || url.fragment().is_some() {
-        return Err(not_a_host());
-    }
-    let authority = match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
-    let own = url.scheme() == "https" && url.port().is_none() && HOSTS.contains(&host);
-    if !own && !trusted.contains(&authority.as_str()) {
-        return Err(EndpointError::NotTrusted(authority));
-    }
-    Ok(text.trim_end_matches('/').to_owned())
-}
 
 /// The keys of a call; they are read anew from time to time, so each call brings its own.
 #[derive(Clone, Debug)]
@@ -419,7 +356,7 @@ impl Client {
     async fn ask(&self, call: &Call<'_>, question: &Question<'_>) -> Result<Answered, CallError> {
         // A timer, not a clock reading: what is measured is how long this call takes.
         let started = tokio::time::Instant::now();
-        let mut host = &self.endpoints.base_url;
+        let mut host = self.endpoints.base();
         for attempt in 1.. {
             let left = call.time_left.saturating_sub(started.elapsed());
             // The first attempt leaves time for a second one, where one may follow a silence.
@@ -449,14 +386,14 @@ impl Client {
             let pause = if not_sent {
                 Duration::ZERO
             } else {
-                jitter(PAUSE_MS)
+                random::jitter(PAUSE_MS)
             };
             let left = call.time_left.saturating_sub(started.elapsed());
             if !worth_it || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
                 return Err(error);
             }
             if not_sent {
-                host = &self.endpoints.backup_url;
+                host = self.endpoints.backup();
             }
             tokio::time::sleep(pause).await;
         }
@@ -476,7 +413,7 @@ impl Client {
             question.method.as_str(),
             &question.target,
             now,
-            &nonce(),
+            &random::nonce(),
             question.body,
         );
         let mut request = self

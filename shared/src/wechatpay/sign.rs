@@ -3,31 +3,9 @@
 
 use super::keys::MerchantKey;
 use crate::domain::Timestamp;
-use crate::platform::random;
 
 /// The scheme's name in the `Authorization` header (docs/wechatpay.md, "Signing").
 pub const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
-
-/// How long a nonce is, in characters; all official SDKs send 32.
-const NONCE_LENGTH: usize = 32;
-
-/// A fresh nonce: 32 of A-Z, a-z and 0-9.
-pub fn nonce() -> String {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut nonce = String::with_capacity(NONCE_LENGTH);
-    while nonce.len() < NONCE_LENGTH {
-        for byte in random::<48>() {
-            // 248 is the largest multiple of 62: what lies above would favour the first letters.
-            if byte < 248
-                && nonce.len() < NONCE_LENGTH
-                && let Some(letter) = ALPHABET.get(usize::from(byte % 62))
-            {
-                nonce.push(char::from(*letter));
-            }
-        }
-    }
-    nonce
-}
 
 /// The five lines of a request that are signed, each ended by a newline; `target` is path and query
 /// exactly as sent, `body` the exact bytes.

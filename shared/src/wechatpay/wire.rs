@@ -5,60 +5,16 @@
 //! fields and need few: WeChat Pay adds some, and leaves out what its pages promise.
 
 use serde::{Deserialize, Serialize};
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset, macros::offset};
 
 use super::error::CallError;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
 use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, Timestamp, TransactionId};
+use crate::rfc3339;
 
 /// The set and order of an order's fields that this version writes. Changing either needs a new
 /// number beside the old one: a repeat with other bytes is refused by WeChat Pay.
 pub const WIRE_VERSION: u32 = 1;
-
-const BEIJING: UtcOffset = offset!(+8);
-
-/// The moment as WeChat Pay writes it: RFC 3339 with `+08:00`.
-pub fn rfc3339(at: Timestamp) -> String {
-    formatted(at, BEIJING)
-}
-
-/// The moment as RFC 3339 in UTC.
-pub fn rfc3339_utc(at: Timestamp) -> String {
-    formatted(at, UtcOffset::UTC)
-}
-
-/// The moment written as RFC 3339 with any offset; `None` for anything else.
-pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
-}
-
-/// The Beijing day of a moment, `yyyymmdd`.
-pub fn beijing_day(at: Timestamp) -> String {
-    let day = moment(at, BEIJING).date();
-    format!(
-        "{:04}{:02}{:02}",
-        day.year(),
-        u8::from(day.month()),
-        day.day()
-    )
-}
-
-fn formatted(at: Timestamp, offset: UtcOffset) -> String {
-    // What `moment` gives has a year of four digits, which can always be written.
-    moment(at, offset).format(&Rfc3339).unwrap_or_default()
-}
-
-/// The moment in an offset, held within the years that four digits can write: the year 1970 to the
-/// day before the last of 9999, so that no offset leads out.
-fn moment(at: Timestamp, offset: UtcOffset) -> OffsetDateTime {
-    const LAST: i64 = 253_402_214_400;
-    OffsetDateTime::from_unix_timestamp(at.unix_seconds().clamp(0, LAST))
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        .to_offset(offset)
-}
 
 /// An order's fields as they go to WeChat Pay (DOC 4012791856).
 #[derive(Clone, Debug)]
@@ -134,7 +90,7 @@ impl PrepayRequest<'_> {
             mchid: self.mchid,
             description: self.description,
             out_trade_no: self.out_trade_no.as_str(),
-            time_expire: rfc3339(self.time_expire),
+            time_expire: rfc3339::format(self.time_expire),
             attach: self.attach,
             notify_url: self.notify_url,
             amount: AmountBody {
@@ -286,7 +242,7 @@ impl TransactionAnswer {
                 transaction_id: present(self.transaction_id)
                     .and_then(|text| TransactionId::parse(text).ok())
                     .ok_or(Unreadable("transaction_id"))?,
-                success_time: present(self.success_time).and_then(|text| parse_rfc3339(&text)),
+                success_time: present(self.success_time).and_then(|text| rfc3339::parse(&text)),
                 payer_total: amount.payer_total,
                 openid: self.payer.and_then(|payer| present(payer.openid)),
                 refunded: self.trade_state == "REFUND",
@@ -358,7 +314,7 @@ impl RefundAnswer {
         let status = match self.status() {
             "PROCESSING" => RefundStatus::Processing,
             "SUCCESS" => RefundStatus::Success {
-                at: self.success_time.as_deref().and_then(parse_rfc3339),
+                at: self.success_time.as_deref().and_then(rfc3339::parse),
             },
             "CLOSED" => RefundStatus::Closed,
             "ABNORMAL" => RefundStatus::Abnormal,

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::{Environment, Vars};
 use shared::domain::{Order, OrderId};
-use shared::platform::{Platform, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::store::{
     Catalogue, Commit, DueIndex, Evidence, Orders, PayerIndex, Placed, Refunds, StoreError,
     StoredOrder, Table,
@@ -109,7 +110,7 @@ impl Bench {
         tasks.push(tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         }));
-        let name = format!("wxpay-{}", random_token());
+        let name = format!("wxpay-{}", random::token());
         let bench = Self {
             handles: Handles::new(&table(&platform, &url, &name)),
             name,

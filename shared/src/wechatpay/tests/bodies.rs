@@ -6,7 +6,7 @@ use crate::domain::{Fen, OrderId, RefundId, Timestamp, TransactionId};
 use crate::wechatpay::RefundRequest;
 use crate::wechatpay::wire::{
     self, PrepaidAnswer, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer,
-    WIRE_VERSION, beijing_day, parse_rfc3339, rfc3339, rfc3339_utc,
+    WIRE_VERSION,
 };
 
 fn order(number: &OrderId) -> PrepayRequest<'_> {
@@ -80,48 +80,6 @@ fn a_refunds_bytes_never_change() {
         written(&reasoned.body()),
         format!("{head}\"reason\":\"商品已售完\",{tail}")
     );
-}
-
-#[test]
-fn moments_are_written_in_beijing_time_and_read_in_any() {
-    let moment = Timestamp::from_unix_seconds(1_699_261_011);
-    assert_eq!(rfc3339(moment), "2023-11-06T16:56:51+08:00");
-    assert_eq!(rfc3339_utc(moment), "2023-11-06T08:56:51Z");
-    for text in [
-        "2023-11-06T16:56:51+08:00",
-        "2023-11-06T08:56:51Z",
-        "2023-11-06T08:56:51.999+00:00",
-    ] {
-        assert_eq!(parse_rfc3339(text), Some(moment), "{text}");
-    }
-    for text in [
-        "",
-        "1699261011",
-        "2023-11-06",
-        "2023-11-06T16:56:51",
-        "2023-13-06T16:56:51+08:00",
-    ] {
-        assert_eq!(parse_rfc3339(text), None, "{text}");
-    }
-    // The day turns at Beijing's midnight.
-    assert_eq!(
-        beijing_day(Timestamp::from_unix_seconds(1_699_286_399)),
-        "20231106"
-    );
-    assert_eq!(
-        beijing_day(Timestamp::from_unix_seconds(1_699_286_400)),
-        "20231107"
-    );
-    for extreme in [i64::MIN, i64::MAX, 253_402_300_799, -377_705_116_800] {
-        // The nearest moment that can be written stands for them; nothing panics.
-        let moment = Timestamp::from_unix_seconds(extreme);
-        let (ours, utc) = (rfc3339(moment), rfc3339_utc(moment));
-        assert!(
-            parse_rfc3339(&ours).is_some() && parse_rfc3339(&ours) == parse_rfc3339(&utc),
-            "{ours}"
-        );
-        assert_eq!(beijing_day(moment).len(), 8);
-    }
 }
 
 fn observed(name: &str) -> String {

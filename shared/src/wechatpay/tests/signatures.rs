@@ -11,9 +11,7 @@ use super::{
     signed_headers, text, vector,
 };
 use crate::domain::Timestamp;
-use crate::wechatpay::sign::{
-    app_parameters, authorization, nonce, pay_parameters, request_message,
-};
+use crate::wechatpay::sign::{app_parameters, authorization, pay_parameters, request_message};
 use crate::wechatpay::verify::WINDOW_SECONDS;
 use crate::wechatpay::{MerchantKey, PlatformKeys, SignatureHeaders, VerifyError, verify};
 
@@ -106,19 +104,6 @@ fn another_library_makes_and_accepts_the_same_signatures() {
             .collect();
         let theirs = other.pkcs1v15_sign::<Sha256>(&message).unwrap();
         assert_eq!(key.sign(&message), base64(&theirs), "{length} bytes");
-    }
-}
-
-#[test]
-fn a_nonce_is_32_letters_and_digits_and_never_the_same() {
-    let (one, other) = (nonce(), nonce());
-    assert_ne!(one, other);
-    for nonce in [one, other] {
-        assert_eq!(nonce.len(), 32);
-        assert!(
-            nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            "{nonce}"
-        );
     }
 }
 
