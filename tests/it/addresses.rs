@@ -17,8 +17,8 @@ async fn a_path_is_taken_as_api_gateway_decodes_it() {
     let long = format!("/orders/{}", "n".repeat(33));
     // 404 without a code is the gateway's own: there is no such route.
     for (method, path, status, code) in [
-        ("GET", "/orders/..", 404, "not_found"),
-        ("GET", "/orders/%2e%2e", 404, "not_found"),
+        ("GET", "/orders/..", 400, "invalid_number"),
+        ("GET", "/orders/%2e%2e", 400, "invalid_number"),
         ("GET", "/orders/../orders", 404, ""),
         ("GET", "/orders/path-00001%2Frefunds", 400, "invalid_number"),
         (
@@ -53,13 +53,13 @@ async fn a_path_is_taken_as_api_gateway_decodes_it() {
         ("DELETE", "/orders/path-00001", 404, ""),
         ("PUT", "/orders/path-00001/close", 404, ""),
         ("GET", "/orders/path-00001/refunds", 404, ""),
-        ("GET", "/orders/path-00001/refunds/..", 404, "not_found"),
-        ("POST", "/orders/../close", 404, "not_found"),
+        ("GET", "/orders/path-00001/refunds/..", 400, "invalid_number"),
+        ("POST", "/orders/../close", 400, "invalid_number"),
         (
             "POST",
             "/orders/path-00001/refunds/%2e%2e/approve",
-            404,
-            "not_found",
+            400,
+            "invalid_number",
         ),
         ("POST", "/orders/x/../path-00001/close", 404, ""),
         (
