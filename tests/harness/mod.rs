@@ -52,6 +52,14 @@ pub async fn keys() -> PathBuf {
     folder.path().to_owned()
 }
 
+/// A runtime of one thread, for tests that are not one future themselves.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// An answer of the API's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
