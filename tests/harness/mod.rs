@@ -71,6 +71,14 @@ pub fn functions_with(variable: &str) -> Vec<String> {
     names
 }
 
+/// A runtime of one thread, for tests that are not one future themselves.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// An answer of the API's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
