@@ -251,7 +251,7 @@ fn route(secret: &str) -> (Method, &'static str, Value, &'static str) {
         "AppSecret" => (
             Method::POST,
             "/sessions",
-            json!({"code": "a-code"}),
+            json!({"code": "a-code-0000000000000000000000000"}),
             "login",
         ),
         other => panic!("{other} has no route of callers"),
@@ -324,7 +324,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
         (
             &post,
             "/sessions",
-            Some(json!({"code": "a-code"})),
+            Some(json!({"code": "a-code-0000000000000000000000000"})),
             "login",
             &[APP, API][..],
         ),
