@@ -74,7 +74,7 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// Answers a request whose time is over; the webhook has its own dialect.
     fn out_of_time(&self, line: &mut LogLine) -> Answer {
         let problem = Problem::new(
-            Code::StoreUnavailable,
+            Code::OutOfTime,
             "the request took too long; send the same request again",
         );
         problem.retry_after(1).into_answer(line)

@@ -257,8 +257,5 @@ fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
 }
 
 fn contended(action: &'static str) -> StoreError {
-    StoreError::Unavailable {
-        action,
-        cause: "too many writers at once".to_owned(),
-    }
+    StoreError::Contended { action }
 }

@@ -27,7 +27,7 @@ use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::wire::WIRE_VERSION;
-use shared::wechatpay::{self, CallError, Keys, Prepaid};
+use shared::wechatpay::{self, CallError, Keys, Prepaid, Refusal};
 
 /// Places orders.
 #[derive(Debug)]
@@ -196,9 +196,10 @@ impl CreateOrder {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }
-                    _ => Err(CallError::Refused(refusal).into()),
+                    _ => Err(refused(&refusal)),
                 }
             }
+            Err(SettlingError::Call(CallError::Refused(refusal))) => Err(refused(&refusal)),
             Err(error) => Err(error.into()),
         }
     }
@@ -282,6 +283,19 @@ fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
     derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
         Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
     })
+}
+
+/// Whose matter a refused prepay is. What the order says, or the merchant's account lacks, is no fault
+/// of the server's, whoever sends it however often (docs/wechatpay.md, "Refusals").
+fn refused(refusal: &Refusal) -> Problem {
+    let code = match refusal.code.as_str() {
+        "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
+            Code::TradeTypeUnavailable
+        }
+        _ if refusal.may_mean_settled() => Code::TermsRefused,
+        _ => Code::WechatpayRefused,
+    };
+    Problem::refused(code, refusal)
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

@@ -89,6 +89,16 @@ pub(crate) fn decided(refund: &Refund) -> Problem {
     .with("refund_status", refund.state.as_str())
 }
 
+/// The record says that the order is not paid, and WeChat Pay was asked less than `seconds` ago.
+pub(crate) fn not_paid_moments_ago(seconds: i64) -> Problem {
+    Problem::new(
+        Code::OrderNotPaid,
+        "the order was not paid when WeChat Pay was last asked, moments ago; if it has been paid \
+         since, send the same request again",
+    )
+    .retry_after(u32::try_from(seconds).unwrap_or(1))
+}
+
 /// Why nothing was reserved.
 pub(crate) fn refused(reserve: Reserve) -> Problem {
     match reserve {
@@ -106,7 +116,7 @@ pub(crate) fn refused(reserve: Reserve) -> Problem {
         Reserve::TooOld => Problem::plain(Code::RefundTooLate),
         // These are dealt with by whoever reserves; a new one between two tries is tried again.
         Reserve::Done | Reserve::Exists(_) | Reserve::SlotTaken { .. } => Problem::new(
-            Code::StoreUnavailable,
+            Code::ConcurrentChanges,
             "the order's refunds changed at the same time; send the same request again",
         )
         .retry_after(1),
