@@ -13,7 +13,9 @@ pub mod refund;
 pub mod report;
 pub mod time;
 
-pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use id::{
+    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+};
 pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment, Terms, TradeType};
 pub use refund::{Refund, RefundState};

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
-use crate::config::Environment;
 use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::config::{Environment, Merchant};
 use crate::domain::report::TradeState;
-use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundState, TransactionId};
+use crate::random;
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::{Level, LogLine, Metric};
-use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Refusal, Signed};
+use crate::wechatpay::{
+    Call, CallError, Client, Keys, PayParameters, PrepayRequest, Refusal, Signed,
+};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -47,7 +50,7 @@ impl From<SettlingError> for Problem {
 #[derive(Debug)]
 pub struct SettlingClient {
     client: Client,
-    mchid: String,
+    mchid: Mchid,
     signing: Secret<SigningSecret>,
     platform_keys: Secret<PlatformKeysSecret>,
     settlement: Settlement,
@@ -55,20 +58,21 @@ pub struct SettlingClient {
 }
 
 impl SettlingClient {
-    /// A desk for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
-    /// Pay's hosts. `None` where the hosts are not acceptable; the environment then knows why.
+    /// A client for the merchant, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat Pay's
+    /// hosts. `None` where the merchant or the hosts are not acceptable; the environment then knows why.
     pub fn from_environment(
         environment: &mut Environment<'_>,
-        mchid: &str,
+        merchant: Option<&Merchant>,
         settlement: Settlement,
     ) -> Option<Self> {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
         let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
         let endpoints = environment.endpoints()?;
         let platform = environment.platform();
+        let mchid = &merchant?.mchid;
         Some(Self {
-            client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
-            mchid: mchid.to_owned(),
+            client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
+            mchid: mchid.clone(),
             signing,
             platform_keys,
             settlement,
@@ -103,7 +107,7 @@ impl SettlingClient {
     ///
     /// # Errors
     /// A secret is not usable.
-    pub async fn keys(&self) -> Result<Keys, SecretError> {
+    async fn keys(&self) -> Result<Keys, SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
         match (signing, platform_keys) {
             (Ok(signing), Ok(platform_keys)) => Ok(Keys {
@@ -115,22 +119,29 @@ impl SettlingClient {
         }
     }
 
-    /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.
+    /// Places the order at WeChat Pay, and signs what it is paid with; the same order may be placed
+    /// again, and gives something payable again.
     ///
     /// # Errors
     /// A refusal moves no state: WeChat Pay may know the order nevertheless.
     pub async fn prepay(
         &self,
-        trade_type: TradeType,
-        bytes: &[u8],
+        request: &PrepayRequest<'_>,
         deadline: &Deadline,
-    ) -> Result<(Signed<Prepaid>, Keys), SettlingError> {
+    ) -> Result<PayParameters, SettlingError> {
         let keys = self.keys().await?;
         let prepaid = self
             .client
-            .prepay(&self.call(&keys, deadline), trade_type, bytes)
+            .prepay(&self.call(&keys, deadline), request)
             .await;
-        Ok((self.refresh_keys_after(prepaid).await?, keys))
+        let prepaid = self.refresh_keys_after(prepaid).await?.into_inner();
+        Ok(PayParameters::of(
+            prepaid,
+            request.terms(),
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
     }
 
     /// Asks about an order by its number, and settles the answer.
@@ -149,20 +160,21 @@ impl SettlingClient {
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        match self.refresh_keys_after(asked).await {
-            Ok(report) => self.settle_order(&report, line).await,
-            Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
-                let now = self.clock.business();
-                let settled = self
-                    .settlement
-                    .absent(order_id, &self.mchid, &refusal, now)
-                    .await?;
-                note_settled(&settled, line);
-                line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
-                Ok(settled)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let error = match self.refresh_keys_after(asked).await {
+            Ok(report) => return self.settle_order(&report, line).await,
+            Err(error) => error,
+        };
+        let Some(absence) = error.absence() else {
+            return Err(error.into());
+        };
+        let now = self.clock.business();
+        let settled = self
+            .settlement
+            .absent(order_id, &self.mchid, &absence, now)
+            .await?;
+        note_settled(&settled, line);
+        line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+        Ok(settled)
     }
 
     /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
@@ -236,17 +248,9 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
         let keys = self.keys().await?;
-        let request = RefundRequest {
-            transaction_id: &refund.transaction_id,
-            refund_id: &refund.refund_id,
-            reason: refund.reason.as_deref(),
-            notify_url: &refund.notify_url,
-            refund: refund.amount,
-            total: refund.total,
-        };
         let sent = self
             .client
-            .refund(&self.call(&keys, deadline), &request)
+            .refund(&self.call(&keys, deadline), refund)
             .await;
         let report = self.refresh_keys_after(sent).await?;
         let settled = self

@@ -35,7 +35,7 @@ impl HttpFunction for CloseOrder {
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;

@@ -10,7 +10,9 @@ use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
+use shared::domain::{
+    Openid, Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId,
+};
 use shared::platform::Platform;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError, note_call};
@@ -52,7 +54,7 @@ impl HttpFunction for Query {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {
@@ -61,7 +63,7 @@ impl HttpFunction for Query {
             refunds,
             payer_index: PayerIndex::new(table),
             settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
-            merchant,
+            merchant: merchant.ok_or_else(ConfigError::unreachable)?,
             platform: platform.clone(),
         })
     }
@@ -293,14 +295,14 @@ impl Query {
     }
 
     /// The payer's own orders, newest first, as the table has them.
-    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+    async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
         let [next_token] = incoming.query(["next_token"])?;
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
         let items: Vec<Value> = orders
             .iter()
-            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .filter(|order| order.terms.openid.as_ref() == Some(openid))
             .map(|order| Value::Object(answer::order(order)))
             .collect();
         let mut body = json!({"items": items});

@@ -60,7 +60,7 @@ impl HttpFunction for Refund {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");

@@ -69,7 +69,7 @@ impl ScheduledFunction for Sweep {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
         let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;

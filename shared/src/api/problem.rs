@@ -337,8 +337,13 @@ impl From<CallError> for Problem {
             }
             CallError::Unknown(cause) => {
                 let metric = match cause {
-                    UnknownCause::Unverified { .. } => Metric::WechatpayUnverified,
-                    _ => Metric::WechatpayErrors,
+                    UnknownCause::Unverified(_) => Metric::WechatpayUnverified,
+                    UnknownCause::Unreachable
+                    | UnknownCause::Timeout
+                    | UnknownCause::Broken
+                    | UnknownCause::RateLimited
+                    | UnknownCause::ServerError { .. }
+                    | UnknownCause::Unexpected { .. } => Metric::WechatpayErrors,
                 };
                 Self::new(
                     Code::WechatpayUnavailable,

@@ -6,7 +6,7 @@
 //! it once; `domain::order::tests` walks every state and every report.
 
 use super::report::{PaidReport, TradeState};
-use super::{Fen, OrderId, OrderReport, Timestamp, TransactionId};
+use super::{Appid, Fen, Mchid, Openid, OrderId, OrderReport, Timestamp, TransactionId};
 
 /// The only currency of WeChat Pay's mainland API.
 pub const CURRENCY: &str = "CNY";
@@ -109,9 +109,9 @@ pub struct Terms {
     /// Which serialisation of the wire fields was used first.
     pub wire_version: u32,
     /// The app it was ordered under.
-    pub appid: String,
+    pub appid: Appid,
     /// The merchant that is paid.
-    pub mchid: String,
+    pub mchid: Mchid,
     /// What the payer sees in the bill.
     pub description: String,
     /// What is to be paid.
@@ -123,7 +123,7 @@ pub struct Terms {
     /// Where WeChat Pay sends the notice.
     pub notify_url: String,
     /// Whose order it is; on the wire only for `jsapi`.
-    pub openid: Option<String>,
+    pub openid: Option<Openid>,
     /// The payer's address; on the wire only for `h5`.
     pub payer_client_ip: Option<String>,
     /// What was ordered from the catalogue; empty for a merchant's order.
