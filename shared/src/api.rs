@@ -3,12 +3,16 @@
 //! A function implements [`HttpFunction::serve`]; everything around it (bounds, the deadline, the
 //! log line, problem documents) is here, once.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod answer;
 pub mod body;
-pub mod caller;
+mod caller;
 pub mod derived_ids;
-pub mod incoming;
-pub mod problem;
+mod incoming;
+mod problem;
+mod response;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,12 +20,12 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 
-pub use answer::{Answer, TextResponse};
 pub use caller::{Caller, Callers};
-pub use incoming::{Deadline, Incoming};
+pub use incoming::{Incoming, malformed_id};
 pub use problem::{Code, Problem};
+pub use response::{Answer, TextResponse};
 
-use crate::config::secrets::SecretError;
+use crate::config::secrets::{self, AnySecret, SecretError};
 use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
 use crate::telemetry::{Level, LogLine, Metric};
@@ -46,22 +50,16 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// The platform it runs on.
     fn platform(&self) -> &Platform;
 
+    /// The secrets that it holds: all are read before its first request, and all that cannot be used
+    /// are named once a request fails for one of them.
+    fn secrets(&self) -> Vec<&dyn AnySecret>;
+
     /// Decides a request.
     fn serve(
         &self,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> impl Future<Output = Result<Answer, Problem>> + Send;
-
-    /// Reads what every request needs, before the first one; what fails is read again then.
-    fn warm_up(&self) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-
-    /// What is wrong with each key of this function's that cannot be used.
-    fn unusable_secrets(&self) -> impl Future<Output = Vec<SecretError>> + Send {
-        std::future::ready(Vec::new())
-    }
 
     /// Answers a request that was refused before it was read; the webhook has its own dialect.
     fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
@@ -133,7 +131,7 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
         &platform,
         F::from_vars(&Vars::from_env(), &platform),
     )?);
-    function.warm_up().await;
+    secrets::warm_up(&function.secrets()).await;
     lambda_http::run(lambda_http::service_fn(move |request| {
         let function = Arc::clone(&function);
         async move { Ok::<_, lambda_http::Error>(TextResponse(function.handle(request).await)) }
@@ -188,8 +186,9 @@ async fn served<F: HttpFunction>(
         && problem.code == Code::NotConfigured
     {
         // Where the keys cannot even be read, that is told already, and the caller waits for an answer.
+        let held = function.secrets();
         if let Ok(unusable) =
-            tokio::time::timeout(UNUSABLE_SECRETS_WAIT, function.unusable_secrets()).await
+            tokio::time::timeout(UNUSABLE_SECRETS_WAIT, secrets::unusable(&held)).await
         {
             note_unusable_secrets(&unusable, line);
         }

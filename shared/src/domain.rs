@@ -11,13 +11,15 @@ pub mod money;
 pub mod order;
 pub mod refund;
 pub mod report;
+pub mod terms;
 pub mod time;
 
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };
 pub use money::{Fen, InvalidFen};
-pub use order::{Order, OrderState, Payment, Terms, TradeType};
+pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
+pub use terms::{Terms, TradeType};
 pub use time::Timestamp;

@@ -1,13 +1,13 @@
 //! What every function of the bundle shares.
 //!
-//! The layers and who may import whom: `refund_sender` → `settling_client`, for the functions that may sign →
-//! `settlement`, `api` → `config` → `store`, `wechatpay` → `domain` → nothing outside std. `clock`,
-//! `platform` and `telemetry` stand beside them.
-//! `tests/it/tree.rs` keeps the arrows.
+//! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
+//! `config` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
+//! `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
 
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod deadline;
 pub mod domain;
 pub mod platform;
 pub mod random;

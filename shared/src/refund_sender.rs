@@ -4,11 +4,12 @@
 //! again; what it refuses in a way that time may mend is sent again later, with the same number and
 //! the same bytes; what it refuses for good waits for a person.
 
-use crate::api::Deadline;
 use crate::clock::Clock;
+use crate::deadline::Deadline;
 use crate::domain::order::backoff_seconds;
 use crate::domain::{Refund, RefundState};
-use crate::settling_client::{SettlingClient, SettlingError, note_call};
+use crate::settlement::notes::note_call;
+use crate::settling_client::{SettlingClient, SettlingError};
 use crate::store::{Due, Refunds};
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, Refusal};

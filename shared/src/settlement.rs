@@ -8,6 +8,8 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod notes;
+
 use crate::domain::order::{Contradiction, Observation};
 use crate::domain::refund;
 use crate::domain::{Mchid, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};

@@ -5,19 +5,17 @@
 
 use std::time::Duration;
 
-use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
-use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
-use crate::config::{Environment, Merchant};
-use crate::domain::report::TradeState;
-use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundState, TransactionId};
+use crate::config::Environment;
+use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::deadline::Deadline;
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, TransactionId};
 use crate::random;
+use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
-use crate::telemetry::{Level, LogLine, Metric};
-use crate::wechatpay::{
-    Call, CallError, Client, Keys, PayParameters, PrepayRequest, Refusal, Signed,
-};
+use crate::telemetry::LogLine;
+use crate::wechatpay::{Call, CallError, Client, Keys, PayParameters, PrepayRequest, Signed};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -36,16 +34,6 @@ pub enum SettlingError {
     Call(#[from] CallError),
 }
 
-impl From<SettlingError> for Problem {
-    fn from(error: SettlingError) -> Self {
-        match error {
-            SettlingError::Secret(error) => error.into(),
-            SettlingError::Store(error) => error.into(),
-            SettlingError::Call(error) => error.into(),
-        }
-    }
-}
-
 /// Asks WeChat Pay, and settles what it says.
 #[derive(Debug)]
 pub struct SettlingClient {
@@ -58,44 +46,30 @@ pub struct SettlingClient {
 }
 
 impl SettlingClient {
-    /// A client for the merchant, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat Pay's
-    /// hosts. `None` where the merchant or the hosts are not acceptable; the environment then knows why.
+    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
+    /// Pay's hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
-        merchant: Option<&Merchant>,
+        mchid: &Mchid,
         settlement: Settlement,
-    ) -> Option<Self> {
+    ) -> Self {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
         let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
-        let endpoints = environment.endpoints()?;
+        let endpoints = environment.endpoints();
         let platform = environment.platform();
-        let mchid = &merchant?.mchid;
-        Some(Self {
+        Self {
             client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
             mchid: mchid.clone(),
             signing,
             platform_keys,
             settlement,
             clock: platform.clock.clone(),
-        })
+        }
     }
 
-    /// Reads the keys before the first request: one after the other, so that they come over one
-    /// connection (docs/performance.md, "What the numbers rest on").
-    ///
-    /// # Errors
-    /// The first secret that cannot be read; the first request reads it again, and tells.
-    pub async fn warm_up(&self) -> Result<(), SecretError> {
-        self.signing.get().await?;
-        self.platform_keys.get().await?;
-        Ok(())
-    }
-
-    /// What is wrong with each key that cannot be used.
-    pub async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        let unusable = signing.err().into_iter();
-        unusable.chain(platform_keys.err()).collect()
+    /// The secrets that it signs and verifies with.
+    pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
+        [&self.signing, &self.platform_keys]
     }
 
     /// What this desk settles with.
@@ -317,79 +291,4 @@ impl SettlingClient {
         }
         outcome
     }
-}
-
-/// Notes in the log line a call that brought no usable answer, with WeChat Pay's number of the call
-/// where it gave one: its support asks for it.
-pub fn note_call(error: &CallError, line: &mut LogLine) {
-    let metric = if error.is_unverified() {
-        Metric::WechatpayUnverified
-    } else {
-        Metric::WechatpayErrors
-    };
-    line.field("wechatpay.error", error.to_string())
-        .count(metric);
-    if let CallError::Refused(Refusal {
-        request_id: Some(request_id),
-        ..
-    }) = error
-    {
-        line.field("wechatpay.request_id", request_id.clone());
-    }
-}
-
-/// Notes in the log line what a report about an order led to, and what is believed and is still strange
-/// about a payment: somebody else paid, or something was given back that no refund here explains.
-pub fn note_order(
-    settled: &Settled<StoredOrder>,
-    report: &Signed<OrderReport>,
-    line: &mut LogLine,
-) {
-    note_settled(settled, line);
-    let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
-        return;
-    };
-    let (TradeState::Paid(paid), Some(payment)) =
-        (&report.get().state, stored.order.payment_on_record())
-    else {
-        return;
-    };
-    if let Settled::Changed(_) = settled {
-        line.count(Metric::OrderPaid);
-    }
-    if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
-        && ordered_by != paid_by
-    {
-        line.field("payer", "another than the order's");
-    }
-    if paid.refunded && payment.refund_count == 0 {
-        line.field("refunded", "elsewhere")
-            .count(Metric::NeedsHuman)
-            .raise(Level::Error);
-    }
-}
-
-/// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
-/// further until somebody acts at WeChat Pay.
-pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
-    note_settled(settled, line);
-    if let Settled::Changed(stored) = settled
-        && stored.refund.state == RefundState::Abnormal
-    {
-        line.count(Metric::RefundStuck).raise(Level::Warn);
-    }
-}
-
-/// Notes in the log line what a report led to; a contradiction is for a person.
-pub fn note_settled<T>(settled: &Settled<T>, line: &mut LogLine) {
-    match settled {
-        Settled::Changed(_) => line.field("settled", "changed"),
-        Settled::Unchanged(_) => line.field("settled", "unchanged"),
-        Settled::Unknown => line.field("settled", "unknown").raise(Level::Warn),
-        Settled::Contradiction(_, contradiction) => line
-            .field("settled", "contradiction")
-            .field("contradiction", contradiction.to_string())
-            .count(Metric::MoneyMismatch)
-            .raise(Level::Error),
-    };
 }

@@ -11,6 +11,7 @@ use local::aws::Fault;
 use serde_json::{Value, json};
 use shared::api::{Answer, HttpFunction, Incoming, Problem};
 use shared::clock::Clock;
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Vars};
 use shared::platform::Platform;
 use shared::telemetry::{Log, LogLine, Metric};
@@ -641,6 +642,10 @@ impl HttpFunction for Endless {
 
     fn platform(&self) -> &Platform {
         &self.0
+    }
+
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        Vec::new()
     }
 
     async fn serve(&self, _: &Incoming, _: &mut LogLine) -> Result<Answer, Problem> {

@@ -17,7 +17,8 @@ mod orders;
 mod refunds;
 mod stream;
 
-use shared::domain::order::{ClosedBy, Item, Party};
+use shared::domain::order::ClosedBy;
+use shared::domain::terms::{Item, Party};
 use shared::domain::{
     Appid, Fen, Mchid, Openid, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState,
     Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,

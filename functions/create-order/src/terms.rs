@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use shared::api::body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
-use shared::domain::order::{Item, Party};
+use shared::domain::terms::{Item, Party};
 use shared::domain::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::WIRE_VERSION;

@@ -6,16 +6,19 @@
 //! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own
 //! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
-use shared::config::secrets::{PlatformKeysSecret, Secret, SecretError};
+use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Contradiction;
 use shared::domain::{Mchid, OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::rfc3339;
+use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
-use shared::settling_client::{note_order, note_refund};
 use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::{
@@ -81,7 +84,7 @@ impl HttpFunction for NotifyCallback {
             apiv3_keys,
             settlement,
             evidence: Evidence::new(table),
-            merchant: merchant.ok_or_else(ConfigError::unreachable)?,
+            merchant,
             platform: platform.clone(),
         })
     }
@@ -90,11 +93,8 @@ impl HttpFunction for NotifyCallback {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.platform_keys.get().await.is_ok() {
-            let _ = self.apiv3_keys.get().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.platform_keys, &self.apiv3_keys]
     }
 
     fn refused_unread(&self, _problem: Problem, line: &mut LogLine) -> Answer {
@@ -132,8 +132,10 @@ impl NotifyCallback {
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
             (platform_keys, apiv3_keys) => {
-                let unusable = platform_keys.err().into_iter();
-                let unusable: Vec<SecretError> = unusable.chain(apiv3_keys.err()).collect();
+                let unusable: Vec<SecretError> = [platform_keys.err(), apiv3_keys.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
                 note_unusable_secrets(&unusable, line);
                 line.count(Metric::NotConfigured).raise(Level::Error);
                 return Reply::Later;

@@ -5,17 +5,23 @@
 //! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
 //! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::{Value, json};
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+};
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
 use shared::domain::{
     Openid, Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId,
 };
 use shared::platform::Platform;
+use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
-use shared::settling_client::{SettlingClient, SettlingError, note_call};
+use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
@@ -54,7 +60,7 @@ impl HttpFunction for Query {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {
@@ -62,8 +68,8 @@ impl HttpFunction for Query {
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
-            merchant: merchant.ok_or_else(ConfigError::unreachable)?,
+            settling_client,
+            merchant,
             platform: platform.clone(),
         })
     }
@@ -72,30 +78,22 @@ impl HttpFunction for Query {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.settling_client.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.settling_client.unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
-        match (incoming.method.as_str(), incoming.segments().as_slice()) {
-            ("GET", ["orders"]) => match &caller {
+        match incoming.route() {
+            "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
                 Caller::Merchant => self.by_transaction(incoming, line).await,
             },
-            ("GET", ["orders", order_id]) => {
+            "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
-                let order_id = path_number(order_id)?;
+                let order_id = incoming.order_id()?;
                 line.field("order.out_trade_no", order_id.as_str());
                 self.by_number(&caller, &order_id, incoming, line).await
             }
@@ -267,9 +265,7 @@ impl Query {
             )
             .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
             .settling_client
             .ask_transaction(&transaction_id, &incoming.deadline, line)
@@ -311,12 +307,6 @@ impl Query {
         }
         Ok(Answer::json(200, body))
     }
-}
-
-/// A number in the path.
-fn path_number(text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
 }
 
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use shared::api::body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
-use shared::domain::order::Party;
+use shared::domain::terms::Party;
 use shared::domain::{Fen, Refund, RefundId};
 use shared::store::Reserve;
 

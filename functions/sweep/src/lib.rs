@@ -14,9 +14,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::{Deadline, ScheduledFunction};
+use shared::api::ScheduledFunction;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
 use shared::domain::Timestamp;
 use shared::platform::Platform;
 use shared::refund_sender::RefundSender;
@@ -69,10 +70,9 @@ impl ScheduledFunction for Sweep {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, merchant.as_ref(), settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             due: DueIndex::new(table),
             orders,

@@ -1,10 +1,11 @@
 //! An order that is due.
 
-use shared::api::Deadline;
+use shared::deadline::Deadline;
 use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
 use shared::domain::{OrderId, OrderState};
 use shared::settlement::Settled;
-use shared::settling_client::{SettlingError, note_call};
+use shared::settlement::notes::note_call;
+use shared::settling_client::SettlingError;
 use shared::store::{Due, StoredOrder};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;

@@ -1,6 +1,6 @@
 //! A refund that is due.
 
-use shared::api::Deadline;
+use shared::deadline::Deadline;
 use shared::domain::{OrderId, RefundId, RefundState};
 use shared::settling_client::SettlingError;
 use shared::store::{Commit, Due, StoredRefund};

@@ -13,14 +13,14 @@ use super::incoming::Incoming;
 use super::problem::{Code, Problem};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::config::secrets::{ApiKeys, Secret, SecretError};
+use crate::config::secrets::{AnySecret, ApiKeys, Secret, SecretError};
 use crate::domain::{Openid, Order, Timestamp};
 
 /// How long a payer's token is good, in seconds.
 ///
 /// Two hours outlive any checkout and end before a phone changes hands; a new one costs the
 /// mini-program one silent `wx.login`.
-pub const TOKEN_SECONDS: i64 = 2 * 60 * 60;
+const TOKEN_SECONDS: i64 = 2 * 60 * 60;
 
 /// How long a credential may be, in bytes; anything longer is not one of ours.
 const CREDENTIAL_MAX: usize = 2048;
@@ -79,6 +79,11 @@ impl Callers {
             audience: environment.required("TOKEN_AUDIENCE"),
             clock: environment.platform().clock.clone(),
         }
+    }
+
+    /// The secret that callers are known by.
+    pub const fn secret(&self) -> &dyn AnySecret {
+        &self.keys
     }
 
     /// The keys, for deriving numbers.

@@ -14,6 +14,7 @@ mod platform_keys;
 mod signing;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,38 @@ impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Secret").finish_non_exhaustive()
     }
+}
+
+/// A secret, whatever it holds: read ahead of the first request, or to say what is wrong with it.
+pub trait AnySecret: fmt::Debug + Send + Sync {
+    /// Reads it where that is due.
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>>;
+}
+
+impl<T: Content> AnySecret for Secret<T> {
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>> {
+        Box::pin(async { self.get().await.map(|_| ()) })
+    }
+}
+
+/// Reads a function's secrets before its first request: one after the other, so that they come over
+/// one connection (docs/performance.md, "What the numbers rest on"). It stops at the first that
+/// cannot be read: the first request reads that one again, and reports it.
+pub async fn warm_up(secrets: &[&dyn AnySecret]) {
+    for secret in secrets {
+        if secret.check().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is wrong with each secret that cannot be used.
+pub async fn unusable(secrets: &[&dyn AnySecret]) -> Vec<SecretError> {
+    let mut errors = Vec::new();
+    for secret in secrets {
+        errors.extend(secret.check().await.err());
+    }
+    errors
 }
 
 impl<T: Content> Secret<T> {

@@ -108,6 +108,20 @@ id!(
     "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
 );
 
+/// Nobody's: what an unusable configuration holds until it is refused.
+impl Default for Mchid {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+/// Nobody's, as [`Mchid::default`].
+impl Default for Appid {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
 /// How long an openid may be, in characters; WeChat's have 28.
 const OPENID_MAX: usize = 128;
 

@@ -4,8 +4,9 @@
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
 //! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
 
-use super::order::{Contradiction, Party};
+use super::order::Contradiction;
 use super::report::RefundStatus;
+use super::terms::Party;
 use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId, WechatpayRefundId};
 
 /// How many refunds WeChat Pay takes of one order.
@@ -229,6 +230,14 @@ impl Refund {
             release,
         }
     }
+}
+
+/// The moment at which the next refund of the order may be sent.
+///
+/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
+/// this one is sent.
+pub const fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
+    now.plus_seconds(interval_seconds.saturating_add(1))
 }
 
 #[cfg(test)]

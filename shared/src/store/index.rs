@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use super::item::{self, Attributes, ItemReader, Update};
+use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{Openid, OrderId, RefundId, Timestamp};
 
@@ -165,7 +166,7 @@ impl DueIndex {
             .condition_expression("#due_at = :seen")
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
-        super::order::commit("claim a due item", update).await
+        commit("claim a due item", update).await
     }
 }
 

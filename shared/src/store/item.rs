@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::StoreError;
-use crate::domain::order::{ClosedBy, Item as OrderLine, OrderState, Party};
+use crate::domain::order::{ClosedBy, OrderState};
+use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
     Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, Refund, RefundId, RefundState,
     Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,

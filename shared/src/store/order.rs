@@ -1,12 +1,12 @@
 //! Orders in the table.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::{Due, due_attributes};
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
-use super::{Commit, StoreError, Table, retry_conflicts, unavailable};
+use super::write::{commit, retry_conflicts};
+use super::{Commit, StoreError, Table, unavailable};
+use crate::domain::refund::next_refund_at;
 use crate::domain::{Order, OrderId, Timestamp};
 
 /// The QR code text of a Native order, as WeChat Pay last gave it.
@@ -317,10 +317,7 @@ impl Orders {
         let update = Update::default()
             .assign([(
                 "next_refund_at",
-                Some(timestamp(super::refund::next_refund_at(
-                    now,
-                    interval_seconds,
-                ))),
+                Some(timestamp(next_refund_at(now, interval_seconds))),
             )])
             .names(["trade_state"])
             .value("success", text("SUCCESS"))
@@ -350,24 +347,6 @@ impl Orders {
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
         commit(action, update).await
-    }
-}
-
-/// Sends a conditional update.
-pub(super) async fn commit(
-    action: &'static str,
-    update: UpdateItemFluentBuilder,
-) -> Result<Commit, StoreError> {
-    match retry_conflicts(|| update.clone().send()).await {
-        Ok(_) => Ok(Commit::Done),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(Commit::Conflict)
-        }
-        Err(error) => Err(unavailable(action, &error)),
     }
 }
 

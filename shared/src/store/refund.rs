@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::{
 
 use super::index::{Due, due_attributes};
 use super::item::{self, ItemReader, Update, integer, text, timestamp};
-use super::{Commit, StoreError, TRIES_MAX, Table, order, pause, unavailable};
-use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX};
+use super::write::{TRIES_MAX, commit, pause};
+use super::{Commit, StoreError, Table, unavailable};
+use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX, next_refund_at};
 use crate::domain::{Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
 
 /// A refund with what the record keeps beside it.
@@ -65,14 +66,6 @@ enum SendSlot {
     Claim { interval_seconds: i64 },
     /// Waits for the sweep.
     Later,
-}
-
-/// The moment at which the next refund of the order may be sent.
-///
-/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
-/// this one is sent.
-pub(super) fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
-    now.plus_seconds(interval_seconds.saturating_add(1))
 }
 
 /// Reads and writes refunds, and the order's `refundable` with them.
@@ -537,7 +530,7 @@ impl Refunds {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
-        order::commit(action, update).await
+        commit(action, update).await
     }
 
     /// Sends a transaction; one that met another, or too little room, was not made and is tried again

@@ -1,7 +1,8 @@
 //! Orders: placed once, changed only from the version that was read, claimed by one at a time.
 
 use serde_json::json;
-use shared::domain::order::{ClosedBy, Item};
+use shared::domain::order::ClosedBy;
+use shared::domain::terms::Item;
 use shared::domain::{Mchid, Order, OrderState, Payment, Terms, TradeType};
 use shared::store::{CodeClaim, Commit, Due, NativeCode, Placed, Reserve, StoreError, StoredOrder};
 

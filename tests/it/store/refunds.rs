@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::domain::order::Party;
+use shared::domain::terms::Party;
 use shared::domain::{Order, OrderState, Payment, Refund, RefundState};
 use shared::store::{Approved, Commit, Due, Reserve, StoreError};
 

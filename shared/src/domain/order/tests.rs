@@ -5,10 +5,10 @@
 
 use super::{
     ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOSE_GRACE_SECONDS,
-    ClosedBy, Contradiction, Observation, Order, OrderState, Party, Payment, Terms, TradeType,
-    backoff_seconds,
+    ClosedBy, Contradiction, Observation, Order, OrderState, Payment, backoff_seconds,
 };
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
+use crate::domain::terms::{Party, Terms, TradeType};
 use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp, TransactionId};
 
 const CREATED: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);

@@ -5,8 +5,9 @@
 
 use super::{Observation, REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundState};
 use crate::domain::money::FEN_MAX;
-use crate::domain::order::{Contradiction, Party};
+use crate::domain::order::Contradiction;
 use crate::domain::report::{RefundReport, RefundStatus};
+use crate::domain::terms::Party;
 use crate::domain::{
     Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId, WechatpayRefundId,
 };

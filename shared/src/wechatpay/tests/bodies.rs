@@ -1,8 +1,8 @@
 //! Bodies sent, byte for byte, and bodies received, as others captured them.
 
 use super::{at, vector};
-use crate::domain::order::Party;
 use crate::domain::report::{RefundStatus, TradeState};
+use crate::domain::terms::Party;
 use crate::domain::{
     Appid, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
     TransactionId,
