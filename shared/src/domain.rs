@@ -14,7 +14,9 @@ pub mod report;
 pub mod terms;
 pub mod time;
 
-pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use id::{
+    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+};
 pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};

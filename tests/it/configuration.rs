@@ -36,7 +36,7 @@ async fn environments() -> Vec<(String, Variables)> {
 
 /// Why the function does not start with these variables; `None` where it does.
 fn refusal(binary: &str, variables: &Variables) -> Option<String> {
-    let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let vars = Vars::from_map(variables.clone());
     functions::link(binary, &vars, &platform).err()
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
 use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
+use shared::domain::{Appid, Openid};
 use shared::platform::Platform;
 use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
@@ -37,7 +38,7 @@ const ANSWER_MAX: usize = 16 * 1024;
 pub struct Login {
     app: Secret<AppSecret>,
     callers: Callers,
-    appid: String,
+    appid: Appid,
     jscode2session: Url,
     platform: Platform,
 }
@@ -113,9 +114,9 @@ impl Login {
         code: &str,
         incoming: &Incoming,
         line: &mut LogLine,
-    ) -> Result<String, Problem> {
+    ) -> Result<Openid, Problem> {
         let app = self.app.get().await?;
-        if app.appid != self.appid {
+        if app.appid != self.appid.as_str() {
             return Err(Problem::new(
                 Code::NotConfigured,
                 "the service is configured for another app",
@@ -128,8 +129,10 @@ impl Login {
             .await
             .map_err(|cause| unavailable().because(cause))?;
         match (answer.errcode.unwrap_or(0), answer.openid) {
-            (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
-            (0, _) => Err(unavailable().because("an answer without an openid")),
+            (0, Some(openid)) => {
+                Openid::parse(openid).map_err(|error| unavailable().because(error.to_string()))
+            }
+            (0, None) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
                 line.field("wechat.errcode", errcode);
                 if APP_REFUSED.contains(&errcode) {

@@ -15,7 +15,9 @@ use shared::api::{
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
+use shared::domain::{
+    Openid, Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId,
+};
 use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
@@ -289,14 +291,14 @@ impl Query {
     }
 
     /// The payer's own orders, newest first, as the table has them.
-    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+    async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
         let [next_token] = incoming.query(["next_token"])?;
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
         let items: Vec<Value> = orders
             .iter()
-            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .filter(|order| order.terms.openid.as_ref() == Some(openid))
             .map(|order| Value::Object(answer::order(order)))
             .collect();
         let mut body = json!({"items": items});
