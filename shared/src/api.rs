@@ -14,6 +14,7 @@ mod event;
 mod incoming;
 mod problem;
 mod response;
+pub mod sealed;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -25,7 +25,7 @@ use write::{TRIES_MAX, pause};
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{Due, DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
-pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
+pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approved, Refunds, Reserve, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.

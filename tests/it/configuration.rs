@@ -106,6 +106,11 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             &["0", "-1", "3601", "soon", "60s", "1e3"],
         ),
         (
+            "OPEN_ORDERS_MAX",
+            "OPEN_ORDERS_MAX",
+            &["0", "101", "-1", "many", "2.5"],
+        ),
+        (
             "AUTO_APPROVE_REFUND_HOURS",
             "AUTO_APPROVE_REFUND_HOURS",
             &["-1", "8761", "1.5", "never"],

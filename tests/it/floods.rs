@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{ALICE, Answer, TestStack, native_order};
+use crate::harness::{ALICE, Answer, BOB, TestStack, native_order};
 
 fn tea() -> Value {
     json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 1}]})
@@ -113,4 +113,212 @@ async fn what_an_order_says_is_no_fault_of_the_servers() {
         let refused = answer.refused(422, "terms_refused");
         assert!(refused["wechatpay_code"].is_string(), "{refused}");
     }
+}
+
+/// Troubles in which an answer of some kind comes.
+const ANSWERED: [&str; 9] = [
+    "rate_limited",
+    "server_error",
+    "server_error_applied",
+    "html_error",
+    "response_unsigned",
+    "response_html",
+    "accepted",
+    "redirected",
+    "unavailable",
+];
+
+#[tokio::test]
+async fn a_native_order_can_be_sent_again_as_soon_as_wechat_pay_has_answered_anything() {
+    let stack = TestStack::start().await;
+    for fault in ANSWERED {
+        let number = format!("claim-{fault}")
+            .replace('_', "-")
+            .chars()
+            .take(32)
+            .collect::<String>();
+        let place = async || {
+            stack
+                .post(&stack.merchant, "/orders", native_order(&number, 100))
+                .await
+        };
+        stack.fault(fault, json!({"count": 1})).await;
+        let first = place().await;
+        first.refused(503, "wechatpay_unavailable");
+        stack.no_faults().await;
+        let again = place().await.expect(200);
+        assert!(again["pay"]["code_url"].is_string(), "{fault}: {again}");
+    }
+}
+
+#[tokio::test]
+async fn a_native_order_in_doubt_says_so_at_once_and_until_when() {
+    let stack = TestStack::start().await;
+    let place = async || {
+        stack
+            .post(&stack.merchant, "/orders", native_order("doubt-0001", 100))
+            .await
+    };
+    stack.fault("response_lost", json!({"count": 1})).await;
+    let first = place().await;
+    let claimed = stack.order_item("doubt-0001")["code_claim_until"]["N"]
+        .as_str()
+        .unwrap()
+        .parse::<i64>()
+        .unwrap();
+    let wait = first.retry_after.unwrap();
+    first.refused(503, "wechatpay_unavailable");
+    assert!((1..=12).contains(&wait), "{wait}");
+    stack.no_faults().await;
+    let again = place().await;
+    let wait = again.retry_after.unwrap();
+    let ends = stack.now() + wait;
+    again.refused(503, "code_pending");
+    assert!(
+        (claimed..=claimed + 2).contains(&ends),
+        "{ends}, not {claimed}"
+    );
+    let lines = stack.log_lines();
+    let line = lines.iter().find(|line| line["code"] == "code_pending");
+    let line = line.unwrap();
+    // Two seconds of waiting, and a machine that does other things, too.
+    assert!(line["duration_ms"].as_i64().unwrap() < 4_000, "{line}");
+    assert_eq!(line["level"], "INFO");
+    let order = stack.until(
+        async || place().await.body,
+        |body| body["pay"]["code_url"].is_string(),
+    );
+    let order = order.await;
+    stack
+        .control(
+            "orders/doubt-0001/pay",
+            json!({"code_url": order["pay"]["code_url"]}),
+        )
+        .await;
+    stack.until_state("doubt-0001", "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn repeats_of_an_order_within_two_seconds_share_one_prepay() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let place = async || {
+        stack
+            .post_once(&alice, "/orders", "key-0000000000001", tea())
+            .await
+    };
+    let placed = place().await.expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    assert!(
+        stack.order_item(number).get("prepay").is_none(),
+        "a first order writes nothing more"
+    );
+    let (began, before) = (stack.now(), asked(&stack, "/transactions/jsapi"));
+    let repeats = async || {
+        let answers = join_all((0..40).map(|_| place())).await;
+        for answer in answers {
+            let order = answer.expect(200);
+            assert!(order["pay"]["paySign"].is_string(), "{order}");
+        }
+    };
+    repeats().await;
+    repeats().await;
+    let seconds = stack.now() - began;
+    let prepays = asked(&stack, "/transactions/jsapi") - before;
+    let most = usize::try_from(1 + seconds / 2 + 1).unwrap();
+    assert!(
+        (1..=most).contains(&prepays),
+        "{prepays} prepays in {seconds} s"
+    );
+    // And whatever a repeat was answered with can be paid, by nobody who reads the table.
+    let again = place().await.expect(200);
+    let prepay_id = again["pay"]["package"].as_str().unwrap();
+    let prepay_id = prepay_id.strip_prefix("prepay_id=").unwrap();
+    let item = stack.order_item(number);
+    assert!(item["prepay"]["S"].is_string() && !item.to_string().contains(prepay_id));
+    stack
+        .control(
+            &format!("orders/{number}/pay"),
+            json!({"openid": ALICE, "pay": again["pay"]}),
+        )
+        .await;
+    stack.until_state(number, "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn a_payer_has_a_bound_on_unpaid_orders_and_nobody_else_feels_it() {
+    let stack = TestStack::with(|options| {
+        let bound = ("MaxOpenOrdersPerPayer".to_owned(), "3".to_owned());
+        options.parameters.extend([bound]);
+    })
+    .await;
+    let (alice, bob) = (stack.login(ALICE).await, stack.login(BOB).await);
+    let place = async |payer: &str, place: usize| {
+        let key = format!("key-{place:013}");
+        stack.post_once(payer, "/orders", &key, tea()).await
+    };
+    let mut orders = Vec::new();
+    for number in 0..3 {
+        orders.push(place(&alice, number).await.expect(201));
+    }
+    let refused = place(&alice, 3).await;
+    assert!(
+        (1_700..=1_800).contains(&refused.retry_after.unwrap()),
+        "{refused:?}"
+    );
+    let refused = refused.refused(429, "too_many_open_orders");
+    assert_eq!(refused["open_orders"], 3);
+    assert_eq!(
+        stack.seen("ledger").await.len(),
+        3,
+        "WeChat Pay hears nothing of it"
+    );
+    // A repeat is no further order; another payer and the merchant have no part in it.
+    assert!(place(&alice, 0).await.expect(200)["pay"].is_object());
+    place(&bob, 0).await.expect(201);
+    let merchants = json!({
+        "trade_type": "jsapi", "out_trade_no": "for-alice-01", "description": "Coffee",
+        "amount": {"total": 100}, "payer": {"openid": ALICE},
+    });
+    stack
+        .post(&stack.merchant, "/orders", merchants)
+        .await
+        .expect(201);
+    // One paid, closed or expired is no longer open.
+    let number = |place: usize| orders[place]["out_trade_no"].as_str().unwrap();
+    let pay = json!({"openid": ALICE, "pay": orders[0]["pay"]});
+    stack
+        .control(&format!("orders/{}/pay", number(0)), pay)
+        .await;
+    stack.until_state(number(0), "SUCCESS").await;
+    place(&alice, 4).await.expect(201);
+    place(&alice, 5).await.refused(429, "too_many_open_orders");
+    let close = format!("/orders/{}/close", number(1));
+    stack.post(&alice, &close, json!({})).await.expect(200);
+    place(&alice, 5).await.expect(201);
+    place(&alice, 6).await.refused(429, "too_many_open_orders");
+    stack.advance(31 * 60).await;
+    place(&alice, 6).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_user_who_logs_in_all_the_time_is_told_that_it_is_too_often() {
+    let stack = TestStack::start().await;
+    let login = async || {
+        let code = stack.control("codes", json!({"openid": ALICE})).await;
+        let body = json!({"code": code["code"]});
+        let answer = stack
+            .send(Method::POST, "/sessions", None, &[], Some(body))
+            .await;
+        if let Some(token) = answer.body["token"].as_str() {
+            stack.watch.hide(token);
+        }
+        answer
+    };
+    for _ in 0..100 {
+        login().await.expect(200);
+    }
+    let refused = login().await;
+    assert_eq!(refused.retry_after, Some(60));
+    refused.refused(429, "too_many_logins");
 }

@@ -196,7 +196,12 @@ fn refusal(errcode: i64) -> Problem {
             Code::LoginRefused,
             "WeChat refused the code; get a fresh one from wx.login",
         ),
-        -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
+        45011 => Problem::new(
+            Code::TooManyLogins,
+            "WeChat takes 100 logins of a user a minute; use the token you have",
+        )
+        .retry_after(60),
+        -1 => unavailable().because(format!("errcode {errcode}")),
         _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
             .because(format!("jscode2session answered errcode {errcode}"))
             .counting(Metric::NotConfigured),

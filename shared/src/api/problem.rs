@@ -63,6 +63,7 @@ codes! {
     InvalidValue = 422, Info, "invalid_value", "Invalid value";
     UnknownSku = 422, Info, "unknown_sku", "Not on sale";
     LoginRefused = 401, Info, "login_refused", "The login code was refused";
+    TooManyLogins = 429, Info, "too_many_logins", "Too many logins of this user";
     NotFound = 404, Info, "not_found", "Not found";
     TooManyOpenOrders = 429, Info, "too_many_open_orders", "Too many unpaid orders";
     TermsDiffer = 409, Info, "terms_differ", "The number was used with other terms";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shared::domain::{Order, OrderState, RefundState, TradeType};
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode, StoreError};
+use shared::store::{Due, DueItem, EvidenceOf, KeptPrepay, StoreError};
 
 use super::bench::{Bench, Call, Fate, cancelled, error};
 use super::{
@@ -215,8 +215,8 @@ impl Write {
             attempts: 1,
         };
         let token = &claim();
-        let code = NativeCode {
-            code_url: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
+        let code = KeptPrepay {
+            text: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
             at: NOW,
         };
         let evidence = EvidenceOf {
@@ -236,8 +236,16 @@ impl Write {
             Self::Commit => told(orders.commit(&order, &paid, None).await?),
             Self::Postpone => told(orders.postpone(&order, Some(due)).await?),
             Self::ClaimAsking => told(orders.claim_asking(id, NOW, 2).await?),
-            Self::ClaimCode => told(orders.claim_code(id, token, NOW, NOW).await?),
-            Self::KeepCode => told(orders.keep_code(id, token, &code).await?),
+            Self::ClaimCode => told(
+                orders
+                    .claim_code(id, TradeType::Native, token, NOW, NOW)
+                    .await?,
+            ),
+            Self::KeepCode => told(
+                orders
+                    .keep_code(id, TradeType::Native, token, &code)
+                    .await?,
+            ),
             Self::ReleaseCode => told(orders.release_code(id, token).await?),
             Self::ClaimRefundMoment => told(orders.claim_send_slot(id, NOW, INTERVAL).await?),
             Self::Request => told(refunds.request(&asked).await?),

@@ -11,7 +11,7 @@ use shared::domain::{
     Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms, TradeType,
     TransactionId, WechatpayRefundId, refund as refunding,
 };
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode};
+use shared::store::{Due, DueItem, EvidenceOf, KeptPrepay};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
@@ -145,11 +145,14 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         .place(&native, attempt, Some(&claim), Some(due))
         .await
         .unwrap();
-    let code = NativeCode {
-        code_url: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
+    let code = KeptPrepay {
+        text: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
         at: NOW,
     };
-    orders.keep_code(id, &claim, &code).await.unwrap();
+    orders
+        .keep_code(id, TradeType::Native, &claim, &code)
+        .await
+        .unwrap();
     orders
         .claim_asking(id, NOW.plus_seconds(20), 2)
         .await
