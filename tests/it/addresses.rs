@@ -53,7 +53,12 @@ async fn a_path_is_taken_as_api_gateway_decodes_it() {
         ("DELETE", "/orders/path-00001", 404, ""),
         ("PUT", "/orders/path-00001/close", 404, ""),
         ("GET", "/orders/path-00001/refunds", 404, ""),
-        ("GET", "/orders/path-00001/refunds/..", 400, "invalid_number"),
+        (
+            "GET",
+            "/orders/path-00001/refunds/..",
+            400,
+            "invalid_number",
+        ),
         ("POST", "/orders/../close", 400, "invalid_number"),
         (
             "POST",
