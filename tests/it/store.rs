@@ -20,8 +20,8 @@ mod stream;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Appid, Fen, Mchid, Openid, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState,
-    Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
+    Appid, Fen, Mchid, Openid, Order, OrderId, OrderState, Payment, RecordMac, Refund, RefundId,
+    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
 use shared::store::{Due, Reserve};
 
@@ -140,6 +140,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         refusals: 0,
         next_attempt_at: Some(soon().at),
         needs_human: None,
+        mac: RecordMac::from_slice(&[7; 32]),
     }
 }
 

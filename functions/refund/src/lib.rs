@@ -158,6 +158,7 @@ impl Refund {
             refusals: 0,
             next_attempt_at: None,
             needs_human: None,
+            mac: None,
         };
         // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
         // no hours of policy that must not be an approval.

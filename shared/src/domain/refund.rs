@@ -7,7 +7,9 @@
 use super::order::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
-use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId, WechatpayRefundId};
+use super::{
+    Fen, OrderId, RecordMac, RefundId, RefundReport, Timestamp, TransactionId, WechatpayRefundId,
+};
 
 /// How many refunds WeChat Pay takes of one order.
 pub const REFUNDS_MAX: u32 = 50;
@@ -105,6 +107,9 @@ pub struct Refund {
     pub next_attempt_at: Option<Timestamp>,
     /// Why a person has to look, if one has to.
     pub needs_human: Option<String>,
+    /// What proves that the terms, and how far they were decided, were written by somebody who may
+    /// send refunds; nothing is sent without it.
+    pub mac: Option<RecordMac>,
 }
 
 /// What a report means for a refund.

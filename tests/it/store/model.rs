@@ -470,6 +470,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
         success_time: None,
         payer_total: None,
         openid: None,
+        attach: None,
         refunded: false,
     });
     let report = |state| OrderReport {

@@ -9,7 +9,7 @@ use crate::domain::order::Contradiction;
 use crate::domain::report::{RefundReport, RefundStatus};
 use crate::domain::terms::Party;
 use crate::domain::{
-    Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId, WechatpayRefundId,
+    Fen, InvalidFen, OrderId, RecordMac, RefundId, Timestamp, TransactionId, WechatpayRefundId,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -58,6 +58,7 @@ fn refund(state: RefundState) -> Refund {
         refusals: 2,
         next_attempt_at: Some(NOW),
         needs_human: Some("refused twice".to_owned()),
+        mac: RecordMac::from_slice(&[7; 32]),
     }
 }
 

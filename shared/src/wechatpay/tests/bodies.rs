@@ -51,6 +51,7 @@ pub(super) fn refund() -> Refund {
         refusals: 0,
         next_attempt_at: None,
         needs_human: None,
+        mac: None,
     }
 }
 

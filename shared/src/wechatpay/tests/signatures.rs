@@ -55,7 +55,8 @@ fn published_requests_are_signed_byte_for_byte() {
 fn published_messages_are_signed_byte_for_byte() {
     for name in ["raw_message_message", "raw_message_source"] {
         let case = vector(&format!("request_sign/{name}.json"));
-        let key = MerchantKey::parse("01", &text(at(&case, "private_key_file"))).unwrap();
+        let key =
+            MerchantKey::parse(MERCHANT_SERIAL, &text(at(&case, "private_key_file"))).unwrap();
         assert_eq!(
             key.sign(at(&case, "message").as_bytes()),
             at(&case, "signature"),
