@@ -5,7 +5,8 @@
 
 use super::{
     ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,
-    CLOSE_GRACE_SECONDS, ClosedBy, Contradiction, Observation, Order, OrderState, Payment, backoff_seconds,
+    CLOSE_GRACE_SECONDS, ClosedBy, Contradiction, Observation, Order, OrderState, Payment,
+    backoff_seconds,
 };
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
 use crate::domain::terms::{Party, Terms, TradeType};
