@@ -6,18 +6,22 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod contradiction;
 pub mod id;
 pub mod money;
 pub mod order;
 pub mod refund;
 pub mod report;
+pub mod schedule;
 pub mod terms;
 pub mod time;
 
+pub use contradiction::Contradiction;
 pub use id::{InvalidId, OrderId, RefundId, TransactionId};
 pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
+pub use schedule::Due;
 pub use terms::{Terms, TradeType};
 pub use time::Timestamp;

@@ -6,11 +6,11 @@
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::domain::order::backoff_seconds;
-use crate::domain::{Refund, RefundState};
+use crate::domain::schedule::backoff_seconds;
+use crate::domain::{Due, Refund, RefundState};
 use crate::settlement::notes::note_call;
 use crate::settling_client::{SettlingClient, SettlingError};
-use crate::store::{Due, Refunds};
+use crate::store::Refunds;
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, Refusal};
 

@@ -10,10 +10,11 @@
 
 pub mod notes;
 
-use crate::domain::order::{Contradiction, Observation};
-use crate::domain::refund;
-use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
-use crate::store::{Commit, Due, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::domain::Contradiction;
+use crate::domain::order::OrderChange;
+use crate::domain::refund::RefundChange;
+use crate::domain::{Due, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
+use crate::store::{Commit, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
 use crate::wechatpay::{Closed, Refusal, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
@@ -109,7 +110,7 @@ impl Settlement {
             if counts {
                 of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
             } else {
-                Observation::Unchanged
+                OrderChange::Unchanged
             }
         })
         .await
@@ -148,11 +149,11 @@ impl Settlement {
                 return Ok(Settled::Unknown);
             };
             let (after, release) = match stored.refund.observe(report, now) {
-                refund::Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
-                refund::Observation::Contradiction(contradiction) => {
+                RefundChange::Unchanged => return Ok(Settled::Unchanged(stored)),
+                RefundChange::Contradiction(contradiction) => {
                     return Ok(Settled::Contradiction(stored, contradiction));
                 }
-                refund::Observation::Changed { refund, release } => (*refund, release),
+                RefundChange::Changed { refund, release } => (*refund, release),
             };
             let due = first_due(after.due_at(now, 0));
             match self
@@ -206,18 +207,18 @@ impl Settlement {
         &self,
         order_id: &OrderId,
         now: Timestamp,
-        decide: impl Fn(&Order) -> Observation,
+        decide: impl Fn(&Order) -> OrderChange,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         for _ in 0..DECISIONS_MAX {
             let Some(stored) = self.orders.load(order_id).await? else {
                 return Ok(Settled::Unknown);
             };
             let after = match decide(&stored.order) {
-                Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
-                Observation::Contradiction(contradiction) => {
+                OrderChange::Unchanged => return Ok(Settled::Unchanged(stored)),
+                OrderChange::Contradiction(contradiction) => {
                     return Ok(Settled::Contradiction(stored, contradiction));
                 }
-                Observation::Changed(after) => *after,
+                OrderChange::Changed(after) => *after,
             };
             let due = first_due(after.due_at(now, 0));
             match self.orders.commit(&stored.order, &after, due).await? {
@@ -237,9 +238,9 @@ impl Settlement {
 
 /// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
 /// merchant themselves, and a stack may have been given another number since the order was placed.
-fn of_another_merchant(order: &Order, mchid: &str) -> Option<Observation> {
+fn of_another_merchant(order: &Order, mchid: &str) -> Option<OrderChange> {
     let differs = order.terms.mchid != mchid;
-    differs.then_some(Observation::Contradiction(Contradiction::Differs {
+    differs.then_some(OrderChange::Contradiction(Contradiction::Differs {
         field: "mchid",
     }))
 }

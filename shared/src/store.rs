@@ -24,7 +24,7 @@ use write::{TRIES_MAX, pause};
 
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{Due, DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
+pub use index::{DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
 pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
 pub use refund::{Approved, Refunds, Reserve, StoredRefund};
 

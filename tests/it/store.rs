@@ -20,10 +20,10 @@ mod stream;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Fen, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState, Terms, Timestamp,
+    Due, Fen, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState, Terms, Timestamp,
     TradeType, TransactionId,
 };
-use shared::store::{Due, Reserve};
+use shared::store::Reserve;
 
 use bench::Bench;
 

@@ -16,12 +16,12 @@ use shared::api::{
 use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::terms::Party;
-use shared::domain::{Order, TradeType};
+use shared::domain::{Due, Order, TradeType};
 use shared::platform::Platform;
 use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
+use shared::store::{Catalogue, Orders, Placed, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::wire::WIRE_VERSION;
 use shared::wechatpay::{self, CallError, Keys, Prepaid};

@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
 use shared::config::secrets::{PlatformKeysSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::Contradiction;
+use shared::domain::Contradiction;
 use shared::domain::{OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::rfc3339;

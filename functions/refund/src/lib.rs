@@ -13,13 +13,13 @@ use shared::config::secrets::SecretError;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::terms::Party;
-use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
+use shared::domain::{self, Due, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
 use shared::refund_sender::{RefundSender, Sent};
 use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
+use shared::store::{Approved, Commit, Orders, Refunds, Reserve, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 

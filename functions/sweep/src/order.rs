@@ -2,11 +2,11 @@
 
 use shared::deadline::Deadline;
 use shared::domain::order::{CLOSE_GRACE_SECONDS, ClosedBy};
-use shared::domain::{OrderId, OrderState};
+use shared::domain::{Due, OrderId, OrderState};
 use shared::settlement::Settled;
 use shared::settlement::notes::note_call;
 use shared::settling_client::SettlingError;
-use shared::store::{Due, StoredOrder};
+use shared::store::StoredOrder;
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 

@@ -1,9 +1,9 @@
 //! A refund that is due.
 
 use shared::deadline::Deadline;
-use shared::domain::{OrderId, RefundId, RefundState};
+use shared::domain::{Due, OrderId, RefundId, RefundState};
 use shared::settling_client::SettlingError;
-use shared::store::{Commit, Due, StoredRefund};
+use shared::store::{Commit, StoredRefund};
 use shared::telemetry::{Level, LogLine, Metric};
 
 use crate::Sweep;

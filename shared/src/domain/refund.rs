@@ -4,8 +4,9 @@
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
 //! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
 
-use super::order::Contradiction;
+use super::contradiction::Contradiction;
 use super::report::RefundStatus;
+use super::schedule::backoff_seconds;
 use super::terms::Party;
 use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId};
 
@@ -109,7 +110,7 @@ pub struct Refund {
 
 /// What a report means for a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observation {
+pub enum RefundChange {
     /// The record becomes this.
     Changed {
         /// The refund afterwards.
@@ -126,19 +127,19 @@ pub enum Observation {
 impl Refund {
     /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
     /// hearing it once.
-    pub fn observe(&self, report: &RefundReport, now: Timestamp) -> Observation {
+    pub fn observe(&self, report: &RefundReport, now: Timestamp) -> RefundChange {
         if let Some(field) = self.differing_field(report) {
-            return Observation::Contradiction(Contradiction::Differs { field });
+            return RefundChange::Contradiction(Contradiction::Differs { field });
         }
         let impossible = |reported| {
-            Observation::Contradiction(Contradiction::Impossible {
+            RefundChange::Contradiction(Contradiction::Impossible {
                 recorded: self.state.as_str(),
                 reported,
             })
         };
         match (self.state, &report.status) {
             (_, RefundStatus::Unknown(state)) => {
-                Observation::Contradiction(Contradiction::UnknownState(state.clone()))
+                RefundChange::Contradiction(Contradiction::UnknownState(state.clone()))
             }
             // WeChat Pay knows a refund that was never sent from this record.
             (RefundState::Requested | RefundState::Rejected, _) => impossible("a refund"),
@@ -173,7 +174,7 @@ impl Refund {
             | (
                 RefundState::Success { .. },
                 RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Success { .. },
-            ) => Observation::Unchanged,
+            ) => RefundChange::Unchanged,
         }
     }
 
@@ -182,7 +183,7 @@ impl Refund {
     pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
         match self.state {
             RefundState::Reserved | RefundState::Processing => {
-                Some(now.plus_seconds(super::order::backoff_seconds(attempts)))
+                Some(now.plus_seconds(backoff_seconds(attempts)))
             }
             // A person has to act at WeChat Pay first; once a day is enough to see that they did.
             RefundState::Abnormal => Some(now.plus_seconds(24 * 60 * 60)),
@@ -217,7 +218,7 @@ impl Refund {
         report: &RefundReport,
         state: RefundState,
         release: Option<Fen>,
-    ) -> Observation {
+    ) -> RefundChange {
         let mut refund = self.clone();
         refund.state = state;
         refund.version += 1;
@@ -225,7 +226,7 @@ impl Refund {
         // What it reports answers whatever it refused before.
         refund.refusals = 0;
         refund.needs_human = None;
-        Observation::Changed {
+        RefundChange::Changed {
             refund: Box::new(refund),
             release,
         }

@@ -6,12 +6,12 @@ use aws_sdk_dynamodb::types::{
     Update as TableUpdate,
 };
 
-use super::index::{Due, due_attributes};
+use super::index::due_attributes;
 use super::item::{self, ItemReader, Update, integer, text, timestamp};
 use super::write::{TRIES_MAX, commit, pause};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX, next_refund_at};
-use crate::domain::{Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
+use crate::domain::{Due, Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
 
 /// A refund with what the record keeps beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::domain::{Order, OrderState, RefundState, TradeType};
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode, StoreError};
+use shared::domain::{Due, Order, OrderState, RefundState, TradeType};
+use shared::store::{DueItem, EvidenceOf, NativeCode, StoreError};
 
 use super::bench::{Bench, Call, Fate, cancelled, error};
 use super::{

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, RefundState, Terms, Timestamp, TradeType};
-use shared::store::{Commit, Due, DueItem, Reserve, SHARDS};
+use shared::domain::{Due, Order, OrderId, RefundState, Terms, Timestamp, TradeType};
+use shared::store::{Commit, DueItem, Reserve, SHARDS};
 
 use super::bench::Bench;
 use super::{

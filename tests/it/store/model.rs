@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use shared::domain::order::{ClosedBy, Observation};
+use shared::domain::order::{ClosedBy, OrderChange};
+use shared::domain::refund::RefundChange;
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
-    Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms, TradeType,
-    TransactionId, refund as refunding,
+    Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
+    TradeType, TransactionId,
 };
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode};
+use shared::store::{DueItem, EvidenceOf, NativeCode};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
@@ -495,7 +496,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
             order.begin_close(long_after),
         ];
         for observation in observed {
-            if let Observation::Changed(after) = observation {
+            if let OrderChange::Changed(after) = observation {
                 let edge = (order.state.as_str(), after.state.as_str());
                 if edge.0 != edge.1 {
                     edges.insert((edge.0.to_owned(), edge.1.to_owned()));
@@ -545,9 +546,7 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 total: refund.total,
                 status: status.clone(),
             };
-            if let refunding::Observation::Changed { refund: after, .. } =
-                refund.observe(&report, NOW)
-            {
+            if let RefundChange::Changed { refund: after, .. } = refund.observe(&report, NOW) {
                 let edge = (state.as_str().to_owned(), after.state.as_str().to_owned());
                 edges.insert(edge);
             }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::domain::terms::Party;
-use shared::domain::{Order, OrderState, Payment, Refund, RefundState};
-use shared::store::{Approved, Commit, Due, Reserve, StoreError};
+use shared::domain::{Due, Order, OrderState, Payment, Refund, RefundState};
+use shared::store::{Approved, Commit, Reserve, StoreError};
 
 use super::bench::Bench;
 use super::{

@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use super::{Observation, REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundState};
+use super::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundChange, RefundState};
+use crate::domain::contradiction::Contradiction;
 use crate::domain::money::FEN_MAX;
-use crate::domain::order::Contradiction;
 use crate::domain::report::{RefundReport, RefundStatus};
 use crate::domain::terms::Party;
 use crate::domain::{Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId};
@@ -76,21 +76,21 @@ fn report(status: RefundStatus) -> RefundReport {
 /// The refund afterwards and what was released; `None` where the report contradicts the record.
 fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Option<Fen>)> {
     match refund.observe(&report(status.clone()), NOW) {
-        Observation::Changed { refund, release } => Some((*refund, release)),
-        Observation::Unchanged => Some((refund.clone(), None)),
-        Observation::Contradiction(_) => None,
+        RefundChange::Changed { refund, release } => Some((*refund, release)),
+        RefundChange::Unchanged => Some((refund.clone(), None)),
+        RefundChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: Observation) -> (Refund, Option<Fen>) {
+fn changed(observation: RefundChange) -> (Refund, Option<Fen>) {
     match observation {
-        Observation::Changed { refund, release } => (*refund, release),
-        Observation::Unchanged | Observation::Contradiction(_) => panic!("{observation:?}"),
+        RefundChange::Changed { refund, release } => (*refund, release),
+        RefundChange::Unchanged | RefundChange::Contradiction(_) => panic!("{observation:?}"),
     }
 }
 
-fn impossible(recorded: &'static str, reported: &'static str) -> Observation {
-    Observation::Contradiction(Contradiction::Impossible { recorded, reported })
+fn impossible(recorded: &'static str, reported: &'static str) -> RefundChange {
+    RefundChange::Contradiction(Contradiction::Impossible { recorded, reported })
 }
 
 #[test]
@@ -164,15 +164,15 @@ fn hearing_a_report_twice_is_hearing_it_once() {
             let report = report(status);
             let first = refund.observe(&report, NOW);
             match &first {
-                Observation::Changed { refund, .. } => {
+                RefundChange::Changed { refund, .. } => {
                     assert_eq!(
                         refund.observe(&report, LATER),
-                        Observation::Unchanged,
+                        RefundChange::Unchanged,
                         "{report:?}"
                     );
                 }
                 // Nothing was written, so the same question has the same answer.
-                Observation::Unchanged | Observation::Contradiction(_) => {
+                RefundChange::Unchanged | RefundChange::Contradiction(_) => {
                     assert_eq!(refund.observe(&report, LATER), first, "{report:?}");
                 }
             }
@@ -247,7 +247,7 @@ fn a_close_releases_the_amount_once_and_its_repeat_nothing() {
             (refund.state, release),
             (RefundState::Closed, Some(fen(300)))
         );
-        assert_eq!(refund.observe(&closed, LATER), Observation::Unchanged);
+        assert_eq!(refund.observe(&closed, LATER), RefundChange::Unchanged);
     }
 }
 
@@ -256,7 +256,7 @@ fn nothing_but_a_close_releases_money() {
     for state in STATES {
         for status in statuses() {
             let observation = refund(state).observe(&report(status.clone()), NOW);
-            if let Observation::Changed {
+            if let RefundChange::Changed {
                 release: Some(_), ..
             } = observation
             {
@@ -299,7 +299,7 @@ fn a_status_without_a_meaning_is_a_contradiction_everywhere() {
         let contradiction = Contradiction::UnknownState("X".to_owned());
         assert_eq!(
             observation,
-            Observation::Contradiction(contradiction),
+            RefundChange::Contradiction(contradiction),
             "{}",
             state.as_str()
         );
@@ -356,7 +356,7 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
                 ),
             ];
             for (field, report) in cases {
-                let expected = Observation::Contradiction(Contradiction::Differs { field });
+                let expected = RefundChange::Contradiction(Contradiction::Differs { field });
                 assert_eq!(
                     refund(state).observe(&report, NOW),
                     expected,
@@ -373,7 +373,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
     for state in STATES {
         for status in statuses() {
             let before = refund(state);
-            let Observation::Changed { refund, .. } = before.observe(&report(status), NOW) else {
+            let RefundChange::Changed { refund, .. } = before.observe(&report(status), NOW) else {
                 continue;
             };
             let expected = Refund {
@@ -403,7 +403,7 @@ fn the_first_arrival_time_stays() {
     let arrived = refund(RefundState::Success { at: ARRIVED });
     for at in [None, Some(LATER)] {
         let observation = arrived.observe(&report(RefundStatus::Success { at }), LATER);
-        assert_eq!(observation, Observation::Unchanged);
+        assert_eq!(observation, RefundChange::Unchanged);
     }
 }
 
