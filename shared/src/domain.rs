@@ -6,6 +6,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod books;
 pub mod contradiction;
 pub mod id;
 pub mod money;
@@ -16,6 +17,7 @@ pub mod schedule;
 pub mod terms;
 pub mod time;
 
+pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use id::{InvalidId, OrderId, RefundId, TransactionId};
 pub use money::{Fen, InvalidFen};

@@ -13,7 +13,7 @@ pub mod notes;
 use crate::domain::Contradiction;
 use crate::domain::order::OrderChange;
 use crate::domain::refund::RefundChange;
-use crate::domain::{Due, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
+use crate::domain::{Order, OrderId, OrderReport, RefundReport, Timestamp};
 use crate::store::{Commit, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
 use crate::wechatpay::{Closed, Refusal, Signed};
 
@@ -155,36 +155,19 @@ impl Settlement {
                 }
                 RefundChange::Changed { refund, release } => (*refund, release),
             };
-            let due = first_due(after.due_at(now, 0));
+            let due = after.due_after(now, 0);
             match self
                 .refunds
                 .commit(&stored.refund, &after, release, due)
                 .await?
             {
-                Commit::Done => return Ok(Settled::Changed(settled_refund(after, due))),
+                Commit::Done => {
+                    return Ok(Settled::Changed(StoredRefund { refund: after, due }));
+                }
                 Commit::Conflict => {}
             }
         }
         Err(contended("settle a refund"))
-    }
-
-    /// Notes, without moving the state, what a refusal changed about a refund: how often it was
-    /// refused, or that a person has to look. Nothing is released.
-    ///
-    /// # Errors
-    /// As [`Self::order`].
-    pub async fn refund_refused(
-        &self,
-        before: &Refund,
-        refusals: u32,
-        needs_human: Option<String>,
-        due: Option<Due>,
-    ) -> Result<Commit, StoreError> {
-        let mut after = before.clone();
-        after.version += 1;
-        after.refusals = refusals;
-        after.needs_human = needs_human;
-        self.refunds.commit(before, &after, None, due).await
     }
 
     /// The refund that a report is about. One that names another order than the refund's own is not
@@ -220,7 +203,7 @@ impl Settlement {
                 }
                 OrderChange::Changed(after) => *after,
             };
-            let due = first_due(after.due_at(now, 0));
+            let due = after.due_after(now, 0);
             match self.orders.commit(&stored.order, &after, due).await? {
                 Commit::Done => {
                     return Ok(Settled::Changed(StoredOrder {
@@ -243,18 +226,6 @@ fn of_another_merchant(order: &Order, mchid: &str) -> Option<OrderChange> {
     differs.then_some(OrderChange::Contradiction(Contradiction::Differs {
         field: "mchid",
     }))
-}
-
-fn first_due(at: Option<Timestamp>) -> Option<Due> {
-    at.map(|at| Due { at, attempts: 0 })
-}
-
-fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
-    refund.next_attempt_at = due.map(|due| due.at);
-    StoredRefund {
-        refund,
-        attempts: 0,
-    }
 }
 
 fn contended(action: &'static str) -> StoreError {

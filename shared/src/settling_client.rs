@@ -3,12 +3,16 @@
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
+use crate::domain::order::Heard;
 use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
 use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
@@ -31,6 +35,15 @@ pub enum SettlingError {
     /// WeChat Pay refused, or gave no usable answer.
     #[error(transparent)]
     Call(#[from] CallError),
+}
+
+/// What WeChat Pay answered about an order, and what that led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedOrder {
+    /// Whether it knows the order.
+    pub heard: Heard,
+    /// What became of the record.
+    pub settled: Settled<StoredOrder>,
 }
 
 /// Asks WeChat Pay, and settles what it says.
@@ -133,14 +146,17 @@ impl SettlingClient {
         order_id: &OrderId,
         deadline: &Deadline,
         line: &mut LogLine,
-    ) -> Result<Settled<StoredOrder>, SettlingError> {
+    ) -> Result<AskedOrder, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
         match self.refresh_keys_after(asked).await {
-            Ok(report) => self.settle_order(&report, line).await,
+            Ok(report) => Ok(AskedOrder {
+                heard: Heard::Report,
+                settled: self.settle_order(&report, line).await?,
+            }),
             Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
                 let now = self.clock.business();
                 let settled = self
@@ -149,7 +165,10 @@ impl SettlingClient {
                     .await?;
                 note_settled(&settled, line);
                 line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
-                Ok(settled)
+                Ok(AskedOrder {
+                    heard: Heard::Absence,
+                    settled,
+                })
             }
             Err(error) => Err(error.into()),
         }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::order::CURRENCY;
-use crate::domain::{Order, Refund, RefundState, Timestamp};
+use crate::domain::{Order, RefundState, Timestamp};
+use crate::store::StoredRefund;
 
 /// An HTTP answer that Lambda gets as it is, since our bodies are text already.
 ///
@@ -110,12 +111,12 @@ pub fn order(order: &Order) -> Map<String, Value> {
 }
 
 /// An order as query answers it, with its refunds and whether WeChat Pay's word is fresh.
-pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
+pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> Value {
     let mut body = order(record);
     let refunded: i64 = refunds
         .iter()
-        .filter(|refund| matches!(refund.state, RefundState::Success { .. }))
-        .map(|refund| refund.amount.get())
+        .filter(|stored| matches!(stored.refund.state, RefundState::Success { .. }))
+        .map(|stored| stored.refund.amount.get())
         .sum();
     let refundable = record
         .payment_on_record()
@@ -134,21 +135,9 @@ pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
     Value::Object(body)
 }
 
-/// Whether what is left to give back and what refunds hold make the total: what every reader of an
-/// order and its refunds must see.
-pub fn balances(record: &Order, refunds: &[Refund]) -> bool {
-    let held: i64 = refunds
-        .iter()
-        .filter(|refund| refund.state.holds_money())
-        .map(|refund| refund.amount.get())
-        .sum();
-    record
-        .payment_on_record()
-        .is_none_or(|payment| payment.refundable + held == record.terms.total.get())
-}
-
 /// A refund as every function answers it.
-pub fn refund(refund: &Refund) -> Value {
+pub fn refund(stored: &StoredRefund) -> Value {
+    let refund = &stored.refund;
     let success_time = match refund.state {
         RefundState::Success { at } => Some(rfc3339(at)),
         RefundState::Requested
@@ -159,7 +148,7 @@ pub fn refund(refund: &Refund) -> Value {
         | RefundState::Rejected => None,
     };
     let next_attempt_at = match refund.state {
-        RefundState::Reserved => refund.next_attempt_at.map(rfc3339),
+        RefundState::Reserved => stored.due.map(|due| rfc3339(due.at)),
         RefundState::Requested
         | RefundState::Processing
         | RefundState::Abnormal

@@ -7,7 +7,7 @@
 
 use super::contradiction::Contradiction;
 use super::report::{PaidReport, TradeState};
-use super::schedule::backoff_seconds;
+use super::schedule::{Due, backoff_seconds};
 use super::terms::Terms;
 use super::{OrderReport, Timestamp, TransactionId};
 
@@ -26,8 +26,21 @@ pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 /// How far apart the two signed "no such order" must be that close an order, in seconds.
 pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
 
+/// How long after its time an order may stay unasked about before a person is asked to look, in
+/// seconds.
+pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
+
 /// When an order that was closed by absence is looked at again, in seconds after the close.
 pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
+
+/// What WeChat Pay answered when it was asked about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A state of the order.
+    Report,
+    /// A signed "no such order".
+    Absence,
+}
 
 /// What is known of a payment, and what of it may still be given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -297,6 +310,59 @@ impl Order {
         }
     }
 
+    /// Whether nothing that WeChat Pay may still say moves the order.
+    pub const fn is_settled(&self) -> bool {
+        match &self.state {
+            OrderState::Success(_)
+            | OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
+            } => true,
+            OrderState::NotPay
+            | OrderState::Closing { .. }
+            | OrderState::Closed {
+                by: ClosedBy::Absence { .. },
+                ..
+            } => false,
+        }
+    }
+
+    /// Whether the order has to be closed at WeChat Pay now, given what that answered a moment ago:
+    /// expired and unpaid, decided to be closed, or closed for absence and found there after all.
+    ///
+    /// "No such order" leaves nothing to close, and a close burns the number for a prepay that may
+    /// still be on its way; so it never leads to one.
+    pub fn must_close(&self, heard: Heard, now: Timestamp) -> bool {
+        match (heard, &self.state) {
+            (Heard::Absence, _) => false,
+            (Heard::Report, OrderState::NotPay) => {
+                now >= self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS)
+            }
+            (
+                Heard::Report,
+                OrderState::Closing { .. }
+                | OrderState::Closed {
+                    by: ClosedBy::Absence { .. },
+                    ..
+                },
+            ) => true,
+            (
+                Heard::Report,
+                OrderState::Closed {
+                    by: ClosedBy::Wechatpay,
+                    ..
+                }
+                | OrderState::Success(_),
+            ) => false,
+        }
+    }
+
+    /// Whether WeChat Pay's answer about the order is missing for so long after its time that a
+    /// person has to look. Before its time is over an order may wait for it.
+    pub const fn is_overdue(&self, now: Timestamp) -> bool {
+        !self.is_settled() && now.seconds_since(self.terms.time_expire) > OVERDUE_SECONDS_MAX
+    }
+
     /// The payment, if there is one.
     pub const fn payment_on_record(&self) -> Option<&Payment> {
         match &self.state {
@@ -307,7 +373,12 @@ impl Order {
 
     /// When the sweep has to look at the order, after `attempts` looks without a change; `None`
     /// where nothing is left to be learnt.
-    pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
+    pub fn due_after(&self, now: Timestamp, attempts: u32) -> Option<Due> {
+        let at = self.due_at(now, attempts)?;
+        Some(Due { at, attempts })
+    }
+
+    fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
         match &self.state {
             OrderState::NotPay => {
                 let asked = now.plus_seconds(backoff_seconds(attempts));

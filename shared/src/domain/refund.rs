@@ -4,21 +4,18 @@
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
 //! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
 
+mod decision;
+mod refusal;
+mod timing;
+
 use super::contradiction::Contradiction;
 use super::report::RefundStatus;
-use super::schedule::backoff_seconds;
 use super::terms::Party;
-use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId};
+use super::{Fen, Order, OrderId, Payment, RefundId, RefundReport, Timestamp, TransactionId};
 
-/// How many refunds WeChat Pay takes of one order.
-pub const REFUNDS_MAX: u32 = 50;
-
-/// How many refunds payers may ask for of one order, whatever becomes of them: what asks for a
-/// decision of the merchant's has an end, and so has what is read with the order.
-pub const REQUESTS_MAX: u32 = 50;
-
-/// How long after the payment WeChat Pay takes refunds, in seconds: one year.
-pub const REFUND_WINDOW_SECONDS: i64 = 365 * 24 * 60 * 60;
+pub use decision::{Decision, OtherTerms, approves_itself};
+pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RefusalKind};
+pub use timing::{PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
 
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +99,6 @@ pub struct Refund {
     pub wechatpay_refund_id: Option<String>,
     /// How often WeChat Pay refused it in a way that time may mend.
     pub refusals: u32,
-    /// When the sweep sends it or asks about it next.
-    pub next_attempt_at: Option<Timestamp>,
     /// Why a person has to look, if one has to.
     pub needs_human: Option<String>,
 }
@@ -124,7 +119,50 @@ pub enum RefundChange {
     Contradiction(Contradiction),
 }
 
+/// What somebody asks to be refunded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundTerms {
+    /// The refund's number.
+    pub refund_id: RefundId,
+    /// What is given back.
+    pub amount: Fen,
+    /// Shown to the payer.
+    pub reason: Option<String>,
+    /// Where WeChat Pay sends the notice.
+    pub notify_url: String,
+    /// Who asks.
+    pub asked_by: Party,
+}
+
 impl Refund {
+    /// A payer's request: it waits for the merchant and holds nothing.
+    pub fn requested(terms: RefundTerms, order: &Order, payment: &Payment, now: Timestamp) -> Self {
+        Self {
+            refund_id: terms.refund_id,
+            order_id: order.terms.order_id.clone(),
+            transaction_id: payment.transaction_id.clone(),
+            amount: terms.amount,
+            total: order.terms.total,
+            reason: terms.reason,
+            notify_url: terms.notify_url,
+            asked_by: terms.asked_by,
+            created_at: now,
+            state: RefundState::Requested,
+            version: 1,
+            wechatpay_refund_id: None,
+            refusals: 0,
+            needs_human: None,
+        }
+    }
+
+    /// A refund that is to be made at once.
+    pub fn reserved(terms: RefundTerms, order: &Order, payment: &Payment, now: Timestamp) -> Self {
+        Self {
+            state: RefundState::Reserved,
+            ..Self::requested(terms, order, payment, now)
+        }
+    }
+
     /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
     /// hearing it once.
     pub fn observe(&self, report: &RefundReport, now: Timestamp) -> RefundChange {
@@ -178,22 +216,6 @@ impl Refund {
         }
     }
 
-    /// When the sweep looks at the refund next, after `attempts` looks without a change; `None`
-    /// where nothing is left to be learnt.
-    pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
-        match self.state {
-            RefundState::Reserved | RefundState::Processing => {
-                Some(now.plus_seconds(backoff_seconds(attempts)))
-            }
-            // A person has to act at WeChat Pay first; once a day is enough to see that they did.
-            RefundState::Abnormal => Some(now.plus_seconds(24 * 60 * 60)),
-            RefundState::Requested
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => None,
-        }
-    }
-
     fn differing_field(&self, report: &RefundReport) -> Option<&'static str> {
         if report.refund_id != self.refund_id {
             return Some("out_refund_no");
@@ -233,13 +255,5 @@ impl Refund {
     }
 }
 
-/// The moment at which the next refund of the order may be sent.
-///
-/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
-/// this one is sent.
-pub const fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
-    now.plus_seconds(interval_seconds.saturating_add(1))
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -233,7 +233,6 @@ impl<'a> ItemReader<'a> {
             version: self.version()?,
             wechatpay_refund_id: self.text_or_none("refund_id")?.map(str::to_owned),
             refusals: self.count("refusals")?,
-            next_attempt_at: self.moment_or_none("due_at")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
         })
     }

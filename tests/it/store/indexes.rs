@@ -193,8 +193,11 @@ async fn a_refund_is_claimed_by_its_own_key() {
     assert_eq!(claimed.unwrap(), Commit::Done);
     let stored = bench.refunds().load(&refund.order_id, &refund.refund_id);
     let stored = stored.await.unwrap().unwrap();
-    assert_eq!((stored.attempts, stored.refund.version), (1, 1));
-    assert_eq!(stored.refund.next_attempt_at, Some(until));
+    assert_eq!(
+        (stored.due.unwrap().attempts, stored.refund.version),
+        (1, 1)
+    );
+    assert_eq!(stored.due.unwrap().at, until);
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use shared::store::{DueItem, EvidenceOf, NativeCode};
 use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
-    INTERVAL, NOW, changed, closed, merchants, order, paid, payment, refund, reported, request,
-    soon, terms,
+    NOW, SLOT, changed, closed, merchants, order, paid, payment, refund, reported, request, soon,
+    terms,
 };
 
 fn root() -> &'static Path {
@@ -170,7 +170,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         at: later.plus_seconds(30),
         attempts: 0,
     };
-    refunds.reserve(&given, later, INTERVAL, due).await.unwrap();
+    refunds.reserve(&given, later, SLOT, due).await.unwrap();
     let asked = Refund {
         created_at: later.plus_seconds(7),
         reason: None,
@@ -253,10 +253,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         before = after;
     }
     let reserved = refund("everything-r1", &before, 100);
-    refunds
-        .reserve(&reserved, NOW, INTERVAL, soon())
-        .await
-        .unwrap();
+    refunds.reserve(&reserved, NOW, SLOT, soon()).await.unwrap();
     let refused = Refund {
         refusals: 3,
         needs_human: Some("the merchant's balance is short".to_owned()),

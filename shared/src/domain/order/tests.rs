@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod closing;
+
 use super::{
     ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOSE_GRACE_SECONDS,
     ClosedBy, Order, OrderChange, OrderState, Payment,

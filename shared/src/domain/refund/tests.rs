@@ -3,18 +3,27 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use super::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundChange, RefundState};
+mod decisions;
+
+use super::{
+    Decision, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
+    RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms, RefusalKind,
+    approves_itself, next_refund_at,
+};
+use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
 use crate::domain::contradiction::Contradiction;
 use crate::domain::money::FEN_MAX;
 use crate::domain::report::{RefundReport, RefundStatus};
-use crate::domain::terms::Party;
-use crate::domain::{Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId};
+use crate::domain::terms::{Party, Terms, TradeType};
+use crate::domain::{
+    Due, Fen, InvalidFen, Order, OrderId, OrderState, Payment, RefundId, Timestamp, TransactionId,
+};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = NOW.plus_seconds(77);
 const ARRIVED: Timestamp = NOW.minus_seconds(40);
 
-const STATES: [RefundState; 7] = [
+pub(in crate::domain) const STATES: [RefundState; 7] = [
     RefundState::Requested,
     RefundState::Reserved,
     RefundState::Processing,
@@ -39,7 +48,7 @@ fn fen(fen: i64) -> Fen {
     Fen::new(fen).unwrap()
 }
 
-fn refund(state: RefundState) -> Refund {
+pub(in crate::domain) fn refund(state: RefundState) -> Refund {
     Refund {
         refund_id: RefundId::parse("REFUND_1").unwrap(),
         order_id: OrderId::parse("ORDER_000001").unwrap(),
@@ -54,9 +63,41 @@ fn refund(state: RefundState) -> Refund {
         version: 7,
         wechatpay_refund_id: None,
         refusals: 2,
-        next_attempt_at: Some(NOW),
+
         needs_human: Some("refused twice".to_owned()),
     }
+}
+
+/// A paid order that the refund may be of.
+pub(in crate::domain) fn order() -> Order {
+    let record = refund(RefundState::Reserved);
+    let mut order = Order::placed(Terms {
+        order_id: record.order_id,
+        trade_type: TradeType::Jsapi,
+        wire_version: 1,
+        appid: "wxd678efh567hg6787".to_owned(),
+        mchid: "1900007291".to_owned(),
+        description: "Tea".to_owned(),
+        total: record.total,
+        time_expire: NOW,
+        attach: None,
+        notify_url: record.notify_url,
+        openid: None,
+        payer_client_ip: None,
+        items: Vec::new(),
+        placed_by: Party::Merchant,
+        created_at: NOW.minus_seconds(1_000),
+    });
+    order.state = OrderState::Success(Payment {
+        transaction_id: record.transaction_id,
+        success_time: NOW.minus_seconds(900),
+        payer_total: None,
+        refundable: record.total.get(),
+        refund_count: 0,
+        next_refund_at: None,
+        closed_at: None,
+    });
+    order
 }
 
 fn report(status: RefundStatus) -> RefundReport {
