@@ -19,7 +19,9 @@ pub mod time;
 
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
-pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use id::{
+    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+};
 pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};

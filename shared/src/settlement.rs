@@ -13,9 +13,9 @@ pub mod notes;
 use crate::domain::Contradiction;
 use crate::domain::order::OrderChange;
 use crate::domain::refund::RefundChange;
-use crate::domain::{Order, OrderId, OrderReport, RefundReport, Timestamp};
+use crate::domain::{Mchid, Order, OrderId, OrderReport, RefundReport, Timestamp};
 use crate::store::{Commit, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
-use crate::wechatpay::{Closed, Refusal, Signed};
+use crate::wechatpay::{Absence, Closed, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
 ///
@@ -83,7 +83,7 @@ impl Settlement {
     pub async fn closed(
         &self,
         order_id: &OrderId,
-        mchid: &str,
+        mchid: &Mchid,
         _closed: &Signed<Closed>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
@@ -93,25 +93,19 @@ impl Settlement {
         .await
     }
 
-    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order; an unsigned one,
-    /// or another refusal, changes nothing.
+    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn absent(
         &self,
         order_id: &OrderId,
-        mchid: &str,
-        refusal: &Refusal,
+        mchid: &Mchid,
+        _absence: &Signed<Absence>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        let counts = refusal.is_signed_absence();
         self.decide_order(order_id, now, |order| {
-            if counts {
-                of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
-            } else {
-                OrderChange::Unchanged
-            }
+            of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
         })
         .await
     }
@@ -124,7 +118,7 @@ impl Settlement {
     pub async fn begin_close(
         &self,
         order_id: &OrderId,
-        mchid: &str,
+        mchid: &Mchid,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         self.decide_order(order_id, now, |order| {
@@ -221,8 +215,8 @@ impl Settlement {
 
 /// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
 /// merchant themselves, and a stack may have been given another number since the order was placed.
-fn of_another_merchant(order: &Order, mchid: &str) -> Option<OrderChange> {
-    let differs = order.terms.mchid != mchid;
+fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<OrderChange> {
+    let differs = order.terms.mchid != *mchid;
     differs.then_some(OrderChange::Contradiction(Contradiction::Differs {
         field: "mchid",
     }))

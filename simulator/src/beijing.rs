@@ -1,5 +1,7 @@
-//! Beijing time in the forms WeChat Pay writes it (fidelity point 35: `+08:00` in bodies,
+//! Beijing time in the forms WeChat Pay writes it (docs/simulator.md, `times`: `+08:00` in bodies,
 //! Unix seconds in headers). Times are milliseconds since 1970; nothing here reads a clock.
+
+use std::time::{Duration, SystemTime};
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::{format_description, offset};
@@ -60,11 +62,6 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
 
 /// The `Date` header of HTTP.
 pub(crate) fn http_date(at_ms: i64) -> String {
-    let form = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(SECOND_MS))
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        .format(form)
-        .unwrap_or_default()
+    let since = Duration::from_millis(u64::try_from(at_ms).unwrap_or_default());
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)
 }

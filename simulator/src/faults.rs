@@ -124,7 +124,7 @@ pub(crate) struct Faults {
     hostility: f64,
     active: Vec<Active>,
     dice: Dice,
-    struck: Vec<(&'static str, u64)>,
+    hits: Vec<(&'static str, u64)>,
     changes: Changes,
 }
 
@@ -134,7 +134,7 @@ impl Faults {
             hostility: hostility.clamp(0.0, 1.0),
             active: Vec::new(),
             dice: Dice::new(seed),
-            struck: Vec::new(),
+            hits: Vec::new(),
             changes,
         }
     }
@@ -175,9 +175,9 @@ impl Faults {
         }
         let strikes = chosen.is_some() || throw < own_rate;
         if strikes {
-            match self.struck.iter_mut().find(|(struck, _)| *struck == name) {
+            match self.hits.iter_mut().find(|(hit, _)| *hit == name) {
                 Some((_, count)) => *count += 1,
-                None => self.struck.push((name, 1)),
+                None => self.hits.push((name, 1)),
             }
             self.changes.tell(Change::Fault);
         }
@@ -239,13 +239,13 @@ impl Faults {
                     .iter()
                     .filter(|active| active.name == kind.name)
                     .collect();
-                let struck = self.struck.iter().find(|(name, _)| *name == kind.name);
+                let hits = self.hits.iter().find(|(name, _)| *name == kind.name);
                 json!({
                     "name": kind.name,
                     "what": kind.what,
                     "rate_by_hostility": self.hostility * kind.cruel_rate,
                     "active": active,
-                    "struck": struck.map_or(0, |(_, count)| *count),
+                    "struck": hits.map_or(0, |(_, count)| *count),
                 })
             })
             .collect();

@@ -18,13 +18,14 @@ use crate::changes::Changes;
 use crate::config::Config;
 use crate::control;
 use crate::faults::Faults;
+use crate::handle::{SimulatorHandle, Urls};
 use crate::journal::{Journal, JournalError};
 use crate::keys::{self, Authority, KeyError, issue_tls, issue_tls_elsewhere};
-use crate::merchants::{Loaded, MerchantFile, Registry};
-use crate::office::{self, OfficeError};
+use crate::merchant_platform::{self, MerchantPlatformError};
+use crate::merchants::{MerchantFile, MerchantWithKeys, Registry};
+use crate::schedule;
 use crate::server::{self, Tls};
 use crate::state::State;
-use crate::world::{Urls, World};
 
 /// Connecting to a merchant's notify_url takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,28 +89,28 @@ impl From<KeyError> for StartError {
 /// Reads and moves a simulator's business time; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BusinessClock {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
 }
 
 impl BusinessClock {
     /// How many seconds business time is ahead of real time.
     #[must_use]
     pub fn offset_seconds(&self) -> i64 {
-        self.world.offset_seconds()
+        self.handle.offset_seconds()
     }
 
     /// Moves business time on. Expiries, closes and refund ends that became due have happened when
-    /// this returns; notices that became due are on their way. Gives whether it moved: negative spans
-    /// do nothing, nor do those that lead more than a century ahead of real time.
+    /// this returns; notices that became due are on their way. Gives whether it moved: negative
+    /// spans do nothing, nor do those that lead more than a century ahead of real time.
     pub fn advance(&self, seconds: i64) -> bool {
-        self.world.advance(seconds)
+        schedule::advance(&self.handle, seconds)
     }
 }
 
 /// A running WeChat Pay simulator. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Simulator {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
     urls: Urls,
     merchant: MerchantFile,
     tasks: Vec<JoinHandle<()>>,
@@ -170,7 +171,12 @@ impl Simulator {
             changes,
         )
         .map_err(|error| state_error(error, &folder))?;
-        let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
+        let handle = Arc::new(SimulatorHandle::new(
+            state,
+            offset_s,
+            config.speed,
+            client()?,
+        ));
 
         let address = |listener: &TcpListener| {
             let bound = listener.local_addr().map_err(|reason| StartError::Folder {
@@ -188,19 +194,23 @@ impl Simulator {
                 None => None,
             },
         };
-        world.set_urls(urls.clone());
-        let merchant = publish(&world, &urls, &folder)?;
+        handle.set_urls(urls.clone());
+        let merchant = publish(&handle, &urls, &folder)?;
 
         let mut tasks = vec![
-            tokio::spawn(server::run(Arc::clone(&world), api, None)),
-            tokio::spawn(server::run(Arc::clone(&world), backup, None)),
-            tokio::spawn(Arc::clone(&world).run_timers()),
+            tokio::spawn(server::run(Arc::clone(&handle), api, None)),
+            tokio::spawn(server::run(Arc::clone(&handle), backup, None)),
+            tokio::spawn(schedule::run_timers(Arc::clone(&handle))),
         ];
         if let Some(listener) = tls_listener {
-            tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, tls)));
+            tasks.push(tokio::spawn(server::run(
+                Arc::clone(&handle),
+                listener,
+                tls,
+            )));
         }
-        let router = control::router(Arc::clone(&world), config.host, config.control_routes);
-        let stopping = Arc::clone(&world);
+        let router = control::router(Arc::clone(&handle), config.host, config.control_routes);
+        let stopping = Arc::clone(&handle);
         let control = tokio::spawn(async move {
             // Open streams and idle connections end when the simulator stops; no error comes back.
             let _ = axum::serve(control_listener, router)
@@ -208,7 +218,7 @@ impl Simulator {
                 .await;
         });
         Ok(Self {
-            world,
+            handle,
             urls,
             merchant,
             tasks,
@@ -251,7 +261,7 @@ impl Simulator {
     #[must_use]
     pub fn business_clock(&self) -> BusinessClock {
         BusinessClock {
-            world: Arc::clone(&self.world),
+            handle: Arc::clone(&self.handle),
         }
     }
 
@@ -259,12 +269,12 @@ impl Simulator {
     /// looks at everything again.
     #[must_use]
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<crate::Change> {
-        self.world.changes.listen()
+        self.handle.changes.listen()
     }
 
     /// Stops serving and waits until the ports are free; the state stays in the folder.
     pub async fn stop(mut self) {
-        self.world.stop();
+        self.handle.stop();
         for task in self.tasks.drain(..) {
             task.abort();
             // An aborted task answers with its abortion, which is what was asked for.
@@ -283,7 +293,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.world.stop();
+        self.handle.stop();
         for task in self.tasks.iter().chain(&self.control) {
             task.abort();
         }
@@ -328,7 +338,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-type Keys = (Registry, HashMap<String, Arc<Loaded>>);
+type Keys = (Registry, HashMap<String, Arc<MerchantWithKeys>>);
 
 fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     let damaged = |error: std::io::Error| StartError::Damaged {
@@ -347,7 +357,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
             };
             match copied {
                 Some(registry) => registry,
-                None => Registry::generate(config.mode, World::wall_ms())?,
+                None => Registry::generate(config.mode, SimulatorHandle::wall_ms())?,
             }
         }
     };
@@ -358,7 +368,10 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     registry.write(folder).map_err(unusable)?;
     let mut merchants = HashMap::new();
     for record in &registry.merchants {
-        merchants.insert(record.mchid.clone(), Arc::new(Loaded::new(record.clone())?));
+        merchants.insert(
+            record.mchid.clone(),
+            Arc::new(MerchantWithKeys::new(record.clone())?),
+        );
     }
     Ok((registry, merchants))
 }
@@ -366,7 +379,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
 /// The TLS of the port, right and with each flaw a fault can bring.
 fn tls(registry: &Registry, host: std::net::IpAddr) -> Result<Tls, StartError> {
     let private_pem = keys::generate()?;
-    let now_ms = World::wall_ms();
+    let now_ms = SimulatorHandle::wall_ms();
     let authority = registry.authority();
     // Nobody trusts a root that the port's own key made.
     let own_root_pem = Authority::root(&private_pem, now_ms)?;
@@ -446,22 +459,28 @@ fn client() -> Result<reqwest::Client, StartError> {
         })
 }
 
-fn publish(world: &World, urls: &Urls, folder: &Path) -> Result<MerchantFile, StartError> {
-    let state = world.lock();
+fn publish(
+    handle: &SimulatorHandle,
+    urls: &Urls,
+    folder: &Path,
+) -> Result<MerchantFile, StartError> {
+    let state = handle.lock();
     let mut first = None;
     for merchant in &state.registry.merchants {
         let file =
-            office::hand_out(&state, urls, &merchant.mchid).map_err(|error| match error {
-                OfficeError::Files(reason) => StartError::Folder {
-                    folder: folder.to_path_buf(),
-                    reason,
-                },
-                OfficeError::NoMerchant(_) | OfficeError::Refused(_) | OfficeError::Key(_) => {
-                    StartError::Keys {
+            merchant_platform::hand_out(&state, urls, &merchant.mchid).map_err(
+                |error| match error {
+                    MerchantPlatformError::Files(reason) => StartError::Folder {
+                        folder: folder.to_path_buf(),
+                        reason,
+                    },
+                    MerchantPlatformError::NoMerchant(_)
+                    | MerchantPlatformError::Refused(_)
+                    | MerchantPlatformError::Key(_) => StartError::Keys {
                         reason: error.to_string(),
-                    }
-                }
-            })?;
+                    },
+                },
+            )?;
         first.get_or_insert(file);
     }
     first.ok_or_else(|| StartError::Damaged {

@@ -11,11 +11,13 @@ pub mod process;
 pub mod tap;
 pub mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use local::gateway::InvokeError;
+use local::template::Function;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,6 +52,31 @@ pub async fn keys() -> PathBuf {
         })
         .await;
     folder.path().to_owned()
+}
+
+/// The functions that the template declares, by logical id.
+pub fn declared() -> BTreeMap<String, Function> {
+    let text = std::fs::read_to_string("../template.yaml").unwrap();
+    let given = ["Mchid", "Appid"].map(|name| (name.to_owned(), "0".to_owned()));
+    let template = local::template::Template::parse(&text, &given.into());
+    template.unwrap().functions
+}
+
+/// The crates of those functions to which the template gives this variable, in alphabetical order.
+pub fn functions_with(variable: &str) -> Vec<String> {
+    let functions = declared().into_values();
+    let reading = functions.filter(|function| function.environment.contains_key(variable));
+    let mut names: Vec<String> = reading.map(|function| function.binary).collect();
+    names.sort();
+    names
+}
+
+/// A runtime of one thread, for tests that are not one future themselves.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// An answer of the API's.

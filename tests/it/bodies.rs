@@ -599,3 +599,31 @@ async fn stray_bytes_are_no_json() {
     }
     assert_eq!((stack.books(), stack.wire.requests().len()), (books, asked));
 }
+
+#[tokio::test]
+async fn an_amount_in_yuan_is_refused_with_the_sentence_that_says_fen() {
+    let stack = TestStack::start().await;
+    stack.paid("yuan-000001", 2_000).await;
+    let order = native_order("yuan-000002", 100);
+    let refund = json!({"out_refund_no": "yuan-r1", "amount": {"refund": 1}});
+    for (path, body, field) in [
+        ("/orders", order, "total"),
+        ("/orders/yuan-000001/refunds", refund, "refund"),
+    ] {
+        for amount in ["12.50", "1e3", "\"1250\"", "\"12.50\""] {
+            let amount = format!("{{\"{field}\": {amount}}}");
+            let bytes = raw(&body, "amount", &amount).into_bytes();
+            let merchant = Some(stack.merchant.as_str());
+            let answer = stack
+                .send_bytes(Method::POST, path, merchant, &[], Some(bytes))
+                .await;
+            let refused = answer.refused(422, "invalid_value");
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(
+                detail.ends_with("expected a whole number of fen, such as 1250 for ¥12.50"),
+                "{amount}: {detail}"
+            );
+            assert_eq!(refused["field"], format!("amount.{field}"));
+        }
+    }
+}

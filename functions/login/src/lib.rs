@@ -3,12 +3,16 @@
 //! WeChat turns the code into the payer's openid (`jscode2session`); the session key that comes with
 //! it is dropped at once. This function reads no order and holds no table.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
-use shared::config::secrets::{AppSecret, Secret, SecretError};
+use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
+use shared::domain::{Appid, Openid};
 use shared::platform::Platform;
 use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
@@ -33,7 +37,7 @@ const ANSWER_MAX: usize = 16 * 1024;
 pub struct Login {
     app: Secret<AppSecret>,
     callers: Callers,
-    appid: String,
+    appid: Appid,
     jscode2session: Url,
     platform: Platform,
 }
@@ -62,11 +66,10 @@ impl HttpFunction for Login {
             .optional("WECHAT_API_BASE_URL")
             .unwrap_or_else(|| WECHAT_API.to_owned());
         let url = jscode2session(&base, &environment.trusted_hosts());
-        let url = environment.check("WECHAT_API_BASE_URL", url);
+        let Some(jscode2session) = environment.check("WECHAT_API_BASE_URL", url) else {
+            return Err(environment.into_error());
+        };
         environment.finish()?;
-        let jscode2session = url.ok_or_else(|| ConfigError {
-            problems: Vec::new(),
-        })?;
         Ok(Self {
             app,
             callers,
@@ -80,16 +83,8 @@ impl HttpFunction for Login {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.app.get().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let (app, api) = tokio::join!(self.app.get(), self.callers.keys());
-        app.err().into_iter().chain(api.err()).collect()
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.app, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
@@ -99,9 +94,11 @@ impl HttpFunction for Login {
             || code.len() > CODE_MAX
             || !code.bytes().all(|byte| byte.is_ascii_graphic())
         {
-            return Err(
-                Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
-            );
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "code does not have the form of a wx.login code",
+            )
+            .field("code"));
         }
         let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
@@ -118,22 +115,25 @@ impl Login {
         code: &str,
         incoming: &Incoming,
         line: &mut LogLine,
-    ) -> Result<String, Problem> {
+    ) -> Result<Openid, Problem> {
         let app = self.app.get().await?;
-        if app.appid != self.appid {
-            return Err(
-                Problem::new(Code::NotConfigured, "the service is set up for another app")
-                    .because("the app secret belongs to another appid than APPID")
-                    .counting(Metric::NotConfigured),
-            );
+        if app.appid != self.appid.as_str() {
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "the service is configured for another app",
+            )
+            .because("the app secret belongs to another appid than APPID")
+            .counting(Metric::NotConfigured));
         }
         let answer = self
             .ask(&app, code, incoming)
             .await
             .map_err(|cause| unavailable().because(cause))?;
         match (answer.errcode.unwrap_or(0), answer.openid) {
-            (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
-            (0, _) => Err(unavailable().because("an answer without an openid")),
+            (0, Some(openid)) => {
+                Openid::parse(openid).map_err(|error| unavailable().because(error.to_string()))
+            }
+            (0, None) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
                 line.field("wechat.errcode", errcode);
                 if APP_REFUSED.contains(&errcode) {
@@ -195,15 +195,12 @@ fn refusal(errcode: i64) -> Problem {
     match errcode {
         40029 | 40163 | 40226 => Problem::new(
             Code::LoginRefused,
-            "WeChat did not accept the code; get a fresh one by wx.login",
+            "WeChat refused the code; get a fresh one from wx.login",
         ),
         -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
-        _ => Problem::new(
-            Code::NotConfigured,
-            "WeChat did not accept the app's credentials",
-        )
-        .because(format!("jscode2session answered errcode {errcode}"))
-        .counting(Metric::NotConfigured),
+        _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
+            .because(format!("jscode2session answered errcode {errcode}"))
+            .counting(Metric::NotConfigured),
     }
 }
 

@@ -20,6 +20,7 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
+    #[serde(deserialize_with = "body::whole_fen")]
     refund: i64,
     currency: Option<String>,
 }
@@ -62,7 +63,7 @@ impl Asked {
 pub(crate) fn decided(refund: &Refund) -> Problem {
     Problem::new(
         Code::RefundDecided,
-        format!("the refund is {} already", refund.state.as_str()),
+        format!("the refund is already {}", refund.state.as_str()),
     )
     .with("refund_status", refund.state.as_str())
 }
@@ -78,7 +79,7 @@ pub(crate) fn refused(refused: NotRefundable) -> Problem {
         .with("refundable", refundable),
         NotRefundable::TooMany => Problem::new(
             Code::TooManyRefunds,
-            "an order takes 50 refunds, and its payer may ask for 50",
+            "an order can have 50 refunds, and its payer can request 50",
         ),
         NotRefundable::TooOld => Problem::plain(Code::RefundTooLate),
     }
@@ -88,7 +89,7 @@ pub(crate) fn refused(refused: NotRefundable) -> Problem {
 pub(crate) fn number_taken() -> Problem {
     Problem::new(
         Code::RefundNumberTaken,
-        "another order's refund has this out_refund_no",
+        "this out_refund_no belongs to a refund of another order",
     )
     .field("out_refund_no")
 }
@@ -97,7 +98,7 @@ pub(crate) fn number_taken() -> Problem {
 pub(crate) fn changed_meanwhile() -> Problem {
     Problem::new(
         Code::StoreUnavailable,
-        "the order's refunds changed meanwhile; send this again",
+        "the order's refunds changed at the same time; send the same request again",
     )
     .retry_after(1)
 }
@@ -106,15 +107,16 @@ pub(crate) fn changed_meanwhile() -> Problem {
 pub(crate) fn other_terms(other: OtherTerms) -> Problem {
     let (what, field) = match other {
         OtherTerms::PayersRequestWaits => (
-            "a payer's request of this number waits: approve it, or send another number".to_owned(),
+            "a payer's request with this number is waiting: approve it, or use another number"
+                .to_owned(),
             "out_refund_no",
         ),
         OtherTerms::PayersRequestRejected => (
-            "a payer's request of this number was rejected: send another number".to_owned(),
+            "a payer's request with this number was rejected: use another number".to_owned(),
             "out_refund_no",
         ),
         OtherTerms::Field(field) => (
-            format!("the refund of this number differs in {field}"),
+            format!("the refund with this number differs in {field}"),
             field,
         ),
     };

@@ -12,7 +12,7 @@
 mod ask;
 
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::books::not_refundable;
@@ -73,7 +73,6 @@ impl HttpFunction for Refund {
         let auto_approve_hours = environment.integer("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             callers,
             orders,
@@ -95,57 +94,36 @@ impl HttpFunction for Refund {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.sender.settling_client().warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.sender.settling_client().unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.sender.settling_client().secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         incoming.query([])?;
-        let segments = incoming.segments();
-        match (incoming.method.as_str(), segments.as_slice()) {
-            ("POST", ["orders", order_id, "refunds"]) => {
-                let order_id = parse_order_id(order_id, line)?;
+        let order_id = incoming.order_id()?;
+        line.field("order.out_trade_no", order_id.as_str());
+        match incoming.route() {
+            "POST /orders/{out_trade_no}/refunds" => {
                 self.ask(&caller, &order_id, incoming, line).await
             }
-            ("GET", ["orders", order_id, "refunds", refund_id]) => {
-                let (order_id, refund_id) = parse_ids(order_id, refund_id, line)?;
+            "GET /orders/{out_trade_no}/refunds/{out_refund_no}" => {
+                let refund_id = named_refund(incoming, line)?;
                 self.show(&caller, &order_id, &refund_id, &incoming.deadline, line)
                     .await
             }
-            (
-                "POST",
-                [
-                    "orders",
-                    order_id,
-                    "refunds",
-                    refund_id,
-                    decision @ ("approve" | "reject"),
-                ],
-            ) => {
-                let (order_id, refund_id) = parse_ids(order_id, refund_id, line)?;
-                // A payer learns nothing of the merchant's door, not even that it is there.
-                if caller != Caller::Merchant {
-                    return Err(Problem::not_found());
-                }
-                ask::nothing_in(incoming)?;
-                let order = self.visible(&caller, &order_id).await?.order;
-                if *decision == "approve" {
-                    self.approve(&order, &refund_id, &incoming.deadline, line)
-                        .await
-                } else {
-                    self.reject(&order, &refund_id).await
-                }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/approve" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.approve(&order, &refund_id, &incoming.deadline, line)
+                    .await
+            }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/reject" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.reject(&order, &refund_id).await
             }
             _ => Err(Problem::not_found()),
         }
@@ -329,16 +307,18 @@ impl Refund {
         let requested = &stored.refund;
         let now = self.platform.clock.business();
         let mut due = self.soon(now);
-        let approve = async |slot, due| {
-            let approved = self.refunds.approve(requested, &reserved, now, slot, due);
-            approved.await
-        };
-        let mut approval = approve(self.slot(), due).await?;
+        let mut approval = self
+            .refunds
+            .approve(requested, &reserved, now, self.slot(), due)
+            .await?;
         let mut sent_now = true;
         if let Approval::SlotTaken { next_refund_at } = approval {
             due = Due::first(next_refund_at);
             sent_now = false;
-            approval = approve(SendSlot::Later, due).await?;
+            approval = self
+                .refunds
+                .approve(requested, &reserved, now, SendSlot::Later, due)
+                .await?;
         }
         match approval {
             Approval::Reserved => {
@@ -378,6 +358,20 @@ impl Refund {
             Decision::Repeat => Ok(answered(200, &stored)),
             Decision::TooLate => Err(ask::decided(&stored.refund)),
         }
+    }
+
+    /// The order whose refund the merchant decides on. A payer is not shown that such a route exists.
+    async fn to_decide(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        incoming: &Incoming,
+    ) -> Result<Order, Problem> {
+        if *caller != Caller::Merchant {
+            return Err(Problem::not_found());
+        }
+        ask::nothing_in(incoming)?;
+        Ok(self.visible(caller, order_id).await?.order)
     }
 
     async fn refund(&self, order: &Order, refund_id: &RefundId) -> Result<StoredRefund, Problem> {
@@ -449,7 +443,7 @@ impl Refund {
         }
         Err(Problem::new(
             Code::WechatpayUnavailable,
-            "the order is being asked about; send this again",
+            "another request is checking this order; retry",
         )
         .retry_after(2))
     }
@@ -508,7 +502,7 @@ impl Refund {
         let key = key.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "send an Idempotency-Key, or name the out_refund_no",
+                "send an Idempotency-Key or an out_refund_no",
             )
             .field("Idempotency-Key")
         })?;
@@ -527,23 +521,11 @@ fn answered(status: u16, stored: &StoredRefund) -> Answer {
     Answer::json(status, answer::refund(stored))
 }
 
-fn parse_order_id(text: &str, line: &mut LogLine) -> Result<OrderId, Problem> {
-    let order_id = OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-    line.field("order.out_trade_no", order_id.as_str());
-    Ok(order_id)
-}
-
-fn parse_ids(
-    order_id: &str,
-    refund_id: &str,
-    line: &mut LogLine,
-) -> Result<(OrderId, RefundId), Problem> {
-    let order_id = parse_order_id(order_id, line)?;
-    let refund_id = RefundId::parse(refund_id)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
+/// The refund that the path names, noted in the log line.
+fn named_refund(incoming: &Incoming, line: &mut LogLine) -> Result<RefundId, Problem> {
+    let refund_id = incoming.refund_id()?;
     line.field("refund.out_refund_no", refund_id.as_str());
-    Ok((order_id, refund_id))
+    Ok(refund_id)
 }
 
 /// Who asks, as the record keeps it.

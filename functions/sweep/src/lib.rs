@@ -76,7 +76,6 @@ impl ScheduledFunction for Sweep {
             SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             due: DueIndex::new(table),
             orders,

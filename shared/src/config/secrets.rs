@@ -14,6 +14,7 @@ mod platform_keys;
 mod signing;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 pub const FIRST_FLOOR_SECONDS: i64 = 2;
 
 /// How long a request waits for a newer reading while it has a good one.
-const REFRESH_WAIT: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 1 });
+const REFRESH_WAIT: Duration = Duration::from_secs(1);
 
 /// The `function` of the line about a refresh: all functions that read a secret read the same one.
 const REFRESH: &str = "secrets";
@@ -70,6 +71,7 @@ pub struct Secret<T> {
     arn: String,
     clock: Clock,
     log: Log,
+    refresh_wait: Duration,
     reading: Mutex<Reading<T>>,
 }
 
@@ -86,6 +88,38 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
+/// A secret, whatever it holds: read ahead of the first request, or to say what is wrong with it.
+pub trait AnySecret: fmt::Debug + Send + Sync {
+    /// Reads it where that is due.
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>>;
+}
+
+impl<T: Content> AnySecret for Secret<T> {
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>> {
+        Box::pin(async { self.get().await.map(|_| ()) })
+    }
+}
+
+/// Reads a function's secrets before its first request: one after the other, so that they come over
+/// one connection (docs/performance.md, "What the numbers rest on"). It stops at the first that
+/// cannot be read: the first request reads that one again, and reports it.
+pub async fn warm_up(secrets: &[&dyn AnySecret]) {
+    for secret in secrets {
+        if secret.check().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is wrong with each secret that cannot be used.
+pub async fn unusable(secrets: &[&dyn AnySecret]) -> Vec<SecretError> {
+    let mut errors = Vec::new();
+    for secret in secrets {
+        errors.extend(secret.check().await.err());
+    }
+    errors
+}
+
 impl<T: Content> Secret<T> {
     /// The secret whose ARN (or name) stands in the variable.
     pub fn from_environment(environment: &mut Environment<'_>, variable: &'static str) -> Self {
@@ -94,6 +128,7 @@ impl<T: Content> Secret<T> {
             client: environment.secrets_client(),
             clock: environment.platform().clock.clone(),
             log: environment.platform().log.clone(),
+            refresh_wait: REFRESH_WAIT,
             reading: Mutex::new(Reading {
                 content: None,
                 tried: None,
@@ -136,7 +171,7 @@ impl<T: Content> Secret<T> {
         }
         let read = match &reading.content {
             // Rather the old reading now than a newer one after the caller's time is over.
-            Some(_) => tokio::time::timeout(REFRESH_WAIT, self.read())
+            Some(_) => tokio::time::timeout(self.refresh_wait, self.read())
                 .await
                 .unwrap_or_else(|_| {
                     Err(SecretError {

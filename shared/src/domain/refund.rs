@@ -11,7 +11,10 @@ mod timing;
 use super::contradiction::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
-use super::{Fen, Order, OrderId, Payment, RefundId, RefundReport, Timestamp, TransactionId};
+use super::{
+    Fen, Order, OrderId, Payment, RefundId, RefundReport, Timestamp, TransactionId,
+    WechatpayRefundId,
+};
 
 pub use decision::{Decision, OtherTerms, approves_itself};
 pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RefusalKind};
@@ -96,7 +99,7 @@ pub struct Refund {
     /// Raised by one with every change of the record that tells something.
     pub version: u64,
     /// WeChat Pay's own number of the refund, once it gave one.
-    pub wechatpay_refund_id: Option<String>,
+    pub wechatpay_refund_id: Option<WechatpayRefundId>,
     /// How often WeChat Pay refused it in a way that time may mend.
     pub refusals: u32,
     /// Why a person has to look, if one has to.

@@ -1,7 +1,8 @@
 //! Which hosts are sent what the merchant's key signed.
 
 /// Where WeChat Pay is: a host and its backup, same paths, same signatures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The default is none at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
     base_url: String,
     backup_url: String,

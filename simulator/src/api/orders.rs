@@ -1,18 +1,21 @@
-//! Placing and closing orders (fidelity points 15 to 18 and 22), direct and for partners.
+//! Placing and closing orders (docs/simulator.md, `schema` to `lifetimes`, and `closing`), direct and
+//! for partners.
 
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal, Seal};
+use super::answer::{Draft, Refusal};
+use super::body::{parse, same_merchant};
+use super::context::Context;
 use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
 use crate::random;
 
-/// `prepay_id` and `code_url` live this long (fidelity point 18).
+/// `prepay_id` and `code_url` live this long (docs/simulator.md, `lifetimes`).
 const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
 /// `h5_url` lives this long.
 const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
@@ -20,7 +23,7 @@ const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
 const PREPAY_ID_BYTES: usize = 10 * 1024;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
-/// The limit of `detail`, without blanks (fidelity point 15).
+/// The limit of `detail`, without blanks (docs/simulator.md, `schema`).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
 const AMOUNT: &[Field] = &[
@@ -70,7 +73,7 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
-/// The kinds of pages that H5 orders come from (§5.2).
+/// The kinds of pages that H5 orders come from.
 const H5_TYPES: [&str; 3] = ["Wap", "iOS", "Android"];
 const SETTLE: &[Field] = &[optional(of(
     "profit_sharing",
@@ -125,7 +128,7 @@ pub(crate) fn create(
     context: &mut Context<'_>,
     partner: bool,
     trade_type: TradeType,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let body = parse(context, &fields(partner, trade_type))?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (mchid_field, appid_field) = if partner {
@@ -206,7 +209,7 @@ pub(crate) fn create(
         (None, Some(h5_url)) => json!({"h5_url": h5_url}),
         (None, None) => json!({"prepay_id": prepay_id(context, ticket.prepay_id)}),
     };
-    Ok(Answer::ok(&answer))
+    Ok(Draft::ok(&answer))
 }
 
 /// The id as it is answered: right, or what `paySign` must never be made of.
@@ -228,7 +231,7 @@ pub(crate) fn close(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let direct = vec![text("mchid", "商户号", 32)];
     let through_partner = vec![
         text("sp_mchid", "服务商户号", 32),
@@ -239,7 +242,7 @@ pub(crate) fn close(
     same_merchant(context, body.get(name).and_then(Value::as_str))?;
     if context.fault("close_user_paying", "close") {
         let body = json!({"code": "USERPAYING", "message": "用户支付中，需要输入密码"});
-        let mut answer = Answer::ok(&body).fault("close_user_paying");
+        let mut answer = Draft::ok(&body).fault("close_user_paying");
         answer.status = 202;
         return Ok(answer);
     }
@@ -256,16 +259,16 @@ pub(crate) fn close(
             == body.get("sub_mchid").and_then(Value::as_str)
     });
     let Some(mut order) = found else {
-        if context.state.knobs.close_unknown_burns {
+        if context.state.behaviours.close_unknown_burns {
             burn(context, key);
-            return Ok(Answer::no_content());
+            return Ok(Draft::no_content());
         }
         return Err(not_exist());
     };
     match order.state {
         OrderState::Closed { .. } => {}
         OrderState::Paid(_) => {
-            let code = context.state.knobs.close_paid_code.clone();
+            let code = context.state.behaviours.close_paid_code.clone();
             return Err(Refusal::new(400, &code, "该订单已支付")
                 .number(268_498_689)
                 .because("a paid order cannot be closed: query it and refund it if need be"));
@@ -277,7 +280,7 @@ pub(crate) fn close(
             context.state.put_order(order);
         }
     }
-    Ok(Answer::no_content())
+    Ok(Draft::no_content())
 }
 
 /// The 404 of orders.
@@ -285,53 +288,6 @@ pub(crate) fn not_exist() -> Refusal {
     Refusal::new(404, "ORDER_NOT_EXIST", "订单不存在")
         .number(268_512_771)
         .because("no order of this merchant has this number")
-}
-
-/// Refuses a body or query that names another merchant than the signature.
-pub(crate) fn same_merchant(context: &Context<'_>, stated: Option<&str>) -> Result<(), Refusal> {
-    let caller = context.caller.mchid();
-    if stated == Some(caller) {
-        return Ok(());
-    }
-    let message = "http header中的mchid与post payload中的mchid不匹配";
-    Err(Refusal::new(400, "PARAM_ERROR", message)
-        .number(270_924_337)
-        .because(format!(
-            "Authorization is signed for {caller}, the request names {}",
-            stated.unwrap_or("nobody")
-        )))
-}
-
-/// Reads and checks a body.
-pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
-    } else {
-        Seal::Unsigned
-    };
-    let bytes = &context.request.body[..];
-    let body: Value = serde_json::from_slice(bytes).map_err(|error| {
-        Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .sealed(sealed)
-            .because(no_json(bytes, &error))
-    })?;
-    schema::check(&body, fields, sealed)?;
-    Ok(body)
-}
-
-/// Why bytes are no JSON, with the two mistakes that an editor does not show named first.
-fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        "the body starts with a byte order mark: send UTF-8 without one (EF BB BF)".to_owned()
-    } else if let Err(at) = std::str::from_utf8(bytes) {
-        format!(
-            "the body is not UTF-8 from byte {} on, as if it were written in GBK or another charset: \
-             send UTF-8",
-            at.valid_up_to()
-        )
-    } else {
-        format!("the body is no JSON: {error}")
-    }
 }
 
 fn not_bound(appid: &str) -> Refusal {
@@ -380,7 +336,7 @@ fn payer(
     };
     let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
     if payer.get("identity").is_some() {
-        super::refunds::sensitive_key(context)?;
+        sensitive_key(context)?;
     }
     let (openid, appid) = match partner {
         None => (string("openid"), own_appid),
@@ -407,7 +363,7 @@ fn payer(
     }
 }
 
-/// What §5.2 says of addresses and pages, for which no message was observed.
+/// What WeChat Pay documents of addresses and pages; no message of it was observed.
 fn check_scene(scene: &Value) -> Result<(), Refusal> {
     let refuse = |why: String| Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(why));
     if let Some(address) = scene["payer_client_ip"].as_str()
@@ -441,27 +397,29 @@ fn payable_until(
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
             .because("time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00"));
     };
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     let days_max = match trade_type {
-        TradeType::Native => knobs.native_time_expire_days_max,
-        TradeType::Jsapi | TradeType::App | TradeType::H5 => knobs.time_expire_days_max,
+        TradeType::Native => behaviours.native_time_expire_days_max,
+        TradeType::Jsapi | TradeType::App | TradeType::H5 => behaviours.time_expire_days_max,
     };
     Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
 }
 
-/// Decides what a repeat of a number means (fidelity points 17 and 18).
+/// Decides what a repeat of a number means (docs/simulator.md, `repeats` and `lifetimes`).
 fn repeat(
     context: &Context<'_>,
     order: Order,
     trade_type: TradeType,
     first_request: &str,
 ) -> Result<Order, Refusal> {
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     match &order.state {
         OrderState::Paid(_) => {
-            return Err(Refusal::new(400, &knobs.order_paid_code, "该订单已支付")
-                .number(268_449_538)
-                .because("the order is paid: query it"));
+            return Err(
+                Refusal::new(400, &behaviours.order_paid_code, "该订单已支付")
+                    .number(268_449_538)
+                    .because("the order is paid: query it"),
+            );
         }
         OrderState::Closed { .. } if !order.burnt => {
             return Err(Refusal::new(400, "ORDER_CLOSED", "订单已关闭")
@@ -470,7 +428,7 @@ fn repeat(
         }
         OrderState::Closed { .. } | OrderState::NotPaid => {}
     }
-    if order.trade_type != trade_type && knobs.other_trade_type_used && !order.burnt {
+    if order.trade_type != trade_type && behaviours.other_trade_type_used && !order.burnt {
         return Err(
             Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
                 "the number was used for a {} order",
@@ -480,7 +438,7 @@ fn repeat(
     }
     if order.first_request != first_request || order.trade_type != trade_type {
         let message = "请求重入时，参数与首次请求时不一致";
-        return Err(Refusal::new(400, &knobs.reentry_code, message)
+        return Err(Refusal::new(400, &behaviours.reentry_code, message)
             .number(268_498_688)
             .because(difference(&order, first_request)));
     }
@@ -521,7 +479,7 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         .last()
         .filter(|ticket| ticket.expires_ms > now_ms);
     if let Some(ticket) = living
-        && context.state.knobs.repeat_same_prepay
+        && context.state.behaviours.repeat_same_prepay
         && order.trade_type != TradeType::Native
     {
         let mut ticket = ticket.clone();

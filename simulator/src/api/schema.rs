@@ -1,12 +1,12 @@
 //! The schema layer: fields by their documented types and limits, refused one at a time with the
-//! messages that were observed (fidelity point 15). These refusals are not signed.
+//! messages that were observed (docs/simulator.md, `schema`). These refusals are not signed.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::answer::{Refusal, Seal};
+use super::answer::{Refusal, Signing};
 
 /// `out_trade_no`, exactly as captured errors print it.
 pub(crate) const ORDER_NUMBER: &str = r"^[0-9a-zA-Z_\-\|\*]+$";
@@ -154,16 +154,16 @@ pub(crate) const GOODS: &[Field] = &[
 ];
 
 /// Refuses what a document says is not in it, then the first field that breaks its rule.
-pub(crate) fn check(body: &Value, fields: &[Field], sealed: Seal) -> Result<(), Refusal> {
+pub(crate) fn check(body: &Value, fields: &[Field], signing: Signing) -> Result<(), Refusal> {
     let refuse = |message: String, detail: Value| {
         Refusal::new(400, "PARAM_ERROR", message.clone())
             .detail(detail)
-            .sealed(sealed)
+            .signing(signing)
             .because(format!("the body breaks the API's schema: {message}"))
     };
     if !body.is_object() {
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .sealed(sealed)
+            .signing(signing)
             .because("the body is no JSON object"));
     }
     let mut undefined = Vec::new();

@@ -17,7 +17,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::changes::Change;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
 
 /// Only the page's own files run and style it, it talks to its own port alone, no other page frames
 /// it, and no text can become markup even by mistake.
@@ -58,11 +58,11 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 /// Tells what changes: `hello` first, then an event per kind of change, named after it. Listening
 /// begins before `hello` is sent, so whoever looks at everything after it misses nothing.
 pub(crate) async fn events(
-    State(world): State<Arc<World>>,
+    State(handle): State<Arc<SimulatorHandle>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let listener = Listener {
-        heard: world.changes.listen(),
-        world,
+        heard: handle.changes.listen(),
+        handle,
         untold: BTreeSet::new(),
     };
     let hello = Event::default()
@@ -84,7 +84,7 @@ pub(crate) async fn events(
 
 /// One open stream. Changes of a kind that come faster than they can be told are told once.
 struct Listener {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
     heard: Receiver<Change>,
     untold: BTreeSet<Change>,
 }
@@ -94,7 +94,7 @@ impl Listener {
     async fn next(&mut self) -> Option<Change> {
         if self.untold.is_empty() {
             let heard = tokio::select! {
-                () = self.world.stopped() => return None,
+                () = self.handle.stopped() => return None,
                 heard = self.heard.recv() => heard,
             };
             match heard {

@@ -13,7 +13,7 @@ fn error(detail: &str, message: &str) -> String {
 }
 
 #[tokio::test]
-async fn point_15_fields_are_refused_one_at_a_time_with_the_observed_words() {
+async fn schema_fields_are_refused_one_at_a_time_with_the_observed_words() {
     let bench = Bench::new().await;
     let check = async |path: &str, change: Value, expect: String| {
         let mut body = bench.jsapi("ORDER-15", 1);
@@ -114,7 +114,7 @@ async fn point_15_fields_are_refused_one_at_a_time_with_the_observed_words() {
 }
 
 #[tokio::test]
-async fn point_15_every_documented_field_is_accepted() {
+async fn schema_every_documented_field_is_accepted() {
     let bench = Bench::new().await;
     let mut body = bench.jsapi("ORDER|15*all", 528_800);
     let extra = json!({
@@ -153,7 +153,7 @@ async fn point_15_every_documented_field_is_accepted() {
 }
 
 #[tokio::test]
-async fn point_16_foreign_apps_and_closed_products_are_refused() {
+async fn bindings_foreign_apps_and_closed_products_are_refused() {
     let bench = Bench::new().await;
     let mut body = bench.jsapi("ORDER-16", 1);
     body["appid"] = json!("wx0000000000000000");
@@ -194,7 +194,7 @@ async fn point_16_foreign_apps_and_closed_products_are_refused() {
 }
 
 #[tokio::test]
-async fn point_17_a_number_keeps_its_first_parameters() {
+async fn repeats_a_number_keeps_its_first_parameters() {
     let bench = Bench::new().await;
     let body = bench.jsapi("ORDER-17", 100);
     let first = bench.client.post(JSAPI, &body).await.json();
@@ -263,7 +263,7 @@ async fn point_17_a_number_keeps_its_first_parameters() {
 }
 
 #[tokio::test]
-async fn point_17_a_new_native_code_kills_the_old_one() {
+async fn repeats_a_new_native_code_kills_the_old_one() {
     let bench = Bench::new().await;
     let body = bench.native("ORDER-17-native", 5);
     let path = "/v3/pay/transactions/native";
@@ -284,7 +284,7 @@ async fn point_17_a_new_native_code_kills_the_old_one() {
 }
 
 #[tokio::test]
-async fn point_18_an_order_stays_open_as_long_as_time_expire_lets_it_be_paid() {
+async fn lifetimes_an_order_stays_open_as_long_as_time_expire_lets_it_be_paid() {
     let bench = Bench::new().await;
     let business = bench.seen("/_sim/clock").await["business_time"].clone();
     let business = OffsetDateTime::parse(business.as_str().unwrap(), &Rfc3339).unwrap();
@@ -304,7 +304,7 @@ async fn point_18_an_order_stays_open_as_long_as_time_expire_lets_it_be_paid() {
 }
 
 #[tokio::test]
-async fn point_18_ids_expire_and_orders_close_by_themselves() {
+async fn lifetimes_ids_expire_and_orders_close_by_themselves() {
     let bench = Bench::new().await;
     let prepay_id = bench.order("ORDER-18", 1).await;
     let h5 = bench.h5("ORDER-18-h5", 1);

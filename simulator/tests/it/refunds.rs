@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{Bench, within_a_second};
 
 #[tokio::test]
-async fn point_23_a_refund_number_refunds_once_and_limits_hold() {
+async fn refunds_a_refund_number_refunds_once_and_limits_hold() {
     let bench = Bench::new().await;
     bench.knob("refund_delay_s", json!(null)).await;
     bench.knob("rate_limits", json!(false)).await;
@@ -129,7 +129,7 @@ async fn point_23_a_refund_number_refunds_once_and_limits_hold() {
 }
 
 #[tokio::test]
-async fn point_24_a_refund_starts_processing_and_ends_by_scenario() {
+async fn refund_endings_a_refund_starts_processing_and_ends_by_scenario() {
     let bench = Bench::new().await;
     let row = bench.paid("ORDER-24", 10).await;
     let answer = bench.refund("ORDER-24", "R-24", 10, 10).await;
@@ -199,7 +199,7 @@ async fn point_24_a_refund_starts_processing_and_ends_by_scenario() {
 }
 
 #[tokio::test]
-async fn point_24_an_abnormal_refund_goes_to_a_bank_card() {
+async fn refund_endings_an_abnormal_refund_goes_to_a_bank_card() {
     let bench = Bench::new().await;
     bench.paid("ORDER-24-card", 10).await;
     bench
@@ -267,7 +267,7 @@ async fn point_24_an_abnormal_refund_goes_to_a_bank_card() {
 }
 
 #[tokio::test]
-async fn point_25_failing_refunds_are_limited_and_a_429_may_hide_acceptance() {
+async fn refund_limits_failing_refunds_are_limited_and_a_429_may_hide_acceptance() {
     let bench = Bench::new().await;
     let codes = within_a_second(async || {
         let mut codes = Vec::new();
@@ -306,7 +306,7 @@ async fn point_25_failing_refunds_are_limited_and_a_429_may_hide_acceptance() {
 }
 
 #[tokio::test]
-async fn point_26_accepted_refunds_may_drop_fail_or_answer_202() {
+async fn accepted_silently_accepted_refunds_may_drop_fail_or_answer_202() {
     let bench = Bench::new().await;
     for (index, fault) in ["response_lost", "server_error_applied", "accepted"]
         .iter()

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::Bench;
 
 #[tokio::test]
-async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty() {
+async fn hosts_both_base_urls_serve_one_state_and_strange_paths_answer_empty() {
     let bench = Bench::new().await;
     bench.order("ORDER-01", 1).await;
     let mut backup = bench.client.clone();
@@ -57,7 +57,7 @@ async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty(
 }
 
 #[tokio::test]
-async fn point_02_a_missing_user_agent_is_refused_before_authentication_on_some_paths() {
+async fn required_headers_a_missing_user_agent_is_refused_before_authentication_on_some_paths() {
     let bench = Bench::new().await;
     let text = "{\"code\":\"INVALID_REQUEST\",\"message\":\"Http头缺少Accept或User-Agent\"}";
     for target in ["/v3/certificates", "/v3/refund/domestic/refunds/R1"] {
@@ -83,7 +83,7 @@ async fn point_02_a_missing_user_agent_is_refused_before_authentication_on_some_
 }
 
 #[tokio::test]
-async fn point_03_answers_carry_the_captured_headers() {
+async fn answer_headers_answers_carry_the_captured_headers() {
     let bench = Bench::new().await;
     bench.order("ORDER-03", 1).await;
     let found = bench.query("ORDER-03").await;
@@ -141,7 +141,7 @@ async fn point_03_answers_carry_the_captured_headers() {
 }
 
 #[tokio::test]
-async fn point_04_json_is_compact_and_sorted_and_languages_are_tolerated() {
+async fn sorted_json_json_is_compact_and_sorted_and_languages_are_tolerated() {
     let bench = Bench::new().await;
     bench.order("ORDER-04", 6000).await;
     let file = &bench.client.file;

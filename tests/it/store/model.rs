@@ -10,7 +10,7 @@ use shared::domain::refund::RefundChange;
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
     Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
-    TradeType, TransactionId,
+    TradeType, TransactionId, WechatpayRefundId,
 };
 use shared::store::{DueItem, EvidenceOf, NativeCode};
 
@@ -538,7 +538,8 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 order_id: refund.order_id.clone(),
                 mchid: None,
                 transaction_id: TransactionId::parse(refund.transaction_id.as_str()).unwrap(),
-                wechatpay_refund_id: "50000000382019052709732678859".to_owned(),
+                wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859")
+                    .unwrap(),
                 amount: refund.amount,
                 total: refund.total,
                 status: status.clone(),

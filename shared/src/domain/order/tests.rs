@@ -13,7 +13,7 @@ use crate::domain::contradiction::Contradiction;
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
 use crate::domain::schedule::backoff_seconds;
 use crate::domain::terms::{Party, Terms, TradeType};
-use crate::domain::{Fen, OrderId, Timestamp, TransactionId};
+use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp, TransactionId};
 
 const CREATED: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const EXPIRES: Timestamp = CREATED.plus_seconds(900);
@@ -25,19 +25,23 @@ const LATER: Timestamp = NOW.plus_seconds(77);
 
 const TOTAL: i64 = 1_234;
 
+fn openid(text: &str) -> Openid {
+    Openid::parse(text).unwrap()
+}
+
 fn terms() -> Terms {
     Terms {
         order_id: OrderId::parse("ORDER_000001").unwrap(),
         trade_type: TradeType::Jsapi,
         wire_version: 1,
-        appid: "wxd678efh567hg6787".to_owned(),
-        mchid: "1900007291".to_owned(),
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1900007291").unwrap(),
         description: "Tea".to_owned(),
         total: Fen::new(TOTAL).unwrap(),
         time_expire: EXPIRES,
         attach: None,
         notify_url: "https://shop.example/v1/notify".to_owned(),
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: Vec::new(),
         placed_by: Party::Payer,
@@ -166,11 +170,11 @@ fn reports() -> Vec<OrderReport> {
         paid(),
         paid_with(|paid| paid.refunded = true),
         paid_with(|paid| paid.success_time = None),
-        paid_with(|paid| paid.openid = Some("another appid's openid".to_owned())),
+        paid_with(|paid| paid.openid = Some(openid("another-appids-openid"))),
         paid_with(|paid| paid.transaction_id = transaction("4200000002")),
         report(TradeState::Unknown("REVOKED".to_owned())),
         OrderReport {
-            mchid: Some("1900000001".to_owned()),
+            mchid: Some(Mchid::parse("1900000001").unwrap()),
             ..paid()
         },
     ]
@@ -447,21 +451,14 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
             (
                 "mchid",
                 OrderReport {
-                    mchid: Some("1900007292".to_owned()),
-                    ..report.clone()
-                },
-            ),
-            (
-                "mchid",
-                OrderReport {
-                    mchid: Some(String::new()),
+                    mchid: Some(Mchid::parse("1900007292").unwrap()),
                     ..report.clone()
                 },
             ),
             (
                 "appid",
                 OrderReport {
-                    appid: Some("wx0000000000000000".to_owned()),
+                    appid: Some(Appid::parse("wx0000000000000000").unwrap()),
                     ..report.clone()
                 },
             ),
@@ -560,9 +557,9 @@ fn a_payer_pays_between_nothing_and_the_total() {
 
 #[test]
 fn who_paid_does_not_decide_whether_an_order_is_paid() {
-    for openid in [None, Some("someone else".to_owned())] {
-        let observation = not_pay().observe(&paid_with(|paid| paid.openid = openid.clone()), NOW);
-        assert_eq!(changed(observation).state.as_str(), "SUCCESS", "{openid:?}");
+    for payer in [None, Some(openid("someone-else"))] {
+        let observation = not_pay().observe(&paid_with(|paid| paid.openid = payer.clone()), NOW);
+        assert_eq!(changed(observation).state.as_str(), "SUCCESS", "{payer:?}");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::report::{RefundReport, RefundStatus};
 use crate::domain::terms::{Party, Terms, TradeType};
 use crate::domain::{
     Due, Fen, InvalidFen, Order, OrderId, OrderState, Payment, RefundId, Timestamp, TransactionId,
+    WechatpayRefundId,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -107,7 +108,7 @@ fn report(status: RefundStatus) -> RefundReport {
         order_id: record.order_id,
         mchid: None,
         transaction_id: record.transaction_id,
-        wechatpay_refund_id: "50300000001".to_owned(),
+        wechatpay_refund_id: WechatpayRefundId::parse("50300000001").unwrap(),
         amount: record.amount,
         total: record.total,
         status,
@@ -420,7 +421,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
             let expected = Refund {
                 state: refund.state,
                 version: before.version + 1,
-                wechatpay_refund_id: Some("50300000001".to_owned()),
+                wechatpay_refund_id: Some(WechatpayRefundId::parse("50300000001").unwrap()),
                 refusals: 0,
                 needs_human: None,
                 ..before

@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use crate::beijing;
 use crate::changes::Change;
 use crate::config::Mode;
+use crate::handle::{SimulatorHandle, Urls};
 use crate::keys::{self, KeyError};
 use crate::ledger::TradeType;
 use crate::merchants::{
-    App, CertificateState, Loaded, Merchant, MerchantFile, PublicKey, SubMerchant,
+    App, CertificateState, Merchant, MerchantFile, MerchantWithKeys, PublicKey, SubMerchant,
     USABLE_CERTIFICATES_MAX, generate_all, public_key_id,
 };
 use crate::random;
 use crate::state::State;
-use crate::world::{Urls, World};
 
 /// Why the platform refuses.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OfficeError {
+pub(crate) enum MerchantPlatformError {
     #[error("there is no merchant {0}")]
     NoMerchant(String),
     #[error("{0}")]
@@ -33,8 +33,8 @@ pub(crate) enum OfficeError {
     Files(#[from] std::io::Error),
 }
 
-fn refused(why: impl Into<String>) -> OfficeError {
-    OfficeError::Refused(why.into())
+fn refused(why: impl Into<String>) -> MerchantPlatformError {
+    MerchantPlatformError::Refused(why.into())
 }
 
 /// Sets what a merchant can give back.
@@ -51,17 +51,17 @@ pub(crate) fn set_balance(state: &mut State, mchid: &str, balance_fen: i64) {
 fn update(
     state: &mut State,
     mchid: &str,
-    change: impl FnOnce(&mut Merchant) -> Result<(), OfficeError>,
-) -> Result<Arc<Loaded>, OfficeError> {
+    change: impl FnOnce(&mut Merchant) -> Result<(), MerchantPlatformError>,
+) -> Result<Arc<MerchantWithKeys>, MerchantPlatformError> {
     let index = state
         .registry
         .merchants
         .iter()
         .position(|merchant| merchant.mchid == mchid)
-        .ok_or_else(|| OfficeError::NoMerchant(mchid.to_owned()))?;
+        .ok_or_else(|| MerchantPlatformError::NoMerchant(mchid.to_owned()))?;
     let mut record = state.registry.merchants[index].clone();
     change(&mut record)?;
-    let loaded = Arc::new(Loaded::new(record.clone())?);
+    let loaded = Arc::new(MerchantWithKeys::new(record.clone())?);
     state.registry.merchants[index] = record;
     state.registry.write(&state.folder)?;
     state
@@ -76,11 +76,11 @@ pub(crate) fn hand_out(
     state: &State,
     urls: &Urls,
     mchid: &str,
-) -> Result<MerchantFile, OfficeError> {
+) -> Result<MerchantFile, MerchantPlatformError> {
     let merchant = state
         .merchants
         .get(mchid)
-        .ok_or_else(|| OfficeError::NoMerchant(mchid.to_owned()))?;
+        .ok_or_else(|| MerchantPlatformError::NoMerchant(mchid.to_owned()))?;
     let folder = folder(state, mchid);
     std::fs::create_dir_all(&folder)?;
     let app = merchant.record.apps.first();
@@ -122,8 +122,12 @@ fn folder(state: &State, mchid: &str) -> PathBuf {
     }
 }
 
-fn published(world: &World, state: &State, mchid: &str) -> Result<MerchantFile, OfficeError> {
-    let urls = world
+fn published(
+    handle: &SimulatorHandle,
+    state: &State,
+    mchid: &str,
+) -> Result<MerchantFile, MerchantPlatformError> {
+    let urls = handle
         .urls()
         .ok_or_else(|| refused("the simulator is still starting"))?;
     let file = hand_out(state, urls, mchid)?;
@@ -131,7 +135,10 @@ fn published(world: &World, state: &State, mchid: &str) -> Result<MerchantFile, 
 }
 
 /// Takes on another merchant with keys of its own.
-pub(crate) fn add_merchant(world: &World, wanted: &Value) -> Result<Value, OfficeError> {
+pub(crate) fn add_merchant(
+    handle: &SimulatorHandle,
+    wanted: &Value,
+) -> Result<Value, MerchantPlatformError> {
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).map(str::to_owned);
     let mchid = text("mchid").unwrap_or_else(|| format!("19000{}", random::digits(5)));
     if mchid.is_empty() || mchid.len() > 32 || !mchid.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -143,30 +150,30 @@ pub(crate) fn add_merchant(world: &World, wanted: &Value) -> Result<Value, Offic
         Some(mode) => mode_of(mode)?,
     };
     let keys: [String; 3] = generate_all()?;
-    let mut state = world.lock();
+    let mut state = handle.lock();
     if state.merchants.contains_key(&mchid) {
         return Err(refused(format!("merchant {mchid} exists already")));
     }
     // By the clock that clients check the validity of certificates with.
-    let made_ms = World::wall_ms();
+    let made_ms = SimulatorHandle::wall_ms();
     let record = state
         .registry
         .merchant(mchid.clone(), appid, mode, keys, made_ms)?;
-    let loaded = Loaded::new(record.clone())?;
+    let loaded = MerchantWithKeys::new(record.clone())?;
     state.registry.merchants.push(record);
     state.merchants.insert(mchid.clone(), Arc::new(loaded));
     state.registry.write(&state.folder)?;
     state.changes.tell(Change::Merchant);
-    published(world, &state, &mchid)?;
+    published(handle, &state, &mchid)?;
     describe(&state, &mchid)
 }
 
 /// Changes settings; members that are absent stay as they are.
 pub(crate) fn change_merchant(
-    world: &World,
+    handle: &SimulatorHandle,
     mchid: &str,
     wanted: &Value,
-) -> Result<Value, OfficeError> {
+) -> Result<Value, MerchantPlatformError> {
     const KNOWN: [&str; 9] = [
         "mode",
         "public_key_share",
@@ -187,18 +194,18 @@ pub(crate) fn change_merchant(
             KNOWN.join(", ")
         )));
     }
-    let mut state = world.lock();
+    let mut state = handle.lock();
     update(&mut state, mchid, |merchant| {
         for (name, value) in members {
             set(merchant, name, value)?;
         }
         Ok(())
     })?;
-    published(world, &state, mchid)?;
+    published(handle, &state, mchid)?;
     describe(&state, mchid)
 }
 
-fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), OfficeError> {
+fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), MerchantPlatformError> {
     let text = || value.as_str().map(str::to_owned);
     let share = || {
         value
@@ -245,10 +252,13 @@ fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), OfficeE
 }
 
 /// Issues another merchant API certificate with a fresh key; the others stay usable.
-pub(crate) fn add_certificate(world: &World, mchid: &str) -> Result<Value, OfficeError> {
+pub(crate) fn add_certificate(
+    handle: &SimulatorHandle,
+    mchid: &str,
+) -> Result<Value, MerchantPlatformError> {
     let private_pem = keys::generate()?;
-    let now_ms = world.now_ms();
-    let mut state = world.lock();
+    let now_ms = handle.now_ms();
+    let mut state = handle.lock();
     let made = state
         .registry
         .merchant_certificate(mchid, private_pem, now_ms)?;
@@ -267,7 +277,7 @@ pub(crate) fn add_certificate(world: &World, mchid: &str) -> Result<Value, Offic
         merchant.certificates.push(made);
         Ok(())
     })?;
-    published(world, &state, mchid)?;
+    published(handle, &state, mchid)?;
     Ok(json!({
         "serial_no": loaded.newest_certificate().map(|facts| &facts.serial),
         "apiclient_cert": certificate_pem,
@@ -277,21 +287,21 @@ pub(crate) fn add_certificate(world: &World, mchid: &str) -> Result<Value, Offic
 
 /// Marks a merchant API certificate as active, expired, revoked or replaced.
 pub(crate) fn mark_certificate(
-    world: &World,
+    handle: &SimulatorHandle,
     mchid: &str,
     serial: &str,
     wanted: &Value,
-) -> Result<Value, OfficeError> {
+) -> Result<Value, MerchantPlatformError> {
     let certificate_state: CertificateState = wanted
         .get("state")
         .cloned()
         .and_then(|state| serde_json::from_value(state).ok())
         .ok_or_else(|| refused("state is active, expired, revoked or replaced"))?;
-    let mut state = world.lock();
+    let mut state = handle.lock();
     let index = state
         .merchants
         .get(mchid)
-        .ok_or_else(|| OfficeError::NoMerchant(mchid.to_owned()))?
+        .ok_or_else(|| MerchantPlatformError::NoMerchant(mchid.to_owned()))?
         .certificates
         .iter()
         .position(|(facts, _)| facts.serial.eq_ignore_ascii_case(serial))
@@ -300,21 +310,25 @@ pub(crate) fn mark_certificate(
         merchant.certificates[index].state = certificate_state;
         Ok(())
     })?;
-    published(world, &state, mchid)?;
+    published(handle, &state, mchid)?;
     describe(&state, mchid)
 }
 
 /// Starts or ends a rotation of one of WeChat Pay's keys, or replaces the APIv3 key.
-pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value, OfficeError> {
-    let now_ms = world.now_ms();
+pub(crate) fn rotate(
+    handle: &SimulatorHandle,
+    mchid: &str,
+    wanted: &Value,
+) -> Result<Value, MerchantPlatformError> {
+    let now_ms = handle.now_ms();
     match wanted.get("what").and_then(Value::as_str) {
         Some("platform_certificate") => {
             let private_pem = keys::generate()?;
-            let mut state = world.lock();
+            let mut state = handle.lock();
             // Clients check the validity of certificates by their own clocks.
             let made = state
                 .registry
-                .platform_certificate(private_pem, World::wall_ms())?;
+                .platform_certificate(private_pem, SimulatorHandle::wall_ms())?;
             update(&mut state, mchid, |merchant| {
                 if merchant.platform_certificates.len() > 1 {
                     return Err(refused("a rotation is under way: end it first"));
@@ -326,7 +340,7 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
             })?;
         }
         Some("platform_certificate_end") => {
-            update(&mut world.lock(), mchid, |merchant| {
+            update(&mut handle.lock(), mchid, |merchant| {
                 if merchant.platform_certificates.len() < 2 {
                     return Err(refused("no rotation is under way"));
                 }
@@ -337,14 +351,14 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
         }
         Some("public_key") => {
             let private_pem = keys::generate()?;
-            update(&mut world.lock(), mchid, |merchant| {
+            update(&mut handle.lock(), mchid, |merchant| {
                 let id = public_key_id(mchid, now_ms);
                 merchant.public_keys.push(PublicKey { id, private_pem });
                 Ok(())
             })?;
         }
         Some("apiv3_key") => {
-            update(&mut world.lock(), mchid, |merchant| {
+            update(&mut handle.lock(), mchid, |merchant| {
                 merchant.apiv3_key = Some(random::alphanumeric(32));
                 Ok(())
             })?;
@@ -355,19 +369,19 @@ pub(crate) fn rotate(world: &World, mchid: &str, wanted: &Value) -> Result<Value
             ));
         }
     }
-    let state = world.lock();
-    published(world, &state, mchid)?;
+    let state = handle.lock();
+    published(handle, &state, mchid)?;
     describe(&state, mchid)
 }
 
 /// Describes one merchant, without private keys.
-pub(crate) fn one(world: &World, mchid: &str) -> Result<Value, OfficeError> {
-    describe(&world.lock(), mchid)
+pub(crate) fn one(handle: &SimulatorHandle, mchid: &str) -> Result<Value, MerchantPlatformError> {
+    describe(&handle.lock(), mchid)
 }
 
 /// Describes every merchant, without private keys.
-pub(crate) fn list(world: &World) -> Result<Value, OfficeError> {
-    let state = world.lock();
+pub(crate) fn list(handle: &SimulatorHandle) -> Result<Value, MerchantPlatformError> {
+    let state = handle.lock();
     let mut items = Vec::new();
     for merchant in &state.registry.merchants {
         items.push(describe(&state, &merchant.mchid)?);
@@ -375,11 +389,11 @@ pub(crate) fn list(world: &World) -> Result<Value, OfficeError> {
     Ok(json!({"items": items}))
 }
 
-fn describe(state: &State, mchid: &str) -> Result<Value, OfficeError> {
+fn describe(state: &State, mchid: &str) -> Result<Value, MerchantPlatformError> {
     let merchant = state
         .merchants
         .get(mchid)
-        .ok_or_else(|| OfficeError::NoMerchant(mchid.to_owned()))?;
+        .ok_or_else(|| MerchantPlatformError::NoMerchant(mchid.to_owned()))?;
     let record = &merchant.record;
     let certificates: Vec<Value> = merchant
         .certificates
@@ -421,7 +435,7 @@ fn describe(state: &State, mchid: &str) -> Result<Value, OfficeError> {
     }))
 }
 
-fn mode_of(value: &Value) -> Result<Mode, OfficeError> {
+fn mode_of(value: &Value) -> Result<Mode, MerchantPlatformError> {
     serde_json::from_value(value.clone())
         .map_err(|_| refused("mode is public-key, certificate or both"))
 }

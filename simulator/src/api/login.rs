@@ -1,35 +1,23 @@
-//! `GET /sns/jscode2session`: mini-program login (fidelity point 34). Not APIv3: unsigned, and HTTP
-//! 200 for errors too.
+//! `GET /sns/jscode2session`: mini-program login (docs/simulator.md, `login`). Not APIv3: unsigned,
+//! and HTTP 200 for errors too.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::api::Request;
-use crate::api::answer::Answer;
+use super::answer::Draft;
+use super::request::Request;
 use crate::beijing::MINUTE_MS;
 use crate::faults::Target;
+use crate::handle::SimulatorHandle;
+use crate::ledger::MADE_UP;
 use crate::random;
-use crate::world::World;
 
 /// How long a code lives.
 const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
 /// Logins of one user within a minute.
 const LOGINS_PER_MINUTE: usize = 100;
-
-/// How the openids start that are made up here.
-const MADE_UP: &str = "oSim";
-
-/// A `wx.login` code.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LoginCode {
-    pub(crate) code: String,
-    pub(crate) appid: String,
-    pub(crate) openid: String,
-    pub(crate) issued_ms: i64,
-    pub(crate) used_ms: Option<i64>,
-}
 
 /// What a code is exchanged for, in the order of captured answers.
 #[derive(Debug, Serialize)]
@@ -38,27 +26,11 @@ struct Session<'a> {
     openid: &'a str,
 }
 
-/// Makes the code that `wx.login` would give on the phone of a user.
-pub(crate) fn issue(appid: &str, openid: Option<String>, now_ms: i64) -> LoginCode {
-    LoginCode {
-        code: random::alphanumeric(32),
-        appid: appid.to_owned(),
-        openid: openid.unwrap_or_else(fresh_openid),
-        issued_ms: now_ms,
-        used_ms: None,
-    }
-}
-
-/// A new user's openid, 28 characters as real ones.
-pub(crate) fn fresh_openid() -> String {
-    format!("{MADE_UP}{}", random::alphanumeric(24))
-}
-
 /// Exchanges a code; it works once, for five minutes, for the app it was made for.
-pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
+pub(crate) fn answer(handle: &Arc<SimulatorHandle>, request: &Request) -> Draft {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
-    let now_ms = world.now_ms();
-    let mut state = world.lock();
+    let now_ms = handle.now_ms();
+    let mut state = handle.lock();
     // Who logs in is what comes again in another run: codes do not, nor do openids made up here.
     let user = parameter("js_code")
         .and_then(|code| state.codes.get(&code))
@@ -123,13 +95,13 @@ pub(crate) fn answer(world: &Arc<World>, request: &Request) -> Answer {
         openid: &held.openid,
     });
     state.put_code(held);
-    Answer::plain(200, "text/plain", body.unwrap_or_default())
+    Draft::plain(200, "text/plain", body.unwrap_or_default())
 }
 
-fn failure(errcode: i64, errmsg: &str) -> Answer {
+fn failure(errcode: i64, errmsg: &str) -> Draft {
     let rid = random::lower_hex(8);
     let body = json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
-    let mut answer = Answer::plain(200, "text/plain", body);
+    let mut answer = Draft::plain(200, "text/plain", body);
     answer.verdict = format!("errcode {errcode} {errmsg}");
     answer
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Pace};
+use crate::api::answer::{Draft, Pace};
 use crate::api::route::Operation;
 use crate::{canonical, random};
 
@@ -14,7 +14,7 @@ const OVERSIZED_BYTES: usize = 10 * 1024 * 1024;
     clippy::struct_excessive_bools,
     reason = "each is one fault, drawn independently"
 )]
-pub(super) struct Spoilt {
+pub(super) struct AnswerDistortions {
     pub(super) unsigned: bool,
     pub(super) probe: bool,
     pub(super) bad_signature: bool,
@@ -33,7 +33,7 @@ pub(super) struct Spoilt {
     pub(super) pace: Pace,
 }
 
-impl Default for Spoilt {
+impl Default for AnswerDistortions {
     fn default() -> Self {
         Self {
             unsigned: false,
@@ -56,7 +56,7 @@ impl Default for Spoilt {
     }
 }
 
-impl Spoilt {
+impl AnswerDistortions {
     /// Draws what is wrong with the signature; what another fault would hide is not asked for.
     pub(super) fn draw_signature(
         &mut self,
@@ -76,7 +76,7 @@ impl Spoilt {
     /// Draws what is wrong with the rest, where there is something to spoil.
     pub(super) fn draw_body(
         &mut self,
-        answer: &Answer,
+        answer: &Draft,
         success: Option<&Value>,
         operation: &Operation,
         strikes: &mut impl FnMut(&'static str) -> bool,
@@ -93,7 +93,7 @@ impl Spoilt {
                 && strikes("response_wrong_amount");
             self.unknown_fields = strikes("unknown_fields");
             self.unknown_state =
-                matches!(operation.name(), "query" | "query_refund") && strikes("unknown_state");
+                matches!(operation.name, "query" | "query_refund") && strikes("unknown_state");
             self.oversized = strikes("response_oversized");
         }
         self.bomb = strikes("response_bomb");
@@ -109,7 +109,7 @@ impl Spoilt {
     }
 
     /// Changes the members of a body before it is signed.
-    pub(super) fn rewrite(&self, answer: &mut Answer, mut body: Value) {
+    pub(super) fn rewrite(&self, answer: &mut Draft, mut body: Value) {
         let changed = self.mixed_up
             || self.other_merchant
             || self.wrong_amount

@@ -1,5 +1,6 @@
 //! The payer's side: what happens when somebody pays, fails or cancels on the phone. The phone
-//! checks what the merchant's page handed it (fidelity point 19): signature, app, life of the id.
+//! checks what the merchant's page handed it (docs/simulator.md, `phone`): signature, app, life of
+//! the id.
 
 use std::sync::Arc;
 
@@ -7,17 +8,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::beijing;
-use crate::ledger::{Order, OrderState, Payment, Ticket, TradeType};
-use crate::login;
+use crate::handle::SimulatorHandle;
+use crate::ledger::{self, Order, OrderState, Payment, Ticket, TradeType};
 use crate::notices;
 use crate::random;
+use crate::schedule;
 use crate::state::State;
-use crate::world::World;
 
-/// What a control call says about the act; all of it is optional.
+/// What a control call says about an attempt to pay; all of it is optional.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Act {
+pub(crate) struct PaymentAttempt {
     /// Which merchant's order, where two use one number.
     pub(crate) mchid: Option<String>,
     /// Who pays; for a JSAPI order it must be the order's own payer.
@@ -81,23 +82,23 @@ fn refused(code: &'static str, message: impl Into<String>) -> Refused {
 
 /// How an attempt to pay ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum AttemptOutcome {
     Paid,
     Failed,
     Cancelled,
 }
 
 /// Plays an attempt to pay and answers the order's ledger row.
-pub(crate) fn attempt(
-    world: &Arc<World>,
+pub(crate) fn play(
+    handle: &Arc<SimulatorHandle>,
     out_trade_no: &str,
-    act: &Act,
-    ending: Ending,
+    attempt: &PaymentAttempt,
+    outcome: AttemptOutcome,
 ) -> Result<Value, Refused> {
     let row = {
-        let mut state = world.lock();
+        let mut state = handle.lock();
         let found = state
-            .find_order(out_trade_no, act.mchid.as_deref())
+            .find_order(out_trade_no, attempt.mchid.as_deref())
             .cloned();
         let Some(mut order) = found else {
             return Err(Refused {
@@ -106,31 +107,36 @@ pub(crate) fn attempt(
                 message: format!("WeChat Pay has no order {out_trade_no}"),
             });
         };
-        let now_ms = world.now_ms();
-        let payer = check(&state, &order, act, now_ms)?;
+        let now_ms = handle.now_ms();
+        let payer = check(&state, &order, attempt, now_ms)?;
         order.bound_payer.clone_from(&payer);
-        match ending {
-            Ending::Paid => {
-                let openid = payer.unwrap_or_else(login::fresh_openid);
-                let payment = payment(&state, &order, act, openid, now_ms);
+        match outcome {
+            AttemptOutcome::Paid => {
+                let openid = payer.unwrap_or_else(ledger::fresh_openid);
+                let payment = payment(&state, &order, attempt, openid, now_ms);
                 order.state = OrderState::Paid(payment);
                 state.put_order(order.clone());
-                notices::announce_payment(world, &mut state, &order);
+                notices::announce_payment(handle, &mut state, &order);
             }
-            Ending::Failed | Ending::Cancelled => {
-                // The order stays payable (fidelity points 17 and 18).
+            AttemptOutcome::Failed | AttemptOutcome::Cancelled => {
+                // The order stays payable (docs/simulator.md, `repeats` and `lifetimes`).
                 order.failed_attempts += 1;
                 state.put_order(order.clone());
             }
         }
         order.row(state.refunded(&order.key))
     };
-    world.settle_due();
+    schedule::settle_due(handle);
     Ok(row)
 }
 
 /// Checks an attempt; gives who makes it, where anything tells.
-fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<String>, Refused> {
+fn check(
+    state: &State,
+    order: &Order,
+    attempt: &PaymentAttempt,
+    now_ms: i64,
+) -> Result<Option<String>, Refused> {
     match &order.state {
         OrderState::Paid(_) => return Err(refused("ORDERPAID", "the order is paid already")),
         OrderState::Closed { .. } => return Err(refused("ORDER_CLOSED", "the order is closed")),
@@ -143,8 +149,8 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
             format!("the order could be paid until {until}"),
         ));
     }
-    check_app(order, act)?;
-    let ticket = ticket(order, act)?;
+    check_app(order, attempt)?;
+    let ticket = ticket(order, attempt)?;
     if ticket.replaced {
         return Err(refused(
             "CODE_REPLACED",
@@ -162,7 +168,7 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
             format!("the id lived {life}: order again with identical parameters for a fresh one"),
         ));
     }
-    if state.knobs.h5_loopback_fails
+    if state.behaviours.h5_loopback_fails
         && order.trade_type == TradeType::H5
         && order.is_from_loopback()
     {
@@ -173,16 +179,16 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
              knob h5_loopback_fails off",
         ));
     }
-    if let Some(pay) = &act.pay {
+    if let Some(pay) = &attempt.pay {
         check_pay_sign(state, order, ticket, pay)?;
     }
-    if let Some(app) = &act.app {
+    if let Some(app) = &attempt.app {
         check_app_sign(state, order, ticket, app)?;
     }
-    if act.coupon_fen < 0 || act.coupon_fen >= order.total_fen {
+    if attempt.coupon_fen < 0 || attempt.coupon_fen >= order.total_fen {
         return Err(refused("BAD_COUPON", "a coupon leaves something to pay"));
     }
-    let payer = act
+    let payer = attempt
         .openid
         .as_ref()
         .or(order.bound_payer.as_ref())
@@ -205,12 +211,12 @@ fn check(state: &State, order: &Order, act: &Act, now_ms: i64) -> Result<Option<
     Ok(payer.cloned())
 }
 
-fn check_app(order: &Order, act: &Act) -> Result<(), Refused> {
+fn check_app(order: &Order, attempt: &PaymentAttempt) -> Result<(), Refused> {
     let sp_appid = order
         .partner
         .as_ref()
         .map(|partner| partner.sp_appid.as_str());
-    match act.appid.as_deref() {
+    match attempt.appid.as_deref() {
         Some(appid) if appid != order.appid && Some(appid) != sp_appid => Err(refused(
             "APPID_MISMATCH",
             format!(
@@ -223,8 +229,8 @@ fn check_app(order: &Order, act: &Act) -> Result<(), Refused> {
 }
 
 /// The id that the phone was handed; without one, the newest.
-fn ticket<'a>(order: &'a Order, act: &Act) -> Result<&'a Ticket, Refused> {
-    let from_package = match &act.pay {
+fn ticket<'a>(order: &'a Order, attempt: &PaymentAttempt) -> Result<&'a Ticket, Refused> {
+    let from_package = match &attempt.pay {
         Some(pay) => match pay.package.strip_prefix("prepay_id=") {
             Some(prepay_id) => Some(prepay_id.to_owned()),
             None => {
@@ -234,15 +240,15 @@ fn ticket<'a>(order: &'a Order, act: &Act) -> Result<&'a Ticket, Refused> {
                 ));
             }
         },
-        None => act.app.as_ref().map(|app| app.prepay_id.clone()),
+        None => attempt.app.as_ref().map(|app| app.prepay_id.clone()),
     };
-    let prepay_id = from_package.or_else(|| act.prepay_id.clone());
-    let found = if let Some(code_url) = &act.code_url {
+    let prepay_id = from_package.or_else(|| attempt.prepay_id.clone());
+    let found = if let Some(code_url) = &attempt.code_url {
         order
             .tickets
             .iter()
             .find(|ticket| ticket.code_url.as_ref() == Some(code_url))
-    } else if let Some(h5_url) = &act.h5_url {
+    } else if let Some(h5_url) = &attempt.h5_url {
         order.tickets.iter().find(|ticket| {
             ticket
                 .h5_url
@@ -351,7 +357,7 @@ fn check_app_sign(
     Err(refused("BAD_PAY_SIGN", why))
 }
 
-/// The merchant certificate that asked for the id must have signed (fidelity point 19).
+/// The merchant certificate that asked for the id must have signed (docs/simulator.md, `phone`).
 fn signed_by(state: &State, order: &Order, ticket: &Ticket, text: &str, signature: &str) -> bool {
     let Some(merchant) = state.merchants.get(&order.key.mchid) else {
         return false;
@@ -374,13 +380,20 @@ fn other_app(state: &State, order: &Order, signed_for: impl Fn(&str) -> bool) ->
     apps.into_iter().find(|appid| signed_for(appid))
 }
 
-fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64) -> Payment {
+fn payment(
+    state: &State,
+    order: &Order,
+    attempt: &PaymentAttempt,
+    openid: String,
+    now_ms: i64,
+) -> Payment {
     let partner_order = order.partner.is_some();
     let by_sub = order
         .partner
         .as_ref()
         .is_some_and(|partner| partner.sub_appid.is_some());
-    // A user has another openid in each app; the partner's is derived so that it is always the same.
+    // A user has another openid in each app; the partner's is derived so that it is always the
+    // same.
     let (openid, sub_openid) = if partner_order && by_sub {
         (
             format!("oSp{}", openid.trim_start_matches('o')),
@@ -398,12 +411,16 @@ fn payment(state: &State, order: &Order, act: &Act, openid: String, now_ms: i64)
         transaction_id,
         openid,
         sub_openid,
-        bank_type: act.bank_type.clone().unwrap_or_else(|| "OTHERS".to_owned()),
-        payer_total_fen: order.total_fen - act.coupon_fen,
+        bank_type: attempt
+            .bank_type
+            .clone()
+            .unwrap_or_else(|| "OTHERS".to_owned()),
+        payer_total_fen: order.total_fen - attempt.coupon_fen,
     }
 }
 
-/// 28 digits: `4200`, six digits, the day, ten digits (fidelity points 20 and 21).
+/// 28 digits: `4200`, six digits, the day, ten digits (docs/simulator.md, `query-bodies` and
+/// `transaction-ids`).
 fn fresh_transaction(now_ms: i64) -> String {
     format!(
         "420000{}{}{}",

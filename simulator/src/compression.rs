@@ -1,4 +1,4 @@
-//! Packing of bodies: as clients ask for it, and so that unpacking it is a mistake.
+//! Compressed bodies, and decompression bombs.
 
 use std::io::Write as _;
 
@@ -33,11 +33,11 @@ pub(crate) fn bomb(start: &[u8]) -> Vec<u8> {
     let (mut of_piece, mut check) = (Crc::new(), Crc::new());
     of_piece.update(&piece);
     check.update(start);
-    let packed = block(&piece);
+    let compressed = block(&piece);
     let mut bomb = HEAD.to_vec();
     bomb.extend_from_slice(&block(start));
     for _ in 0..BOMB_BYTES / PIECE_BYTES {
-        bomb.extend_from_slice(&packed);
+        bomb.extend_from_slice(&compressed);
         check.combine(&of_piece);
     }
     bomb.extend_from_slice(&END);
@@ -50,10 +50,10 @@ pub(crate) fn bomb(start: &[u8]) -> Vec<u8> {
 /// anywhere and more than once.
 fn block(bytes: &[u8]) -> Vec<u8> {
     // Room for bytes that do not get smaller, and for the flush.
-    let mut packed = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 64);
+    let mut compressed = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 64);
     let mut stream = Compress::new(Compression::best(), false);
-    match stream.compress_vec(bytes, &mut packed, FlushCompress::Full) {
-        Ok(_) => packed,
+    match stream.compress_vec(bytes, &mut compressed, FlushCompress::Full) {
+        Ok(_) => compressed,
         Err(_) => Vec::new(),
     }
 }

@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The answer to a repeat with other parameters, and to other disputed cases. Names it does not know
-/// are passed over, so that a state which another version wrote can be read; control calls refuse them.
+/// The answer to a repeat with other parameters, and to other disputed cases. Names it does not
+/// know are passed over, so that a state which another version wrote can be read; control calls
+/// refuse them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Knobs {
+pub(crate) struct Behaviours {
     /// Code of a repeat with other parameters: `INVALID_REQUEST` or `PARAM_ERROR`.
     pub(crate) reentry_code: String,
     /// A repeat with another trade type is 403 `OUT_TRADE_NO_USED`; else it is a re-entry error.
@@ -24,8 +25,8 @@ pub(crate) struct Knobs {
     pub(crate) time_expire_days_max: u32,
     /// The longest `time_expire`, in days, of Native orders.
     pub(crate) native_time_expire_days_max: u32,
-    /// The H5 cashier turns away a payer whose `payer_client_ip` is a loopback address, as WeChat Pay's
-    /// does. Off, because where merchant and payer share a machine there is no other address.
+    /// The H5 cashier turns away a payer whose `payer_client_ip` is a loopback address, as WeChat
+    /// Pay's does. Off, because where merchant and payer share a machine there is no other address.
     pub(crate) h5_loopback_fails: bool,
     /// Schema errors are signed.
     pub(crate) sign_schema_errors: bool,
@@ -43,7 +44,7 @@ pub(crate) struct Knobs {
     pub(crate) refund_interval_s: u32,
     /// Seconds the bank takes for a refund; `null` waits for a control call.
     pub(crate) refund_delay_s: Option<u32>,
-    /// Rate limits of fidelity point 33 hold.
+    /// Whether the limits per second hold (docs/simulator.md, `rate-limits`).
     pub(crate) rate_limits: bool,
     /// The `message` of a 401 with sign information: `错误的签名，验签失败` or `签名错误`.
     pub(crate) sign_mismatch_message: String,
@@ -55,7 +56,7 @@ pub(crate) struct Knobs {
     pub(crate) notice_redirect_fails: bool,
 }
 
-impl Default for Knobs {
+impl Default for Behaviours {
     fn default() -> Self {
         Self {
             reentry_code: "INVALID_REQUEST".to_owned(),

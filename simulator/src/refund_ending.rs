@@ -1,14 +1,19 @@
-//! How a refund ends: by itself after the bank's delay, or by a control call.
+//! How a refund ends: by itself after the delay that the behaviour `refund_delay_s` sets, or by a
+//! control call.
 
 use std::sync::Arc;
 
+use crate::handle::SimulatorHandle;
 use crate::ledger::{Refund, RefundKey, RefundStatus};
 use crate::notices;
 use crate::state::State;
-use crate::world::World;
 
 /// Ends a refund whose time has come, as it was decided when it was accepted.
-pub(crate) fn end_refund_when_due(world: &Arc<World>, state: &mut State, key: &RefundKey) {
+pub(crate) fn end_refund_when_due(
+    handle: &Arc<SimulatorHandle>,
+    state: &mut State,
+    key: &RefundKey,
+) {
     let Some(refund) = state.refunds.get(key) else {
         return;
     };
@@ -16,17 +21,17 @@ pub(crate) fn end_refund_when_due(world: &Arc<World>, state: &mut State, key: &R
         return;
     }
     let outcome = refund.outcome;
-    end_refund(world, state, refund.clone(), outcome);
+    end_refund(handle, state, refund.clone(), outcome);
 }
 
 /// Ends a refund one way and sends its notice. A closed one frees what it held.
 pub(crate) fn end_refund(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     state: &mut State,
     mut refund: Refund,
     outcome: RefundStatus,
 ) -> Refund {
-    let now_ms = world.now_ms();
+    let now_ms = handle.now_ms();
     refund.status = outcome;
     refund.due_ms = None;
     if outcome == RefundStatus::Success {
@@ -43,10 +48,10 @@ pub(crate) fn end_refund(
         {
             // A balance may have been set to any number; a full one stays full.
             let balance = balance.saturating_add(refund.refund_fen);
-            crate::office::set_balance(state, &refund.key.mchid, balance);
+            crate::merchant_platform::set_balance(state, &refund.key.mchid, balance);
         }
     }
     state.put_refund(refund.clone());
-    notices::announce_refund(world, state, &refund);
+    notices::announce_refund(handle, state, &refund);
     refund
 }
