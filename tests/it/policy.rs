@@ -711,7 +711,7 @@ async fn a_panic_is_answered_and_leaves_its_line() {
     let log = Log::to(Arc::new(move |line| {
         log.lock().unwrap().push(line.to_owned())
     }));
-    let platform = Platform::local(Clock::system(), log).unwrap();
+    let platform = Platform::with(Clock::system(), log).unwrap();
     let event = LambdaEvent::new(request_event(), Context::default());
     let answer = serde_json::to_value(Panicking(platform).handle(event).await).unwrap();
     assert_eq!(answer["statusCode"], 500);
