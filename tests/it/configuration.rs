@@ -174,6 +174,9 @@ const APIV3: &str = "the apiv3 secret cannot be used";
 const APP: &str = "the app secret cannot be used";
 const API: &str = "the api secret cannot be used";
 
+/// A serial number of the right length.
+const SERIAL: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
+
 /// A secret, a text for it, and what has to be told about it.
 fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let key = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----";
@@ -197,8 +200,23 @@ fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         ),
         (
             "SigningSecret",
-            json!({"serial_no": "0A", "private_key": key}),
-            vec!["private key"],
+            json!({"serial_no": SERIAL, "private_key": key}),
+            vec!["private key", "record_key is missing"],
+        ),
+        (
+            "SigningSecret",
+            json!({"serial_no": "0A", "private_key": "CANARY", "record_key": "CANARY", "also_accepted_record_keys": ["CANARY"]}),
+            vec![
+                "serial number",
+                "private key is not PEM",
+                "record_key is not 32 bytes",
+                "also_accepted_record_keys is not 32 bytes",
+            ],
+        ),
+        (
+            "WechatpaySecret",
+            json!({"public_key_id": "0119000001092026112800001000000000", "public_key": key}),
+            vec!["public key's id"],
         ),
         ("WechatpaySecret", json!("{}"), vec!["expected shape"]),
         (

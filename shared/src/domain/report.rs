@@ -30,8 +30,11 @@ pub struct PaidReport {
     pub success_time: Option<Timestamp>,
     /// What the payer paid after coupons, in fen; may be less than the total, also zero.
     pub payer_total: Option<i64>,
-    /// The payer's openid, if told; may differ from the order's (one person, another appid).
+    /// The payer's openid under the report's app, if told. A jsapi order fixes it; any other may be paid
+    /// by somebody else.
     pub openid: Option<Openid>,
+    /// The merchant's note, echoed; absent where WeChat Pay left it out or empty.
+    pub attach: Option<String>,
     /// True for `REFUND`: the refunds have to be asked for.
     pub refunded: bool,
 }

@@ -8,8 +8,8 @@ use super::StoreError;
 use crate::domain::order::{ClosedBy, OrderState};
 use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
-    Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, Refund, RefundId, RefundState,
-    Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
+    Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, RecordMac, Refund, RefundId,
+    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -242,10 +242,23 @@ impl<'a> ItemReader<'a> {
                 .map(|id| self.id(WechatpayRefundId::parse(id)))
                 .transpose()?,
             refusals: self.count("refusals")?,
-            next_attempt_at: self.moment_or_none("due_at")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
+            mac: self.mac(),
         })
     }
+
+    /// One that cannot be read is none: the refund is then not sent, and holds up nobody.
+    fn mac(&self) -> Option<RecordMac> {
+        let text = self.text_or_none("mac").ok()??;
+        let bytes = data_encoding::BASE64.decode(text.as_bytes()).ok()?;
+        RecordMac::from_slice(&bytes)
+    }
+}
+
+/// The MAC as it is stored.
+pub(super) fn mac(refund: &Refund) -> Option<AttributeValue> {
+    let mac = refund.mac.as_ref()?;
+    Some(text(data_encoding::BASE64.encode(mac.as_bytes())))
 }
 
 fn put(attributes: &mut Attributes, name: &str, value: Option<AttributeValue>) {
@@ -359,6 +372,7 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("notify_url", Some(text(&refund.notify_url)));
     set("asked_by", Some(text(refund.asked_by.as_str())));
     set("created_at", Some(timestamp(refund.created_at)));
+    set("mac", mac(refund));
     for (name, value) in refund_progress(refund) {
         set(name, value);
     }

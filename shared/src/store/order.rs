@@ -4,12 +4,12 @@ use std::fmt;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::index::{Due, due_attributes};
+use super::index::due_attributes;
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::refund::next_refund_at;
-use crate::domain::{Order, OrderId, Timestamp, TradeType};
+use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};
 
 /// What WeChat Pay last gave to pay an order with, kept for repeats: a Native order's `code_url`, an
 /// H5 order's `h5_url`, else a `prepay_id`.

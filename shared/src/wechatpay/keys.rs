@@ -19,6 +19,10 @@ use zeroize::Zeroizing;
 /// The smallest modulus WeChat Pay's keys and the merchant's may have, in bits.
 const MODULUS_BITS: usize = 2048;
 
+/// How long a certificate's serial number is, in hexadecimal digits. A `public_key_id` that lost its
+/// `PUB_KEY_ID_` is shorter, and would otherwise pass for one that no message ever names.
+const SERIAL_DIGITS: usize = 40;
+
 /// The least length of a public key of [`MODULUS_BITS`] in DER, in bytes: 256 of the modulus and 36
 /// around it with the smallest exponent. What is longer and still has a smaller modulus verifies
 /// nothing: AWS-LC holds the bound at each signature.
@@ -33,11 +37,13 @@ pub enum KeyError {
     /// Not an RSA key of 2048 bits whose parts fit together.
     #[error("the private key is not a sound RSA key of at least {MODULUS_BITS} bits: {0}")]
     Unsound(String),
-    /// The certificate's serial number is not hexadecimal.
-    #[error("the serial number is not 1 to 64 hexadecimal digits")]
+    /// The certificate's serial number is none: not of its length, or not hexadecimal.
+    #[error("the serial number is not {SERIAL_DIGITS} hexadecimal digits")]
     Serial,
     /// The id of a public key is not of its shape.
-    #[error("the public key's id is neither PUB_KEY_ID_… nor a hexadecimal serial number")]
+    #[error(
+        "the public key's id is neither PUB_KEY_ID_… nor a serial number of {SERIAL_DIGITS} hexadecimal digits"
+    )]
     PublicKeyId,
     /// Two public keys under one id: which of them a message means could not be told.
     #[error("the public key's id {0} is given twice")]
@@ -259,7 +265,7 @@ fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
 }
 
 fn is_hex_serial(serial: &str) -> bool {
-    (1..=64).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
+    serial.len() == SERIAL_DIGITS && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The APIv3 keys that open what WeChat Pay seals, the current one first; overwritten when dropped.

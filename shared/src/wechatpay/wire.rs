@@ -190,6 +190,7 @@ pub(super) struct TransactionAnswer {
     transaction_id: Option<String>,
     trade_state: String,
     success_time: Option<String>,
+    attach: Option<String>,
     payer: Option<PayerAnswer>,
     amount: Option<AmountAnswer>,
     // Partner mode's names: an answer with them is not about a direct merchant's order.
@@ -294,6 +295,7 @@ impl TransactionAnswer {
                 openid: self
                     .payer
                     .and_then(|payer| Openid::parse(payer.openid?).ok()),
+                attach: present(self.attach),
                 refunded: self.trade_state == "REFUND",
             }),
             unknown => TradeState::Unknown(cut(unknown)),
