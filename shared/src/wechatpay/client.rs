@@ -23,7 +23,8 @@ use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionA
 use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::{
-    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TransactionId,
+    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType,
+    TransactionId,
 };
 use crate::random;
 
