@@ -69,7 +69,7 @@ async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {
         certificate,
         step: 0,
     };
-    let run = shared::platform::random_token().to_lowercase();
+    let run = shared::random::token().to_lowercase();
     let order = shop.payers_order(&run).await?;
     let refunds = shop.refunds(&order).await?;
     let native = shop.native(&run).await?;

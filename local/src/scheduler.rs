@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::platform::random_token;
-use shared::wechatpay::wire::rfc3339_utc;
+use shared::random;
+use shared::rfc3339;
 use simulator::{BusinessClock, Simulator};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -109,11 +109,11 @@ pub fn event(scheduled: &Scheduled, clock: &Clock) -> Value {
     let name = &scheduled.name;
     json!({
         "version": "0",
-        "id": random_token(),
+        "id": random::token(),
         "detail-type": "Scheduled Event",
         "source": "aws.scheduler",
         "account": ACCOUNT,
-        "time": rfc3339_utc(clock.business()),
+        "time": rfc3339::format_utc(clock.business()),
         "region": REGION,
         "resources": [format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{name}")],
         "detail": "{}",

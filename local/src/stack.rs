@@ -115,7 +115,7 @@ impl Stack {
             None => file_log(&folder)?,
         };
         let platform =
-            Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+            Platform::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
         let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
         let merchant_api_key = match &options.merchant_api_key {
             Some(key) => key.clone(),

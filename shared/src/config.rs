@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::domain::{Appid, Mchid};
 use crate::platform::Platform;
 use crate::store::Table;
 use crate::wechatpay::Endpoints;
@@ -66,15 +67,6 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
-impl ConfigError {
-    /// For a part that could not be built although every problem was told.
-    pub fn unreachable() -> Self {
-        Self {
-            problems: vec!["a part could not be built".to_owned()],
-        }
-    }
-}
-
 /// Reads variables and gathers what is wrong with them.
 #[derive(Debug)]
 pub struct Environment<'a> {
@@ -88,9 +80,9 @@ pub struct Environment<'a> {
 #[derive(Clone, Debug)]
 pub struct Merchant {
     /// `MCHID`: WeChat Pay's number of the merchant, 8 to 32 digits.
-    pub mchid: String,
+    pub mchid: Mchid,
     /// `APPID`: the mini-program, `wx` and what follows.
-    pub appid: String,
+    pub appid: Appid,
 }
 
 impl<'a> Environment<'a> {
@@ -158,26 +150,31 @@ impl<'a> Environment<'a> {
 
     /// `MCHID` and `APPID`.
     pub fn merchant(&mut self) -> Merchant {
+        Merchant {
+            mchid: self.mchid(),
+            appid: self.appid(),
+        }
+    }
+
+    /// `MCHID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    fn mchid(&mut self) -> Mchid {
         let mchid = self.required("MCHID");
         let legal =
             (8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit());
         if !mchid.is_empty() && !legal {
             self.problem("MCHID must be 8 to 32 digits".to_owned());
         }
-        Merchant {
-            mchid,
-            appid: self.appid(),
-        }
+        Mchid::parse(mchid).unwrap_or_default()
     }
 
-    /// `APPID`.
-    pub fn appid(&mut self) -> String {
+    /// `APPID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    pub fn appid(&mut self) -> Appid {
         let appid = self.required("APPID");
         let legal = appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !appid.is_empty() && !legal {
             self.problem("APPID must be at most 32 letters and digits".to_owned());
         }
-        appid
+        Appid::parse(appid).unwrap_or_default()
     }
 
     /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.
@@ -193,8 +190,8 @@ impl<'a> Environment<'a> {
     }
 
     /// WeChat Pay's hosts: `WECHATPAY_BASE_URL`, `WECHATPAY_BACKUP_URL` and
-    /// `WECHATPAY_TRUSTED_HOSTS`.
-    pub fn endpoints(&mut self) -> Option<Endpoints> {
+    /// `WECHATPAY_TRUSTED_HOSTS`; none where they are not acceptable, which [`Self::finish`] reports.
+    pub fn endpoints(&mut self) -> Endpoints {
         let base = self.optional("WECHATPAY_BASE_URL");
         let backup = self.optional("WECHATPAY_BACKUP_URL");
         let trusted = self.trusted_hosts();
@@ -207,6 +204,7 @@ impl<'a> Environment<'a> {
             &trusted,
         );
         self.check("WECHATPAY_BASE_URL or WECHATPAY_BACKUP_URL", parsed)
+            .unwrap_or_default()
     }
 
     /// `ORDER_NUMBER_PREFIX`: what derived numbers start with, so that stacks can share a mchid.
@@ -273,6 +271,11 @@ impl<'a> Environment<'a> {
         if self.problems.is_empty() {
             return Ok(());
         }
+        Err(self.into_error())
+    }
+
+    /// Every problem that was found so far.
+    pub fn into_error(self) -> ConfigError {
         // Several parts read the same variables.
         let mut problems: Vec<String> = Vec::new();
         for problem in self.problems {
@@ -280,7 +283,7 @@ impl<'a> Environment<'a> {
                 problems.push(problem);
             }
         }
-        Err(ConfigError { problems })
+        ConfigError { problems }
     }
 
     fn region(&mut self) -> Region {

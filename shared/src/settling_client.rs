@@ -3,18 +3,26 @@
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::time::Duration;
 
-use crate::api::{Deadline, Problem};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::config::secrets::{PlatformKeysSecret, Secret, SecretError, SigningSecret};
-use crate::domain::report::TradeState;
-use crate::domain::{OrderId, OrderReport, Refund, RefundState, TradeType, TransactionId};
+use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::deadline::Deadline;
+use crate::domain::order::Heard;
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, Terms, TransactionId};
+use crate::random;
+use crate::record_keys::Stage;
+use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
-use crate::telemetry::{Level, LogLine, Metric};
-use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Refusal, Signed};
+use crate::telemetry::LogLine;
+use crate::wechatpay::{
+    Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
+};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -31,23 +39,46 @@ pub enum SettlingError {
     /// WeChat Pay refused, or gave no usable answer.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// A refund's record was not written by who may send refunds.
+    #[error(transparent)]
+    NotAuthentic(#[from] NotAuthentic),
 }
 
-impl From<SettlingError> for Problem {
-    fn from(error: SettlingError) -> Self {
-        match error {
-            SettlingError::Secret(error) => error.into(),
-            SettlingError::Store(error) => error.into(),
-            SettlingError::Call(error) => error.into(),
+/// Why a refund on record is not believed, and so neither approved nor sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAuthentic {
+    /// Its MAC is missing, was made with a key that is not held, or over other terms.
+    #[error("the refund's MAC does not hold")]
+    Mac,
+    /// Its number's guard, which whoever reserves a refund writes, is not this order's.
+    #[error("the refund's number is not its order's")]
+    Guard,
+}
+
+impl NotAuthentic {
+    /// What does not hold, as log lines name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::Guard => "guard",
         }
     }
+}
+
+/// What WeChat Pay answered about an order, and what that led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedOrder {
+    /// Whether it knows the order.
+    pub heard: Heard,
+    /// What became of the record.
+    pub settled: Settled<StoredOrder>,
 }
 
 /// Asks WeChat Pay, and settles what it says.
 #[derive(Debug)]
 pub struct SettlingClient {
     client: Client,
-    mchid: String,
+    mchid: Mchid,
     signing: Secret<SigningSecret>,
     platform_keys: Secret<PlatformKeysSecret>,
     settlement: Settlement,
@@ -55,43 +86,30 @@ pub struct SettlingClient {
 }
 
 impl SettlingClient {
-    /// A desk for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
-    /// Pay's hosts. `None` where the hosts are not acceptable; the environment then knows why.
+    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
+    /// Pay's hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
-        mchid: &str,
+        mchid: &Mchid,
         settlement: Settlement,
-    ) -> Option<Self> {
+    ) -> Self {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
         let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
-        let endpoints = environment.endpoints()?;
+        let endpoints = environment.endpoints();
         let platform = environment.platform();
-        Some(Self {
-            client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
-            mchid: mchid.to_owned(),
+        Self {
+            client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
+            mchid: mchid.clone(),
             signing,
             platform_keys,
             settlement,
             clock: platform.clock.clone(),
-        })
+        }
     }
 
-    /// Reads the keys before the first request: one after the other, so that they come over one
-    /// connection (docs/performance.md, "What the numbers rest on").
-    ///
-    /// # Errors
-    /// The first secret that cannot be read; the first request reads it again, and tells.
-    pub async fn warm_up(&self) -> Result<(), SecretError> {
-        self.signing.get().await?;
-        self.platform_keys.get().await?;
-        Ok(())
-    }
-
-    /// What is wrong with each key that cannot be used.
-    pub async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
-        let unusable = signing.err().into_iter();
-        unusable.chain(platform_keys.err()).collect()
+    /// The secrets that it signs and verifies with.
+    pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
+        [&self.signing, &self.platform_keys]
     }
 
     /// What this desk settles with.
@@ -103,7 +121,7 @@ impl SettlingClient {
     ///
     /// # Errors
     /// A secret is not usable.
-    pub async fn keys(&self) -> Result<Keys, SecretError> {
+    async fn keys(&self) -> Result<Keys, SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
         match (signing, platform_keys) {
             (Ok(signing), Ok(platform_keys)) => Ok(Keys {
@@ -115,22 +133,49 @@ impl SettlingClient {
         }
     }
 
-    /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.
+    /// Places the order at WeChat Pay, and signs what it is paid with; the same order may be placed
+    /// again, and gives something payable again.
     ///
     /// # Errors
     /// A refusal moves no state: WeChat Pay may know the order nevertheless.
     pub async fn prepay(
         &self,
-        trade_type: TradeType,
-        bytes: &[u8],
+        request: &PrepayRequest<'_>,
         deadline: &Deadline,
-    ) -> Result<(Signed<Prepaid>, Keys), SettlingError> {
+    ) -> Result<PayParameters, SettlingError> {
         let keys = self.keys().await?;
         let prepaid = self
             .client
-            .prepay(&self.call(&keys, deadline), trade_type, bytes)
+            .prepay(&self.call(&keys, deadline), request)
             .await;
-        Ok((self.refresh_keys_after(prepaid).await?, keys))
+        let prepaid = self.refresh_keys_after(prepaid).await?.into_inner();
+        Ok(PayParameters::of(
+            prepaid,
+            request.terms(),
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
+    }
+
+    /// Signs anew what the order is paid with, out of what WeChat Pay gave a moment ago (the text of
+    /// [`PayParameters::given`]).
+    ///
+    /// # Errors
+    /// The keys are not usable.
+    pub async fn pay_again(
+        &self,
+        terms: &Terms,
+        given: String,
+    ) -> Result<PayParameters, SecretError> {
+        let keys = self.keys().await?;
+        Ok(PayParameters::of(
+            Prepaid::kept(terms.trade_type, given),
+            terms,
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
     }
 
     /// Asks about an order by its number, and settles the answer.
@@ -143,26 +188,35 @@ impl SettlingClient {
         order_id: &OrderId,
         deadline: &Deadline,
         line: &mut LogLine,
-    ) -> Result<Settled<StoredOrder>, SettlingError> {
+    ) -> Result<AskedOrder, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        match self.refresh_keys_after(asked).await {
-            Ok(report) => self.settle_order(&report, line).await,
-            Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
-                let now = self.clock.business();
-                let settled = self
-                    .settlement
-                    .absent(order_id, &self.mchid, &refusal, now)
-                    .await?;
-                note_settled(&settled, line);
-                line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
-                Ok(settled)
+        let error = match self.refresh_keys_after(asked).await {
+            Ok(report) => {
+                return Ok(AskedOrder {
+                    heard: Heard::Report,
+                    settled: self.settle_order(&report, line).await?,
+                });
             }
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => error,
+        };
+        let Some(absence) = error.absence() else {
+            return Err(error.into());
+        };
+        let now = self.clock.business();
+        let settled = self
+            .settlement
+            .absent(order_id, &self.mchid, &absence, now)
+            .await?;
+        note_settled(&settled, line);
+        line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+        Ok(AskedOrder {
+            heard: Heard::Absence,
+            settled,
+        })
     }
 
     /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
@@ -225,7 +279,47 @@ impl SettlingClient {
         Ok(settled)
     }
 
-    /// Sends a reserved refund, with the same bytes as ever, and settles the answer.
+    /// The refund with proof of its terms and of how far it was decided, to be stored with it.
+    ///
+    /// # Errors
+    /// The key is not usable.
+    pub async fn vouch(&self, refund: Refund, stage: Stage) -> Result<Refund, SecretError> {
+        let signing = self.signing.get().await?;
+        Ok(signing.record_keys().vouch(refund, stage))
+    }
+
+    /// Checks that a refund on record was written by who may send refunds: one that a payer asked for
+    /// before it is approved, one that is approved before it is sent. The latter must have its
+    /// number's guard, too.
+    ///
+    /// # Errors
+    /// It is not, or that cannot be found out.
+    pub async fn authenticate(&self, refund: &Refund, stage: Stage) -> Result<(), SettlingError> {
+        if !self
+            .signing
+            .get()
+            .await?
+            .record_keys()
+            .vouches(refund, stage)
+        {
+            // It may be vouched for with a key that another process read before this one did.
+            let signing = self.signing.refreshed().await?;
+            if !signing.record_keys().vouches(refund, stage) {
+                return Err(NotAuthentic::Mac.into());
+            }
+        }
+        let guarded = match stage {
+            Stage::Requested => true,
+            Stage::Approved => self.settlement.has_guard(refund).await?,
+        };
+        if guarded {
+            Ok(())
+        } else {
+            Err(NotAuthentic::Guard.into())
+        }
+    }
+
+    /// Sends a reserved refund that is authentic, with the same bytes as ever, and settles the answer.
     ///
     /// # Errors
     /// WeChat Pay gave no usable answer or refused; the reservation stands.
@@ -235,18 +329,11 @@ impl SettlingClient {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
+        self.authenticate(refund, Stage::Approved).await?;
         let keys = self.keys().await?;
-        let request = RefundRequest {
-            transaction_id: &refund.transaction_id,
-            refund_id: &refund.refund_id,
-            reason: refund.reason.as_deref(),
-            notify_url: &refund.notify_url,
-            refund: refund.amount,
-            total: refund.total,
-        };
         let sent = self
             .client
-            .refund(&self.call(&keys, deadline), &request)
+            .refund(&self.call(&keys, deadline), refund)
             .await;
         let report = self.refresh_keys_after(sent).await?;
         let settled = self
@@ -313,79 +400,4 @@ impl SettlingClient {
         }
         outcome
     }
-}
-
-/// Notes in the log line a call that brought no usable answer, with WeChat Pay's number of the call
-/// where it gave one: its support asks for it.
-pub fn note_call(error: &CallError, line: &mut LogLine) {
-    let metric = if error.is_unverified() {
-        Metric::WechatpayUnverified
-    } else {
-        Metric::WechatpayErrors
-    };
-    line.field("wechatpay.error", error.to_string())
-        .count(metric);
-    if let CallError::Refused(Refusal {
-        request_id: Some(request_id),
-        ..
-    }) = error
-    {
-        line.field("wechatpay.request_id", request_id.clone());
-    }
-}
-
-/// Notes in the log line what a report about an order led to, and what is believed and is still strange
-/// about a payment: somebody else paid, or something was given back that no refund here explains.
-pub fn note_order(
-    settled: &Settled<StoredOrder>,
-    report: &Signed<OrderReport>,
-    line: &mut LogLine,
-) {
-    note_settled(settled, line);
-    let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
-        return;
-    };
-    let (TradeState::Paid(paid), Some(payment)) =
-        (&report.get().state, stored.order.payment_on_record())
-    else {
-        return;
-    };
-    if let Settled::Changed(_) = settled {
-        line.count(Metric::OrderPaid);
-    }
-    if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
-        && ordered_by != paid_by
-    {
-        line.field("payer", "another than the order's");
-    }
-    if paid.refunded && payment.refund_count == 0 {
-        line.field("refunded", "elsewhere")
-            .count(Metric::NeedsHuman)
-            .raise(Level::Error);
-    }
-}
-
-/// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
-/// further until somebody acts at WeChat Pay.
-pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
-    note_settled(settled, line);
-    if let Settled::Changed(stored) = settled
-        && stored.refund.state == RefundState::Abnormal
-    {
-        line.count(Metric::RefundStuck).raise(Level::Warn);
-    }
-}
-
-/// Notes in the log line what a report led to; a contradiction is for a person.
-pub fn note_settled<T>(settled: &Settled<T>, line: &mut LogLine) {
-    match settled {
-        Settled::Changed(_) => line.field("settled", "changed"),
-        Settled::Unchanged(_) => line.field("settled", "unchanged"),
-        Settled::Unknown => line.field("settled", "unknown").raise(Level::Warn),
-        Settled::Contradiction(_, contradiction) => line
-            .field("settled", "contradiction")
-            .field("contradiction", contradiction.to_string())
-            .count(Metric::MoneyMismatch)
-            .raise(Level::Error),
-    };
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{ALICE, TestStack};
 
 #[tokio::test]
-async fn a_path_is_taken_as_it_stands() {
+async fn a_path_is_taken_as_api_gateway_decodes_it() {
     let stack = TestStack::start().await;
     stack.paid("path-00001", 100).await;
     let merchant = stack.merchant.clone();
@@ -51,6 +51,20 @@ async fn a_path_is_taken_as_it_stands() {
         ("DELETE", "/orders/path-00001", 404, ""),
         ("PUT", "/orders/path-00001/close", 404, ""),
         ("GET", "/orders/path-00001/refunds", 404, ""),
+        (
+            "GET",
+            "/orders/path-00001/refunds/..",
+            400,
+            "invalid_number",
+        ),
+        ("POST", "/orders/../close", 400, "invalid_number"),
+        (
+            "POST",
+            "/orders/path-00001/refunds/%2e%2e/approve",
+            400,
+            "invalid_number",
+        ),
+        ("POST", "/orders/x/../path-00001/close", 404, ""),
         (
             "GET",
             "/orders/path-00001/refunds/..",

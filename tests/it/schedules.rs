@@ -2,7 +2,7 @@
 
 use local::Options;
 use shared::domain::Timestamp;
-use shared::wechatpay::wire::rfc3339_utc;
+use shared::rfc3339;
 
 use crate::harness::TestStack;
 
@@ -46,7 +46,7 @@ async fn until_runs(stack: &TestStack, schedule: &str, wanted: u64) {
 
 /// A cron expression for each day at the time of day that it is half a day after `now`.
 fn daily_half_a_day_after(now: Timestamp) -> String {
-    let then = rfc3339_utc(now.plus_seconds(12 * 3_600));
+    let then = rfc3339::format_utc(now.plus_seconds(12 * 3_600));
     let (hour, minute) = (&then[11..13], &then[14..16]);
     format!("ScheduleExpression: \"cron({minute} {hour} * * ? *)\"")
 }

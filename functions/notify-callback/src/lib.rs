@@ -1,4 +1,4 @@
-//! `POST /wechatpay/notify`: WeChat Pay's word arrives.
+//! `POST /wechatpay/notify`: receives WeChat Pay's notifications.
 //!
 //! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
 //! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the
@@ -6,22 +6,24 @@
 //! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own
 //! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
 
-use serde_json::json;
-use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
-use shared::config::secrets::{PlatformKeysSecret, Secret, SecretError};
-use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::Contradiction;
-use shared::domain::{OrderId, OrderReport, RefundReport};
-use shared::platform::Platform;
-use shared::settlement::{Settled, Settlement};
-use shared::settling_client::{note_order, note_refund};
-use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
-use shared::telemetry::{Level, LogLine, Metric};
-use shared::wechatpay::notification::{self, Notification, NotificationError};
-use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify, wire};
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
-/// How much of an event's type is kept, in characters.
-const EVENT_TYPE_MAX: usize = 64;
+use serde_json::json;
+use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
+use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
+use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::domain::{Contradiction, Mchid, OrderId, OrderReport, RefundReport};
+use shared::platform::Platform;
+use shared::rfc3339;
+use shared::settlement::notes::{note_order, note_refund};
+use shared::settlement::{Settled, Settlement};
+use shared::store::{Evidence, EvidenceOf, Orders, Refunds, StoreError};
+use shared::telemetry::{Level, LogLine, Metric};
+use shared::wechatpay::{
+    Apiv3Keys, Notification, NotificationError, SignatureHeaders, Signed, VerifyError,
+    read_notification, verify,
+};
 
 /// Receives notices.
 #[derive(Debug)]
@@ -90,16 +92,18 @@ impl HttpFunction for NotifyCallback {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.platform_keys.get().await.is_ok() {
-            let _ = self.apiv3_keys.get().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.platform_keys, &self.apiv3_keys]
     }
 
-    fn refused_unread(&self, _problem: Problem, line: &mut LogLine) -> Answer {
-        line.field("notice", "too large");
-        Reply::TooLarge.answer()
+    fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        let (notice, reply) = if problem.code == Code::BodyTooLarge {
+            ("too large", Reply::TooLarge)
+        } else {
+            ("malformed", Reply::Malformed)
+        };
+        line.field("notice", notice);
+        reply.answer()
     }
 
     fn out_of_time(&self, line: &mut LogLine) -> Answer {
@@ -132,15 +136,17 @@ impl NotifyCallback {
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
             (platform_keys, apiv3_keys) => {
-                let unusable = platform_keys.err().into_iter();
-                let unusable: Vec<SecretError> = unusable.chain(apiv3_keys.err()).collect();
+                let unusable: Vec<SecretError> = [platform_keys.err(), apiv3_keys.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
                 note_unusable_secrets(&unusable, line);
                 line.count(Metric::NotConfigured).raise(Level::Error);
                 return Reply::Later;
             }
         };
         let now = self.platform.clock.wall();
-        let verified = match verify(&platform_keys, &headers, &incoming.body, now) {
+        let verified = match verify(&platform_keys, &headers, incoming.body.as_slice(), now) {
             Ok(verified) => verified,
             Err(error) => {
                 let reason = match error {
@@ -154,7 +160,7 @@ impl NotifyCallback {
             }
         };
         let envelope = String::from_utf8_lossy(&incoming.body).into_owned();
-        match notification::read(verified, &apiv3_keys) {
+        match read_notification(&verified, &apiv3_keys) {
             Ok(read) => {
                 line.field("notice.id", read.id.clone());
                 // While a key is replaced this tells when WeChat Pay has gone over to the other.
@@ -229,7 +235,7 @@ impl NotifyCallback {
     ) -> Reply {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "TRANSACTION",
@@ -267,7 +273,7 @@ impl NotifyCallback {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
         line.field("refund.out_refund_no", report.get().refund_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "REFUND",
@@ -298,7 +304,7 @@ impl NotifyCallback {
     /// Whether a notice is for a merchant that is not this stack's; the order's own merchant and app
     /// are compared when it is settled, but such a notice may name no order of ours at all.
     fn is_foreign(&self, mchid: Option<&str>) -> bool {
-        mchid.is_some_and(|mchid| mchid != self.merchant.mchid)
+        mchid.is_some_and(|mchid| mchid != self.merchant.mchid.as_str())
     }
 
     async fn foreign(
@@ -356,7 +362,7 @@ impl NotifyCallback {
                     .count(Metric::MoneyMismatch);
                 (error.notification_id(), Reply::Contradiction)
             }
-            _ => {
+            NotificationError::Envelope | NotificationError::Content { .. } => {
                 // WeChat Pay says something in a new way.
                 line.count(Metric::NeedsHuman);
                 (error.notification_id(), Reply::Unreadable)
@@ -389,11 +395,10 @@ impl NotifyCallback {
 
     async fn keep(&self, draft: &EvidenceDraft<'_>, envelope: &str, line: &mut LogLine) -> bool {
         let now = self.platform.clock.wall();
-        let event_type: String = draft.event_type.chars().take(EVENT_TYPE_MAX).collect();
         let evidence = EvidenceOf {
             notice_id: draft.id,
-            day: &wire::beijing_day(now),
-            event_type: &event_type,
+            day: &rfc3339::beijing_day(now),
+            event_type: draft.event_type,
             outcome: draft.outcome,
             out_trade_no: draft.order,
             envelope,
@@ -425,11 +430,11 @@ const fn set_aside_reason<T>(settled: &Settled<T>) -> &'static str {
     }
 }
 
-fn later(error: &shared::store::StoreError, line: &mut LogLine) -> Reply {
+fn later(error: &StoreError, line: &mut LogLine) -> Reply {
     line.field("error", error.to_string()).raise(Level::Warn);
     match error {
-        shared::store::StoreError::Unavailable { .. } => Reply::Later,
-        shared::store::StoreError::Unreadable { .. } => {
+        StoreError::Unavailable { .. } | StoreError::Contended { .. } => Reply::Later,
+        StoreError::Unreadable { .. } => {
             line.count(Metric::NeedsHuman).raise(Level::Error);
             Reply::Unreadable
         }

@@ -1,20 +1,26 @@
-//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: the truth, corrected
-//! on the way.
+//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
+//! WeChat Pay first where the record is not final.
 //!
-//! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
-//! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
-//! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
+//! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
+//! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
+//! gets no usable answer, reads the record with `"fresh": false`.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 use serde_json::{Value, json};
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+};
+use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
+use shared::domain::books::books_balance;
+use shared::domain::{Openid, Order, OrderId, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
+use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
-use shared::settling_client::{SettlingClient, SettlingError, note_call};
-use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
+use shared::settling_client::{SettlingClient, SettlingError};
+use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
@@ -60,7 +66,7 @@ impl HttpFunction for Query {
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            settling_client: settling_client.ok_or_else(ConfigError::unreachable)?,
+            settling_client,
             merchant,
             platform: platform.clone(),
         })
@@ -70,30 +76,22 @@ impl HttpFunction for Query {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.settling_client.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
-    }
-
-    async fn unusable_secrets(&self) -> Vec<SecretError> {
-        let mut unusable = self.settling_client.unusable_secrets().await;
-        unusable.extend(self.callers.keys().await.err());
-        unusable
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
-        match (incoming.method.as_str(), incoming.segments().as_slice()) {
-            ("GET", ["orders"]) => match &caller {
+        match incoming.route() {
+            "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
                 Caller::Merchant => self.by_transaction(incoming, line).await,
             },
-            ("GET", ["orders", order_id]) => {
+            "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
-                let order_id = path_number(order_id)?;
+                let order_id = incoming.order_id()?;
                 line.field("order.out_trade_no", order_id.as_str());
                 self.by_number(&caller, &order_id, incoming, line).await
             }
@@ -126,20 +124,7 @@ impl Query {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<(Order, bool), Problem> {
-        let settled_for_good = match &stored.order.state {
-            OrderState::Success(_)
-            | OrderState::Closed {
-                by: ClosedBy::Wechatpay,
-                ..
-            } => true,
-            OrderState::NotPay
-            | OrderState::Closing { .. }
-            | OrderState::Closed {
-                by: ClosedBy::Absence { .. },
-                ..
-            } => false,
-        };
-        if settled_for_good {
+        if stored.order.is_settled() {
             return Ok((stored.order, true));
         }
         let order_id = stored.order.terms.order_id.clone();
@@ -157,9 +142,9 @@ impl Query {
             .ask_order(&order_id, &incoming.deadline, line)
             .await
         {
-            Ok(settled) => {
-                let fits = !matches!(settled, Settled::Contradiction(..));
-                let order = settled.record().map_or(stored.order, |now| now.order);
+            Ok(asked) => {
+                let fits = !matches!(asked.settled, Settled::Contradiction(..));
+                let order = asked.settled.record().map_or(stored.order, |now| now.order);
                 Ok((order, fits))
             }
             Err(SettlingError::Call(error)) => {
@@ -185,14 +170,15 @@ impl Query {
         let order_id = order.terms.order_id.clone();
         let refunds = self.refunds.of_order(&order_id).await?;
         let mut changed = false;
-        let under_way: Vec<&Refund> = refunds
+        let under_way: Vec<&StoredRefund> = refunds
             .iter()
-            .filter(|refund| refund.state.is_under_way())
+            .filter(|stored| stored.refund.state.is_under_way())
             .collect();
         if under_way.len() > REFUNDS_ASKED_MAX {
             fresh = false;
         }
-        for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+        for stored in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+            let refund = &stored.refund;
             let now = self.platform.clock.wall();
             if self
                 .refunds
@@ -219,7 +205,7 @@ impl Query {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changed && answer::balances(&order, &refunds) {
+        if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
             return Ok(Answer::json(
                 200,
                 answer::queried_order(&order, &refunds, fresh),
@@ -237,14 +223,14 @@ impl Query {
     async fn balanced(
         &self,
         mut order: Order,
-        mut refunds: Vec<Refund>,
-    ) -> Result<(Order, Vec<Refund>), Problem> {
+        mut refunds: Vec<StoredRefund>,
+    ) -> Result<(Order, Vec<StoredRefund>), Problem> {
         for _ in 0..READS_MAX {
             refunds = self.refunds.of_order(&order.terms.order_id).await?;
             if let Some(stored) = self.orders.load(&order.terms.order_id).await? {
                 order = stored.order;
             }
-            if answer::balances(&order, &refunds) {
+            if books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
                 break;
             }
         }
@@ -261,13 +247,11 @@ impl Query {
         let transaction_id = transaction_id.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "transaction_id is missing: a merchant asks for one order",
+                "transaction_id is missing; as the merchant, name the payment",
             )
             .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
             .settling_client
             .ask_transaction(&transaction_id, &incoming.deadline, line)
@@ -293,14 +277,14 @@ impl Query {
     }
 
     /// The payer's own orders, newest first, as the table has them.
-    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+    async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
         let [next_token] = incoming.query(["next_token"])?;
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
         let items: Vec<Value> = orders
             .iter()
-            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .filter(|order| order.terms.openid.as_ref() == Some(openid))
             .map(|order| Value::Object(answer::order(order)))
             .collect();
         let mut body = json!({"items": items});
@@ -311,19 +295,13 @@ impl Query {
     }
 }
 
-/// A number in the path.
-fn path_number(text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
-}
-
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the
 /// index is asked for the caller's own openid whatever it says.
 fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let refused = || {
         Problem::new(
             Code::MalformedRequest,
-            "next_token is not one of this API's",
+            "next_token was not issued by this API",
         )
         .field("next_token")
     };

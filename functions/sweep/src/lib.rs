@@ -6,6 +6,9 @@
 //! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
 //! again later and never holds up the others. A prepay is never sent from here.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod order;
 mod refund;
 
@@ -14,9 +17,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::{Deadline, ScheduledFunction};
+use shared::api::ScheduledFunction;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
 use shared::domain::Timestamp;
 use shared::platform::Platform;
 use shared::refund_sender::RefundSender;
@@ -72,7 +76,6 @@ impl ScheduledFunction for Sweep {
             SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
         let interval_seconds = environment.refund_interval_seconds();
         environment.finish()?;
-        let settling_client = settling_client.ok_or_else(ConfigError::unreachable)?;
         Ok(Self {
             due: DueIndex::new(table),
             orders,
@@ -197,7 +200,7 @@ impl Sweep {
     /// Looks at one item and writes its line; an error stays with the item.
     async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), SettlingError> {
         let clock: &Clock = &self.platform.clock;
-        let mut line = LogLine::start(<Self as ScheduledFunction>::NAME, clock);
+        let mut line = LogLine::start(Self::NAME, clock);
         let looked = match item {
             DueItem::Order(order_id) => {
                 line.field("order.out_trade_no", order_id.as_str());
@@ -219,7 +222,12 @@ impl Sweep {
                 SettlingError::Store(StoreError::Unreadable { .. }) => {
                     line.count(Metric::NeedsHuman).raise(Level::Error);
                 }
-                SettlingError::Store(StoreError::Unavailable { .. }) | SettlingError::Call(_) => {}
+                SettlingError::Store(
+                    StoreError::Unavailable { .. } | StoreError::Contended { .. },
+                )
+                | SettlingError::Call(_)
+                // Flagged in the record and in this line already.
+                | SettlingError::NotAuthentic(_) => {}
             }
         }
         line.write(&self.platform.log, clock, "looked at");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use shared::wechatpay::wire::parse_rfc3339;
+use shared::rfc3339;
 
 use super::shop::{PATIENCE, Shop};
 
@@ -59,7 +59,7 @@ impl Shop {
         let clock = self
             .get(&format!("{}/_sim/clock", self.control_url))
             .await?;
-        let read = |text: &Value| text.as_str().and_then(parse_rfc3339);
+        let read = |text: &Value| text.as_str().and_then(rfc3339::parse);
         let (Some(now), Some(moment)) = (read(&clock["business_time"]), read(moment)) else {
             return Err(format!("{moment} is not a time at which a refund is sent"));
         };

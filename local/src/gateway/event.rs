@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-use shared::platform::random_token;
+use shared::random;
 use time::macros::format_description;
 
 use crate::template::ACCOUNT;
@@ -72,7 +72,7 @@ pub(super) fn of(called: &Called<'_>) -> Value {
                 "sourceIp": called.source.ip().to_string(),
                 "userAgent": user_agent.unwrap_or_default(),
             },
-            "requestId": random_token(),
+            "requestId": random::token(),
             "routeKey": called.route_key,
             "stage": "$default",
             "time": clf_time(called.now_ms),
@@ -139,7 +139,7 @@ fn headers(called: &Called<'_>) -> BTreeMap<String, String> {
 
 /// A trace id of X-Ray's: the time in seconds and 96 random bits, in hexadecimal digits.
 fn trace_id(now_ms: i64) -> String {
-    let random: [u8; 12] = shared::platform::random();
+    let random: [u8; 12] = shared::random::bytes();
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("Root=1-{:08x}-{random}", now_ms / 1000)
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::platform::{random, random_token};
+use shared::random;
 use simulator::{Mode, Simulator};
 
 use super::error::StartError;
@@ -22,7 +22,22 @@ pub(super) fn merchant_api_key(folder: &Path) -> String {
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
         .and_then(|described| described["merchant_api_key"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| format!("local-{}{}", random_token(), random_token()))
+        .unwrap_or_else(|| format!("local-{}{}", random::token(), random::token()))
+}
+
+/// What signs, as the simulator has it; the key of refunds' records stays as it was, or those that are
+/// under way would not be sent any more.
+fn signing(aws: &Aws, serial_no: &str, private_key: &str) -> Value {
+    let known = aws.secrets().current(&arn("SigningSecret"));
+    let known: Option<Value> = known.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = |name: &str| known.as_ref().and_then(|known| known.get(name)).cloned();
+    let mut signing = json!({"serial_no": serial_no, "private_key": private_key});
+    signing["record_key"] =
+        kept("record_key").unwrap_or_else(|| Value::from(STANDARD.encode(random::bytes::<32>())));
+    if let Some(also_accepted) = kept("also_accepted_record_keys") {
+        signing["also_accepted_record_keys"] = also_accepted;
+    }
+    signing
 }
 
 pub(super) fn put_secrets(
@@ -52,7 +67,7 @@ pub(super) fn put_secrets(
     };
     put(
         "SigningSecret",
-        json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}),
+        signing(aws, &merchant.serial_no, &read("apiclient_key.pem")?),
     )?;
     let public_key =
         json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?});
@@ -76,8 +91,8 @@ pub(super) fn put_secrets(
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = match aws.secrets().current(&arn("ApiSecret")) {
         None => json!({
-            "token_key": STANDARD.encode(random::<32>()),
-            "number_key": STANDARD.encode(random::<32>()),
+            "token_key": STANDARD.encode(random::bytes::<32>()),
+            "number_key": STANDARD.encode(random::bytes::<32>()),
             "merchant_key_hashes": [hash],
         }),
         // A key that was chosen at this start is accepted beside those of earlier ones.

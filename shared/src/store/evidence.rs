@@ -1,7 +1,8 @@
 //! Evidence: what was signed by WeChat Pay and refused or set aside here, kept for a person.
 
 use super::item::{text, timestamp};
-use super::{StoreError, Table, retry_conflicts, unavailable};
+use super::write::retry_conflicts;
+use super::{StoreError, Table, unavailable};
 use crate::domain::Timestamp;
 
 /// How long evidence is kept, in seconds: 45 days, well beyond the 24 hours of WeChat's retries.

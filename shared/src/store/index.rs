@@ -5,8 +5,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use super::item::{self, Attributes, ItemReader, Update};
+use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::{OrderId, RefundId, Timestamp};
+use crate::domain::{Due, Openid, OrderId, RefundId, Timestamp};
 
 /// How many shards the due index has.
 ///
@@ -17,15 +18,6 @@ pub const SHARDS: u32 = 10;
 
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
-
-/// When an item is due, and after how many looks without a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// The moment.
-    pub at: Timestamp,
-    /// How often it was looked at since its last change.
-    pub attempts: u32,
-}
 
 pub(super) fn shard(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
@@ -165,7 +157,7 @@ impl DueIndex {
             .condition_expression("#due_at = :seen")
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
-        super::order::commit("claim a due item", update).await
+        commit("claim a due item", update).await
     }
 }
 
@@ -197,6 +189,34 @@ impl PayerIndex {
         Self(table)
     }
 
+    /// The payer's orders that were placed after `since`, newest first, at most `limit`. The index may
+    /// lag the table by moments.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn placed_since(
+        &self,
+        openid: &Openid,
+        since: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("payer")
+            .key_condition_expression("openid = :openid AND created_at > :since")
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
+            .expression_attribute_values(":since", item::timestamp(since))
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| unavailable("Query payer", &error))?;
+        order_ids(answer.items())
+    }
+
     /// A page of the payer's orders, newest first, starting after `after`. The index may lag the
     /// table by moments.
     ///
@@ -204,7 +224,7 @@ impl PayerIndex {
     /// The table is unavailable.
     pub async fn page(
         &self,
-        openid: &str,
+        openid: &Openid,
         after: Option<(OrderId, Timestamp)>,
         limit: i32,
     ) -> Result<PayerPage, StoreError> {
@@ -212,7 +232,7 @@ impl PayerIndex {
             Attributes::from([
                 ("pk".to_owned(), item::order_key(&order_id)),
                 ("sk".to_owned(), item::text(item::ORDER_SORT_KEY)),
-                ("openid".to_owned(), item::text(openid)),
+                ("openid".to_owned(), item::text(openid.as_str())),
                 ("created_at".to_owned(), item::timestamp(created_at)),
             ])
         });
@@ -223,7 +243,7 @@ impl PayerIndex {
             .table_name(&self.0.name)
             .index_name("payer")
             .key_condition_expression("openid = :openid")
-            .expression_attribute_values(":openid", item::text(openid))
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
             .scan_index_forward(false)
             .limit(limit)
             .set_exclusive_start_key(start)
@@ -231,15 +251,9 @@ impl PayerIndex {
             .await
             .map_err(|error| unavailable("Query payer", &error))?;
         let mut page = PayerPage {
-            order_ids: Vec::new(),
+            order_ids: order_ids(answer.items())?,
             next: None,
         };
-        for attributes in answer.items() {
-            let key = ItemReader::new(attributes).text("pk")?;
-            if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
-                page.order_ids.push(order_id);
-            }
-        }
         if let Some(last) = answer.last_evaluated_key() {
             let reader = ItemReader::new(last);
             if let Some(Ok(order_id)) = reader
@@ -252,4 +266,16 @@ impl PayerIndex {
         }
         Ok(page)
     }
+}
+
+/// The orders that entries of the payer index point at.
+fn order_ids(entries: &[Attributes]) -> Result<Vec<OrderId>, StoreError> {
+    let mut order_ids = Vec::new();
+    for attributes in entries {
+        let key = ItemReader::new(attributes).text("pk")?;
+        if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
+            order_ids.push(order_id);
+        }
+    }
+    Ok(order_ids)
 }
