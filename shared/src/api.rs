@@ -14,6 +14,7 @@ mod event;
 mod incoming;
 mod problem;
 mod response;
+pub mod sealed;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -74,7 +75,7 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// Answers a request whose time is over; the webhook has its own dialect.
     fn out_of_time(&self, line: &mut LogLine) -> Answer {
         let problem = Problem::new(
-            Code::StoreUnavailable,
+            Code::OutOfTime,
             "the request took too long; send the same request again",
         );
         problem.retry_after(1).into_answer(line)
@@ -194,7 +195,9 @@ async fn served<F: HttpFunction>(
     incoming: &Incoming,
     line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    let served = AssertUnwindSafe(function.serve(incoming, line)).catch_unwind();
+    // Boxed, so that the layout of a process is not one type of all its futures: those are deeper
+    // than the compiler follows by default.
+    let served = AssertUnwindSafe(Box::pin(function.serve(incoming, line))).catch_unwind();
     let served = served.await.unwrap_or_else(|_| {
         // What it said stands in the log already, by the panic hook, with the place.
         Err(Problem::plain(Code::InternalError).because("the function panicked"))

@@ -232,8 +232,5 @@ fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<OrderChange> {
 }
 
 fn contended(action: &'static str) -> StoreError {
-    StoreError::Unavailable {
-        action,
-        cause: "too many writers at once".to_owned(),
-    }
+    StoreError::Contended { action }
 }

@@ -13,14 +13,16 @@ use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
 use crate::domain::order::Heard;
-use crate::domain::{Mchid, OrderId, OrderReport, Refund, TransactionId};
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, Terms, TransactionId};
 use crate::random;
 use crate::record_keys::Stage;
 use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::LogLine;
-use crate::wechatpay::{Call, CallError, Client, Keys, PayParameters, PrepayRequest, Signed};
+use crate::wechatpay::{
+    Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
+};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -150,6 +152,26 @@ impl SettlingClient {
         Ok(PayParameters::of(
             prepaid,
             request.terms(),
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
+    }
+
+    /// Signs anew what the order is paid with, out of what WeChat Pay gave a moment ago (the text of
+    /// [`PayParameters::given`]).
+    ///
+    /// # Errors
+    /// The keys are not usable.
+    pub async fn pay_again(
+        &self,
+        terms: &Terms,
+        given: String,
+    ) -> Result<PayParameters, SecretError> {
+        let keys = self.keys().await?;
+        Ok(PayParameters::of(
+            Prepaid::kept(terms.trade_type, given),
+            terms,
             &keys.merchant,
             self.clock.wall(),
             &random::nonce(),

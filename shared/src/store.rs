@@ -26,7 +26,7 @@ use write::{TRIES_MAX, pause};
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
-pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
+pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, Refunds, Reserve, SendSlot, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.
@@ -105,6 +105,12 @@ pub enum StoreError {
         /// The service's error code or the kind of transport failure.
         cause: String,
     },
+    /// The table is well, but others changed the item each time this was tried.
+    #[error("{action}: others changed the record each time")]
+    Contended {
+        /// The action.
+        action: &'static str,
+    },
     /// An item that this version cannot read, or that contradicts what was written with it.
     #[error("the item {key} cannot be used: {cause}")]
     Unreadable {
@@ -120,6 +126,9 @@ fn unavailable<E: ProvideErrorMetadata, R>(
     action: &'static str,
     error: &SdkError<E, R>,
 ) -> StoreError {
+    if error.code() == Some("TransactionConflictException") {
+        return StoreError::Contended { action };
+    }
     let cause = match error {
         SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
         SdkError::TimeoutError(_) => "timeout".to_owned(),

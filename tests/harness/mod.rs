@@ -84,6 +84,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    pub retry_after: Option<i64>,
     pub body: Value,
 }
 
@@ -275,6 +276,8 @@ impl TestStack {
         let content_type = answer.headers().get("content-type");
         let content_type = content_type.map_or("", |value| value.to_str().unwrap());
         let content_type = content_type.to_owned();
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
         let text = answer.text().await.unwrap();
         self.watch.answered(path, &text);
         let body = if text.is_empty() {
@@ -285,6 +288,7 @@ impl TestStack {
         Answer {
             status,
             content_type,
+            retry_after,
             body,
         }
     }
@@ -312,6 +316,7 @@ impl TestStack {
         Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             content_type: header("content-type:").unwrap_or_default(),
+            retry_after: header("retry-after:").map(|value| value.parse().unwrap()),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         }
     }
@@ -552,6 +557,9 @@ impl TestStack {
         Ok(Answer {
             status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),
             content_type: content_type.unwrap_or_default().to_owned(),
+            retry_after: answer["headers"]["retry-after"]
+                .as_str()
+                .map(|value| value.parse().unwrap()),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         })
     }

@@ -526,18 +526,21 @@ async fn a_login_is_a_fresh_code_and_nothing_else() {
         422 invalid_value "code" json!({"code": 1});
         422 invalid_value "code" json!({"code": ""});
         422 invalid_value "code" json!({"code": "a b"});
-        422 invalid_value "code" json!({"code": "c".repeat(129)});
+        422 invalid_value "code" json!({"code": "c".repeat(23)});
+        422 invalid_value "code" json!({"code": "c".repeat(65)});
+        422 invalid_value "code" json!({"code": "never-issued"});
+        422 invalid_value "code" json!({"code": "x&appid=wx0000000000000000000000"});
+        422 invalid_value "code" json!({"code": "x%26secret%3Dy%26js_code%3Dz00000"});
+        422 invalid_value "code" json!({"code": "a#b00000000000000000000000000000"});
         422 invalid_value "code" json!({"code": "码"});
         422 unknown_field "openid" json!({"code": code, "openid": "oSomebodyElse"});
         422 unknown_field "appid" json!({"code": code, "appid": "wx0000000000000000"});
     };
     all_refused(&stack, "", "/sessions", &[], &cases).await;
-    // A code with what a query is made of is a code like any other: it names no secret and no app.
+    // What has a code's form is for WeChat to judge.
     for made_up in [
-        "never-issued",
-        "x&appid=wx0000000000000000",
-        "x%26secret%3Dy",
-        "a#b",
+        "never-issued_0000000000000000000",
+        "neverIssued000000000000000000000",
     ] {
         let asked = stack.wire.requests().len();
         stack

@@ -106,6 +106,11 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             &["0", "-1", "3601", "soon", "60s", "1e3"],
         ),
         (
+            "OPEN_ORDERS_MAX",
+            "OPEN_ORDERS_MAX",
+            &["0", "101", "-1", "many", "2.5"],
+        ),
+        (
             "AUTO_APPROVE_REFUND_HOURS",
             "AUTO_APPROVE_REFUND_HOURS",
             &["-1", "8761", "1.5", "never"],
@@ -269,7 +274,7 @@ fn route(secret: &str) -> (Method, &'static str, Value, &'static str) {
         "AppSecret" => (
             Method::POST,
             "/sessions",
-            json!({"code": "a-code"}),
+            json!({"code": "a-code-0000000000000000000000000"}),
             "login",
         ),
         other => panic!("{other} has no route of callers"),
@@ -342,7 +347,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
         (
             &post,
             "/sessions",
-            Some(json!({"code": "a-code"})),
+            Some(json!({"code": "a-code-0000000000000000000000000"})),
             "login",
             &[APP, API][..],
         ),

@@ -25,6 +25,7 @@ mod create;
 mod documents;
 mod events;
 mod first_deployment;
+mod floods;
 mod forgery;
 mod kills;
 mod notices;

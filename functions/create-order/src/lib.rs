@@ -3,13 +3,14 @@
 //! Put if absent → prepay → answer. The order item is the idempotency record: the same number with
 //! the same terms is the same order, and WeChat Pay is sent the same bytes again, which it answers
 //! with something payable. No refusal and no doubt moves the state here; what WeChat Pay says of a
-//! paid or closed order is asked for and settled. See `terms` for what may be asked, `native` for
-//! why one caller at a time gets a QR code.
+//! paid or closed order is asked for and settled. See `terms` for what may be asked, `prepay` for
+//! what repeats are answered with.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-mod native;
+mod open_orders;
+mod prepay;
 mod terms;
 
 use serde_json::{Map, Value, json};
@@ -18,15 +19,15 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::domain::Order;
 use shared::domain::terms::Party;
-use shared::domain::{Order, TradeType};
 use shared::platform::Platform;
 use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Catalogue, Orders, Placed, Refunds, StoredOrder};
+use shared::store::{Catalogue, Orders, PayerIndex, Placed, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
-use shared::wechatpay::{CallError, PayParameters, PrepayRequest};
+use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
 /// Places orders.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct CreateOrder {
     merchant: Merchant,
     number_prefix: String,
     public_base_url: Option<String>,
+    payer_index: PayerIndex,
+    open_orders_max: usize,
     platform: Platform,
 }
 
@@ -46,6 +49,8 @@ enum Pay {
     Ready(Value),
     /// The order can no longer be paid; the answer tells its state.
     NoLonger,
+    /// Another request is getting it, or this one's outcome is unknown.
+    Later(Problem),
 }
 
 impl HttpFunction for CreateOrder {
@@ -62,9 +67,12 @@ impl HttpFunction for CreateOrder {
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
+        let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
         environment.finish()?;
         Ok(Self {
             callers,
+            payer_index: PayerIndex::new(table.clone()),
+            open_orders_max: usize::try_from(open_orders_max).unwrap_or(1),
             catalogue: Catalogue::new(table),
             orders,
             settling_client,
@@ -102,9 +110,13 @@ impl HttpFunction for CreateOrder {
             (None, None) => return Err(terms::unnamed()),
         };
         line.field("order.out_trade_no", order_id.as_str());
-        let order = match self.agreed(&asked, &order_id, incoming).await {
+        let (agreed, within_bound) = tokio::join!(
+            self.agreed(&asked, &order_id, incoming),
+            self.within_bound(&caller)
+        );
+        let order = match agreed.and_then(|terms| within_bound.map(|()| terms)) {
             Ok(terms) => Order::placed(terms),
-            // What is no longer on sale, or was never, may have been ordered before.
+            // What is no longer on sale, or is one too many, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
                 Some(stored) => {
                     return self.repeat(&caller, &asked, stored, incoming, line).await;
@@ -113,7 +125,7 @@ impl HttpFunction for CreateOrder {
             },
         };
         let attempt = random::token();
-        let claim = native::claim(&order, &attempt, &self.platform.clock);
+        let claim = prepay::claim(&order, &attempt, &self.platform.clock);
         let due = order.due_after(order.terms.created_at, 0);
         match self
             .orders
@@ -172,17 +184,10 @@ impl CreateOrder {
             return Err(Problem::plain(Code::InternalError)
                 .because("the order's wire version is not this build's"));
         };
-        let prepaid = match stored.order.terms.trade_type {
-            TradeType::Native => {
-                self.native_code(&stored, &request, attempt, incoming, line)
-                    .await
-            }
-            TradeType::Jsapi | TradeType::H5 | TradeType::App => {
-                self.prepaid(&request, incoming).await
-            }
-        };
-        match prepaid {
+        let prepaid = self.prepaid(&stored, &request, attempt, incoming, line);
+        match prepaid.await {
             Ok(Pay::Ready(pay)) => Ok(answered(status, &stored.order, Some(pay))),
+            Ok(Pay::Later(problem)) => Err(problem),
             Ok(Pay::NoLonger) => self.as_it_stands(&stored.order, status).await,
             Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
@@ -196,23 +201,12 @@ impl CreateOrder {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }
-                    _ => Err(CallError::Refused(refusal).into()),
+                    _ => Err(refused(&refusal)),
                 }
             }
+            Err(SettlingError::Call(CallError::Refused(refusal))) => Err(refused(&refusal)),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn prepaid(
-        &self,
-        request: &PrepayRequest<'_>,
-        incoming: &Incoming,
-    ) -> Result<Pay, SettlingError> {
-        let pay = self
-            .settling_client
-            .prepay(request, &incoming.deadline)
-            .await?;
-        Ok(Pay::Ready(handed_out(&pay)))
     }
 
     async fn as_it_stands(&self, order: &Order, status: u16) -> Result<Answer, Problem> {
@@ -241,7 +235,7 @@ fn handed_out(pay: &PayParameters) -> Value {
             "timeStamp": parameters.time_stamp,
             "sign": parameters.sign,
         }),
-        PayParameters::Native { code_url } => native::shown(code_url),
+        PayParameters::Native { code_url } => prepay::shown(code_url),
         PayParameters::H5 { h5_url } => json!({"h5_url": h5_url}),
     }
 }
@@ -251,6 +245,19 @@ fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
     derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
         Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
     })
+}
+
+/// Whose matter a refused prepay is. What the order says, or the merchant's account lacks, is no fault
+/// of the server's, whoever sends it however often (docs/wechatpay.md, "Repeats").
+fn refused(refusal: &Refusal) -> Problem {
+    let code = match refusal.code.as_str() {
+        "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
+            Code::TradeTypeUnavailable
+        }
+        _ if refusal.may_mean_settled() => Code::TermsRefused,
+        _ => Code::WechatpayRefused,
+    };
+    Problem::refused(code, refusal)
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

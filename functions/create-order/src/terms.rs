@@ -16,7 +16,7 @@ use shared::wechatpay::WIRE_VERSION;
 use crate::CreateOrder;
 
 /// How long an order can be paid whose `time_expire` nobody named, in seconds: each payer's.
-const DEFAULT_ORDER_SECONDS: i64 = 30 * 60;
+pub(crate) const DEFAULT_ORDER_SECONDS: i64 = 30 * 60;
 
 /// How long a merchant's order can be paid at most, in seconds: WeChat Pay cuts longer ones silently
 /// (docs/wechatpay.md, "time_expire").

@@ -23,8 +23,9 @@ const WECHAT_API: &str = "https://api.weixin.qq.com";
 /// How long WeChat may take, in milliseconds.
 const CALL_MAX_MS: u64 = 3_000;
 
-/// How long a code may be, in characters; WeChat's have 32.
-const CODE_MAX: usize = 128;
+/// How long a code may be, in characters; WeChat's have 32 letters and digits. What has another form
+/// is refused here, since each call counts against WeChat's daily quota of the app.
+const CODE_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// WeChat's errcodes for an app or app secret that it does not know.
 const APP_REFUSED: [i64; 2] = [40013, 40125];
@@ -90,10 +91,8 @@ impl HttpFunction for Login {
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let request: SessionRequest = body::read(&incoming.body)?;
         let code = request.code;
-        if code.is_empty()
-            || code.len() > CODE_MAX
-            || !code.bytes().all(|byte| byte.is_ascii_graphic())
-        {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !CODE_LENGTHS.contains(&code.len()) || !code.bytes().all(legal) {
             return Err(Problem::new(
                 Code::InvalidValue,
                 "code does not have the form of a wx.login code",
@@ -197,7 +196,12 @@ fn refusal(errcode: i64) -> Problem {
             Code::LoginRefused,
             "WeChat refused the code; get a fresh one from wx.login",
         ),
-        -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
+        45011 => Problem::new(
+            Code::TooManyLogins,
+            "WeChat takes 100 logins of a user a minute; use the token you have",
+        )
+        .retry_after(60),
+        -1 => unavailable().because(format!("errcode {errcode}")),
         _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
             .because(format!("jscode2session answered errcode {errcode}"))
             .counting(Metric::NotConfigured),

@@ -18,7 +18,7 @@ use shared::platform::Platform;
 use shared::rfc3339;
 use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
-use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
+use shared::store::{Evidence, EvidenceOf, Orders, Refunds, StoreError};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::{
     Apiv3Keys, Notification, NotificationError, SignatureHeaders, Signed, VerifyError,
@@ -430,11 +430,11 @@ const fn set_aside_reason<T>(settled: &Settled<T>) -> &'static str {
     }
 }
 
-fn later(error: &shared::store::StoreError, line: &mut LogLine) -> Reply {
+fn later(error: &StoreError, line: &mut LogLine) -> Reply {
     line.field("error", error.to_string()).raise(Level::Warn);
     match error {
-        shared::store::StoreError::Unavailable { .. } => Reply::Later,
-        shared::store::StoreError::Unreadable { .. } => {
+        StoreError::Unavailable { .. } | StoreError::Contended { .. } => Reply::Later,
+        StoreError::Unreadable { .. } => {
             line.count(Metric::NeedsHuman).raise(Level::Error);
             Reply::Unreadable
         }

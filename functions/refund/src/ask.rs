@@ -68,6 +68,16 @@ pub(crate) fn decided(refund: &Refund) -> Problem {
     .with("refund_status", refund.state.as_str())
 }
 
+/// The record says that the order is not paid, and WeChat Pay was asked less than `seconds` ago.
+pub(crate) fn not_paid_moments_ago(seconds: i64) -> Problem {
+    Problem::new(
+        Code::OrderNotPaid,
+        "the order was not paid when WeChat Pay was last asked, moments ago; if it has been paid \
+         since, send the same request again",
+    )
+    .retry_after(u32::try_from(seconds).unwrap_or(1))
+}
+
 /// What is said where the order cannot take the refund.
 pub(crate) fn refused(refused: NotRefundable) -> Problem {
     match refused {
@@ -97,7 +107,7 @@ pub(crate) fn number_taken() -> Problem {
 /// What is said where somebody else changed the order's refunds in the same moment.
 pub(crate) fn changed_meanwhile() -> Problem {
     Problem::new(
-        Code::StoreUnavailable,
+        Code::ConcurrentChanges,
         "the order's refunds changed at the same time; send the same request again",
     )
     .retry_after(1)

@@ -218,7 +218,9 @@ impl Sweep {
                 SettlingError::Store(StoreError::Unreadable { .. }) => {
                     line.count(Metric::NeedsHuman).raise(Level::Error);
                 }
-                SettlingError::Store(StoreError::Unavailable { .. })
+                SettlingError::Store(
+                    StoreError::Unavailable { .. } | StoreError::Contended { .. },
+                )
                 | SettlingError::Call(_)
                 // Flagged in the record and in this line already.
                 | SettlingError::NotAuthentic(_) => {}

@@ -189,6 +189,34 @@ impl PayerIndex {
         Self(table)
     }
 
+    /// The payer's orders that were placed after `since`, newest first, at most `limit`. The index may
+    /// lag the table by moments.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn placed_since(
+        &self,
+        openid: &Openid,
+        since: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("payer")
+            .key_condition_expression("openid = :openid AND created_at > :since")
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
+            .expression_attribute_values(":since", item::timestamp(since))
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| unavailable("Query payer", &error))?;
+        order_ids(answer.items())
+    }
+
     /// A page of the payer's orders, newest first, starting after `after`. The index may lag the
     /// table by moments.
     ///
@@ -223,15 +251,9 @@ impl PayerIndex {
             .await
             .map_err(|error| unavailable("Query payer", &error))?;
         let mut page = PayerPage {
-            order_ids: Vec::new(),
+            order_ids: order_ids(answer.items())?,
             next: None,
         };
-        for attributes in answer.items() {
-            let key = ItemReader::new(attributes).text("pk")?;
-            if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
-                page.order_ids.push(order_id);
-            }
-        }
         if let Some(last) = answer.last_evaluated_key() {
             let reader = ItemReader::new(last);
             if let Some(Ok(order_id)) = reader
@@ -244,4 +266,16 @@ impl PayerIndex {
         }
         Ok(page)
     }
+}
+
+/// The orders that entries of the payer index point at.
+fn order_ids(entries: &[Attributes]) -> Result<Vec<OrderId>, StoreError> {
+    let mut order_ids = Vec::new();
+    for attributes in entries {
+        let key = ItemReader::new(attributes).text("pk")?;
+        if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
+            order_ids.push(order_id);
+        }
+    }
+    Ok(order_ids)
 }

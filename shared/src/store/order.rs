@@ -1,5 +1,7 @@
 //! Orders in the table.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::due_attributes;
@@ -7,20 +9,38 @@ use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::refund::next_refund_at;
-use crate::domain::{Due, Order, OrderId, Timestamp};
+use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};
 
-/// The QR code text of a Native order, as WeChat Pay last gave it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NativeCode {
-    /// What the QR code says.
-    pub code_url: String,
-    /// When WeChat Pay gave it.
+/// What WeChat Pay last gave to pay an order with, kept for repeats: a Native order's `code_url`, an
+/// H5 order's `h5_url`, else a `prepay_id`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptPrepay {
+    /// The text as WeChat Pay gave it.
+    pub text: String,
+    /// When it was asked for.
     pub at: Timestamp,
 }
 
-/// Who may ask WeChat Pay for a Native order's code, and until when.
+impl fmt::Debug for KeptPrepay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever has a code or an address can pay with it.
+        let mut shown = formatter.debug_struct("KeptPrepay");
+        shown.field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// The attributes of an order's [`KeptPrepay`]: its text, and when it was asked for.
+const fn kept_names(trade_type: TradeType) -> [&'static str; 2] {
+    match trade_type {
+        TradeType::Native => ["code_url", "code_url_at"],
+        TradeType::Jsapi | TradeType::H5 | TradeType::App => ["prepay", "prepay_at"],
+    }
+}
+
+/// Who may ask WeChat Pay for what an order is paid with, and until when.
 ///
-/// A new code kills the one on the screen, so only one caller at a time may ask.
+/// A new Native code kills the one on the screen, so only one caller at a time may ask; of other orders
+/// a claim is what keeps repeats from each costing a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeClaim {
     /// The claimant's own random token.
@@ -36,9 +56,9 @@ pub struct StoredOrder {
     pub order: Order,
     /// When the sweep looks at it, and after how many looks.
     pub due: Option<Due>,
-    /// A Native order's code.
-    pub code: Option<NativeCode>,
-    /// Who is asking for a code.
+    /// What a repeat may be answered with.
+    pub code: Option<KeptPrepay>,
+    /// Who is asking for what the order is paid with.
     pub code_claim: Option<CodeClaim>,
 }
 
@@ -231,49 +251,55 @@ impl Orders {
             .await
     }
 
-    /// Claims the right to ask for a Native order's code, where there is none given after
-    /// `stale_before` and nobody else is asking.
+    /// Claims the right to ask for what the order is paid with, where there is nothing that was asked
+    /// for after `stale_before` and nobody else is asking.
     ///
     /// # Errors
     /// The table is unavailable.
     pub async fn claim_code(
         &self,
         order_id: &OrderId,
+        trade_type: TradeType,
         claim: &CodeClaim,
         stale_before: Timestamp,
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
+        let [_, at] = kept_names(trade_type);
         let update = Update::default()
             .assign([
                 ("code_claim", Some(text(&claim.token))),
                 ("code_claim_until", Some(timestamp(claim.until))),
             ])
-            .names(["trade_state", "code_url_at"])
+            .names(["trade_state", at])
             .value("notpay", text("NOTPAY"))
             .value("stale", timestamp(stale_before))
             .value("now", timestamp(now));
-        let condition = "#trade_state = :notpay \
-             AND (attribute_not_exists(#code_url_at) OR #code_url_at <= :stale) \
+        let condition = format!(
+            "#trade_state = :notpay \
+             AND (attribute_not_exists(#{at}) OR #{at} <= :stale) \
              AND (attribute_not_exists(#code_claim) OR #code_claim = :code_claim \
-                  OR #code_claim_until <= :now)";
-        self.update("claim a code", order_id, update, condition)
+                  OR #code_claim_until <= :now)"
+        );
+        self.update("claim a code", order_id, update, &condition)
             .await
     }
 
-    /// Keeps the code that the claimant was given, and ends the claim.
+    /// Keeps what the claimant was given, and ends the claim.
     ///
     /// # Errors
     /// The table is unavailable.
     pub async fn keep_code(
         &self,
         order_id: &OrderId,
+        trade_type: TradeType,
         claim: &CodeClaim,
-        code: &NativeCode,
+        code: &KeptPrepay,
     ) -> Result<Commit, StoreError> {
+        let [name, at] = kept_names(trade_type);
         let update = Update::default()
             .assign([
-                ("code_url", Some(text(&code.code_url))),
-                ("code_url_at", Some(timestamp(code.at))),
+                (name, Some(text(&code.text))),
+                (at, Some(timestamp(code.at))),
                 ("code_claim", None),
                 ("code_claim_until", None),
             ])
@@ -352,12 +378,11 @@ impl Orders {
 
 fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
     let due = reader.moment_or_none("due_at")?;
-    let code = match (
-        reader.text_or_none("code_url")?,
-        reader.moment_or_none("code_url_at")?,
-    ) {
-        (Some(code_url), Some(at)) => Some(NativeCode {
-            code_url: code_url.to_owned(),
+    let order = reader.order()?;
+    let [name, at] = kept_names(order.terms.trade_type);
+    let code = match (reader.text_or_none(name)?, reader.moment_or_none(at)?) {
+        (Some(text), Some(at)) => Some(KeptPrepay {
+            text: text.to_owned(),
             at,
         }),
         _ => None,
@@ -374,7 +399,7 @@ fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
     };
     let attempts = reader.count("due_attempts")?;
     Ok(StoredOrder {
-        order: reader.order()?,
+        order,
         due: due.map(|at| Due { at, attempts }),
         code,
         code_claim,

@@ -116,6 +116,9 @@ impl Table {
                 Cause::Passing if attempt < TRIES_MAX => pause(attempt).await,
                 Cause::Passing | Cause::Otherwise => {
                     let codes: Vec<&str> = reasons.iter().filter_map(|it| it.code()).collect();
+                    if met_others_alone(&codes) {
+                        return Err(StoreError::Contended { action });
+                    }
                     return Err(StoreError::Unavailable {
                         action,
                         cause: format!("TransactionCanceledException: {}", codes.join(", ")),
@@ -125,6 +128,17 @@ impl Table {
             attempt += 1;
         }
     }
+}
+
+/// Whether nothing but other transactions stood in the way: the table itself is well.
+fn met_others_alone(codes: &[&str]) -> bool {
+    codes.contains(&"TransactionConflict")
+        && codes.iter().all(|code| {
+            matches!(
+                *code,
+                "None" | "ConditionalCheckFailed" | "TransactionConflict"
+            )
+        })
 }
 
 /// The error for what the table refused without saying why.

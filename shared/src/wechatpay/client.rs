@@ -23,7 +23,8 @@ use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionA
 use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::{
-    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TransactionId,
+    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType,
+    TransactionId,
 };
 use crate::random;
 
@@ -73,6 +74,8 @@ pub struct Client {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     Yes,
+    /// Not after silence: what was sent may still arrive, and its answer would outdo the repeat's.
+    IfAnswered,
     IfNotSent,
 }
 
@@ -129,7 +132,11 @@ impl Client {
             method: Method::POST,
             target: format!("/v3/pay/transactions/{}", trade_type.as_str()),
             body: request.body(),
-            repeat: Repeat::Yes,
+            // A Native code dies as soon as WeChat Pay makes a newer one, also one that nobody gets.
+            repeat: match trade_type {
+                TradeType::Native => Repeat::IfAnswered,
+                TradeType::Jsapi | TradeType::H5 | TradeType::App => Repeat::Yes,
+            },
             asks_for: AsksFor::Nothing,
         };
         let answered = self.ask(call, &question).await?;
@@ -417,10 +424,10 @@ fn is_worth_another(error: &CallError, repeat: Repeat) -> bool {
         CallError::Refused(_) => false,
         CallError::Unknown(cause) => match cause {
             UnknownCause::Unreachable => true,
-            UnknownCause::Timeout
-            | UnknownCause::Broken
-            | UnknownCause::ServerError { .. }
-            | UnknownCause::Unverified(_) => repeat == Repeat::Yes,
+            UnknownCause::Timeout | UnknownCause::Broken => repeat == Repeat::Yes,
+            UnknownCause::ServerError { .. } | UnknownCause::Unverified(_) => {
+                repeat != Repeat::IfNotSent
+            }
             // More requests are not what helps, and a strange answer stays one.
             UnknownCause::RateLimited | UnknownCause::Unexpected { .. } => false,
         },

@@ -45,6 +45,17 @@ pub(super) struct PrepaidAnswer {
 }
 
 impl Prepaid {
+    /// What WeChat Pay gave before for an order of this trade type, out of the table: the text of
+    /// [`super::PayParameters::given`].
+    pub const fn kept(trade_type: TradeType, text: String) -> Self {
+        match trade_type {
+            TradeType::Jsapi => Self::Jsapi { prepay_id: text },
+            TradeType::App => Self::App { prepay_id: text },
+            TradeType::Native => Self::Native { code_url: text },
+            TradeType::H5 => Self::H5 { h5_url: text },
+        }
+    }
+
     /// Reads the answer to an order of this trade type. What stands in it is signed or shown as it is,
     /// so its alphabet is checked.
     pub(super) fn read(trade_type: TradeType, body: &[u8]) -> Result<Self, CallError> {

@@ -90,6 +90,16 @@ impl PayParameters {
             Prepaid::H5 { h5_url } => Self::H5 { h5_url },
         }
     }
+
+    /// What WeChat Pay gave: a `prepay_id`, a `code_url` or an `h5_url`.
+    pub fn given(&self) -> &str {
+        match self {
+            Self::Jsapi(parameters) => parameters.package.trim_start_matches("prepay_id="),
+            Self::App(parameters) => &parameters.prepay_id,
+            Self::Native { code_url } => code_url,
+            Self::H5 { h5_url } => h5_url,
+        }
+    }
 }
 
 /// The five parameters of `wx.requestPayment`.

@@ -12,7 +12,7 @@ use shared::domain::{
     Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
     TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{DueItem, EvidenceOf, NativeCode};
+use shared::store::{DueItem, EvidenceOf, KeptPrepay};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
@@ -146,11 +146,14 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         .place(&native, attempt, Some(&claim), Some(due))
         .await
         .unwrap();
-    let code = NativeCode {
-        code_url: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
+    let code = KeptPrepay {
+        text: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
         at: NOW,
     };
-    orders.keep_code(id, &claim, &code).await.unwrap();
+    orders
+        .keep_code(id, TradeType::Native, &claim, &code)
+        .await
+        .unwrap();
     orders
         .claim_asking(id, NOW.plus_seconds(20), 2)
         .await
@@ -234,6 +237,24 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         ..terms("everything")
     });
     bench.placed(&placed).await;
+    let claim = shared::store::CodeClaim {
+        token: "repeat".to_owned(),
+        until: NOW.plus_seconds(2),
+    };
+    let (id, trade_type) = (&placed.terms.order_id, placed.terms.trade_type);
+    assert_ne!(trade_type, TradeType::Native);
+    orders
+        .claim_code(id, trade_type, &claim, NOW.minus_seconds(2), NOW)
+        .await
+        .unwrap();
+    let kept = KeptPrepay {
+        text: "sealed".to_owned(),
+        at: NOW,
+    };
+    orders
+        .keep_code(id, trade_type, &claim, &kept)
+        .await
+        .unwrap();
     let mut before = placed.clone();
     for state in [
         OrderState::Closing { since: NOW },
