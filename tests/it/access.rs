@@ -7,6 +7,7 @@ use local::condition::{Condition, LEADING_KEYS, like};
 use local::template::{Grant, Permission};
 use serde_json::{Value, json};
 
+use crate::harness::forge::refund_content;
 use crate::harness::{ALICE, TestStack};
 
 /// Everything each function has a right for, done once.
@@ -36,6 +37,13 @@ async fn everything(stack: &TestStack) {
         .await
         .expect(202);
     stack.refund(&number, "access-r1", 100).await.expect(202);
+    // Within a minute of the other, so that the sweep sends it.
+    let later = stack.refund(&number, "access-r2", 100).await.expect(202);
+    assert_eq!(later["status"], "RESERVED");
+    let order = stack.order(&number).await;
+    let unknown = refund_content(stack, &order, "access-r3", 100, "SUCCESS");
+    let unknown = stack.notice("REFUND.SUCCESS", &unknown).await;
+    assert_eq!(unknown.status, 404);
     stack.native("access-0001", 100).await;
     stack
         .post(&stack.merchant, "/orders/access-0001/close", json!({}))
