@@ -226,7 +226,8 @@ impl Bench {
         progress("counting what a paid order costs");
         let paid_orders = vec![
             self.paid_order("merchant", 1).await?,
-            self.paid_order("payer", 2).await?,
+            // The articles, the payer's open orders, and the order when it is settled.
+            self.paid_order("payer", 3).await?,
         ];
         progress("starting each binary, in turn");
         let mut runs: Vec<Vec<Ran>> = vec![Vec::new(); self.subjects.len()];

@@ -31,8 +31,7 @@ use shared::store::{
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
-/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many
-/// payers ask.
+/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
 const ASK_FLOOR_SECONDS: i64 = 2;
 
 /// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
@@ -411,9 +410,9 @@ impl Refund {
 
     /// The order, paid on record: where the record says otherwise WeChat Pay is asked first.
     ///
-    /// A payer asks at most once in [`ASK_FLOOR_SECONDS`] and otherwise reads the record, at once: no
-    /// request waits for another. The merchant always asks, so that a payer's requests cannot keep a
-    /// refund from being made.
+    /// Payers ask at most once in [`ASK_FLOOR_SECONDS`], and so does the merchant, apart from them, so
+    /// that a payer's requests cannot keep a refund from being made. Whoever may not ask yet reads the
+    /// record at once: no request waits for another.
     async fn paid(
         &self,
         caller: &Caller,
@@ -425,13 +424,19 @@ impl Refund {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
-        let floor_seconds = match caller {
-            Caller::Payer { .. } => ASK_FLOOR_SECONDS,
-            Caller::Merchant => 0,
+        let (orders, now) = (&self.orders, self.platform.clock.wall());
+        let claimed = match caller {
+            Caller::Payer { .. } => {
+                orders
+                    .claim_asking(order_id, now, ASK_FLOOR_SECONDS)
+                    .await?
+            }
+            Caller::Merchant => {
+                let claimed = orders.claim_asking_to_refund(order_id, now, ASK_FLOOR_SECONDS);
+                claimed.await?
+            }
         };
-        let now = self.platform.clock.wall();
-        let claimed = self.orders.claim_asking(order_id, now, floor_seconds);
-        if claimed.await? == Commit::Conflict {
+        if claimed == Commit::Conflict {
             return Err(ask::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
         let asked = self

@@ -240,14 +240,41 @@ impl Orders {
         now: Timestamp,
         floor_seconds: i64,
     ) -> Result<Commit, StoreError> {
+        self.claim_asking_as("asked_at", order_id, now, floor_seconds)
+            .await
+    }
+
+    /// The same for the merchant, who wants to refund: a right of its own, which no payer can use up.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim_asking_to_refund(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+        floor_seconds: i64,
+    ) -> Result<Commit, StoreError> {
+        self.claim_asking_as("refund_asked_at", order_id, now, floor_seconds)
+            .await
+    }
+
+    async fn claim_asking_as(
+        &self,
+        name: &'static str,
+        order_id: &OrderId,
+        now: Timestamp,
+        floor_seconds: i64,
+    ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("asked_at", Some(timestamp(now)))])
+            .assign([(name, Some(timestamp(now)))])
             .names(["pk"])
             .value("floor", timestamp(now.minus_seconds(floor_seconds)));
         // A reading from the future is a clock that went back: it must not silence us for good.
-        let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
-                         OR #asked_at <= :floor OR #asked_at > :asked_at)";
-        self.update("claim asking", order_id, update, condition)
+        let condition = format!(
+            "attribute_exists(#pk) AND (attribute_not_exists(#{name}) \
+             OR #{name} <= :floor OR #{name} > :{name})"
+        );
+        self.update("claim asking", order_id, update, &condition)
             .await
     }
 

@@ -21,6 +21,7 @@ pub enum Write {
     Commit,
     Postpone,
     ClaimAsking,
+    ClaimAskingToRefund,
     ClaimCode,
     KeepCode,
     ReleaseCode,
@@ -41,11 +42,12 @@ pub enum Write {
 }
 
 impl Write {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Place,
         Self::Commit,
         Self::Postpone,
         Self::ClaimAsking,
+        Self::ClaimAskingToRefund,
         Self::ClaimCode,
         Self::KeepCode,
         Self::ReleaseCode,
@@ -72,6 +74,7 @@ impl Write {
             Self::Commit => "Orders::commit",
             Self::Postpone => "Orders::postpone",
             Self::ClaimAsking => "Orders::claim_asking",
+            Self::ClaimAskingToRefund => "Orders::claim_asking_to_refund",
             Self::ClaimCode => "Orders::claim_code",
             Self::KeepCode => "Orders::keep_code",
             Self::ReleaseCode => "Orders::release_code",
@@ -105,6 +108,7 @@ impl Write {
             Self::Commit
             | Self::Postpone
             | Self::ClaimAsking
+            | Self::ClaimAskingToRefund
             | Self::ClaimCode
             | Self::KeepCode
             | Self::ReleaseCode
@@ -133,6 +137,7 @@ impl Write {
             // Whoever lost the race to themselves: the record is read again, a claim runs out.
             Self::Commit
             | Self::ClaimAsking
+            | Self::ClaimAskingToRefund
             | Self::KeepCode
             | Self::ReleaseCode
             | Self::ClaimRefundMoment
@@ -171,7 +176,9 @@ impl Write {
         let claim = claim();
         match self {
             Self::Place | Self::KeepEvidence => {}
-            Self::ClaimAsking | Self::ClaimCode => bench.placed(&order).await,
+            Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCode => {
+                bench.placed(&order).await
+            }
             Self::Commit | Self::Postpone | Self::ClaimDue => {
                 let placed = bench.orders().place(&order, "attempt", None, Some(soon()));
                 placed.await.unwrap();
@@ -238,6 +245,7 @@ impl Write {
             Self::Commit => told(orders.commit(&order, &paid, None).await?),
             Self::Postpone => told(orders.postpone(&order, Some(due)).await?),
             Self::ClaimAsking => told(orders.claim_asking(id, NOW, 2).await?),
+            Self::ClaimAskingToRefund => told(orders.claim_asking_to_refund(id, NOW, 2).await?),
             Self::ClaimCode => told(
                 orders
                     .claim_code(id, TradeType::Native, token, NOW, NOW)
