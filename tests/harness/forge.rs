@@ -61,7 +61,7 @@ pub fn payment_content(stack: &TestStack, number: &str, total: i64) -> Value {
     let merchant = stack.stack.simulator.merchant();
     json!({
         "appid": merchant.appid, "mchid": merchant.mchid, "out_trade_no": number,
-        "transaction_id": "4200000925202101284997714292", "trade_type": "NATIVE",
+        "transaction_id": "4200000000202601010000000001", "trade_type": "NATIVE",
         "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": "",
         "success_time": "2026-01-28T17:07:11+08:00", "payer": {"openid": BOB},
         "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},

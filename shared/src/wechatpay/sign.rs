@@ -135,6 +135,12 @@ pub fn app_parameters(
     }
 }
 
-fn client_message(appid: &str, timestamp: Timestamp, nonce: &str, last: &str) -> Vec<u8> {
+/// The four lines that a client's signature is over.
+pub(super) fn client_message(
+    appid: &str,
+    timestamp: Timestamp,
+    nonce: &str,
+    last: &str,
+) -> Vec<u8> {
     format!("{appid}\n{timestamp}\n{nonce}\n{last}\n").into_bytes()
 }
