@@ -13,6 +13,8 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, PrivateKey, PublicKey};
 
 mod certificate;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use certificate::{
     Authority, CertificateFacts, issue_merchant, issue_platform, issue_tls, issue_tls_elsewhere,

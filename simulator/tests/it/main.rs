@@ -11,6 +11,7 @@
 )]
 
 mod authentication;
+mod bill_shapes;
 mod bills;
 mod certificates;
 mod documentation;
@@ -31,3 +32,5 @@ mod signing;
 mod start;
 mod support;
 mod transport;
+#[path = "../../../tests/vectors/mod.rs"]
+mod vectors;
