@@ -402,6 +402,7 @@ async fn a_credential_that_is_not_ours_opens_nothing_whatever_is_wrong_with_it()
         &[("authorization", &good)],
         &[("authorization", &format!("Basic {good}"))],
         &[("authorization", &format!("bearer\t{good}"))],
+        &[("authorization", &format!("bearers {good}"))],
         &[("x-authorization", &bearer)],
         &[("proxy-authorization", &bearer)],
         &[("cookie", &format!("token={good}"))],
@@ -419,6 +420,18 @@ async fn a_credential_that_is_not_ours_opens_nothing_whatever_is_wrong_with_it()
     let answer = stack.send(Method::GET, &in_query, None, &[], None).await;
     assert_eq!((answer.status, &answer.body), (401, &refused));
     assert_eq!((stack.books(), stack.wire.requests().len()), (books, asked));
+}
+
+#[tokio::test]
+async fn the_scheme_is_read_in_any_case() {
+    let stack = TestStack::start().await;
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "bearer "] {
+        let authorization = format!("{scheme} {}", stack.merchant);
+        let headers = [("authorization", authorization.as_str())];
+        let order = "/orders/nobody-0001";
+        let missing = stack.send(Method::GET, order, None, &headers, None).await;
+        missing.refused(404, "not_found");
+    }
 }
 
 #[tokio::test]
