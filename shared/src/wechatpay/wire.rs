@@ -29,8 +29,13 @@ pub fn rfc3339_utc(at: Timestamp) -> String {
     formatted(at, UtcOffset::UTC)
 }
 
-/// The moment written as RFC 3339 with any offset; `None` for anything else.
+/// The moment written as RFC 3339 with any offset and `T` (or `t`) between date and time; `None` for
+/// anything else.
 pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    // The library takes any character there.
+    if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+        return None;
+    }
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
 }
