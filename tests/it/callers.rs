@@ -439,7 +439,8 @@ async fn a_key_that_is_on_its_way_in_or_out_is_accepted() {
     let stack = TestStack::start().await;
     let mint = Mint::of(&stack);
     let mut api = stack.secret("ApiSecret");
-    let (old, new) = (mint.with(|_| {}), [9; 32]);
+    let new: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    let old = mint.with(|_| {});
     let fresh = mint.token(&header("HS256"), &mint.claims(), &new, hmac::HMAC_SHA256);
     let second = "another-key-of-the-back-office";
     let hash: String = Sha256::digest(second.as_bytes())
