@@ -20,7 +20,7 @@ test:
 ci:
     .ci/run
 
-# The Lambda artefacts, into .aws-sam; another processor: just build --parameter-overrides Architecture=x86_64
+# The Lambda artefacts, into .aws-sam, for the processor that samconfig.toml names
 build *options:
     sam build {{options}}
 
@@ -28,9 +28,9 @@ build *options:
 bench *options:
     cargo run -p bench -- {{options}}
 
-# To AWS; asks what it needs to know (docs/operations.md). Options go to both commands, as Architecture must
-deploy *options: (build options)
-    sam deploy --guided {{options}}
+# To AWS, with the values of samconfig.toml (docs/operations.md)
+deploy *options: build
+    sam deploy {{options}}
 
 # WeChat Pay alone, for a client in any language (docs/simulator.md)
 simulator *options:

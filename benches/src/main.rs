@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::wechatpay::wire;
+use shared::rfc3339;
 
 use crate::artefacts::AtRest;
 use crate::authority::Authority;
@@ -252,7 +252,7 @@ impl Bench {
         progress("measuring one more order");
         let warm = self.warm(&measured).await?;
         Ok(Numbers {
-            date: wire::rfc3339_utc(Clock::system().wall())
+            date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
                 .take(10)
                 .collect(),

@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
-use shared::wechatpay::wire::parse_rfc3339;
+use shared::rfc3339;
 
 use crate::template::physical;
 
@@ -96,7 +96,7 @@ impl Console {
             if row["kind"] == "order" {
                 order["there"] = row["trade_state"].clone();
                 if order["here"].is_null() {
-                    let created = row["created_at"].as_str().and_then(parse_rfc3339);
+                    let created = row["created_at"].as_str().and_then(rfc3339::parse);
                     order["description"] = row["description"].clone();
                     order["amount_fen"] = row["amount"]["total"].clone();
                     order["created"] = json!(created.map(|created| created.unix_seconds()));

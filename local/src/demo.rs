@@ -10,7 +10,7 @@ use comfy_table::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::platform::Platform;
-use shared::wechatpay::wire::parse_rfc3339;
+use shared::rfc3339;
 
 use crate::stack::{Options, Stack};
 
@@ -93,7 +93,7 @@ async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {
         certificate,
         step: 0,
     };
-    let run = shared::platform::random_token().to_lowercase();
+    let run = shared::random::token().to_lowercase();
     let order = shop.payers_order(&run).await?;
     let refunds = shop.refunds(&order).await?;
     let native = shop.native(&run).await?;
@@ -417,7 +417,7 @@ impl Shop {
         let clock = self
             .get(&format!("{}/_sim/clock", self.control_url))
             .await?;
-        let read = |text: &Value| text.as_str().and_then(parse_rfc3339);
+        let read = |text: &Value| text.as_str().and_then(rfc3339::parse);
         let (Some(now), Some(moment)) = (read(&clock["business_time"]), read(moment)) else {
             return Err(format!("{moment} is no moment at which a refund is sent"));
         };

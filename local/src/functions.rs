@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
-use shared::api::{HttpFunction, ScheduledFunction, Whole};
-use shared::config::secrets::{ApiKeys, App, Content, Secret, SecretError, Signing, Wechatpay};
-use shared::config::{Reader, Vars};
+use shared::api::{HttpFunction, ScheduledFunction};
+use shared::config::secrets::{
+    ApiKeys, AppSecret, Content, PlatformKeysSecret, Secret, SecretError, SigningSecret,
+};
+use shared::config::{Environment, Vars};
 use shared::platform::Platform;
 use shared::wechatpay::Apiv3Keys;
 
@@ -42,24 +43,24 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
 
 /// What is wrong with each secret that these variables name, read as a function with them reads it:
 /// with its own access key, and apart from what a running one has read already.
-pub async fn wanting(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
-    let mut reader = Reader::new(vars, platform);
+pub async fn unusable_secrets(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
+    let mut environment = Environment::new(vars, platform);
     let problems = [
-        problem::<Signing>(&mut reader, "SIGNING_SECRET_ARN").await,
-        problem::<Wechatpay>(&mut reader, "WECHATPAY_SECRET_ARN").await,
-        problem::<Apiv3Keys>(&mut reader, "APIV3_SECRET_ARN").await,
-        problem::<App>(&mut reader, "APP_SECRET_ARN").await,
-        problem::<ApiKeys>(&mut reader, "API_SECRET_ARN").await,
+        problem::<SigningSecret>(&mut environment, "SIGNING_SECRET_ARN").await,
+        problem::<PlatformKeysSecret>(&mut environment, "WECHATPAY_SECRET_ARN").await,
+        problem::<Apiv3Keys>(&mut environment, "APIV3_SECRET_ARN").await,
+        problem::<AppSecret>(&mut environment, "APP_SECRET_ARN").await,
+        problem::<ApiKeys>(&mut environment, "API_SECRET_ARN").await,
     ];
     problems.into_iter().flatten().collect()
 }
 
 async fn problem<T: Content>(
-    reader: &mut Reader<'_>,
+    environment: &mut Environment<'_>,
     variable: &'static str,
 ) -> Option<SecretError> {
-    reader.optional(variable)?;
-    let secret = Secret::<T>::from_reader(reader, variable);
+    environment.optional(variable)?;
+    let secret = Secret::<T>::from_environment(environment, variable);
     secret.get().await.err()
 }
 
@@ -68,17 +69,9 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            let request: LambdaRequest = serde_json::from_value(event)
+            let event = serde_json::from_value(event)
                 .map_err(|error| format!("the event cannot be read: {error}"))?;
-            let service = lambda_http::service_fn(move |request| {
-                let function = Arc::clone(&function);
-                async move { Ok::<_, std::convert::Infallible>(Whole(function.handle(request).await)) }
-            });
-            let mut adapter = lambda_http::Adapter::from(service);
-            let answer =
-                lambda_http::Service::call(&mut adapter, LambdaEvent::new(request, context))
-                    .await
-                    .map_err(|error| error.to_string())?;
+            let answer = function.handle(LambdaEvent::new(event, context)).await;
             serde_json::to_value(answer).map_err(|error| error.to_string())
         })
     }))

@@ -99,7 +99,7 @@ impl Gateway {
             .ok_or(InvokeError::Failed(format!("there is no {id}")))?;
         let timeout_ms = i64::try_from(function.timeout.as_millis()).unwrap_or(i64::MAX);
         let mut context = Context::default();
-        context.request_id = shared::platform::random_token();
+        context.request_id = shared::random::token();
         context.deadline = u64::try_from(self.clock.wall_millis() + timeout_ms).unwrap_or(0);
         let invocation = AssertUnwindSafe((function.invoke)(event, context)).catch_unwind();
         match tokio::time::timeout(function.timeout, invocation).await {
@@ -192,7 +192,7 @@ impl Gateway {
                     "userAgent": parts.headers.get(header::USER_AGENT)
                         .and_then(|value| value.to_str().ok()).unwrap_or_default(),
                 },
-                "requestId": shared::platform::random_token(),
+                "requestId": shared::random::token(),
                 "routeKey": format!("{} {}", route.method, route.path),
                 "stage": "$default",
                 "time": clf_time(now_ms),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::{Options, Stack, StartError, demo};
-use shared::platform::random_token;
+use shared::random;
 
 /// A WeChat Pay backend on this machine: API, table, keys and a simulated WeChat Pay, on loopback,
 /// without an account.
@@ -160,7 +160,7 @@ fn greet(stack: &Stack, speed: f64) {
     println!("Place an order as the merchant, pay it on the phone, see it paid:");
     println!();
     // A number that was not used before, so that the lines work after each start.
-    let number = format!("hello-{}", &random_token()[..8]);
+    let number = format!("hello-{}", &random::token()[..8]);
     let credential = format!("-H 'Authorization: Bearer {}'", stack.merchant_api_key);
     let order = format!(
         "{{\"trade_type\":\"native\",\"out_trade_no\":\"{number}\",\"description\":\"Coffee\",\"amount\":{{\"total\":1}}}}"

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::Clock;
 use shared::config::Vars;
-use shared::platform::{Platform, random, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::telemetry::Log;
 use simulator::{BusinessClock, Mode, Simulator};
 use tokio::net::TcpListener;
@@ -189,7 +190,7 @@ impl Stack {
             None => file_log(&folder)?,
         };
         let platform =
-            Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+            Platform::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
         let aws_listener = listen("--aws-port", options.aws_port, AWS_PORT).await?;
         let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
         let merchant_api_key = match &options.merchant_api_key {
@@ -271,7 +272,7 @@ impl Stack {
         let functions = &self.template.functions;
         let asked = functions.iter().map(async |(id, function)| {
             let vars = vars(id, function, &self.aws);
-            let problems = functions::wanting(&vars, &self.platform).await;
+            let problems = functions::unusable_secrets(&vars, &self.platform).await;
             (function.binary.clone(), problems)
         });
         let mut wanting: Vec<Wanting> = Vec::new();
@@ -446,7 +447,22 @@ fn merchant_api_key(folder: &Path) -> String {
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
         .and_then(|described| described["merchant_api_key"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| format!("local-{}{}", random_token(), random_token()))
+        .unwrap_or_else(|| format!("local-{}{}", random::token(), random::token()))
+}
+
+/// What signs, as the simulator has it; what vouches for refunds stays as it was, or those that are
+/// under way would not be sent any more.
+fn signing(aws: &Aws, serial_no: &str, private_key: &str) -> Value {
+    let known = aws.secrets().current(&arn("SigningSecret"));
+    let known: Option<Value> = known.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = |name: &str| known.as_ref().and_then(|known| known.get(name)).cloned();
+    let mut signing = json!({"serial_no": serial_no, "private_key": private_key});
+    signing["record_key"] =
+        kept("record_key").unwrap_or_else(|| Value::from(STANDARD.encode(random::bytes::<32>())));
+    if let Some(also_accepted) = kept("also_accepted_record_keys") {
+        signing["also_accepted_record_keys"] = also_accepted;
+    }
+    signing
 }
 
 fn put_secrets(
@@ -476,7 +492,7 @@ fn put_secrets(
     };
     put(
         "SigningSecret",
-        json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}),
+        signing(aws, &merchant.serial_no, &read("apiclient_key.pem")?),
     )?;
     let public_key =
         json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?});
@@ -500,8 +516,8 @@ fn put_secrets(
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = match aws.secrets().current(&arn("ApiSecret")) {
         None => json!({
-            "token_key": STANDARD.encode(random::<32>()),
-            "number_key": STANDARD.encode(random::<32>()),
+            "token_key": STANDARD.encode(random::bytes::<32>()),
+            "number_key": STANDARD.encode(random::bytes::<32>()),
             "merchant_key_hashes": [hash],
         }),
         // A key that was chosen at this start is accepted beside those of earlier ones.
@@ -648,11 +664,11 @@ fn console(
 fn schedule_event(clock: &Clock) -> Value {
     json!({
         "version": "0",
-        "id": shared::platform::random_token(),
+        "id": random::token(),
         "detail-type": "Scheduled Event",
         "source": "aws.scheduler",
         "account": "000000000000",
-        "time": shared::wechatpay::wire::rfc3339_utc(clock.wall()),
+        "time": shared::rfc3339::format_utc(clock.wall()),
         "region": "local",
         "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
         "detail": "{}",

@@ -3,31 +3,41 @@
 //! A function implements [`HttpFunction::serve`]; everything around it (bounds, the deadline, the
 //! log line, problem documents) is here, once.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod answer;
 pub mod body;
-pub mod caller;
-pub mod incoming;
-pub mod numbers;
-pub mod problem;
+mod caller;
+pub mod derived_ids;
+mod event;
+mod incoming;
+mod problem;
+mod response;
+pub mod sealed;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_http::{Body, Request, Response};
+use futures_util::FutureExt;
+use lambda_http::LambdaEvent;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 
-pub use answer::{Answer, Whole};
 pub use caller::{Caller, Callers};
-pub use incoming::{Deadline, Incoming};
+pub use event::Event;
+pub use incoming::{Incoming, malformed_id};
 pub use problem::{Code, Problem};
+pub use response::Answer;
 
-use crate::config::secrets::SecretError;
+use crate::config::secrets::{self, AnySecret, SecretError};
 use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
-use crate::telemetry::{Level, Metric, Record};
+use crate::telemetry::{Level, LogLine, Metric};
 
-/// How long to look, once a key is wanting, which others are.
-const WANTING_MAX: Duration = Duration::from_secs(1);
+/// How long to spend listing the other unusable secrets once one is.
+const UNUSABLE_SECRETS_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a request may be served, whatever time Lambda gives: an HTTP API waits 30 seconds.
 const SERVE_MAX: Duration = Duration::from_secs(29);
@@ -46,59 +56,60 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// The platform it runs on.
     fn platform(&self) -> &Platform;
 
+    /// The secrets that it holds: all are read before its first request, and all that cannot be used
+    /// are named once a request fails for one of them.
+    fn secrets(&self) -> Vec<&dyn AnySecret>;
+
     /// Decides a request.
     fn serve(
         &self,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> impl Future<Output = Result<Answer, Problem>> + Send;
 
-    /// Reads what every request needs, before the first one; what fails is read again then.
-    fn warm_up(&self) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-
-    /// What is wrong with each key of this function's that cannot be used.
-    fn wanting(&self) -> impl Future<Output = Vec<SecretError>> + Send {
-        std::future::ready(Vec::new())
-    }
-
     /// Answers a request that was refused before it was read; the webhook has its own dialect.
-    fn refused_unread(&self, problem: Problem, record: &mut Record) -> Answer {
-        problem.into_answer(record)
+    fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        problem.into_answer(line)
     }
 
     /// Answers a request whose time is over; the webhook has its own dialect.
-    fn out_of_time(&self, record: &mut Record) -> Answer {
+    fn out_of_time(&self, line: &mut LogLine) -> Answer {
         let problem = Problem::new(
-            Code::StoreUnavailable,
-            "this took too long; send the same request again",
+            Code::OutOfTime,
+            "the request took too long; send the same request again",
         );
-        problem.retry_after(1).into_answer(record)
+        problem.retry_after(1).into_answer(line)
     }
 
-    /// Answers a request; never fails, and writes one log line.
-    fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
+    /// Answers an event, whatever stands in it; never fails, and writes one log line.
+    fn handle(
+        &self,
+        event: LambdaEvent<Event>,
+    ) -> impl Future<Output = ApiGatewayV2httpResponse> + Send {
         async move {
             let platform = self.platform();
-            let mut record = Record::start(Self::NAME, &platform.clock);
-            let answer = match Incoming::read(request, &platform.clock) {
+            let mut line = LogLine::start(Self::NAME, &platform.clock);
+            let LambdaEvent { payload, context } = event;
+            line.field("request_id", context.request_id.clone());
+            let request = payload.into_request(context);
+            let read = request.and_then(|request| Incoming::read(request, &platform.clock));
+            let answer = match read {
                 Ok(incoming) => {
-                    record.field("request_id", incoming.request_id.clone());
-                    record.field("route", incoming.route());
+                    line.field("request_id", incoming.request_id.clone());
+                    line.field("route", incoming.route());
                     let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
                     // Stopping is as safe as a crash at that moment, and unlike a crash it answers and
                     // keeps the keys that this process has read.
-                    match tokio::time::timeout(left, served(self, &incoming, &mut record)).await {
+                    match tokio::time::timeout(left, served(self, &incoming, &mut line)).await {
                         Ok(Ok(answer)) => answer,
-                        Ok(Err(problem)) => problem.into_answer(&mut record),
-                        Err(_) => self.out_of_time(&mut record),
+                        Ok(Err(problem)) => problem.into_answer(&mut line),
+                        Err(_) => self.out_of_time(&mut line),
                     }
                 }
-                Err(problem) => self.refused_unread(problem, &mut record),
+                Err(problem) => self.refused_unread(problem, &mut line),
             };
-            record.field("status", answer.status);
-            record.write(&platform.log, &platform.clock, "request");
+            line.field("status", answer.status);
+            line.write(&platform.log, &platform.clock, "request");
             answer.into_response()
         }
     }
@@ -133,10 +144,10 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
         &platform,
         F::from_vars(&Vars::from_env(), &platform),
     )?);
-    function.warm_up().await;
-    lambda_http::run(lambda_http::service_fn(move |request| {
+    secrets::warm_up(&function.secrets()).await;
+    lambda_runtime::run(lambda_runtime::service_fn(move |event| {
         let function = Arc::clone(&function);
-        async move { Ok::<_, lambda_http::Error>(Whole(function.handle(request).await)) }
+        async move { Ok::<_, lambda_runtime::Error>(function.handle(event).await) }
     }))
     .await
 }
@@ -159,7 +170,7 @@ pub async fn run_scheduled<F: ScheduledFunction>() -> Result<(), lambda_runtime:
     .await
 }
 
-/// Where WeChat Pay sends its notices: below `PUBLIC_BASE_URL`, or below the name the gateway was
+/// Where WeChat Pay sends its notifications: below `PUBLIC_BASE_URL`, or below the name the gateway was
 /// called by, which is the gateway's own and not the caller's to choose.
 ///
 /// # Errors
@@ -170,36 +181,46 @@ pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<
         (None, Some(domain_name)) => format!("https://{domain_name}"),
         (None, None) => {
             return Err(Problem::plain(Code::NotConfigured)
-                .because("neither PUBLIC_BASE_URL nor the request tells the API's name")
+                .because("neither PUBLIC_BASE_URL nor the request says what the API's host is")
                 .counting(Metric::NotConfigured));
         }
     };
     Ok(format!("{base}/wechatpay/notify"))
 }
 
-/// Serves a request; where a key is wanting, notes which of all it holds are.
+/// Serves a request; where a secret is unusable, notes every one that is. A panic is a problem
+/// like others.
 async fn served<F: HttpFunction>(
     function: &F,
     incoming: &Incoming,
-    record: &mut Record,
+    line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    let served = function.serve(incoming, record).await;
+    // Boxed, so that the layout of a process is not one type of all its futures: those are deeper
+    // than the compiler follows by default.
+    let served = AssertUnwindSafe(Box::pin(function.serve(incoming, line))).catch_unwind();
+    let served = served.await.unwrap_or_else(|_| {
+        // What it said stands in the log already, by the panic hook, with the place.
+        Err(Problem::plain(Code::InternalError).because("the function panicked"))
+    });
     if let Err(problem) = &served
         && problem.code == Code::NotConfigured
     {
-        // Where the keys cannot even be read, that is told already, and the caller waits for an answer.
-        if let Ok(wanting) = tokio::time::timeout(WANTING_MAX, function.wanting()).await {
-            note_wanting(&wanting, record);
+        // The problem itself names one of them, and the caller waits for an answer.
+        let held = function.secrets();
+        if let Ok(unusable) =
+            tokio::time::timeout(UNUSABLE_SECRETS_WAIT, secrets::unusable(&held)).await
+        {
+            note_unusable_secrets(&unusable, line);
         }
     }
     served
 }
 
-/// Notes all that is wrong with keys, one by one, so that no line is too long for them.
-pub fn note_wanting(errors: &[SecretError], record: &mut Record) {
-    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    if !told.is_empty() {
-        record.field("problems", told);
+/// Notes what is wrong with each secret in a list, so that no text grows too long for the line.
+pub fn note_unusable_secrets(errors: &[SecretError], line: &mut LogLine) {
+    let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        line.field("problems", problems);
     }
 }
 
@@ -209,13 +230,12 @@ fn built<F>(
     built: Result<F, ConfigError>,
 ) -> Result<F, ConfigError> {
     if let Err(error) = &built {
-        let mut record = Record::start(name, &platform.clock);
-        record
-            .field("error", "the configuration is incomplete")
+        let mut line = LogLine::start(name, &platform.clock);
+        line.field("error", "the configuration is incomplete")
             .field("problems", error.problems.clone())
             .count(Metric::NotConfigured)
             .raise(Level::Error);
-        record.write(&platform.log, &platform.clock, "not configured");
+        line.write(&platform.log, &platform.clock, "not configured");
     }
     built
 }

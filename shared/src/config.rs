@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::domain::{Appid, Mchid};
 use crate::platform::Platform;
 use crate::store::Table;
 use crate::wechatpay::Endpoints;
@@ -66,18 +67,9 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
-impl ConfigError {
-    /// For a part that could not be built although every problem was told.
-    pub fn untold() -> Self {
-        Self {
-            problems: vec!["a part could not be built".to_owned()],
-        }
-    }
-}
-
 /// Reads variables and gathers what is wrong with them.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct Environment<'a> {
     vars: &'a Vars,
     platform: &'a Platform,
     secrets_client: Option<aws_sdk_secretsmanager::Client>,
@@ -88,12 +80,12 @@ pub struct Reader<'a> {
 #[derive(Clone, Debug)]
 pub struct Merchant {
     /// `MCHID`: WeChat Pay's number of the merchant, 8 to 32 digits.
-    pub mchid: String,
+    pub mchid: Mchid,
     /// `APPID`: the mini-program, `wx` and what follows.
-    pub appid: String,
+    pub appid: Appid,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Environment<'a> {
     /// Starts to read.
     pub const fn new(vars: &'a Vars, platform: &'a Platform) -> Self {
         Self {
@@ -118,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number in a range, or `default` where the variable is absent.
-    pub fn number(
+    pub fn integer(
         &mut self,
         name: &'static str,
         default: i64,
@@ -158,26 +150,31 @@ impl<'a> Reader<'a> {
 
     /// `MCHID` and `APPID`.
     pub fn merchant(&mut self) -> Merchant {
+        Merchant {
+            mchid: self.mchid(),
+            appid: self.appid(),
+        }
+    }
+
+    /// `MCHID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    fn mchid(&mut self) -> Mchid {
         let mchid = self.required("MCHID");
         let legal =
             (8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit());
         if !mchid.is_empty() && !legal {
             self.problem("MCHID must be 8 to 32 digits".to_owned());
         }
-        Merchant {
-            mchid,
-            appid: self.appid(),
-        }
+        Mchid::parse(mchid).unwrap_or_default()
     }
 
-    /// `APPID`.
-    pub fn appid(&mut self) -> String {
+    /// `APPID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    pub fn appid(&mut self) -> Appid {
         let appid = self.required("APPID");
         let legal = appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !appid.is_empty() && !legal {
             self.problem("APPID must be at most 32 letters and digits".to_owned());
         }
-        appid
+        Appid::parse(appid).unwrap_or_default()
     }
 
     /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.
@@ -193,8 +190,8 @@ impl<'a> Reader<'a> {
     }
 
     /// WeChat Pay's hosts: `WECHATPAY_BASE_URL`, `WECHATPAY_BACKUP_URL` and
-    /// `WECHATPAY_TRUSTED_HOSTS`.
-    pub fn endpoints(&mut self) -> Option<Endpoints> {
+    /// `WECHATPAY_TRUSTED_HOSTS`; none where they are not acceptable, which [`Self::finish`] reports.
+    pub fn endpoints(&mut self) -> Endpoints {
         let base = self.optional("WECHATPAY_BASE_URL");
         let backup = self.optional("WECHATPAY_BACKUP_URL");
         let trusted = self.trusted_hosts();
@@ -207,6 +204,7 @@ impl<'a> Reader<'a> {
             &trusted,
         );
         self.check("WECHATPAY_BASE_URL or WECHATPAY_BACKUP_URL", parsed)
+            .unwrap_or_default()
     }
 
     /// `ORDER_NUMBER_PREFIX`: what derived numbers start with, so that stacks can share a mchid.
@@ -224,7 +222,7 @@ impl<'a> Reader<'a> {
     /// `REFUND_INTERVAL_SECONDS`: the least time between two refunds of an order, 1 to 3600; WeChat
     /// Pay wants a minute.
     pub fn refund_interval_seconds(&mut self) -> i64 {
-        self.number("REFUND_INTERVAL_SECONDS", 60, 1..=3600)
+        self.integer("REFUND_INTERVAL_SECONDS", 60, 1..=3600)
     }
 
     /// The table named by `TABLE_NAME`.
@@ -273,6 +271,11 @@ impl<'a> Reader<'a> {
         if self.problems.is_empty() {
             return Ok(());
         }
+        Err(self.into_error())
+    }
+
+    /// Every problem that was found so far.
+    pub fn into_error(self) -> ConfigError {
         // Several parts read the same variables.
         let mut problems: Vec<String> = Vec::new();
         for problem in self.problems {
@@ -280,7 +283,7 @@ impl<'a> Reader<'a> {
                 problems.push(problem);
             }
         }
-        Err(ConfigError { problems })
+        ConfigError { problems }
     }
 
     fn region(&mut self) -> Region {

@@ -6,16 +6,28 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod books;
+pub mod contradiction;
 pub mod id;
+pub mod mac;
 pub mod money;
 pub mod order;
 pub mod refund;
 pub mod report;
+pub mod schedule;
+pub mod terms;
 pub mod time;
 
-pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use books::NotRefundable;
+pub use contradiction::Contradiction;
+pub use id::{
+    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+};
+pub use mac::RecordMac;
 pub use money::{Fen, InvalidFen};
-pub use order::{Order, OrderState, Payment, Terms, TradeType};
+pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
+pub use schedule::Due;
+pub use terms::{Terms, TradeType};
 pub use time::Timestamp;

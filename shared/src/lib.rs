@@ -1,18 +1,21 @@
 //! What every function of the bundle shares.
 //!
-//! The layers and who may import whom: `refunding` → `desk`, for the functions that may sign →
-//! `settlement`, `api` → `config` → `store`, `wechatpay` → `domain` → nothing outside std. `clock`,
-//! `platform` and `telemetry` stand beside them.
-//! `tests/it/tree.rs` keeps the arrows.
+//! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
+//! `config` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
+//! `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
 
 pub mod api;
 pub mod clock;
 pub mod config;
-pub mod desk;
+pub mod deadline;
 pub mod domain;
 pub mod platform;
-pub mod refunding;
+pub mod random;
+pub mod record_keys;
+pub mod refund_sender;
+pub mod rfc3339;
 pub mod settlement;
+pub mod settling_client;
 pub mod store;
 pub mod telemetry;
 pub mod wechatpay;

@@ -14,27 +14,20 @@ mod index;
 mod item;
 mod order;
 mod refund;
+mod transaction;
+mod write;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use item::Attributes;
-
-use crate::platform::jitter;
+use write::{TRIES_MAX, pause};
 
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{Due, DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
-pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
-pub use refund::{Approved, Refunds, Reserve, StoredRefund};
-
-/// How often a write that met a transaction is tried, and a batch asked for that is answered in part
-/// only. The SDK tries neither again by itself.
-const TRIES_MAX: u32 = 4;
-
-/// How long the first pause between two tries is at most, in milliseconds; each is twice the one
-/// before. All of them together stay below half a second.
-const PAUSE_MS: u64 = 50;
+pub use index::{DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
+pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
+pub use refund::{Approval, Refunds, Reserve, SendSlot, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]
@@ -92,30 +85,6 @@ impl Table {
     }
 }
 
-/// Sends a single write; one that was refused because it met a transaction on its item was not made,
-/// and is tried again.
-async fn undisturbed<T, E: ProvideErrorMetadata, R, F>(
-    send: impl Fn() -> F,
-) -> Result<T, SdkError<E, R>>
-where
-    F: Future<Output = Result<T, SdkError<E, R>>>,
-{
-    for attempt in 1..TRIES_MAX {
-        match send().await {
-            Err(error) if error.code() == Some("TransactionConflictException") => {
-                pause(attempt).await;
-            }
-            sent => return sent,
-        }
-    }
-    send().await
-}
-
-/// Waits between two tries.
-async fn pause(attempt: u32) {
-    tokio::time::sleep(jitter(PAUSE_MS << (attempt - 1))).await;
-}
-
 /// Whether a conditional write of a change was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
@@ -136,6 +105,12 @@ pub enum StoreError {
         /// The service's error code or the kind of transport failure.
         cause: String,
     },
+    /// The table is well, but others changed the item each time this was tried.
+    #[error("{action}: others changed the record each time")]
+    Contended {
+        /// The action.
+        action: &'static str,
+    },
     /// An item that this version cannot read, or that contradicts what was written with it.
     #[error("the item {key} cannot be used: {cause}")]
     Unreadable {
@@ -151,6 +126,9 @@ fn unavailable<E: ProvideErrorMetadata, R>(
     action: &'static str,
     error: &SdkError<E, R>,
 ) -> StoreError {
+    if error.code() == Some("TransactionConflictException") {
+        return StoreError::Contended { action };
+    }
     let cause = match error {
         SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
         SdkError::TimeoutError(_) => "timeout".to_owned(),

@@ -68,82 +68,59 @@ impl Level {
     }
 }
 
-/// What alarms watch; each is counted in the line that tells of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// A person has to look: a record was flagged, a signed notice names no order of ours, cannot be
-    /// read or tells of an unknown state, money went back elsewhere, or an order cannot be ended.
-    NeedsHuman,
+/// Declares [`Metric`]: its variants, each with its unit and its name in CloudWatch.
+macro_rules! metrics {
+    ($($(#[$doc:meta])+ $metric:ident = $unit:literal, $name:literal;)+) => {
+        /// What alarms watch; each is counted in the line that reports it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric {
+            $($(#[$doc])+ $metric,)+
+        }
+
+        impl Metric {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$metric),+];
+
+            /// The metric's name in CloudWatch.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$metric => $name,)+ }
+            }
+
+            const fn unit(self) -> &'static str {
+                match self { $(Self::$metric => $unit,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// A person has to look: a record was flagged, a signed notification names no order of ours,
+    /// cannot be read or reports an unknown state, money went back elsewhere, or an order cannot be
+    /// ended.
+    NeedsHuman = "Count", "needs_human";
     /// A signed report contradicts the record.
-    MoneyMismatch,
-    /// A signed notice could not be opened with any APIv3 key.
-    Apiv3KeyMismatch,
-    /// A notice was refused before it was trusted.
-    NotifyUnauthorized,
+    MoneyMismatch = "Count", "money_mismatch";
+    /// A signed notification could not be opened with any APIv3 key.
+    Apiv3KeyMismatch = "Count", "apiv3_key_mismatch";
+    /// A notification was refused before it was trusted.
+    NotifyUnauthorized = "Count", "notify_unauthorized";
     /// An answer of WeChat Pay's was not signed as it must be.
-    WechatpayUnverified,
+    WechatpayUnverified = "Count", "wechatpay_unverified";
     /// A call to WeChat Pay had no usable outcome.
-    WechatpayErrors,
+    WechatpayErrors = "Count", "wechatpay_errors";
     /// A refund is reserved or processing for too long.
-    RefundStuck,
-    /// The oldest thing overdue, in seconds.
-    DueBacklogSeconds,
+    RefundStuck = "Count", "refund_stuck";
+    /// The age of the oldest thing overdue.
+    DueBacklogSeconds = "Seconds", "due_backlog_seconds";
     /// Secrets or variables are missing or broken, or a secret could not be read again for long.
-    NotConfigured,
-    /// A payment was learnt of.
-    OrderPaid,
+    NotConfigured = "Count", "not_configured";
+    /// A payment became known.
+    OrderPaid = "Count", "order_paid";
 }
 
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::NeedsHuman,
-        Self::MoneyMismatch,
-        Self::Apiv3KeyMismatch,
-        Self::NotifyUnauthorized,
-        Self::WechatpayUnverified,
-        Self::WechatpayErrors,
-        Self::RefundStuck,
-        Self::DueBacklogSeconds,
-        Self::NotConfigured,
-        Self::OrderPaid,
-    ];
-
-    /// The metric's name in CloudWatch.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NeedsHuman => "needs_human",
-            Self::MoneyMismatch => "money_mismatch",
-            Self::Apiv3KeyMismatch => "apiv3_key_mismatch",
-            Self::NotifyUnauthorized => "notify_unauthorized",
-            Self::WechatpayUnverified => "wechatpay_unverified",
-            Self::WechatpayErrors => "wechatpay_errors",
-            Self::RefundStuck => "refund_stuck",
-            Self::DueBacklogSeconds => "due_backlog_seconds",
-            Self::NotConfigured => "not_configured",
-            Self::OrderPaid => "order_paid",
-        }
-    }
-
-    const fn unit(self) -> &'static str {
-        match self {
-            Self::DueBacklogSeconds => "Seconds",
-            Self::NeedsHuman
-            | Self::MoneyMismatch
-            | Self::Apiv3KeyMismatch
-            | Self::NotifyUnauthorized
-            | Self::WechatpayUnverified
-            | Self::WechatpayErrors
-            | Self::RefundStuck
-            | Self::NotConfigured
-            | Self::OrderPaid => "Count",
-        }
-    }
-}
-
-/// One line being gathered; [`Record::write`] writes it.
+/// One line being gathered; [`LogLine::write`] writes it.
 #[derive(Debug)]
-pub struct Record {
+pub struct LogLine {
     function: &'static str,
     level: Level,
     fields: Map<String, Value>,
@@ -151,7 +128,7 @@ pub struct Record {
     started_ms: i64,
 }
 
-impl Record {
+impl LogLine {
     /// Starts a line of this function.
     pub fn start(function: &'static str, clock: &Clock) -> Self {
         Self {
@@ -173,11 +150,6 @@ impl Record {
         };
         self.fields.insert(name.to_owned(), value);
         self
-    }
-
-    /// Whether the field was added.
-    pub fn has(&self, name: &str) -> bool {
-        self.fields.contains_key(name)
     }
 
     /// Counts a metric.
@@ -242,7 +214,7 @@ impl Record {
 /// A moment as RFC 3339 in UTC with milliseconds.
 fn rfc3339_millis(millis: i64) -> String {
     let moment = Timestamp::from_unix_seconds(millis.div_euclid(1000));
-    let text = crate::wechatpay::wire::rfc3339_utc(moment);
+    let text = crate::rfc3339::format_utc(moment);
     let milliseconds = millis.rem_euclid(1000);
     format!("{}.{milliseconds:03}Z", text.trim_end_matches('Z'))
 }

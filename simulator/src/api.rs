@@ -1,150 +1,92 @@
 //! The API port: from raw request bytes to signed answer bytes, in the order WeChat Pay works
-//! (fidelity points 1 to 13): path, header check, authentication, business, signing.
-//! Faults strike between these steps. What a request means is in the modules below.
+//! (docs/simulator.md, `hosts` to `forged-answers`): path, header check, authentication, business,
+//! signing. Faults strike between these steps. What a request means is in the modules below.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use hyper::body::Bytes;
 use serde_json::json;
 
 use crate::beijing;
 use crate::faults::Target;
-use crate::merchants::Loaded;
-use crate::state::State;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
 
-mod about;
 pub(crate) mod answer;
 mod authenticate;
+mod authorization;
 mod bills;
+mod body;
 mod certificates;
+mod context;
 mod explain;
-pub(crate) mod orders;
+mod login;
+mod multipart;
+mod orders;
 mod queries;
 mod refunds;
+pub(crate) mod request;
 mod route;
 mod schema;
+mod sensitive;
+mod signing;
+mod stand_in;
+mod subject;
 mod upload;
 
-use about::About;
-use answer::{Answer, Outcome, Refusal};
-use route::{Operation, Route};
+use answer::{Draft, Refusal, Response};
+use context::Context;
+use request::{Caller, Request};
+use route::{Kind, Operation, Route};
+use subject::RequestSubject;
 
 /// The part of a refusal's body that the request log repeats.
 const ANSWER_CHARACTERS: usize = 2_000;
 
-/// A request as it came: nothing decoded, nothing normalised.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// Path and query as they were on the wire.
-    pub(crate) target: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Request {
-    pub(crate) fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(self.target.as_str(), |(path, _)| path)
-    }
-
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
-    }
-
-    /// A query parameter, percent-decoded.
-    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        self.query()?.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then(|| route::decode(value))
-        })
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-}
-
-/// The merchant who signed a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) merchant: Arc<Loaded>,
-    pub(crate) serial_no: String,
-}
-
-impl Caller {
-    pub(crate) fn mchid(&self) -> &str {
-        &self.merchant.record.mchid
-    }
-}
-
-/// What a handler works with; the lock is held.
-pub(crate) struct Context<'a> {
-    pub(crate) world: &'a Arc<World>,
-    pub(crate) state: &'a mut State,
-    pub(crate) caller: &'a Caller,
-    pub(crate) request: &'a Request,
-    pub(crate) now_ms: i64,
-    pub(crate) about: &'a About,
-}
-
-impl Context<'_> {
-    /// Whether a fault strikes this request.
-    pub(crate) fn fault(&mut self, name: &'static str, operation: &str) -> bool {
-        let target = Target {
-            operation,
-            out_trade_no: self.about.out_trade_no.as_deref(),
-            subject: &self.about.subject,
-        };
-        self.state.faults.strikes(name, target)
-    }
-}
-
 /// What the port does with a request in the end, and how long it waits before.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct Delayed {
     pub(crate) after: Duration,
-    pub(crate) outcome: Outcome,
+    pub(crate) response: Response,
 }
 
-impl From<Outcome> for Reply {
-    fn from(outcome: Outcome) -> Self {
+impl From<Response> for Delayed {
+    fn from(response: Response) -> Self {
         Self {
             after: Duration::ZERO,
-            outcome,
+            response,
         }
     }
 }
 
 /// Answers one request. All of it happens before this returns, so that a client who does not wait
 /// for a slow answer changes nothing of what was applied and noted.
-pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
-    let operation = match route::route(&request.method, request.path()) {
-        Route::Found(operation) => operation,
+pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
+    if request.method == "GET" && request.path() == "/" {
+        return signing::bare(greeting(handle)).into();
+    }
+    let (operation, id) = match route::route(&request.method, request.path()) {
+        Route::Found(operation, id) => (operation, id),
         Route::Unknown => {
-            return finish_bare(world, &request, 404, "no API has this path").into();
+            return finish_bare(handle, &request, 404, "no API has this path").into();
         }
         Route::WrongMethod => {
-            return finish_bare(world, &request, 405, "this path takes another method").into();
+            return finish_bare(handle, &request, 405, "this path takes another method").into();
         }
     };
-    let about = About::of(world, &operation, &request);
+    let subject = RequestSubject::of(handle, operation, &id, &request);
     let mut call = Call {
-        world,
+        handle,
         request,
         operation,
-        about,
+        id,
+        subject,
         slow: false,
     };
-    if call.operation == Operation::Login {
-        let answer = crate::login::answer(world, &call.request);
+    if call.operation.kind == Kind::Login {
+        let answer = login::answer(handle, &call.request);
         return call.finish(None, answer).into();
     }
-    if call.operation.checks_user_agent()
+    if call.operation.requires_user_agent
         && (call.request.header("user-agent").is_none_or(str::is_empty)
             || call.request.header("accept").is_none_or(str::is_empty))
     {
@@ -159,47 +101,59 @@ pub(crate) fn serve(world: &Arc<World>, request: Request) -> Reply {
     } else {
         Duration::ZERO
     };
-    let outcome = call.answer();
-    Reply { after, outcome }
+    let response = call.answer();
+    Delayed { after, response }
+}
+
+/// What a person reads who opens the API's address in a browser.
+fn greeting(handle: &SimulatorHandle) -> Draft {
+    let control = handle.urls().map_or("", |urls| urls.control.as_str());
+    let text = format!(
+        "This is the API of a WeChat Pay simulator. It is not WeChat Pay, and no money moves. \
+         The payer's phone and all that the simulator saw are at {control}/\n"
+    );
+    Draft::plain(200, "text/plain; charset=utf-8", text)
 }
 
 /// Refuses a request whose body was too large to be kept.
-pub(crate) fn too_large(world: &Arc<World>, request: &Request) -> Reply {
-    finish_bare(world, request, 413, "the body is too large: 4 MiB at most").into()
+pub(crate) fn too_large(handle: &Arc<SimulatorHandle>, request: &Request) -> Delayed {
+    finish_bare(handle, request, 413, "the body is too large: 4 MiB at most").into()
 }
 
 /// A request that has a meaning, on its way to its answer.
 struct Call<'a> {
-    world: &'a Arc<World>,
+    handle: &'a Arc<SimulatorHandle>,
     request: Request,
-    operation: Operation,
-    about: About,
+    operation: &'static Operation,
+    /// The id in the path, empty where it holds none.
+    id: String,
+    subject: RequestSubject,
     /// Whether its client has to wait.
     slow: bool,
 }
 
 impl Call<'_> {
-    fn answer(self) -> Outcome {
+    fn answer(self) -> Response {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
         }
         if self.strikes("request_late") {
-            let outcome = self.dropped("request_late: dropped, applied 2 s later");
+            let response = self.dropped("request_late: dropped, applied 2 s later");
             self.apply_later();
-            return outcome;
+            return response;
         }
-        let caller = match authenticate::authenticate(self.world, &self.request, &self.operation) {
+        let caller = match authenticate::authenticate(self.handle, &self.request, self.operation) {
             Ok(caller) => caller,
             Err(refusal) => return self.finish(None, refusal.into()),
         };
-        for (name, fault) in answer::FAULTS_INSTEAD {
+        for (name, fault) in stand_in::FAULTS_INSTEAD {
             if self.strikes(name) {
                 return self.finish(Some(&caller), fault(&self.request).fault(name));
             }
         }
         let answer = self.apply(&caller);
         if answer.status < 300 && answer.fault.is_none() {
-            for (name, fault) in answer::FAULTS_AFTER {
+            for (name, fault) in stand_in::FAULTS_AFTER {
                 if self.strikes(name) {
                     return self.finish(Some(&caller), fault(&self.request).fault(name));
                 }
@@ -213,30 +167,32 @@ impl Call<'_> {
 
     fn strikes(&self, name: &'static str) -> bool {
         let target = Target {
-            operation: self.operation.name(),
-            out_trade_no: self.about.out_trade_no.as_deref(),
-            subject: &self.about.subject,
+            operation: self.operation.name,
+            out_trade_no: self.subject.out_trade_no.as_deref(),
+            subject: &self.subject.draw_key,
         };
-        self.world.lock().faults.strikes(name, target)
+        self.handle.lock().faults.strikes(name, target)
     }
 
     /// Applies a request whose connection is gone, so nothing of its answer is anybody's.
     fn apply_later(self) {
-        let world = Arc::clone(self.world);
-        let (request, operation, about) = (self.request, self.operation, self.about);
+        let handle = Arc::clone(self.handle);
+        let (request, operation) = (self.request, self.operation);
+        let (id, subject) = (self.id, self.subject);
         tokio::spawn(async move {
             tokio::time::sleep(answer::LATE).await;
-            if world.is_stopping() {
+            if handle.is_stopping() {
                 return;
             }
             let call = Call {
-                world: &world,
+                handle: &handle,
                 request,
                 operation,
-                about,
+                id,
+                subject,
                 slow: false,
             };
-            if let Ok(caller) = authenticate::authenticate(&world, &call.request, &call.operation) {
+            if let Ok(caller) = authenticate::authenticate(&handle, &call.request, call.operation) {
                 let mut answer = call.apply(&caller);
                 call.note(&mut answer);
             }
@@ -244,46 +200,38 @@ impl Call<'_> {
     }
 
     /// Applies an authenticated request to the state.
-    fn apply(&self, caller: &Caller) -> Answer {
-        let (world, operation) = (self.world, &self.operation);
-        let mut state = world.lock();
+    fn apply(&self, caller: &Caller) -> Draft {
+        let (handle, operation, id) = (self.handle, self.operation, self.id.as_str());
+        let mut state = handle.lock();
         let mut context = Context {
-            world,
+            handle,
             state: &mut state,
             caller,
             request: &self.request,
-            now_ms: world.now_ms(),
-            about: &self.about,
+            now_ms: handle.now_ms(),
+            subject: &self.subject,
         };
         if let Some(refusal) = rate_limit(&mut context, operation) {
             return refusal.into();
         }
-        let result = match operation {
-            Operation::Certificates => certificates::list(&mut context),
-            Operation::Order {
+        let result = match operation.kind {
+            Kind::Certificates => certificates::list(&mut context),
+            Kind::Order {
                 partner,
                 trade_type,
-            } => orders::create(&mut context, *partner, *trade_type),
-            Operation::QueryByNumber {
-                partner,
-                out_trade_no,
-            } => queries::by_number(&mut context, *partner, out_trade_no),
-            Operation::QueryById {
-                partner,
-                transaction_id,
-            } => queries::by_transaction(&mut context, *partner, transaction_id),
-            Operation::Close {
-                partner,
-                out_trade_no,
-            } => orders::close(&mut context, *partner, out_trade_no),
-            Operation::Refund => refunds::create(&mut context),
-            Operation::QueryRefund { out_refund_no } => refunds::query(&mut context, out_refund_no),
-            Operation::AbnormalRefund { refund_id } => refunds::abnormal(&mut context, refund_id),
-            Operation::TradeBill => bills::trade(&mut context),
-            Operation::FundFlowBill => bills::fund_flow(&mut context),
-            Operation::Download => bills::download(&mut context),
-            Operation::Upload => Ok(upload::upload(&self.request)),
-            Operation::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
+            } => orders::create(&mut context, partner, trade_type),
+            Kind::QueryByNumber { partner } => queries::by_number(&mut context, partner, id),
+            Kind::QueryById { partner } => queries::by_transaction(&mut context, partner, id),
+            Kind::Close { partner } => orders::close(&mut context, partner, id),
+            Kind::Refund => refunds::create(&mut context),
+            Kind::QueryRefund => refunds::query(&mut context, id),
+            Kind::AbnormalRefund => refunds::abnormal(&mut context, id),
+            Kind::TradeBill => bills::trade(&mut context),
+            Kind::FundFlowBill => bills::fund_flow(&mut context),
+            Kind::Download => bills::download(&mut context),
+            Kind::Upload => Ok(upload::upload(&self.request)),
+            // Answered before anybody is authenticated.
+            Kind::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
         };
         if let Some(reason) = &state.journal.broken {
             return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
@@ -295,9 +243,9 @@ impl Call<'_> {
         match result {
             Ok(answer) => answer,
             Err(refusal) => {
-                let second = World::wall_ms().div_euclid(1_000);
+                let second = SimulatorHandle::wall_ms().div_euclid(1_000);
                 state
-                    .window(caller.mchid(), operation.name(), second)
+                    .window(caller.mchid(), operation.name, second)
                     .failures += 1;
                 refusal.into()
             }
@@ -305,50 +253,51 @@ impl Call<'_> {
     }
 
     /// Signs, notes down and hands over an answer.
-    fn finish(&self, caller: Option<&Caller>, mut answer: Answer) -> Outcome {
+    fn finish(&self, caller: Option<&Caller>, mut answer: Draft) -> Response {
         self.note(&mut answer);
-        answer::seal(
-            self.world,
+        signing::sign(
+            self.handle,
             &self.request,
-            &self.operation,
+            self.operation,
             caller,
-            &self.about,
+            &self.subject,
             answer,
         )
     }
 
-    fn dropped(&self, why: &str) -> Outcome {
-        let mut answer = Answer::empty(0).because(why);
+    fn dropped(&self, why: &str) -> Response {
+        let mut answer = Draft::empty(0).because(why);
         answer.verdict = "dropped".to_owned();
         self.note(&mut answer);
-        Outcome::Drop
+        Response::Drop
     }
 
-    fn note(&self, answer: &mut Answer) {
+    fn note(&self, answer: &mut Draft) {
         if self.slow && answer.fault.is_none() {
             answer.fault = Some("slow");
         }
-        let number = self.about.out_trade_no.as_deref();
+        let number = self.subject.out_trade_no.as_deref();
         note(
-            self.world,
+            self.handle,
             &self.request,
-            self.operation.name(),
+            self.operation.name,
             number,
             answer,
         );
     }
 }
 
-/// The limits of fidelity point 33, per merchant and second of real time.
+/// Refuses more calls than a merchant may make in a second of real time (docs/simulator.md,
+/// `rate-limits`).
 fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusal> {
-    if !context.state.knobs.rate_limits {
+    if !context.state.behaviours.rate_limits {
         return None;
     }
-    let (calls_max, failures_max) = operation.limits();
-    let second = World::wall_ms().div_euclid(1_000);
+    let (calls_max, failures_max) = (operation.calls_per_second, operation.failures_per_second);
+    let second = SimulatorHandle::wall_ms().div_euclid(1_000);
     let window = context
         .state
-        .window(context.caller.mchid(), operation.name(), second);
+        .window(context.caller.mchid(), operation.name, second);
     window.calls += 1;
     let limited = window.calls > calls_max || window.failures >= failures_max;
     limited.then(|| {
@@ -359,21 +308,26 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
     })
 }
 
-fn finish_bare(world: &Arc<World>, request: &Request, status: u16, why: &str) -> Outcome {
-    let answer = Answer::empty(status).because(why);
-    note(world, request, "unknown", None, &answer);
-    answer::bare(answer)
+fn finish_bare(
+    handle: &Arc<SimulatorHandle>,
+    request: &Request,
+    status: u16,
+    why: &str,
+) -> Response {
+    let answer = Draft::empty(status).because(why);
+    note(handle, request, "unknown", None, &answer);
+    signing::bare(answer)
 }
 
 fn note(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     operation: &str,
     out_trade_no: Option<&str>,
-    answer: &Answer,
+    answer: &Draft,
 ) {
     let row = json!({
-        "at": beijing::rfc3339(World::wall_ms()),
+        "at": beijing::rfc3339(SimulatorHandle::wall_ms()),
         "method": request.method,
         "path": request.path(),
         "query": request.query(),
@@ -386,7 +340,10 @@ fn note(
         "answer": (answer.status >= 300)
             .then(|| String::from_utf8_lossy(&answer.body).chars().take(ANSWER_CHARACTERS).collect::<String>()),
         "fault": answer.fault,
-        "serial_no": authenticate::claimed_serial(request),
+        "serial_no": authorization::claimed_serial(request),
     });
-    world.lock().request(row);
+    handle.lock().request(row);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! Bill files in the exact form of real ones (fidelity point 32): byte order mark, CRLF, a
-//! backtick before every field of a data row, yuan with two decimals, a summary at the end.
+//! Bill files in the exact form of real ones (docs/simulator.md, `bill-files`): byte order mark,
+//! CRLF, a backtick before every field of a data row, yuan with two decimals, a summary at the end.
 
 use crate::beijing::{self, DAY_MS};
 use crate::ledger::{Order, Payment, Refund};
@@ -23,7 +23,7 @@ pub(crate) enum TradeKind {
 
 /// What a fault spoils in a trade bill.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Spoil {
+pub(crate) struct BillDistortions {
     pub(crate) formula: bool,
     pub(crate) totals: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) fn trade(
     sub_mchid: Option<&str>,
     day_ms: i64,
     kind: TradeKind,
-    spoil: Spoil,
+    distortions: BillDistortions,
 ) -> Option<String> {
     let within = |at_ms: i64| (day_ms..day_ms + DAY_MS).contains(&at_ms);
     let ours = |order: &Order| {
@@ -84,10 +84,13 @@ pub(crate) fn trade(
     };
     let mut file = format!("\u{feff}{header}\r\n");
     for (order, payment) in &paid {
-        push(&mut file, &payment_row(order, payment, kind, spoil));
+        push(&mut file, &payment_row(order, payment, kind, distortions));
     }
     for (order, payment, refund) in &refunded {
-        push(&mut file, &refund_row(order, payment, refund, kind, spoil));
+        push(
+            &mut file,
+            &refund_row(order, payment, refund, kind, distortions),
+        );
     }
     // An order may be as large as an amount can be, so sums need more room than one.
     let total_fen: i128 = paid
@@ -98,7 +101,7 @@ pub(crate) fn trade(
         .iter()
         .map(|(_, _, refund)| i128::from(refund.refund_fen))
         .sum();
-    let stated_fen = if spoil.totals {
+    let stated_fen = if distortions.totals {
         total_fen + 1
     } else {
         total_fen
@@ -141,7 +144,12 @@ fn common(order: &Order, payment: &Payment, at_ms: i64, state: &str) -> Vec<Stri
     ]
 }
 
-fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) -> Vec<String> {
+fn payment_row(
+    order: &Order,
+    payment: &Payment,
+    kind: TradeKind,
+    distortions: BillDistortions,
+) -> Vec<String> {
     let mut row = common(order, payment, payment.at_ms, "SUCCESS");
     let coupon_fen = order.total_fen - payment.payer_total_fen;
     row.extend([yuan(order.total_fen), yuan(coupon_fen)]);
@@ -149,7 +157,7 @@ fn payment_row(order: &Order, payment: &Payment, kind: TradeKind, spoil: Spoil) 
         row.extend(["0", "0", "0.00", "0.00", "", ""].map(str::to_owned));
     }
     row.extend([
-        goods(order, spoil),
+        goods(order, distortions),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -167,7 +175,7 @@ fn refund_row(
     payment: &Payment,
     refund: &Refund,
     kind: TradeKind,
-    spoil: Spoil,
+    distortions: BillDistortions,
 ) -> Vec<String> {
     let mut row = common(order, payment, refund.created_ms, "REFUND");
     row.extend([yuan(0_i64), yuan(0_i64)]);
@@ -184,7 +192,7 @@ fn refund_row(
         "ORIGINAL".to_owned(),
         // Written once, when the refund was accepted, and never updated.
         "PROCESSING".to_owned(),
-        goods(order, spoil),
+        goods(order, distortions),
         clean(order.attach.as_deref().unwrap_or_default()),
         "0.00000".to_owned(),
         "1.00%".to_owned(),
@@ -196,123 +204,139 @@ fn refund_row(
 }
 
 /// What was sold, in a merchant's words or a spreadsheet's.
-fn goods(order: &Order, spoil: Spoil) -> String {
-    if spoil.formula {
+fn goods(order: &Order, distortions: BillDistortions) -> String {
+    if distortions.formula {
         "=cmd|' /C calc'!A0".to_owned()
     } else {
         clean(&order.description)
     }
 }
 
-/// Writes the fund-flow bill of a day; `None` when no money moved.
-pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<String> {
-    enum Move<'a> {
-        In(&'a Order, &'a Payment),
-        Out(&'a Refund),
-        Back(&'a Refund),
-    }
-    let mut moves: Vec<(i64, u64, Move<'_>)> = Vec::new();
-    for order in state
-        .orders
-        .values()
-        .filter(|order| order.key.mchid == mchid)
-    {
-        if let Some(payment) = order.payment() {
-            moves.push((payment.at_ms, order.entered, Move::In(order, payment)));
+/// Why money moved.
+enum Cause<'a> {
+    Payment(&'a Order, &'a Payment),
+    Refund(&'a Refund),
+    /// What a closed refund held comes back.
+    RefundClosed(&'a Refund),
+}
+
+/// Money that moved, in or out.
+struct Movement<'a> {
+    at_ms: i64,
+    entered: u64,
+    cause: Cause<'a>,
+}
+
+impl Movement<'_> {
+    /// How the balance changes.
+    fn fen(&self) -> i128 {
+        match self.cause {
+            Cause::Payment(_, payment) => i128::from(payment.payer_total_fen),
+            Cause::Refund(refund) => -i128::from(refund.refund_fen),
+            Cause::RefundClosed(refund) => i128::from(refund.refund_fen),
         }
     }
-    for refund in state
-        .refunds
-        .values()
-        .filter(|refund| refund.key.mchid == mchid)
-    {
-        // What is in the bill of a day stays there; a refund that closes later gives the money back
+
+    fn row(&self, mchid: &str, balance_fen: i128) -> [String; 11] {
+        let amount = yuan(self.fen().abs());
+        let direction = if self.fen() < 0 { "支出" } else { "收入" };
+        let system = "system".to_owned();
+        let (numbers, business, by, note, voucher) = match self.cause {
+            Cause::Payment(order, payment) => (
+                [&payment.transaction_id, &payment.transaction_id],
+                "交易",
+                system,
+                format!("结算总金额{amount}元;含手续费0.00元"),
+                &order.key.out_trade_no,
+            ),
+            Cause::Refund(refund) => (
+                [&refund.refund_id, &refund.transaction_id],
+                "退款",
+                format!("{mchid}API"),
+                format!("退款总金额{amount}元;含手续费0.00元"),
+                &refund.key.out_refund_no,
+            ),
+            Cause::RefundClosed(refund) => (
+                [&refund.refund_id, &refund.transaction_id],
+                "退款",
+                system,
+                format!("退款关闭退回{amount}元"),
+                &refund.key.out_refund_no,
+            ),
+        };
+        let [business_number, flow_number] = numbers.map(Clone::clone);
+        [
+            beijing::bill_time(self.at_ms),
+            business_number,
+            flow_number,
+            business.to_owned(),
+            business.to_owned(),
+            direction.to_owned(),
+            amount,
+            yuan(balance_fen),
+            by,
+            note,
+            voucher.clone(),
+        ]
+    }
+}
+
+/// Every movement of a merchant's money, in the order of time.
+fn movements<'a>(state: &'a State, mchid: &str) -> Vec<Movement<'a>> {
+    let orders = state.orders.values();
+    let payments = orders
+        .filter(|order| order.key.mchid == mchid)
+        .filter_map(|order| {
+            let payment = order.payment()?;
+            Some(Movement {
+                at_ms: payment.at_ms,
+                entered: order.entered,
+                cause: Cause::Payment(order, payment),
+            })
+        });
+    let mut movements: Vec<Movement<'a>> = payments.collect();
+    let refunds = state.refunds.values();
+    for refund in refunds.filter(|refund| refund.key.mchid == mchid) {
+        // What is in the bill of a day stays there; a refund that closes later returns the money
         // on the day it closes.
         if refund.holds() || refund.closed_ms.is_some() {
-            moves.push((refund.created_ms, refund.entered, Move::Out(refund)));
+            movements.push(Movement {
+                at_ms: refund.created_ms,
+                entered: refund.entered,
+                cause: Cause::Refund(refund),
+            });
         }
         if let Some(closed_ms) = refund.closed_ms {
-            moves.push((closed_ms, refund.entered, Move::Back(refund)));
+            movements.push(Movement {
+                at_ms: closed_ms,
+                entered: refund.entered,
+                cause: Cause::RefundClosed(refund),
+            });
         }
     }
-    moves.sort_by_key(|(at_ms, entered, _)| (*at_ms, *entered));
+    movements.sort_by_key(|movement| (movement.at_ms, movement.entered));
+    movements
+}
+
+/// Writes the fund-flow bill of a day; `None` when no money moved.
+pub(crate) fn fund_flow(state: &State, mchid: &str, day_ms: i64) -> Option<String> {
     let mut balance_fen = 0_i128;
     let (mut count_in, mut sum_in, mut count_out, mut sum_out) = (0, 0_i128, 0, 0_i128);
     let mut rows = String::new();
-    for (at_ms, _, movement) in moves {
-        let within = (day_ms..day_ms + DAY_MS).contains(&at_ms);
-        let time = beijing::bill_time(at_ms);
-        let row = match movement {
-            Move::In(order, payment) => {
-                balance_fen += i128::from(payment.payer_total_fen);
-                if within {
-                    count_in += 1;
-                    sum_in += i128::from(payment.payer_total_fen);
-                }
-                let amount = yuan(payment.payer_total_fen);
-                let note = format!("结算总金额{amount}元;含手续费0.00元");
-                [
-                    time,
-                    payment.transaction_id.clone(),
-                    payment.transaction_id.clone(),
-                    "交易".to_owned(),
-                    "交易".to_owned(),
-                    "收入".to_owned(),
-                    amount,
-                    yuan(balance_fen),
-                    "system".to_owned(),
-                    note,
-                    order.key.out_trade_no.clone(),
-                ]
-            }
-            Move::Out(refund) => {
-                balance_fen -= i128::from(refund.refund_fen);
-                if within {
-                    count_out += 1;
-                    sum_out += i128::from(refund.refund_fen);
-                }
-                let amount = yuan(refund.refund_fen);
-                let note = format!("退款总金额{amount}元;含手续费0.00元");
-                [
-                    time,
-                    refund.refund_id.clone(),
-                    refund.transaction_id.clone(),
-                    "退款".to_owned(),
-                    "退款".to_owned(),
-                    "支出".to_owned(),
-                    amount,
-                    yuan(balance_fen),
-                    format!("{mchid}API"),
-                    note,
-                    refund.key.out_refund_no.clone(),
-                ]
-            }
-            Move::Back(refund) => {
-                balance_fen += i128::from(refund.refund_fen);
-                if within {
-                    count_in += 1;
-                    sum_in += i128::from(refund.refund_fen);
-                }
-                let amount = yuan(refund.refund_fen);
-                let note = format!("退款关闭退回{amount}元");
-                [
-                    time,
-                    refund.refund_id.clone(),
-                    refund.transaction_id.clone(),
-                    "退款".to_owned(),
-                    "退款".to_owned(),
-                    "收入".to_owned(),
-                    amount,
-                    yuan(balance_fen),
-                    "system".to_owned(),
-                    note,
-                    refund.key.out_refund_no.clone(),
-                ]
-            }
-        };
-        if within {
-            push(&mut rows, &row);
+    for movement in movements(state, mchid) {
+        let fen = movement.fen();
+        balance_fen += fen;
+        if !(day_ms..day_ms + DAY_MS).contains(&movement.at_ms) {
+            continue;
         }
+        if fen < 0 {
+            count_out += 1;
+            sum_out -= fen;
+        } else {
+            count_in += 1;
+            sum_in += fen;
+        }
+        push(&mut rows, &movement.row(mchid, balance_fen));
     }
     if count_in + count_out == 0 {
         return None;

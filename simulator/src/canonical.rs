@@ -1,6 +1,7 @@
-//! JSON as WeChat Pay writes it in API answers: compact, keys in alphabetical order at every
-//! level, Chinese unescaped (fidelity points 3 and 4). Notices have an order of their own and do not
-//! pass through here. The order does not depend on how `serde_json` was built.
+//! JSON as WeChat Pay writes it in API answers: compact, keys in alphabetical order at every level,
+//! Chinese unescaped (docs/simulator.md, `answer-headers` and `sorted-json`). Notices have an order
+//! of their own and do not pass through here. The order does not depend on how `serde_json` was
+//! built.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The control API: what payers, banks, time and bad luck do, and what the simulator saw. JSON, on
+//! The control API: plays payers, banks, time and failures, and shows what the simulator saw. JSON, on
 //! a port of its own, without authentication: it listens on loopback unless told otherwise, and
 //! `guard.rs` keeps other web pages out. `page.rs` shows all of it to a person.
 
@@ -11,85 +11,40 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::bank;
-use crate::cashier::{self, Act, Ending};
+use crate::behaviours::Behaviours;
 use crate::faults::Active;
-use crate::knobs::Knobs;
-use crate::ledger::{Order, Refund, RefundStatus};
-use crate::login;
-use crate::office::{self, OfficeError};
-use crate::world::World;
+use crate::handle::SimulatorHandle;
+use crate::ledger::{self, Notice, Order, Refund, RefundStatus};
+use crate::merchant_platform::{self, MerchantPlatformError};
+use crate::phone::{self, AttemptOutcome, PaymentAttempt};
+use crate::refund_ending;
+use crate::schedule;
 
 mod guard;
 mod page;
+mod problem;
 
-/// How long a clock call waits for notices when it is asked to.
+use problem::Problem;
+
+/// How long a clock call waits for notices when `wait` is true.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const WAIT_STEP: Duration = Duration::from_millis(2);
 
-type Shared = State<Arc<World>>;
+type Shared = State<Arc<SimulatorHandle>>;
 
-/// What a list is asked for in its query.
+/// The query of a list.
 type Filter = Query<HashMap<String, String>>;
-
-/// A refusal of the control API.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    code: String,
-    message: String,
-}
-
-impl Problem {
-    fn bad(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "BAD_REQUEST".to_owned(),
-            message: message.into(),
-        }
-    }
-
-    fn missing(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "NOT_FOUND".to_owned(),
-            message: message.into(),
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({"code": self.code, "message": self.message});
-        (self.status, Json(body)).into_response()
-    }
-}
-
-impl From<OfficeError> for Problem {
-    fn from(error: OfficeError) -> Self {
-        match error {
-            OfficeError::NoMerchant(_) => Self::missing(error.to_string()),
-            OfficeError::Refused(_) => Self::bad(error.to_string()),
-            OfficeError::Key(_) | OfficeError::Files(_) => Self {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                code: "INTERNAL".to_owned(),
-                message: error.to_string(),
-            },
-        }
-    }
-}
 
 type Answer = Result<Json<Value>, Problem>;
 
 /// Everything the control port serves when it is bound to `host`: the page, every control call, and
 /// what a larger stack adds.
-pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
+pub(crate) fn router(handle: Arc<SimulatorHandle>, host: IpAddr, more: Router) -> Router {
     Router::new()
         .route("/", get(page::html))
         .route("/page.css", get(page::css))
@@ -115,7 +70,7 @@ pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
         .route("/_sim/violations", get(violations))
         .route("/_sim/ledger", get(ledger))
         .route("/_sim/requests", get(requests))
-        .route("/_sim/knobs", get(knobs).post(turn_knobs))
+        .route("/_sim/knobs", get(behaviours).post(set_behaviours))
         .route("/_sim/merchants", get(merchants).post(add_merchant))
         .route(
             "/_sim/merchants/{mchid}",
@@ -130,7 +85,7 @@ pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
             post(mark_certificate),
         )
         .route("/_sim/merchants/{mchid}/rotate", post(rotate))
-        .with_state(world)
+        .with_state(handle)
         .merge(more)
         .layer(middleware::from_fn_with_state(
             guard::Guard::of(host),
@@ -138,22 +93,22 @@ pub(crate) fn router(world: Arc<World>, host: IpAddr, more: Router) -> Router {
         ))
 }
 
-async fn healthz(State(world): Shared) -> Answer {
-    let broken = world.lock().journal.broken.clone();
+async fn healthz(State(handle): Shared) -> Answer {
+    let broken = handle.lock().journal.broken.clone();
     Ok(Json(json!({
         "status": if broken.is_some() { "broken" } else { "ok" },
         "note": "a simulator; it is not WeChat Pay",
         "journal": broken,
-        "base_url": world.urls().map(|urls| &urls.base),
-        "offset_s": world.offset_seconds(),
-        "speed": world.speed(),
+        "base_url": handle.urls().map(|urls| &urls.base),
+        "offset_s": handle.offset_seconds(),
+        "speed": handle.speed(),
     })))
 }
 
-async fn codes(State(world): Shared, body: Bytes) -> Answer {
+async fn codes(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut state = world.lock();
+    let mut state = handle.lock();
     let appid = match text("appid") {
         Some(appid) => appid,
         None => state
@@ -164,14 +119,14 @@ async fn codes(State(world): Shared, body: Bytes) -> Answer {
             .map(|app| app.appid.clone())
             .unwrap_or_default(),
     };
-    let code = login::issue(&appid, text("openid"), world.now_ms());
+    let code = ledger::issue(&appid, text("openid"), handle.now_ms());
     let answer = json!({"code": code.code, "appid": code.appid, "openid": code.openid});
     state.put_code(code);
     Ok(Json(answer))
 }
 
-async fn order(State(world): Shared, Path(out_trade_no): Path<String>) -> Answer {
-    let state = world.lock();
+async fn order(State(handle): Shared, Path(out_trade_no): Path<String>) -> Answer {
+    let state = handle.lock();
     let order = state
         .find_order(&out_trade_no, None)
         .ok_or_else(|| Problem::missing(format!("WeChat Pay has no order {out_trade_no}")))?;
@@ -181,21 +136,26 @@ async fn order(State(world): Shared, Path(out_trade_no): Path<String>) -> Answer
     Ok(Json(row))
 }
 
-async fn pay(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    attempt(&world, &number, &body, Ending::Paid)
+async fn pay(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&handle, &number, &body, AttemptOutcome::Paid)
 }
 
-async fn fail(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    attempt(&world, &number, &body, Ending::Failed)
+async fn fail(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&handle, &number, &body, AttemptOutcome::Failed)
 }
 
-async fn cancel(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    attempt(&world, &number, &body, Ending::Cancelled)
+async fn cancel(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    attempt(&handle, &number, &body, AttemptOutcome::Cancelled)
 }
 
-fn attempt(world: &Arc<World>, number: &str, body: &Bytes, ending: Ending) -> Answer {
-    let act: Act = read(body)?;
-    cashier::attempt(world, number, &act, ending)
+fn attempt(
+    handle: &Arc<SimulatorHandle>,
+    number: &str,
+    body: &Bytes,
+    outcome: AttemptOutcome,
+) -> Answer {
+    let wanted: PaymentAttempt = read(body)?;
+    phone::play(handle, number, &wanted, outcome)
         .map(Json)
         .map_err(|refused| Problem {
             status: StatusCode::from_u16(refused.status).unwrap_or(StatusCode::CONFLICT),
@@ -204,22 +164,27 @@ fn attempt(world: &Arc<World>, number: &str, body: &Bytes, ending: Ending) -> An
         })
 }
 
-async fn complete(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    end_refund(&world, &number, &body, RefundStatus::Success)
+async fn complete(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&handle, &number, &body, RefundStatus::Success)
 }
 
-async fn close(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    end_refund(&world, &number, &body, RefundStatus::Closed)
+async fn close(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&handle, &number, &body, RefundStatus::Closed)
 }
 
-async fn abnormal(State(world): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
-    end_refund(&world, &number, &body, RefundStatus::Abnormal)
+async fn abnormal(State(handle): Shared, Path(number): Path<String>, body: Bytes) -> Answer {
+    end_refund(&handle, &number, &body, RefundStatus::Abnormal)
 }
 
-fn end_refund(world: &Arc<World>, number: &str, body: &Bytes, outcome: RefundStatus) -> Answer {
+fn end_refund(
+    handle: &Arc<SimulatorHandle>,
+    number: &str,
+    body: &Bytes,
+    outcome: RefundStatus,
+) -> Answer {
     let wanted: Value = read(body)?;
     let row = {
-        let mut state = world.lock();
+        let mut state = handle.lock();
         let refund = state
             .find_refund(number, wanted.get("mchid").and_then(Value::as_str))
             .ok_or_else(|| Problem::missing(format!("WeChat Pay has no refund {number}")))?
@@ -237,101 +202,101 @@ fn end_refund(world: &Arc<World>, number: &str, body: &Bytes, outcome: RefundSta
                 });
             }
         }
-        bank::end_refund(world, &mut state, refund, outcome).row()
+        refund_ending::end_refund(handle, &mut state, refund, outcome).row()
     };
-    world.settle_due();
+    schedule::settle_due(handle);
     Ok(Json(row))
 }
 
-async fn faults(State(world): Shared) -> Answer {
-    Ok(Json(world.lock().faults.list()))
+async fn faults(State(handle): Shared) -> Answer {
+    Ok(Json(handle.lock().faults.list()))
 }
 
-async fn switch_on(State(world): Shared, body: Bytes) -> Answer {
+async fn switch_on(State(handle): Shared, body: Bytes) -> Answer {
     let active: Active = read(&body)?;
-    world
+    handle
         .lock()
         .faults
         .switch_on(active)
         .map_err(Problem::bad)?;
-    faults(State(world)).await
+    faults(State(handle)).await
 }
 
-async fn switch_off(State(world): Shared) -> Answer {
-    world.lock().faults.switch_off(None);
-    faults(State(world)).await
+async fn switch_off(State(handle): Shared) -> Answer {
+    handle.lock().faults.switch_off(None);
+    faults(State(handle)).await
 }
 
-async fn switch_off_one(State(world): Shared, Path(name): Path<String>) -> Answer {
-    world.lock().faults.switch_off(Some(&name));
-    faults(State(world)).await
+async fn switch_off_one(State(handle): Shared, Path(name): Path<String>) -> Answer {
+    handle.lock().faults.switch_off(Some(&name));
+    faults(State(handle)).await
 }
 
-async fn hostility(State(world): Shared, body: Bytes) -> Answer {
+async fn hostility(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
     let hostility = wanted
         .get("hostility")
         .and_then(Value::as_f64)
         .filter(|hostility| (0.0..=1.0).contains(hostility))
         .ok_or_else(|| Problem::bad("hostility is between 0 and 1"))?;
-    world.lock().faults.set_hostility(hostility);
-    faults(State(world)).await
+    handle.lock().faults.set_hostility(hostility);
+    faults(State(handle)).await
 }
 
-async fn clock(State(world): Shared) -> Answer {
+async fn clock(State(handle): Shared) -> Answer {
     Ok(Json(json!({
-        "offset_s": world.offset_seconds(),
-        "business_time": crate::beijing::rfc3339(world.now_ms()),
-        "real_time": crate::beijing::rfc3339(World::wall_ms()),
-        "speed": world.speed(),
+        "offset_s": handle.offset_seconds(),
+        "business_time": crate::beijing::rfc3339(handle.now_ms()),
+        "real_time": crate::beijing::rfc3339(SimulatorHandle::wall_ms()),
+        "speed": handle.speed(),
     })))
 }
 
-async fn advance(State(world): Shared, body: Bytes) -> Answer {
+async fn advance(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
     let seconds = wanted
         .get("advance_s")
         .and_then(Value::as_i64)
         .filter(|seconds| *seconds >= 0)
         .ok_or_else(|| Problem::bad("advance_s is a number of seconds, 0 or more"))?;
-    if !world.advance(seconds) {
+    if !schedule::advance(&handle, seconds) {
         return Err(Problem::bad(
             "business time may be a century ahead of real time, and no further",
         ));
     }
     if wanted.get("wait").and_then(Value::as_bool).unwrap_or(false) {
         let waited = async {
-            while !world.quiet() {
+            while !handle.quiet() {
                 tokio::time::sleep(WAIT_STEP).await;
             }
         };
         // A merchant that never answers must not hold the call for ever.
         let _ = tokio::time::timeout(WAIT_MAX, waited).await;
     }
-    clock(State(world)).await
+    clock(State(handle)).await
 }
 
-async fn notifications(State(world): Shared, Query(filter): Filter) -> Answer {
-    let state = world.lock();
+async fn notifications(State(handle): Shared, Query(filter): Filter) -> Answer {
+    let state = handle.lock();
     let wanted = filter.get("out_trade_no");
     let rows = state
         .notices
         .values()
         .filter(|notice| wanted.is_none_or(|wanted| notice.out_trade_no == *wanted));
-    list(rows, crate::notices::Notice::row, &filter)
+    list(rows, Notice::row, &filter)
 }
 
-async fn violations(State(world): Shared, Query(filter): Filter) -> Answer {
-    list(world.lock().violations.iter(), Value::clone, &filter)
+async fn violations(State(handle): Shared, Query(filter): Filter) -> Answer {
+    list(handle.lock().violations.iter(), Value::clone, &filter)
 }
 
-async fn ledger(State(world): Shared, Query(filter): Filter) -> Answer {
+async fn ledger(State(handle): Shared, Query(filter): Filter) -> Answer {
     enum Entry<'a> {
         Order(&'a Order),
         Refund(&'a Refund),
     }
-    let state = world.lock();
-    let now_ms = world.now_ms();
+    let state = handle.lock();
+    let now_ms = handle.now_ms();
     let orders = state.orders.values().filter(|order| !order.burnt);
     let orders = orders.map(|order| (order.entered, Entry::Order(order)));
     let refunds = state.refunds.values();
@@ -364,8 +329,8 @@ async fn ledger(State(world): Shared, Query(filter): Filter) -> Answer {
     list(entries.iter(), row, &filter)
 }
 
-async fn requests(State(world): Shared, Query(filter): Filter) -> Answer {
-    list(world.lock().requests.iter(), Value::clone, &filter)
+async fn requests(State(handle): Shared, Query(filter): Filter) -> Answer {
+    list(handle.lock().requests.iter(), Value::clone, &filter)
 }
 
 /// A list, newest last: the newest `last` of the `total` there are, or all.
@@ -387,14 +352,14 @@ fn list<T>(
     Ok(Json(json!({"items": items, "total": total})))
 }
 
-async fn knobs(State(world): Shared) -> Answer {
-    Ok(Json(json!(world.lock().knobs)))
+async fn behaviours(State(handle): Shared) -> Answer {
+    Ok(Json(json!(handle.lock().behaviours)))
 }
 
-async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
+async fn set_behaviours(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
-    let mut state = world.lock();
-    let mut merged = json!(state.knobs);
+    let mut state = handle.lock();
+    let mut merged = json!(state.behaviours);
     for (name, value) in wanted.as_object().into_iter().flatten() {
         let Some(knob) = merged.get_mut(name) else {
             return Err(Problem::bad(format!(
@@ -403,60 +368,62 @@ async fn turn_knobs(State(world): Shared, body: Bytes) -> Answer {
         };
         *knob = value.clone();
     }
-    let knobs: Knobs = serde_json::from_value(merged)
+    let behaviours: Behaviours = serde_json::from_value(merged)
         .map_err(|error| Problem::bad(format!("these knobs do not fit: {error}")))?;
-    if knobs.time_expire_days_max == 0 || knobs.native_time_expire_days_max == 0 {
+    if behaviours.time_expire_days_max == 0 || behaviours.native_time_expire_days_max == 0 {
         return Err(Problem::bad("an order lives a day or longer"));
     }
-    state.put_knobs(knobs);
-    Ok(Json(json!(state.knobs)))
+    state.put_behaviours(behaviours);
+    Ok(Json(json!(state.behaviours)))
 }
 
-async fn merchants(State(world): Shared) -> Answer {
-    Ok(Json(office::list(&world)?))
+async fn merchants(State(handle): Shared) -> Answer {
+    Ok(Json(merchant_platform::list(&handle)?))
 }
 
-async fn merchant(State(world): Shared, Path(mchid): Path<String>) -> Answer {
-    Ok(Json(office::one(&world, &mchid)?))
+async fn merchant(State(handle): Shared, Path(mchid): Path<String>) -> Answer {
+    Ok(Json(merchant_platform::one(&handle, &mchid)?))
 }
 
-async fn add_merchant(State(world): Shared, body: Bytes) -> Answer {
+async fn add_merchant(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
-    at_leisure(move || office::add_merchant(&world, &wanted)).await
+    off_thread(move || merchant_platform::add_merchant(&handle, &wanted)).await
 }
 
-async fn change_merchant(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
-    Ok(Json(office::change_merchant(
-        &world,
+async fn change_merchant(State(handle): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
+    Ok(Json(merchant_platform::change_merchant(
+        &handle,
         &mchid,
         &read(&body)?,
     )?))
 }
 
-async fn add_certificate(State(world): Shared, Path(mchid): Path<String>) -> Answer {
-    at_leisure(move || office::add_certificate(&world, &mchid)).await
+async fn add_certificate(State(handle): Shared, Path(mchid): Path<String>) -> Answer {
+    off_thread(move || merchant_platform::add_certificate(&handle, &mchid)).await
 }
 
 async fn mark_certificate(
-    State(world): Shared,
+    State(handle): Shared,
     Path((mchid, serial)): Path<(String, String)>,
     body: Bytes,
 ) -> Answer {
-    Ok(Json(office::mark_certificate(
-        &world,
+    Ok(Json(merchant_platform::mark_certificate(
+        &handle,
         &mchid,
         &serial,
         &read(&body)?,
     )?))
 }
 
-async fn rotate(State(world): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
+async fn rotate(State(handle): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
-    at_leisure(move || office::rotate(&world, &mchid, &wanted)).await
+    off_thread(move || merchant_platform::rotate(&handle, &mchid, &wanted)).await
 }
 
 /// Runs what makes keys off the threads that answer requests.
-async fn at_leisure(work: impl FnOnce() -> Result<Value, OfficeError> + Send + 'static) -> Answer {
+async fn off_thread(
+    work: impl FnOnce() -> Result<Value, MerchantPlatformError> + Send + 'static,
+) -> Answer {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(Json(done?)),
         Err(_) => Err(Problem::bad("the work was interrupted")),

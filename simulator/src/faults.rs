@@ -27,6 +27,7 @@ macro_rules! catalogue {
 
 catalogue! {
     "notice_lost", 0.10, "a notice is sent but never arrives; WeChat Pay retries on its schedule";
+    "notice_lost_for_good", 0.0, "a notice never arrives, nor does any retry of it";
     "notice_duplicated", 0.20, "a second copy of a notice follows one second later, even after success";
     "notice_late", 0.15, "a notice starts 30 seconds late";
     "notice_reordered", 0.15, "a notice waits until a later one has been sent, at most 10 seconds";
@@ -124,7 +125,7 @@ pub(crate) struct Faults {
     hostility: f64,
     active: Vec<Active>,
     dice: Dice,
-    struck: Vec<(&'static str, u64)>,
+    hits: Vec<(&'static str, u64)>,
     changes: Changes,
 }
 
@@ -134,7 +135,7 @@ impl Faults {
             hostility: hostility.clamp(0.0, 1.0),
             active: Vec::new(),
             dice: Dice::new(seed),
-            struck: Vec::new(),
+            hits: Vec::new(),
             changes,
         }
     }
@@ -175,11 +176,11 @@ impl Faults {
         }
         let strikes = chosen.is_some() || throw < own_rate;
         if strikes {
-            match self.struck.iter_mut().find(|(struck, _)| *struck == name) {
+            match self.hits.iter_mut().find(|(hit, _)| *hit == name) {
                 Some((_, count)) => *count += 1,
-                None => self.struck.push((name, 1)),
+                None => self.hits.push((name, 1)),
             }
-            self.changes.tell(Change::Fault);
+            self.changes.publish(Change::Fault);
         }
         strikes
     }
@@ -208,7 +209,7 @@ impl Faults {
             return Err("count is how often at most, 1 or more".to_owned());
         }
         self.active.push(active);
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
         Ok(())
     }
 
@@ -221,12 +222,12 @@ impl Faults {
                 self.hostility = 0.0;
             }
         }
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
     }
 
     pub(crate) fn set_hostility(&mut self, hostility: f64) {
         self.hostility = hostility.clamp(0.0, 1.0);
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
     }
 
     /// The answer of `GET /_sim/faults`.
@@ -239,13 +240,13 @@ impl Faults {
                     .iter()
                     .filter(|active| active.name == kind.name)
                     .collect();
-                let struck = self.struck.iter().find(|(name, _)| *name == kind.name);
+                let hits = self.hits.iter().find(|(name, _)| *name == kind.name);
                 json!({
                     "name": kind.name,
                     "what": kind.what,
                     "rate_by_hostility": self.hostility * kind.cruel_rate,
                     "active": active,
-                    "struck": struck.map_or(0, |(_, count)| *count),
+                    "struck": hits.map_or(0, |(_, count)| *count),
                 })
             })
             .collect();

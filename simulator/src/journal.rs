@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::knobs::Knobs;
-use crate::ledger::{Order, Refund};
-use crate::login::LoginCode;
-use crate::notices::Notice;
+use crate::behaviours::Behaviours;
+use crate::ledger::{LoginCode, Notice, Order, Refund};
 
 const JOURNAL_FILE: &str = "state/journal.jsonl";
 
@@ -24,7 +22,7 @@ pub(crate) enum Record {
     Refund(Box<Refund>),
     Notice(Box<Notice>),
     Code(LoginCode),
-    Knobs(Knobs),
+    Knobs(Behaviours),
 }
 
 /// A line, as it is written.
@@ -36,7 +34,7 @@ pub(crate) enum Line<'a> {
     Refund(&'a Refund),
     Notice(&'a Notice),
     Code(&'a LoginCode),
-    Knobs(&'a Knobs),
+    Knobs(&'a Behaviours),
 }
 
 /// What went wrong with the file.

@@ -3,9 +3,10 @@
 //! purpose when asked to. It is not WeChat Pay and moves no money.
 //!
 //! It shares no code with any client: signatures are made and checked with the `rsa` crate, sealing
-//! is AWS-LC's. Facts are in docs/simulator.md, whose table numbers
-//! the fidelity points that comments name, their sources in docs/wechatpay.md; start reading at `simulator.rs`
-//! (how it starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is told).
+//! is AWS-LC's. Facts are in docs/simulator.md, whose table of behaviours has a name for each
+//! that comments use, their sources in docs/wechatpay.md; start reading at `simulator.rs` (how it
+//! starts), `api.rs` (how a request is answered), `notices.rs` (how a merchant is notified).
+//! `tests/it/tree.rs` lists the layers.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), simulator::StartError> {
@@ -16,31 +17,34 @@
 //! # }
 //! ```
 
+// A new state, kind or distortion must visit each place that decides by it.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod api;
-mod bank;
+mod behaviours;
 mod beijing;
 mod bill_file;
 mod canonical;
-mod cashier;
 mod changes;
+mod compression;
 mod config;
 mod control;
 mod faults;
-mod forged;
+mod forgeries;
+mod handle;
 mod journal;
 mod keys;
-mod knobs;
 mod ledger;
-mod login;
+mod merchant_platform;
 mod merchants;
 mod notices;
-mod office;
-mod pack;
+mod phone;
 mod random;
+mod refund_ending;
+mod schedule;
 mod server;
 mod simulator;
 mod state;
-mod world;
 
 pub use changes::Change;
 pub use config::{Config, Mode};

@@ -18,7 +18,8 @@ use crate::keys::{
 use crate::ledger::TradeType;
 use crate::random;
 
-/// At most this many merchant certificates are usable at a time (fidelity point 7).
+/// At most this many merchant certificates are usable at a time (docs/simulator.md,
+/// `merchant-certificates`).
 pub(crate) const USABLE_CERTIFICATES_MAX: usize = 3;
 const FIRST_MCHID: &str = "1900000109";
 const FIRST_APPID: &str = "wxd678efh567hg6787";
@@ -27,7 +28,8 @@ const MERCHANTS_FILE: &str = "state/merchants.json";
 /// What `merchant.json` holds: everything a client needs, beside the PEM files in its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MerchantFile {
-    /// Where the API is: in place of `https://api.mch.weixin.qq.com` and `https://api.weixin.qq.com`.
+    /// Where the API is: in place of `https://api.mch.weixin.qq.com` and
+    /// `https://api.weixin.qq.com`.
     pub base_url: String,
     /// Where the phone and the control calls are.
     pub control_url: String,
@@ -113,7 +115,7 @@ pub(crate) struct Merchant {
     /// During a rotation: the share of messages the newest platform certificate signs.
     pub(crate) new_certificate_share: f64,
     pub(crate) products: Vec<TradeType>,
-    /// What can be given back before `NOT_ENOUGH`; `None` is endless.
+    /// What can be refunded before `NOT_ENOUGH`; `None` is without limit.
     pub(crate) balance_fen: Option<i64>,
     /// The refund notice URL set on the merchant platform, used when a refund names none.
     pub(crate) refund_notify_url: Option<String>,
@@ -130,14 +132,14 @@ pub(crate) struct Registry {
 
 /// A merchant with its keys parsed.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct MerchantWithKeys {
     pub(crate) record: Merchant,
     pub(crate) certificates: Vec<(CertificateFacts, CertificateState)>,
     pub(crate) public_keys: Vec<(String, SigningKey)>,
     pub(crate) platform_certificates: Vec<(CertificateFacts, SigningKey)>,
 }
 
-impl Loaded {
+impl MerchantWithKeys {
     /// Parses a merchant's keys.
     pub(crate) fn new(record: Merchant) -> Result<Self, KeyError> {
         let mut certificates = Vec::new();
@@ -199,8 +201,8 @@ impl Loaded {
             .map(|(facts, _)| facts)
     }
 
-    /// Chooses who signs an answer: the public key or a platform certificate (fidelity
-    /// point 10), with `throw` deciding between two certificates during a rotation.
+    /// Chooses who signs an answer: the public key or a platform certificate (docs/simulator.md,
+    /// `signing-keys`), with `throw` deciding between two certificates during a rotation.
     pub(crate) fn answer_signer(
         &self,
         asked: Option<&str>,
@@ -368,7 +370,7 @@ impl Registry {
         &self,
         folder: &Path,
         file: &MerchantFile,
-        merchant: &Loaded,
+        merchant: &MerchantWithKeys,
     ) -> io::Result<()> {
         let missing = || io::Error::other("the merchant has no key of this kind");
         let record = &merchant.record;
@@ -418,7 +420,8 @@ impl Registry {
     }
 }
 
-/// The id of a WeChat Pay public key: `01`, the mchid, the day, 14 digits (fidelity point 10).
+/// The id of a WeChat Pay public key: `01`, the mchid, the day, 14 digits (docs/simulator.md,
+/// `signing-keys`).
 pub(crate) fn public_key_id(mchid: &str, now_ms: i64) -> String {
     format!(
         "PUB_KEY_ID_01{mchid:0>10}{}{}",

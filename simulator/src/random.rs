@@ -3,24 +3,18 @@
 
 use std::collections::HashMap;
 
+use rand::distr::{Alphanumeric, SampleString as _};
+use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
-
-/// Letters of both cases and digits, as WeChat Pay's callback nonces and keys are written.
-const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Unpredictable bytes.
 pub(crate) fn bytes<const LENGTH: usize>() -> [u8; LENGTH] {
-    let mut bytes = [0; LENGTH];
-    // Without system randomness nothing here is a secret; zeros make the failure visible.
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes = [0; LENGTH];
-    }
-    bytes
+    rand::random()
 }
 
-/// Unpredictable letters and digits.
+/// Unpredictable letters of both cases and digits, as WeChat Pay writes nonces and keys.
 pub(crate) fn alphanumeric(length: usize) -> String {
-    pick(ALPHANUMERIC, length)
+    Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
 /// Unpredictable decimal digits.
@@ -34,15 +28,9 @@ pub(crate) fn lower_hex(length: usize) -> String {
 }
 
 fn pick(alphabet: &[u8], length: usize) -> String {
-    let mut text = String::with_capacity(length);
-    while text.len() < length {
-        for byte in bytes::<32>() {
-            if text.len() < length {
-                text.push(char::from(alphabet[usize::from(byte) % alphabet.len()]));
-            }
-        }
-    }
-    text
+    let mut rng = rand::rng();
+    let letters = (0..length).filter_map(|_| alphabet.choose(&mut rng));
+    letters.copied().map(char::from).collect()
 }
 
 /// A certificate serial of 20 bytes whose first bit is clear, as X.509 wants it.
@@ -52,7 +40,8 @@ pub(crate) fn serial() -> [u8; 20] {
     serial
 }
 
-/// A UUID with version digit 5, the form of notice ids in every capture (fidelity point 27).
+/// A UUID with version digit 5, the form of notice ids in every capture (docs/simulator.md,
+/// `notice-bytes`).
 pub(crate) fn notice_id() -> String {
     let hex = lower_hex(32);
     format!(

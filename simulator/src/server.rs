@@ -18,10 +18,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::answer::{DRIP, Outcome, Pace};
-use crate::api::{self, Request};
+use crate::api;
+use crate::api::answer::{DRIP, Pace, Response};
+use crate::api::request::Request;
 use crate::faults::Target;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
 
 /// Idle connections are closed after this long, as the `Keep-Alive` header says.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
@@ -42,7 +43,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    fn pick(&self, world: &World) -> TlsAcceptor {
+    fn pick(&self, handle: &SimulatorHandle) -> TlsAcceptor {
         // Nothing is known yet of what the connection will be used for.
         let target = Target {
             operation: "tls",
@@ -52,13 +53,17 @@ impl Tls {
         let flawed = self
             .flawed
             .iter()
-            .find(|(name, _)| world.lock().faults.strikes(name, target));
+            .find(|(name, _)| handle.lock().faults.strikes(name, target));
         flawed.map_or(&self.right, |(_, acceptor)| acceptor).clone()
     }
 }
 
 /// Accepts connections until the task is dropped.
-pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Arc<Tls>>) {
+pub(crate) async fn run(
+    handle: Arc<SimulatorHandle>,
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -68,12 +73,12 @@ pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Ar
         };
         // Answers are small; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
-        let world = Arc::clone(&world);
-        match tls.as_ref().map(|tls| tls.pick(&world)) {
-            None => connections.spawn(connection(world, stream)),
+        let handle = Arc::clone(&handle);
+        match tls.as_ref().map(|tls| tls.pick(&handle)) {
+            None => connections.spawn(connection(handle, stream)),
             Some(acceptor) => connections.spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    connection(world, stream).await;
+                    connection(handle, stream).await;
                 }
             }),
         };
@@ -81,11 +86,11 @@ pub(crate) async fn run(world: Arc<World>, listener: TcpListener, tls: Option<Ar
     }
 }
 
-async fn connection<S>(world: Arc<World>, stream: S)
+async fn connection<S>(handle: Arc<SimulatorHandle>, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(Arc::clone(&world), request));
+    let service = service_fn(move |request| answer(Arc::clone(&handle), request));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE)
@@ -101,7 +106,7 @@ where
 struct Dropped;
 
 async fn answer(
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, Dropped> {
     let (head, body) = request.into_parts();
@@ -117,17 +122,17 @@ async fn answer(
         headers: head.headers,
         body,
     };
-    let reply = if fits {
-        api::serve(&world, request)
+    let delayed = if fits {
+        api::serve(&handle, request)
     } else {
-        api::too_large(&world, &request)
+        api::too_large(&handle, &request)
     };
-    if !reply.after.is_zero() {
-        tokio::time::sleep(reply.after).await;
+    if !delayed.after.is_zero() {
+        tokio::time::sleep(delayed.after).await;
     }
-    match reply.outcome {
-        Outcome::Drop => Err(Dropped),
-        Outcome::Send {
+    match delayed.response {
+        Response::Drop => Err(Dropped),
+        Response::Send {
             status,
             headers,
             body,
@@ -202,8 +207,8 @@ fn paced(body: Vec<u8>, pace: Pace) -> Body {
     }
 }
 
-/// A body of no bytes that does not say so in advance: hyper leaves `Content-Length: 0` out of a 204
-/// otherwise, and WeChat Pay sends it.
+/// A body of no bytes that does not say so in advance: hyper leaves `Content-Length: 0` out of a
+/// 204 otherwise, and WeChat Pay sends it.
 struct Nothing;
 
 impl hyper::body::Body for Nothing {

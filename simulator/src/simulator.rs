@@ -18,13 +18,14 @@ use crate::changes::Changes;
 use crate::config::Config;
 use crate::control;
 use crate::faults::Faults;
+use crate::handle::{SimulatorHandle, Urls};
 use crate::journal::{Journal, JournalError};
 use crate::keys::{self, Authority, KeyError, issue_tls, issue_tls_elsewhere};
-use crate::merchants::{Loaded, MerchantFile, Registry};
-use crate::office::{self, OfficeError};
+use crate::merchant_platform::{self, MerchantPlatformError};
+use crate::merchants::{MerchantFile, MerchantWithKeys, Registry};
+use crate::schedule;
 use crate::server::{self, Tls};
 use crate::state::State;
-use crate::world::{Urls, World};
 
 /// Connecting to a merchant's notify_url takes at most this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,8 +40,10 @@ const LOCK_FILE: &str = "state/lock";
 #[non_exhaustive]
 pub enum StartError {
     /// A port is taken or may not be used.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error("cannot listen on {address} for {what}: {reason}")]
     Port {
+        /// Which of the ports: `the API`, `the backup host`, `the control calls` or `TLS`.
+        what: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system said.
@@ -88,28 +91,28 @@ impl From<KeyError> for StartError {
 /// Reads and moves a simulator's business time; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BusinessClock {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
 }
 
 impl BusinessClock {
     /// How many seconds business time is ahead of real time.
     #[must_use]
     pub fn offset_seconds(&self) -> i64 {
-        self.world.offset_seconds()
+        self.handle.offset_seconds()
     }
 
     /// Moves business time on. Expiries, closes and refund ends that became due have happened when
-    /// this returns; notices that became due are on their way. Gives whether it moved: negative spans
-    /// do nothing, nor do those that lead more than a century ahead of real time.
+    /// this returns; notices that became due are on their way. Gives whether it moved: negative
+    /// spans do nothing, nor do those that lead more than a century ahead of real time.
     pub fn advance(&self, seconds: i64) -> bool {
-        self.world.advance(seconds)
+        schedule::advance(&self.handle, seconds)
     }
 }
 
 /// A running WeChat Pay simulator. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Simulator {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
     urls: Urls,
     merchant: MerchantFile,
     tasks: Vec<JoinHandle<()>>,
@@ -136,14 +139,18 @@ impl Simulator {
             folder: folder.clone(),
             reason,
         };
+        if folder.exists() && !folder.is_dir() {
+            return Err(unusable(std::io::Error::other("it is a file")));
+        }
         std::fs::create_dir_all(folder.join("state")).map_err(unusable)?;
         let folder = folder.canonicalize().map_err(unusable)?;
         let lock = lock(&folder)?;
-        let api = listen(config.host, config.port).await?;
-        let backup = listen(config.host, config.backup_port).await?;
-        let control_listener = listen(config.host, config.control_port).await?;
+        let api = listen("the API", config.host, config.port).await?;
+        let backup = listen("the backup host", config.host, config.backup_port).await?;
+        let control_listener =
+            listen("the control calls", config.host, config.control_port).await?;
         let tls_listener = match config.tls_port {
-            Some(port) => Some(listen(config.host, port).await?),
+            Some(port) => Some(listen("TLS", config.host, port).await?),
             None => None,
         };
 
@@ -170,7 +177,12 @@ impl Simulator {
             changes,
         )
         .map_err(|error| state_error(error, &folder))?;
-        let world = Arc::new(World::new(state, offset_s, config.speed, client()?));
+        let handle = Arc::new(SimulatorHandle::new(
+            state,
+            offset_s,
+            config.speed,
+            client()?,
+        ));
 
         let address = |listener: &TcpListener| {
             let bound = listener.local_addr().map_err(|reason| StartError::Folder {
@@ -188,19 +200,23 @@ impl Simulator {
                 None => None,
             },
         };
-        world.set_urls(urls.clone());
-        let merchant = publish(&world, &urls, &folder)?;
+        handle.set_urls(urls.clone());
+        let merchant = publish(&handle, &urls, &folder)?;
 
         let mut tasks = vec![
-            tokio::spawn(server::run(Arc::clone(&world), api, None)),
-            tokio::spawn(server::run(Arc::clone(&world), backup, None)),
-            tokio::spawn(Arc::clone(&world).run_timers()),
+            tokio::spawn(server::run(Arc::clone(&handle), api, None)),
+            tokio::spawn(server::run(Arc::clone(&handle), backup, None)),
+            tokio::spawn(schedule::run_timers(Arc::clone(&handle))),
         ];
         if let Some(listener) = tls_listener {
-            tasks.push(tokio::spawn(server::run(Arc::clone(&world), listener, tls)));
+            tasks.push(tokio::spawn(server::run(
+                Arc::clone(&handle),
+                listener,
+                tls,
+            )));
         }
-        let router = control::router(Arc::clone(&world), config.host, config.control_routes);
-        let stopping = Arc::clone(&world);
+        let router = control::router(Arc::clone(&handle), config.host, config.control_routes);
+        let stopping = Arc::clone(&handle);
         let control = tokio::spawn(async move {
             // Open streams and idle connections end when the simulator stops; no error comes back.
             let _ = axum::serve(control_listener, router)
@@ -208,7 +224,7 @@ impl Simulator {
                 .await;
         });
         Ok(Self {
-            world,
+            handle,
             urls,
             merchant,
             tasks,
@@ -251,20 +267,20 @@ impl Simulator {
     #[must_use]
     pub fn business_clock(&self) -> BusinessClock {
         BusinessClock {
-            world: Arc::clone(&self.world),
+            handle: Arc::clone(&self.handle),
         }
     }
 
-    /// Names what changed, as it changes. A listener who falls behind is told that it lagged, and
+    /// Names what changed, as it changes. A listener who falls behind gets an error that says so, and
     /// looks at everything again.
     #[must_use]
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<crate::Change> {
-        self.world.changes.listen()
+        self.handle.changes.listen()
     }
 
     /// Stops serving and waits until the ports are free; the state stays in the folder.
     pub async fn stop(mut self) {
-        self.world.stop();
+        self.handle.stop();
         for task in self.tasks.drain(..) {
             task.abort();
             // An aborted task answers with its abortion, which is what was asked for.
@@ -283,7 +299,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.world.stop();
+        self.handle.stop();
         for task in self.tasks.iter().chain(&self.control) {
             task.abort();
         }
@@ -310,11 +326,15 @@ fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
     }
 }
 
-async fn listen(host: std::net::IpAddr, port: u16) -> Result<TcpListener, StartError> {
+async fn listen(what: &'static str, host: IpAddr, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address)
         .await
-        .map_err(|reason| StartError::Port { address, reason })
+        .map_err(|reason| StartError::Port {
+            what,
+            address,
+            reason,
+        })
 }
 
 /// Every-interface addresses cannot be connected to everywhere; loopback can.
@@ -328,7 +348,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-type Keys = (Registry, HashMap<String, Arc<Loaded>>);
+type Keys = (Registry, HashMap<String, Arc<MerchantWithKeys>>);
 
 fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     let damaged = |error: std::io::Error| StartError::Damaged {
@@ -347,7 +367,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
             };
             match copied {
                 Some(registry) => registry,
-                None => Registry::generate(config.mode, World::wall_ms())?,
+                None => Registry::generate(config.mode, SimulatorHandle::wall_ms())?,
             }
         }
     };
@@ -358,7 +378,10 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
     registry.write(folder).map_err(unusable)?;
     let mut merchants = HashMap::new();
     for record in &registry.merchants {
-        merchants.insert(record.mchid.clone(), Arc::new(Loaded::new(record.clone())?));
+        merchants.insert(
+            record.mchid.clone(),
+            Arc::new(MerchantWithKeys::new(record.clone())?),
+        );
     }
     Ok((registry, merchants))
 }
@@ -366,7 +389,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
 /// The TLS of the port, right and with each flaw a fault can bring.
 fn tls(registry: &Registry, host: std::net::IpAddr) -> Result<Tls, StartError> {
     let private_pem = keys::generate()?;
-    let now_ms = World::wall_ms();
+    let now_ms = SimulatorHandle::wall_ms();
     let authority = registry.authority();
     // Nobody trusts a root that the port's own key made.
     let own_root_pem = Authority::root(&private_pem, now_ms)?;
@@ -446,22 +469,28 @@ fn client() -> Result<reqwest::Client, StartError> {
         })
 }
 
-fn publish(world: &World, urls: &Urls, folder: &Path) -> Result<MerchantFile, StartError> {
-    let state = world.lock();
+fn publish(
+    handle: &SimulatorHandle,
+    urls: &Urls,
+    folder: &Path,
+) -> Result<MerchantFile, StartError> {
+    let state = handle.lock();
     let mut first = None;
     for merchant in &state.registry.merchants {
         let file =
-            office::hand_out(&state, urls, &merchant.mchid).map_err(|error| match error {
-                OfficeError::Files(reason) => StartError::Folder {
-                    folder: folder.to_path_buf(),
-                    reason,
-                },
-                OfficeError::NoMerchant(_) | OfficeError::Refused(_) | OfficeError::Key(_) => {
-                    StartError::Keys {
+            merchant_platform::hand_out(&state, urls, &merchant.mchid).map_err(
+                |error| match error {
+                    MerchantPlatformError::Files(reason) => StartError::Folder {
+                        folder: folder.to_path_buf(),
+                        reason,
+                    },
+                    MerchantPlatformError::NoMerchant(_)
+                    | MerchantPlatformError::Refused(_)
+                    | MerchantPlatformError::Key(_) => StartError::Keys {
                         reason: error.to_string(),
-                    }
-                }
-            })?;
+                    },
+                },
+            )?;
         first.get_or_insert(file);
     }
     first.ok_or_else(|| StartError::Damaged {

@@ -1,6 +1,6 @@
-//! The state behind one lock: ledger, notices, timers, merchants, faults, and the memory of what was
-//! asked. Every change of what must survive goes through a `put_*`, which appends it to the journal
-//! and tells whoever listens.
+//! The state behind one lock: ledger, notices, timers, merchants, faults, and the memory of what
+//! was asked. Every change of what must survive goes through a `put_*`, which appends it to the
+//! journal and tells whoever listens.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -8,41 +8,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::behaviours::Behaviours;
 use crate::changes::{Change, Changes};
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
-use crate::knobs::Knobs;
-use crate::ledger::{Order, OrderKey, OrderState, Refund, RefundKey};
-use crate::login::LoginCode;
-use crate::merchants::{Loaded, Registry};
-use crate::notices::Notice;
+use crate::ledger::{
+    BillToken, LoginCode, Notice, Order, OrderKey, OrderState, Refund, RefundKey, Timer,
+};
+use crate::merchants::{MerchantWithKeys, Registry};
 
 /// How many requests and violations are remembered.
 pub(crate) const MEMORY_MAX: usize = 1_000;
-
-/// What becomes due by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// An unpaid order is closed.
-    OrderCloses(OrderKey),
-    /// The bank finishes a refund.
-    RefundEnds(RefundKey),
-    /// A notice is sent by the schedule.
-    NoticeDue(u64),
-    /// A second copy of a notice.
-    NoticeCopy(u64),
-}
-
-/// A bill that waits to be downloaded.
-#[derive(Debug, Clone)]
-pub(crate) struct BillToken {
-    pub(crate) mchid: String,
-    pub(crate) expires_ms: i64,
-    /// The file as it is downloaded, packed where that was asked for.
-    pub(crate) bytes: Arc<Vec<u8>>,
-    /// What was applied for, in the words the dice know it by.
-    pub(crate) subject: String,
-}
 
 /// Calls counted within one second of real time.
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,7 +34,7 @@ pub(crate) struct State {
     pub(crate) folder: PathBuf,
     pub(crate) journal: Journal,
     pub(crate) registry: Registry,
-    pub(crate) merchants: HashMap<String, Arc<Loaded>>,
+    pub(crate) merchants: HashMap<String, Arc<MerchantWithKeys>>,
     pub(crate) orders: HashMap<OrderKey, Order>,
     pub(crate) refunds: HashMap<RefundKey, Refund>,
     pub(crate) notices: BTreeMap<u64, Notice>,
@@ -67,7 +43,7 @@ pub(crate) struct State {
     pub(crate) openids: HashMap<String, String>,
     /// When each user logged in lately.
     pub(crate) logins: HashMap<String, VecDeque<i64>>,
-    pub(crate) knobs: Knobs,
+    pub(crate) behaviours: Behaviours,
     /// Payments by `transaction_id`.
     pub(crate) payments: HashMap<String, OrderKey>,
     /// Orders by `prepay_id`.
@@ -92,7 +68,7 @@ impl State {
     pub(crate) fn restore(
         folder: PathBuf,
         registry: Registry,
-        merchants: HashMap<String, Arc<Loaded>>,
+        merchants: HashMap<String, Arc<MerchantWithKeys>>,
         records: Vec<Record>,
         faults: Faults,
         changes: Changes,
@@ -102,7 +78,7 @@ impl State {
         let mut refunds: HashMap<RefundKey, Refund> = HashMap::new();
         let mut notices = BTreeMap::new();
         let mut codes = HashMap::new();
-        let mut knobs = Knobs::default();
+        let mut behaviours = Behaviours::default();
         for record in records {
             match record {
                 Record::Clock(seconds) => offset_s = seconds,
@@ -118,10 +94,10 @@ impl State {
                 Record::Code(code) => {
                     codes.insert(code.code.clone(), code);
                 }
-                Record::Knobs(stored) => knobs = stored,
+                Record::Knobs(stored) => behaviours = stored,
             }
         }
-        let mut lines = vec![Line::Clock(offset_s), Line::Knobs(&knobs)];
+        let mut lines = vec![Line::Clock(offset_s), Line::Knobs(&behaviours)];
         lines.extend(orders.values().map(Line::Order));
         lines.extend(refunds.values().map(Line::Refund));
         lines.extend(notices.values().map(Line::Notice));
@@ -149,7 +125,7 @@ impl State {
                 .collect(),
             codes,
             logins: HashMap::new(),
-            knobs,
+            behaviours,
             payments: HashMap::new(),
             prepays: HashMap::new(),
             refunds_by_id: HashMap::new(),
@@ -187,13 +163,13 @@ impl State {
 
     pub(crate) fn put_clock(&mut self, offset_s: i64) {
         self.journal.append(Line::Clock(offset_s));
-        self.changes.tell(Change::Clock);
+        self.changes.publish(Change::Clock);
     }
 
-    pub(crate) fn put_knobs(&mut self, knobs: Knobs) {
-        self.journal.append(Line::Knobs(&knobs));
-        self.knobs = knobs;
-        self.changes.tell(Change::Knob);
+    pub(crate) fn put_behaviours(&mut self, behaviours: Behaviours) {
+        self.journal.append(Line::Knobs(&behaviours));
+        self.behaviours = behaviours;
+        self.changes.publish(Change::Knob);
     }
 
     pub(crate) fn put_code(&mut self, code: LoginCode) {
@@ -205,19 +181,19 @@ impl State {
     pub(crate) fn put_order(&mut self, order: Order) {
         self.journal.append(Line::Order(&order));
         self.index_order(order);
-        self.changes.tell(Change::Order);
+        self.changes.publish(Change::Order);
     }
 
     pub(crate) fn put_refund(&mut self, refund: Refund) {
         self.journal.append(Line::Refund(&refund));
         self.index_refund(refund);
-        self.changes.tell(Change::Refund);
+        self.changes.publish(Change::Refund);
     }
 
     pub(crate) fn put_notice(&mut self, notice: Notice) {
         self.journal.append(Line::Notice(&notice));
         self.index_notice(notice);
-        self.changes.tell(Change::Notice);
+        self.changes.publish(Change::Notice);
     }
 
     /// Whether any refund of an order was accepted, which turns its state to `REFUND`.
@@ -280,7 +256,7 @@ impl State {
     /// Remembers a violation of WeChat Pay's rules by the merchant.
     pub(crate) fn violation(&mut self, violation: Value) {
         remember(&mut self.violations, violation);
-        self.changes.tell(Change::Violation);
+        self.changes.publish(Change::Violation);
     }
 
     /// Remembers a request and numbers it, so that a page can tell two alike apart.
@@ -288,7 +264,7 @@ impl State {
         self.asked += 1;
         request["entered"] = json!(self.asked);
         remember(&mut self.requests, request);
-        self.changes.tell(Change::Request);
+        self.changes.publish(Change::Request);
     }
 
     /// Counts a call of a merchant within a second of real time.

@@ -40,6 +40,8 @@ const WORDS: [&str; 11] = [
 pub struct Watch {
     /// What the functions logged.
     pub logged: Lines,
+    /// Whether a test that fails prints it.
+    pub loud: bool,
     /// What must be nowhere: not in logs, not in answers, not in the table.
     secrets: Vec<String>,
     /// What must not be logged, though its owner may see it.
@@ -85,6 +87,7 @@ impl Watch {
         })));
         Self {
             logged,
+            loud: true,
             secrets,
             hidden: Mutex::default(),
             answers: Mutex::default(),
@@ -181,7 +184,8 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for line in self.logged.lock().unwrap().iter() {
+            let lines = self.logged.lock().unwrap();
+            for line in lines.iter().filter(|_| self.loud) {
                 eprintln!("{line}");
             }
             return;

@@ -1,12 +1,13 @@
-//! The README's walkthrough, run as a reader runs it: bash and curl against `cargo run`.
+//! The README's walkthrough, run as a reader runs it: bash or zsh, and curl, against `cargo run`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::documents::{Fence, difference, fences, page};
+use crate::pasted::zsh_is_here;
 
 /// What a block of the walkthrough begins with.
 const WALKTHROUGH: &str = "sh walkthrough";
@@ -61,8 +62,8 @@ fn walkthrough(path: &str) -> Vec<Fence> {
         .collect()
 }
 
-#[test]
-fn the_walkthrough_answers_as_printed() {
+/// Runs the walkthrough in a shell that takes it from its standard input, and compares the answers.
+fn walk_in(shell: &mut Command) {
     if let Some(missing) = ["bash", "curl"].into_iter().find(|name| !is_there(name)) {
         assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
         eprintln!("SKIPPED: the README's walkthrough was not run, since there is no {missing}");
@@ -76,12 +77,17 @@ fn the_walkthrough_answers_as_printed() {
         script.push_str(&block.text);
         script.push_str(&format!("printf '%b' '\\{:03o}'\n", u32::from(SEPARATOR)));
     }
-    let ran = Command::new("bash")
-        .arg("-c")
-        .arg(&script)
+    let mut running = shell
         .current_dir(folder.path())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let mut typed = running.stdin.take().unwrap();
+    typed.write_all(script.as_bytes()).unwrap();
+    drop(typed);
+    let ran = running.wait_with_output().unwrap();
     let printed = String::from_utf8(ran.stdout).unwrap();
     let told = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{printed}\n{told}");
@@ -110,6 +116,19 @@ fn the_walkthrough_answers_as_printed() {
     assert!(compared >= 8, "only {compared} answers were compared");
     let picture = std::fs::read_to_string(folder.path().join(".wxpay/code.svg")).unwrap();
     assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn the_walkthrough_answers_as_printed() {
+    walk_in(&mut Command::new("bash"));
+}
+
+/// At the prompt: with remarks as arguments, recalled commands, and patterns that must match.
+#[test]
+fn the_walkthrough_answers_as_printed_at_the_prompt_of_zsh() {
+    if zsh_is_here() {
+        walk_in(Command::new("zsh").args(["-f", "-i", "-s"]));
+    }
 }
 
 #[test]

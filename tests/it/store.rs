@@ -17,12 +17,14 @@ mod orders;
 mod refunds;
 mod stream;
 
-use shared::domain::order::{ClosedBy, Item, Party};
+use shared::domain::order::ClosedBy;
+use shared::domain::refund::Decision;
+use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Fen, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState, Terms, Timestamp,
-    TradeType, TransactionId,
+    Appid, Due, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState, Payment, RecordMac,
+    Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{Due, Reserve};
+use shared::store::{Reserve, SendSlot};
 
 use bench::Bench;
 
@@ -47,21 +49,25 @@ fn fen(amount: i64) -> Fen {
     Fen::new(amount).unwrap()
 }
 
+fn openid(text: &str) -> Openid {
+    Openid::parse(text).unwrap()
+}
+
 /// A payer's order with everything in it that a payer's order usually has.
 fn terms(number: &str) -> Terms {
     Terms {
         order_id: order_id(number),
         trade_type: TradeType::Jsapi,
         wire_version: 1,
-        appid: "wxd678efh567hg6787".to_owned(),
-        mchid: "1230000109".to_owned(),
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1230000109").unwrap(),
         description: "美式咖啡（大杯） 等".to_owned(),
         total: fen(600),
         time_expire: NOW.plus_seconds(30 * 60),
         attach: Some("table 12".to_owned()),
         notify_url: "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/wechatpay/notify"
             .to_owned(),
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: vec![
             Item {
@@ -133,8 +139,8 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
-        next_attempt_at: Some(soon().at),
         needs_human: None,
+        mac: RecordMac::from_slice(&[7; 32]),
     }
 }
 
@@ -143,7 +149,6 @@ fn request(number: &str, order: &Order, amount: i64) -> Refund {
     Refund {
         state: RefundState::Requested,
         asked_by: Party::Payer,
-        next_attempt_at: None,
         ..refund(number, order, amount)
     }
 }
@@ -153,7 +158,7 @@ fn reported(refund: &Refund, state: RefundState) -> Refund {
     Refund {
         state,
         version: refund.version + 1,
-        wechatpay_refund_id: Some("50000000382019052709732678859".to_owned()),
+        wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859").ok(),
         ..refund.clone()
     }
 }
@@ -177,11 +182,42 @@ fn merchants(number: &str, trade_type: TradeType) -> Order {
     })
 }
 
-/// The reservation of `refund` at a moment that nobody claimed.
+/// The slot that a refund claims which is sent at once.
+const SLOT: SendSlot = SendSlot::Now {
+    interval_seconds: INTERVAL,
+};
+
+/// The request as the merchant approves it.
+fn as_approved(requested: &Refund) -> Refund {
+    decided(&requested.approve(), requested, RefundState::Reserved)
+}
+
+/// The request as the merchant rejects it.
+fn as_rejected(requested: &Refund) -> Refund {
+    decided(&requested.reject(), requested, RefundState::Rejected)
+}
+
+/// What is decided, or would have been where it was decided before.
+fn decided(decision: &Decision, requested: &Refund, state: RefundState) -> Refund {
+    match decision {
+        Decision::Changed(refund) => (**refund).clone(),
+        Decision::Repeat | Decision::TooLate => Refund {
+            state,
+            version: requested.version + 1,
+            ..requested.clone()
+        },
+    }
+}
+
+fn exceeds(refundable: i64) -> Reserve {
+    Reserve::Refused(NotRefundable::Exceeds { refundable })
+}
+
+/// The reservation of `refund`, to be sent later.
 async fn reserve(bench: &Bench, refund: &Refund) -> Reserve {
     bench
         .refunds()
-        .reserve_for_later(refund, NOW, soon())
+        .reserve(refund, NOW, SendSlot::Later, soon())
         .await
         .unwrap()
 }

@@ -1,5 +1,6 @@
 //! The tree keeps its layers: who may import whom, and what may be where.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,102 +42,225 @@ fn is_test(path: &Path) -> bool {
         .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
 }
 
-/// The layer of a file of `shared`: the first part of its path.
-fn layer(path: &Path) -> String {
-    let inside = path.strip_prefix(root().join("shared/src")).unwrap();
-    let first = inside
-        .components()
-        .next()
-        .unwrap()
-        .as_os_str()
-        .to_str()
-        .unwrap();
-    first.trim_end_matches(".rs").to_owned()
+/// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
+/// itself. A new file or folder in `shared/src` finds its place here.
+const SHARED_LAYERS: [&str; 15] = [
+    "domain",
+    "rfc3339",
+    "random",
+    "record_keys",
+    "clock",
+    "telemetry",
+    "platform",
+    "deadline",
+    "wechatpay",
+    "store",
+    "settlement",
+    "config",
+    "settling_client",
+    "refund_sender",
+    "api",
+];
+
+/// The layers of `local`, from the bottom up.
+const LOCAL_LAYERS: [&str; 9] = [
+    "files",
+    "lock",
+    "template",
+    "functions",
+    "console",
+    "aws",
+    "gateway",
+    "stack",
+    "demo",
+];
+
+/// The modules that a file's code names below `root` (`crate` or `super`), as paths from there.
+fn named_below(root: &str, code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for part in code.split(&format!("{root}::")).skip(1) {
+        let (mut depth, mut prefix, mut path) = (0_usize, String::new(), String::new());
+        for letter in part.chars() {
+            match letter {
+                '{' => {
+                    depth += 1;
+                    if depth == 1 {
+                        prefix = std::mem::take(&mut path);
+                    }
+                }
+                '}' if depth <= 1 => break,
+                '}' => depth -= 1,
+                ',' if depth == 1 => named.push(format!("{prefix}{}", std::mem::take(&mut path))),
+                _ if depth > 1 => {}
+                _ if letter.is_alphanumeric() || letter == '_' || letter == ':' => {
+                    path.push(letter);
+                }
+                _ if depth == 1 && letter.is_whitespace() => {}
+                _ => break,
+            }
+        }
+        named.push(prefix + &path);
+    }
+    named.retain(|path| !path.is_empty());
+    named
 }
 
-#[test]
-fn shared_layers_import_only_downwards() {
-    // Each layer and the layers of `shared` it may name.
-    let arrows: [(&str, &[&str]); 13] = [
-        ("domain", &["domain"]),
-        ("clock", &["domain"]),
-        ("wechatpay", &["wechatpay", "domain", "clock", "platform"]),
-        ("telemetry", &["telemetry", "clock", "domain", "wechatpay"]),
-        ("platform", &["clock", "telemetry"]),
-        ("store", &["store", "domain", "platform"]),
-        ("settlement", &["store", "wechatpay", "domain"]),
-        (
-            "config",
-            &[
-                "config",
-                "clock",
-                "domain",
-                "platform",
-                "store",
-                "telemetry",
-                "wechatpay",
-            ],
-        ),
-        (
-            "api",
-            &[
-                "api",
-                "config",
-                "clock",
-                "domain",
-                "platform",
-                "store",
-                "telemetry",
-                "wechatpay",
-            ],
-        ),
-        (
-            "desk",
-            &[
-                "api",
-                "config",
-                "clock",
-                "domain",
-                "settlement",
-                "store",
-                "telemetry",
-                "wechatpay",
-            ],
-        ),
-        (
-            "refunding",
-            &[
-                "api",
-                "clock",
-                "desk",
-                "domain",
-                "store",
-                "telemetry",
-                "wechatpay",
-            ],
-        ),
-        ("lib", &[]),
-        ("", &[]),
-    ];
-    let mut broken = Vec::new();
-    for path in rust_files(&root().join("shared/src"))
-        .iter()
-        .filter(|path| !is_test(path))
-    {
-        let layer = layer(path);
-        let allowed = arrows.iter().find(|(name, _)| *name == layer);
-        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{layer} is no layer: add its arrows"));
-        for part in code(path).split("crate::").skip(1) {
-            let named: String = part
-                .chars()
-                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-                .collect();
-            if !allowed.contains(&named.as_str()) {
-                broken.push(format!("{}: {layer} imports {named}", path.display()));
+/// A crate's source files by module path (`store::order`), its entry points and tests apart.
+fn modules(source: &Path) -> BTreeMap<String, String> {
+    let files = rust_files(source);
+    let files = files.iter().filter(|path| !is_test(path));
+    let named = files.map(|path| {
+        let inside = path.strip_prefix(source).unwrap().with_extension("");
+        let parts: Vec<_> = inside.iter().map(|part| part.to_str().unwrap()).collect();
+        (parts.join("::"), code(path))
+    });
+    named
+        .filter(|(module, _)| !["lib", "main"].contains(&module.as_str()))
+        .collect()
+}
+
+fn layer(module: &str) -> &str {
+    module.split("::").next().unwrap()
+}
+
+/// Imports that name a layer above the importing file's own, or none of `layers`.
+fn climbing_imports(modules: &BTreeMap<String, String>, layers: &[&str]) -> Vec<String> {
+    let place = |name: &str| layers.iter().position(|layer| *layer == name);
+    let mut climbing = Vec::new();
+    for (module, code) in modules {
+        let own = layer(module);
+        let Some(own_place) = place(own) else {
+            climbing.push(format!("{own} is no layer: give it a place in the list"));
+            continue;
+        };
+        for path in named_below("crate", code) {
+            if place(layer(&path)).is_none_or(|named| named > own_place) {
+                climbing.push(format!("{module} imports {path}"));
             }
         }
     }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    climbing
+}
+
+/// The modules that each module imports; what a child takes from its own parent is left out, since a
+/// parent is the face of its children.
+fn imports(modules: &BTreeMap<String, String>) -> BTreeMap<&str, Vec<&str>> {
+    let nearest = |path: &str| {
+        let mut path = path;
+        loop {
+            if let Some((module, _)) = modules.get_key_value(path) {
+                return Some(module.as_str());
+            }
+            path = path.rsplit_once("::")?.0;
+        }
+    };
+    let mut imports = BTreeMap::new();
+    for (module, code) in modules {
+        let mut paths = named_below("crate", code);
+        if let Some((parent, _)) = module.rsplit_once("::") {
+            let beside = named_below("super", code);
+            paths.extend(beside.iter().map(|path| format!("{parent}::{path}")));
+        }
+        let found = paths.iter().filter_map(|path| nearest(path));
+        let found = found.filter(|found| *found != module && !is_inside(module, found));
+        imports.insert(module.as_str(), found.collect());
+    }
+    imports
+}
+
+fn is_inside(module: &str, parent: &str) -> bool {
+    let rest = module.strip_prefix(parent);
+    rest.is_some_and(|rest| rest.starts_with("::"))
+}
+
+/// A circle of modules that import each other, if there is one.
+fn circle(imports: &BTreeMap<&str, Vec<&str>>) -> Option<String> {
+    fn walk<'a>(
+        module: &'a str,
+        imports: &BTreeMap<&'a str, Vec<&'a str>>,
+        way: &mut Vec<&'a str>,
+        done: &mut Vec<&'a str>,
+    ) -> Option<String> {
+        if let Some(start) = way.iter().position(|earlier| *earlier == module) {
+            return Some(format!("{} → {module}", way[start..].join(" → ")));
+        }
+        if done.contains(&module) {
+            return None;
+        }
+        way.push(module);
+        for next in &imports[module] {
+            if let Some(circle) = walk(next, imports, way, done) {
+                return Some(circle);
+            }
+        }
+        way.pop();
+        done.push(module);
+        None
+    }
+    let mut done = Vec::new();
+    imports
+        .keys()
+        .find_map(|module| walk(module, imports, &mut Vec::new(), &mut done))
+}
+
+fn check_layers(source: &str, layers: &[&str]) {
+    let modules = modules(&root().join(source));
+    let climbing = climbing_imports(&modules, layers);
+    assert!(climbing.is_empty(), "{source}: {}", climbing.join("\n"));
+    assert_eq!(circle(&imports(&modules)), None, "{source}");
+}
+
+#[test]
+fn shared_imports_only_downwards_and_in_no_circle() {
+    check_layers("shared/src", &SHARED_LAYERS);
+}
+
+#[test]
+fn the_local_stack_imports_only_downwards_and_in_no_circle() {
+    check_layers("local/src", &LOCAL_LAYERS);
+}
+
+#[test]
+fn a_planted_circle_and_a_climbing_import_are_seen() {
+    let modules = |files: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let files = files.iter();
+        files
+            .map(|(module, code)| ((*module).to_owned(), (*code).to_owned()))
+            .collect()
+    };
+    let below = ("domain", "");
+    let layers = ["domain", "store"];
+    let climbs = modules(&[("domain", "use crate::store::Orders;"), ("store", "")]);
+    assert_eq!(
+        climbing_imports(&climbs, &layers),
+        ["domain imports store::Orders"]
+    );
+    let elsewhere = modules(&[below, ("extra", "")]);
+    assert_eq!(climbing_imports(&elsewhere, &layers).len(), 1);
+    // Children may use their parent, and each other one way.
+    let sound = modules(&[
+        below,
+        ("store", ""),
+        (
+            "store::item",
+            "use super::{StoreError, Table}; use crate::domain::Fen;",
+        ),
+        (
+            "store::order",
+            "use super::item::{self, text}; use crate::{domain, store};",
+        ),
+    ]);
+    assert!(climbing_imports(&sound, &layers).is_empty());
+    assert_eq!(circle(&imports(&sound)), None);
+    let round = modules(&[
+        ("store", ""),
+        ("store::index", "use super::{StoreError, order::commit};"),
+        ("store::item", "use crate::store::index::shard;"),
+        ("store::order", "use super::item::text;"),
+    ]);
+    let found = circle(&imports(&round));
+    let expected = "store::index → store::order → store::item → store::index";
+    assert_eq!(found.as_deref(), Some(expected));
 }
 
 #[test]
@@ -192,11 +316,11 @@ fn the_simulator_shares_nothing_with_the_bundle() {
 fn the_webhook_holds_no_key_that_signs() {
     let code = code(&root().join("functions/notify-callback/src/lib.rs"));
     for banned in [
-        "Signing",
-        "Desk",
+        "SigningSecret",
+        "SettlingClient",
         "MerchantKey",
         "SIGNING_SECRET_ARN",
-        "Sender",
+        "RefundSender",
     ] {
         assert!(!code.contains(banned), "notify-callback holds {banned}");
     }

@@ -1,584 +1,192 @@
-//! A walk at random through everything at once: several payers and the merchant, a hostile WeChat Pay,
-//! a table that fails, a clock that jumps, a stack that is stopped and started; beside a model that is
-//! as naive as a shopkeeper's notebook.
+//! Random walks through everything at the same time: the merchant and two payers, a hostile WeChat
+//! Pay, a table that fails, a clock that jumps, a stack that stops and starts; beside a model that is
+//! as simple as a shopkeeper's notebook.
 //!
-//! Whatever happens on the way, in the end (no more faults, sweeps, time) every order is paid or
-//! closed, both sides' books agree, no more was given back than was paid, and nothing that was
-//! promised is lost. A failure prints its seed and what was done; `WALK_SEED` walks that one again,
-//! and `WALK_SEEDS` as many from there on; `WALK_STEPS` makes walks longer. The scheduling of concurrent work is not in the seed.
+//! Whatever happens on the way, at the end (no more trouble, sweeps, time) every order is paid or
+//! closed, both sides' books agree, no more was refunded than was paid, and nothing that an answer
+//! promised is lost. What can happen stands in [`op::Op`], which walks there are in [`plan`], how an
+//! operation is performed and checked in [`walker`].
+//!
+//! A walk that fails is made shorter, for [`SHRINK_MS`] at most, and printed as a list that belongs
+//! into [`regressions`]. `WALK_SEED` walks one seed alone, `WALK_SEEDS` as many from there on,
+//! `WALK_STEPS` makes walks longer and `WALK_SHOW` prints what happened. A seed does not decide how
+//! concurrent work is scheduled, so a walk may fail once and not again.
 
 mod notebook;
+mod op;
+mod plan;
 mod refunds;
+mod rest;
 mod trouble;
+mod walker;
 
-use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use futures_util::stream::{self, StreamExt};
-use reqwest::Method;
-use serde_json::{Value, json};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use self::notebook::{Diary, Noted};
-use crate::harness::{ALICE, Answer, BOB, TestStack, watch};
+use self::op::{NAMES, Op, Start};
+use self::plan::Planned;
+use self::walker::{Tally, Walk};
+use crate::harness::{TestStack, runtime};
 
-const STEPS: u32 = 80;
+/// How many operations a walk has.
+const STEPS: u64 = 80;
 
-/// What has no part in a walk: bills, and an answer that keeps a processor busy for seconds.
-const LEFT_OUT: [&str; 2] = ["bill_", "response_oversized"];
+/// How many walks are under way at the same time in each test.
+const AT_ONCE: usize = 4;
 
-/// SplitMix64: small, and the same everywhere.
-#[derive(Clone)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
-    }
-
-    fn choice<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
-        (!among.is_empty()).then(|| &among[self.below(among.len() as u64) as usize])
-    }
-}
-
-struct Walk {
-    stack: Option<TestStack>,
-    random: Random,
-    diary: Diary,
-    /// The merchant's key and two payers' tokens.
-    credentials: [String; 3],
-    orders: BTreeMap<String, Noted>,
-    faults: Vec<String>,
-    count: u32,
-    orders_paid: u32,
-    refunds_taken: u32,
-}
-
-impl Walk {
-    async fn begin(seed: u64) -> Self {
-        let stack = TestStack::with(|options| options.seed = seed).await;
-        let credentials = [
-            stack.merchant.clone(),
-            stack.login(ALICE).await,
-            stack.login(BOB).await,
-        ];
-        be_hostile(&stack, seed).await;
-        let faults = stack.seen("faults").await.into_iter();
-        let faults = faults
-            .map(|fault| fault["name"].as_str().unwrap().to_owned())
-            .filter(|name| !LEFT_OUT.iter().any(|left_out| name.starts_with(left_out)));
-        Self {
-            faults: faults.collect(),
-            stack: Some(stack),
-            random: Random(seed),
-            diary: Diary {
-                seed,
-                lines: Vec::new(),
-            },
-            credentials,
-            orders: BTreeMap::new(),
-            count: 0,
-            orders_paid: 0,
-            refunds_taken: 0,
-        }
-    }
-
-    fn stack(&self) -> &TestStack {
-        self.stack.as_ref().unwrap()
-    }
-
-    fn note(&mut self, line: String) {
-        self.diary.lines.push(line);
-    }
-
-    /// Any order, or one that is as wanted.
-    fn any(&mut self, wanted: impl Fn(&Noted) -> bool) -> Option<String> {
-        let numbers: Vec<String> = self
-            .orders
-            .iter()
-            .filter(|(_, noted)| wanted(noted))
-            .map(|(number, _)| number.clone())
-            .collect();
-        self.random.choice(&numbers).cloned()
-    }
-
-    async fn step(&mut self) {
-        match self.random.below(100) {
-            0..13 => self.place_new().await,
-            13..17 => self.place_again().await,
-            17..19 => self.place_otherwise().await,
-            19..33 => self.pay().await,
-            33..41 => self.look().await,
-            41..43 => self.pry().await,
-            43..48 => self.close().await,
-            48..61 => self.refund().await,
-            61..64 => self.refund_again().await,
-            64..66 => self.decide().await,
-            66..68 => self.bank().await,
-            68..71 => self.all_at_once().await,
-            71..74 => self.refunds_at_once().await,
-            74..78 => self.sweep().await,
-            78..81 => self.pass_time().await,
-            81..95 => self.trouble().await,
-            95..96 => self.calm().await,
-            96..98 => self.table_trouble(),
-            98..99 => self.forge().await,
-            _ => self.restart().await,
-        }
-    }
-
-    /// No answer may ever be this walk's fault alone: it is as promised, refused for a reason, or says
-    /// that it has to be asked again.
-    fn expected(&self, what: &str, answer: &Answer, refusals: &[&str]) {
-        let code = answer.body["code"].as_str().unwrap_or_default();
-        let again = matches!(
-            code,
-            "wechatpay_unavailable" | "wechatpay_refused" | "store_unavailable" | "not_configured"
-        );
-        // The gateway's own 503: the function took too long.
-        let cut = answer.status == 503 && answer.body["message"].is_string();
-        let fine = matches!(answer.status, 200..=202) || again || cut || refusals.contains(&code);
-        assert!(fine, "{what}: {answer:?}");
-    }
-
-    async fn place(
-        &mut self,
-        number: Option<&str>,
-        by: usize,
-        key: Option<&str>,
-        request: &Value,
-    ) -> Answer {
-        let credential = self.credentials[by].clone();
-        let headers: Vec<(&str, &str)> = key
-            .map(|key| ("idempotency-key", key))
-            .into_iter()
-            .collect();
-        let stack = self.stack();
-        let answer = stack
-            .send(
-                Method::POST,
-                "/orders",
-                Some(&credential),
-                &headers,
-                Some(request.clone()),
-            )
-            .await;
-        self.note(format!(
-            "place {number:?} {by} {key:?} {request} -> {} {}",
-            answer.status, answer.body["code"]
-        ));
-        answer
-    }
-
-    async fn place_new(&mut self) {
-        self.count += 1;
-        let by = self.random.below(3) as usize;
-        let trade_type = *self.random.choice(&["jsapi", "native"]).unwrap();
-        let (key, request, total) = if by == 0 {
-            let total = 1 + self.random.below(1000) as i64;
-            let mut request = json!({
-                "trade_type": trade_type, "out_trade_no": format!("walk-{:04}", self.count),
-                "description": "Walk", "amount": {"total": total},
-            });
-            if trade_type == "jsapi" {
-                request["payer"] = json!({"openid": ALICE});
-            }
-            (None, request, total)
-        } else {
-            let quantity = 1 + self.random.below(4) as i64;
-            let items = json!([{"sku": "tea", "quantity": quantity}]);
-            let request = json!({"trade_type": trade_type, "items": items});
-            (
-                Some(format!("walk-key-{:010}", self.count)),
-                request,
-                quantity * 300,
-            )
-        };
-        let answer = self.place(None, by, key.as_deref(), &request).await;
-        self.expected("place", &answer, &[]);
-        let number = match answer.body["out_trade_no"].as_str() {
-            Some(number) => number.to_owned(),
-            // A payer's number is told with the order; without it nobody can speak of it.
-            None if by > 0 => {
-                self.unnamed(by, key, request, total).await;
-                return;
-            }
-            None => request["out_trade_no"].as_str().unwrap().to_owned(),
-        };
-        let promised = matches!(answer.status, 200 | 201);
-        self.remember(number, by, key, request, total, promised);
-    }
-
-    /// A payer's order whose number was not told: it is asked for until it is, by the same key.
-    async fn unnamed(&mut self, by: usize, key: Option<String>, request: Value, total: i64) {
-        for _ in 0..3 {
-            let answer = self.place(None, by, key.as_deref(), &request).await;
-            if let Some(number) = answer.body["out_trade_no"].as_str() {
-                self.remember(number.to_owned(), by, key, request, total, true);
-                return;
-            }
-        }
-    }
-
-    fn remember(
-        &mut self,
-        number: String,
-        by: usize,
-        key: Option<String>,
-        request: Value,
-        total: i64,
-        promised: bool,
-    ) {
-        let noted = Noted {
-            by,
-            request,
-            key,
-            total,
-            promised,
-            paid: false,
-            told_paid: false,
-            refunds: BTreeMap::new(),
-        };
-        assert!(
-            self.orders.insert(number.clone(), noted).is_none(),
-            "{number} was used before"
-        );
-    }
-
-    async fn place_again(&mut self) {
-        let Some(number) = self.any(|_| true) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let answer = self
-            .place(
-                Some(&number),
-                noted.by,
-                noted.key.as_deref(),
-                &noted.request,
-            )
-            .await;
-        self.expected("place again", &answer, &[]);
-        if answer.status < 300 {
-            assert_eq!(answer.body["out_trade_no"], number.as_str());
-            assert_eq!(answer.body["amount"]["total"], noted.total);
-            self.heard(&number, &answer.body);
-            self.orders.get_mut(&number).unwrap().promised = true;
-        }
-    }
-
-    async fn place_otherwise(&mut self) {
-        let Some(number) = self.any(|noted| noted.promised) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let mut request = noted.request.clone();
-        if noted.by == 0 {
-            request["amount"]["total"] = json!(noted.total + 1);
-        } else {
-            request["items"][0]["quantity"] = json!(9);
-        }
-        let answer = self
-            .place(Some(&number), noted.by, noted.key.as_deref(), &request)
-            .await;
-        assert!(answer.status >= 400, "other terms were taken: {answer:?}");
-        self.expected("place otherwise", &answer, &["terms_differ"]);
-    }
-
-    async fn pay(&mut self) {
-        let Some(number) = self.any(|noted| !noted.paid) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let openid = if noted.by == 2 { BOB } else { ALICE };
-        let act = *self
-            .random
-            .choice(&["pay", "pay", "pay", "pay", "cancel", "fail"])
-            .unwrap();
-        let status = pay(self.stack(), &number, act, openid).await;
-        self.note(format!("{act} {number} -> {status}"));
-        if act == "pay" && status == 200 {
-            self.orders.get_mut(&number).unwrap().paid = true;
-            self.orders_paid += 1;
-        }
-    }
-
-    /// What somebody was told of an order, held against the notebook.
-    fn heard(&mut self, number: &str, body: &Value) {
-        let noted = self.orders.get_mut(number).unwrap();
-        let paid = body["trade_state"] == "SUCCESS";
-        assert!(!paid || noted.paid, "{number} is said to be paid: {body}");
-        assert!(
-            paid || !noted.told_paid,
-            "{number} was paid and is not any more: {body}"
-        );
-        noted.told_paid |= paid;
-        if let Some(refundable) = body["amount"]["refundable"].as_i64() {
-            assert!((0..=noted.total).contains(&refundable), "{body}");
-        }
-    }
-
-    async fn look(&mut self) {
-        let Some(number) = self.any(|_| true) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let who = if self.random.below(2) == 0 {
-            0
-        } else {
-            noted.by
-        };
-        let credential = self.credentials[who].clone();
-        let answer = self
-            .stack()
-            .get(&credential, &format!("/orders/{number}"))
-            .await;
-        self.note(format!(
-            "look {number} {who} -> {} {} {}",
-            answer.status, answer.body["trade_state"], answer.body["fresh"]
-        ));
-        let unknown: &[&str] = if noted.promised { &[] } else { &["not_found"] };
-        self.expected("look", &answer, unknown);
-        if answer.status == 200 {
-            self.heard(&number, &answer.body);
-        }
-    }
-
-    /// Somebody else's order.
-    async fn pry(&mut self) {
-        let Some(number) = self.any(|noted| noted.by > 0) else {
-            return;
-        };
-        let other = self.credentials[3 - self.orders[&number].by].clone();
-        let refund = json!({"amount": {"refund": 1}, "out_refund_no": "pry-r1"});
-        let refunds = format!("/orders/{number}/refunds");
-        let answer = match self.random.below(3) {
-            0 => self.stack().get(&other, &format!("/orders/{number}")).await,
-            1 => {
-                self.stack()
-                    .post(&other, &format!("/orders/{number}/close"), json!({}))
-                    .await
-            }
-            _ => self.stack().post(&other, &refunds, refund).await,
-        };
-        self.note(format!("pry {number} -> {}", answer.status));
-        assert!(answer.status >= 400, "{answer:?}");
-        self.expected("pry", &answer, &["not_found"]);
-    }
-
-    async fn close(&mut self) {
-        let Some(number) = self.any(|_| true) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let credential = self.credentials[noted.by].clone();
-        let close = format!("/orders/{number}/close");
-        let answer = self.stack().post(&credential, &close, json!({})).await;
-        self.note(format!(
-            "close {number} -> {} {}",
-            answer.status, answer.body["trade_state"]
-        ));
-        let refusals: &[&str] = match (noted.paid, noted.promised) {
-            (true, _) => &["order_paid", "not_found"],
-            (false, true) => &[],
-            (false, false) => &["not_found"],
-        };
-        self.expected("close", &answer, refusals);
-        if answer.body["trade_state"].is_string() {
-            self.heard(&number, &answer.body);
-        }
-    }
-
-    /// Everything that can happen to one order in one moment.
-    async fn all_at_once(&mut self) {
-        let Some(number) = self.any(|noted| !noted.paid) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        let (merchant, path) = (self.credentials[0].clone(), format!("/orders/{number}"));
-        let close = format!("{path}/close");
-        let stack = self.stack();
-        let openid = if noted.by == 2 { BOB } else { ALICE };
-        let (closed, seen, paid, _) = tokio::join!(
-            stack.post(&merchant, &close, json!({})),
-            stack.get(&merchant, &path),
-            pay(stack, &number, "pay", openid),
-            sweep(stack),
-        );
-        self.note(format!(
-            "at once {number} -> close {}, look {}, pay {paid}",
-            closed.status, seen.status
-        ));
-        let unknown: &[&str] = if noted.promised {
-            &["order_paid"]
-        } else {
-            &["order_paid", "not_found"]
-        };
-        self.expected("close", &closed, unknown);
-        self.expected("look", &seen, unknown);
-        self.orders.get_mut(&number).unwrap().paid |= paid == 200;
-        self.orders_paid += u32::from(paid == 200);
-    }
-
-    async fn sweep(&mut self) {
-        let swept = sweep(self.stack()).await;
-        self.note(format!("sweep -> {swept}"));
-    }
-
-    async fn pass_time(&mut self) {
-        let seconds = *self.random.choice(&[5, 61, 130, 600, 1900]).unwrap();
-        self.stack().advance(seconds).await;
-        self.note(format!("{seconds} seconds pass"));
-    }
-
-    /// No more trouble: everything comes to rest, and is what the notebook says.
-    async fn end(mut self) {
-        self.calm().await;
-        self.note("the end begins".to_owned());
-        let mut open = Vec::new();
-        // Sweeps that come ever later, some days in all: what is looked at rarest is looked at daily.
-        for round in 0..60 {
-            let seconds = match round {
-                0..8 => 150,
-                8..16 => 900,
-                _ => 7200,
-            };
-            let stack = self.stack();
-            stack.advance(seconds).await;
-            sweep(stack).await;
-            for row in stack.seen("ledger").await {
-                if row["status"] == "ABNORMAL" {
-                    // A person saw to it.
-                    end_refund(stack, row["out_refund_no"].as_str().unwrap(), "complete").await;
-                }
-            }
-            open = stack.open_ends().await;
-            let due = stack
-                .items()
-                .into_iter()
-                .filter(|item| !item["due_at"].is_null());
-            open.extend(due.map(|item| format!("to be looked at: {item}")));
-            if open.is_empty() {
-                break;
-            }
-        }
-        assert!(open.is_empty(), "not at rest: {open:#?}");
-        let stack = self.stack();
-        let violations = stack.seen("violations").await;
-        let accepted = violations
-            .iter()
-            .find(|row| row["kind"] == "accepted_forgery");
-        assert_eq!(accepted, None);
-        let items = stack.items();
-        let mut numbers = BTreeMap::new();
-        for item in &items {
-            if watch::text(item, "sk") == "ORDER" {
-                numbers.insert(watch::text(item, "out_trade_no").to_owned(), item.clone());
-            }
-        }
-        for (number, noted) in &self.orders {
-            let Some(item) = numbers.get(number) else {
-                assert!(!noted.promised && !noted.paid, "{number} is lost");
-                continue;
-            };
-            let paid = watch::text(item, "trade_state") == "SUCCESS";
-            assert_eq!(paid, noted.paid, "{number}: {item}");
-            assert_eq!(watch::number(item, "total"), noted.total, "{number}");
-            for (refund, back) in &noted.refunds {
-                let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
-                if item.is_null() {
-                    assert!(!back.promised, "{refund} of {number} is lost");
-                } else {
-                    assert_eq!(watch::number(&item, "refund"), back.amount, "{refund}");
-                }
-            }
-        }
-    }
-}
-
-/// A control call of the simulator's, which may be refused.
-async fn control(stack: &TestStack, path: &str, body: Value) -> u16 {
-    let url = format!("{}/_sim/{path}", stack.stack.simulator.control_url());
-    let client = shared::platform::Platform::system().unwrap().http;
-    let answer = client.post(url).json(&body).send().await.unwrap();
-    answer.status().as_u16()
-}
-
-/// Every other walk meets a WeChat Pay that is in trouble by itself, too.
-async fn be_hostile(stack: &TestStack, seed: u64) {
-    if seed % 2 == 1 {
-        stack.control("hostility", json!({"hostility": 0.3})).await;
-    }
-}
-
-/// What somebody does on the phone.
-async fn pay(stack: &TestStack, number: &str, act: &str, openid: &str) -> u16 {
-    let body = json!({"openid": openid});
-    control(stack, &format!("orders/{number}/{act}"), body).await
-}
-
-/// A sweep that may fail where the table does: the next one goes on.
-async fn sweep(stack: &TestStack) -> String {
-    match stack.stack.sweep_now().await {
-        Ok(swept) => swept.to_string(),
-        Err(error) => format!("{error:?}"),
-    }
-}
-
-async fn end_refund(stack: &TestStack, refund: &str, end: &str) -> u16 {
-    control(stack, &format!("refunds/{refund}/{end}"), json!({})).await
-}
+/// How long a failing walk is made shorter, in milliseconds.
+const SHRINK_MS: u32 = 120_000;
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Walks, and tells how much happened on the way.
-async fn walk(seed: u64) -> [u32; 2] {
-    let mut walk = Walk::begin(seed).await;
-    let steps = variable("WALK_STEPS").unwrap_or(u64::from(STEPS));
-    for _ in 0..steps {
-        walk.step().await;
-    }
-    let happened = [walk.orders_paid, walk.refunds_taken];
-    walk.end().await;
-    happened
+/// Walks once; `begun` counts the operations.
+fn walk(start: Start, ops: &[Op], begun: &AtomicUsize, loud: bool) -> Tally {
+    runtime().block_on(async {
+        let mut walk = Walk::begin(start, loud).await;
+        for op in ops {
+            begun.fetch_add(1, Ordering::SeqCst);
+            walk.perform(op).await;
+        }
+        walk.rest().await
+    })
 }
 
-async fn walks(seeds: std::ops::Range<u64>) {
-    let seeds = match variable("WALK_SEED") {
+/// Walks a list that a failure left behind.
+fn replay(start: Start, ops: &[Op]) -> Tally {
+    walk(start, ops, &AtomicUsize::new(0), true)
+}
+
+/// The faults that WeChat Pay can be told to make.
+fn faults() -> &'static [&'static str] {
+    static FAULTS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    FAULTS.get_or_init(|| {
+        let names = runtime().block_on(async {
+            let stack = TestStack::start().await;
+            walker::faults(&stack).await
+        });
+        names.into_iter().map(|name| &*name.leak()).collect()
+    })
+}
+
+/// The walk of a seed, and what shrinks it. Nothing is kept of it in files, and the seed alone decides.
+fn planned(seed: u64) -> (TestRunner, impl ValueTree<Value = Planned> + use<>) {
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_time: SHRINK_MS,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, random);
+    let start = Start {
+        seed,
+        hostile: seed % 2 == 1,
+    };
+    let steps = usize::try_from(variable("WALK_STEPS").unwrap_or(STEPS)).unwrap();
+    let tree = plan::walks(start, steps, faults()).new_tree(&mut runner);
+    (runner, tree.unwrap())
+}
+
+/// What became of a seed's walk: how much happened, or after how many operations it failed.
+fn walk_of(seed: u64) -> Result<Tally, usize> {
+    let (plan, ops, _) = planned(seed).1.current();
+    let begun = AtomicUsize::new(0);
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(plan.start, &ops, &begun, true)));
+    walked.map_err(|_| begun.into_inner())
+}
+
+/// Makes a failing walk shorter and fails with it.
+fn shrink(seed: u64, begun: usize) -> ! {
+    let (mut runner, tree) = planned(seed);
+    let (plan, ops, _) = tree.current();
+    let shrunk = runner.run_one(tree, |(plan, ops, begun)| {
+        walk(plan.start, &ops, &begun.unwrap_or_default(), false);
+        Ok(())
+    });
+    let (start, shortest, reason) = match shrunk {
+        Err(TestError::Fail(reason, (plan, ops, _))) => (plan.start, ops, reason.to_string()),
+        _ => (
+            plan.start,
+            ops[..begun].to_vec(),
+            "it did not fail again, so this is all of it".to_owned(),
+        ),
+    };
+    let again = catch_unwind(AssertUnwindSafe(|| replay(start, &shortest)));
+    eprintln!(
+        "the walk of seed {seed} failed after {begun} of {} operations; {} are enough:\n\n{}\n{reason}",
+        ops.len(),
+        shortest.len(),
+        op::literal(start, &shortest)
+    );
+    match again {
+        Err(failure) => resume_unwind(failure),
+        Ok(_) => panic!("the walk of seed {seed} failed, but not each time"),
+    }
+}
+
+fn walks(seeds: Range<u64>) {
+    let seeds: Vec<u64> = match variable("WALK_SEED") {
         // One test is enough for it.
         Some(_) if seeds.start > 0 => return,
-        Some(seed) => seed..seed + variable("WALK_SEEDS").unwrap_or(1),
-        None => seeds,
+        Some(seed) => (seed..seed + variable("WALK_SEEDS").unwrap_or(1)).collect(),
+        None => seeds.collect(),
     };
-    let walks = seeds.end - seeds.start;
-    let happened: Vec<[u32; 2]> = stream::iter(seeds)
-        .map(walk)
-        .buffer_unordered(4)
-        .collect()
-        .await;
-    let sum = |place: usize| happened.iter().map(|counts| u64::from(counts[place])).sum();
-    let (paid, refunds): (u64, u64) = (sum(0), sum(1));
-    // A walk through nothing proves nothing.
+    let mut tally = Tally::default();
+    let mut failed = Vec::new();
+    for seeds in seeds.chunks(AT_ONCE) {
+        let walked: Vec<Result<Tally, usize>> = thread::scope(|scope| {
+            let walks: Vec<_> = seeds
+                .iter()
+                .map(|seed| scope.spawn(|| walk_of(*seed)))
+                .collect();
+            walks.into_iter().map(|walk| walk.join().unwrap()).collect()
+        });
+        for (seed, walked) in seeds.iter().zip(walked) {
+            match walked {
+                Ok(walked) => tally = tally.and(&walked),
+                Err(begun) => failed.push((begun, *seed)),
+            }
+        }
+    }
+    // The shortest is the quickest to be made shorter.
+    if let Some((begun, seed)) = failed.into_iter().min() {
+        shrink(seed, begun);
+    }
+    check_coverage(&tally, seeds.len());
+}
+
+/// A walk through nothing proves nothing.
+fn check_coverage(tally: &Tally, walks: usize) {
+    let walks = u32::try_from(walks).unwrap();
     assert!(
-        paid >= 3 * walks && refunds >= 2 * walks,
-        "{paid} paid, {refunds} refunds"
+        tally.orders_paid >= 3 * walks && tally.refunds_accepted >= 2 * walks,
+        "{tally:?}"
     );
+    // A few walks are too few for what happens rarely.
+    if walks >= 4 {
+        let missing: Vec<_> = NAMES
+            .iter()
+            .filter(|name| !tally.ran.contains_key(*name))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?} never ran: {tally:?}");
+    }
 }
 
-#[tokio::test]
-async fn whatever_happens_in_the_end_the_books_balance() {
-    walks(0..4).await;
+#[test]
+fn whatever_happens_in_the_end_the_books_balance() {
+    walks(0..4);
 }
 
-#[tokio::test]
-async fn whatever_else_happens_in_the_end_the_books_balance() {
-    walks(4..8).await;
+#[test]
+fn whatever_else_happens_in_the_end_the_books_balance() {
+    walks(4..8);
 }

@@ -28,7 +28,7 @@ async fn orders_closes_and_refunds_go_out_in_these_very_bytes() {
     let (mchid, appid) = (&merchant.mchid, &merchant.appid);
     let notify_url = format!("{}/wechatpay/notify", stack.stack.api_url);
     let expires = stack.stack.clock().business().plus_seconds(3600);
-    let expires = shared::wechatpay::wire::rfc3339(expires);
+    let expires = shared::rfc3339::format(expires);
 
     let order = json!({
         "trade_type": "jsapi", "out_trade_no": "golden-0001", "description": "Image形象店-\"QQ\"公仔",

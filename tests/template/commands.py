@@ -9,6 +9,7 @@ import importlib
 import json
 import re
 import shlex
+import tomllib
 
 import botocore.session
 import botocore.validate
@@ -177,3 +178,43 @@ def the_manual_prints_many(manual):
 def a_command_that_would_fail_is_noticed(command, expanded):
     (words,) = _commands(f"```sh\n{command}\n```\n")
     assert _fault(words, expanded["Parameters"])
+
+
+def _deployments(root):
+    """The `deploy` sections of samconfig.toml, as SAM reads them: region, and parameters by name."""
+    config = tomllib.loads((root / "samconfig.toml").read_text(encoding="utf-8"))
+    overrides = importlib.import_module("samcli.cli.types").CfnParameterOverridesType()
+    for environment, commands in config.items():
+        if environment != "version":
+            deploy = commands["deploy"]["parameters"]
+            # An environment without a `build` of its own is built as the default one.
+            build = commands.get("build", config["default"]["build"])["parameters"]
+            given = [overrides.convert(section["parameter_overrides"], None, None) for section in (deploy, build)]
+            yield environment, deploy["region"], *given
+
+
+def a_deployment_asks_for_no_parameter(root, expanded):
+    """What has no default is named in samconfig.toml, by a word that the template refuses until it is replaced."""
+    deployments = list(_deployments(root))
+    assert [name for name, *_ in deployments] == ["default", "staging"]
+    regions = set(_session().get_available_regions("dynamodb"))
+    for environment, region, deployed, built in deployments:
+        assert region in regions, environment
+        assert {*deployed, *built} <= set(expanded["Parameters"]), environment
+        for name, parameter in expanded["Parameters"].items():
+            assert name in deployed or "Default" in parameter, f"{environment}: {name}"
+        words = {name: value for name, value in deployed.items() if value.isupper()}
+        # A budget is the account's, so one stack makes it.
+        budget = {"BudgetEmail"} if environment == "default" else set()
+        assert set(words) == {"Mchid", "Appid", "AlarmEmail"} | budget, environment
+        for name, word in words.items():
+            assert not re.fullmatch(expanded["Parameters"][name]["AllowedPattern"], word), name
+        assert deployed["Architecture"] == built["Architecture"], environment
+
+
+def the_manual_reads_the_region_that_sam_deploys_to(root, manual):
+    """`aws` commands follow samconfig.toml: what the page's `sed` finds first is the default's region."""
+    (pattern,) = re.findall(r"AWS_REGION=\$\(sed -n 's/(.*?)/", manual)
+    pattern = pattern.replace("\\(", "(").replace("\\)", ")")
+    found = re.findall(pattern, (root / "samconfig.toml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert found[0] == next(region for environment, region, *_ in _deployments(root) if environment == "default")

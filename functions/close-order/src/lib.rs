@@ -1,19 +1,23 @@
-//! `POST /orders/{out_trade_no}/close`: an order that is not to be paid any more.
+//! `POST /orders/{out_trade_no}/close`: closes an order, so that nobody can pay it any more.
 //!
 //! The intention is stored (CLOSING), WeChat Pay is asked to close, and only its signed 204 makes the
 //! order CLOSED. A payer may have paid in the meantime: then the order is SUCCESS and the answer says
 //! so. What stays unknown is finished by the sweep.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use serde_json::Value;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
+use shared::config::secrets::AnySecret;
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Order, OrderId, OrderState};
 use shared::platform::Platform;
+use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
+use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Orders, Refunds};
-use shared::telemetry::Record;
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 /// Closes orders.
@@ -21,7 +25,7 @@ use shared::wechatpay::CallError;
 pub struct CloseOrder {
     callers: Callers,
     orders: Orders,
-    desk: Desk,
+    settling_client: SettlingClient,
     platform: Platform,
 }
 
@@ -29,19 +33,19 @@ impl HttpFunction for CloseOrder {
     const NAME: &'static str = "close-order";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table));
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        reader.finish()?;
-        let desk = desk.ok_or_else(ConfigError::untold)?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        environment.finish()?;
         Ok(Self {
             callers,
             orders,
-            desk,
+            settling_client,
             platform: platform.clone(),
         })
     }
@@ -50,33 +54,17 @@ impl HttpFunction for CloseOrder {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
-    }
-
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
-        let segments = incoming.segments();
-        let ("POST", ["orders", order_id, "close"]) =
-            (incoming.method.as_str(), segments.as_slice())
-        else {
-            return Err(Problem::not_found());
-        };
-        let order_id = OrderId::parse(*order_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
-        record.field("order.out_trade_no", order_id.as_str());
+        let order_id = incoming.order_id()?;
+        line.field("order.out_trade_no", order_id.as_str());
         nothing_in(incoming)?;
         let stored = self.orders.load(&order_id).await?;
         let stored = stored
@@ -86,7 +74,7 @@ impl HttpFunction for CloseOrder {
             OrderState::Success(_) | OrderState::Closed { .. } => return answered(&stored.order),
             OrderState::NotPay | OrderState::Closing { .. } => {}
         }
-        self.close(&order_id, incoming, record).await
+        self.close(&order_id, incoming, line).await
     }
 }
 
@@ -95,9 +83,9 @@ impl CloseOrder {
         &self,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let begun = match self.desk.begin_close(order_id, record).await? {
+        let begun = match self.settling_client.begin_close(order_id, line).await? {
             Settled::Changed(stored) | Settled::Unchanged(stored) => stored,
             // Another merchant's is not asked about either.
             Settled::Contradiction(stored, _) => return answered(&stored.order),
@@ -109,31 +97,33 @@ impl CloseOrder {
                 return answered(&begun.order);
             }
         }
-        let closed = self.desk.close_order(order_id, &incoming.deadline, record);
+        let closed = self
+            .settling_client
+            .close_order(order_id, &incoming.deadline, line);
         let closed = match closed.await {
             Ok(settled) => settled,
-            Err(DeskError::Call(CallError::Refused(refusal))) => {
+            Err(SettlingError::Call(CallError::Refused(refusal))) => {
                 // Paid, or closed already, or something else: WeChat Pay's record tells, not its
                 // refusal.
-                record.field("wechatpay.code", refusal.code);
+                line.field("wechatpay.code", refusal.code);
                 if let Some(request_id) = refusal.request_id {
-                    record.field("wechatpay.request_id", request_id);
+                    line.field("wechatpay.request_id", request_id);
                 }
                 match self
-                    .desk
-                    .ask_order(order_id, &incoming.deadline, record)
+                    .settling_client
+                    .ask_order(order_id, &incoming.deadline, line)
                     .await
                 {
-                    Ok(settled) => settled,
-                    Err(DeskError::Call(error)) => {
-                        note_call(&error, record);
+                    Ok(asked) => asked.settled,
+                    Err(SettlingError::Call(error)) => {
+                        note_call(&error, line);
                         return answered(&begun.order);
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 return answered(&begun.order);
             }
             Err(error) => return Err(error.into()),
@@ -154,7 +144,7 @@ fn answered(order: &Order) -> Result<Answer, Problem> {
         OrderState::Success(_) => {
             let mut problem = Problem::new(
                 Code::OrderPaid,
-                "the order was paid before it could be closed; refund it to give the money back",
+                "the order was paid before it could be closed; refund it to return the money",
             );
             for (name, value) in body {
                 problem = problem.with(&name, value);

@@ -3,27 +3,31 @@
 //! Put if absent → prepay → answer. The order item is the idempotency record: the same number with
 //! the same terms is the same order, and WeChat Pay is sent the same bytes again, which it answers
 //! with something payable. No refusal and no doubt moves the state here; what WeChat Pay says of a
-//! paid or closed order is asked for and settled. See `terms` for what may be asked, `native` for
-//! why one caller at a time gets a QR code.
+//! paid or closed order is asked for and settled. See `terms` for what may be asked, `prepay` for
+//! what repeats are answered with.
 
-mod native;
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod open_orders;
+mod prepay;
 mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, numbers,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, derived_ids,
 };
-use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{Desk, DeskError};
-use shared::domain::order::Party;
-use shared::domain::{Order, TradeType};
-use shared::platform::{Platform, random_token};
+use shared::config::secrets::AnySecret;
+use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::domain::Order;
+use shared::domain::terms::Party;
+use shared::platform::Platform;
+use shared::random;
 use shared::settlement::Settlement;
-use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
-use shared::telemetry::Record;
-use shared::wechatpay::wire::WIRE_VERSION;
-use shared::wechatpay::{self, CallError, Keys, Prepaid};
+use shared::settling_client::{SettlingClient, SettlingError};
+use shared::store::{Catalogue, Orders, PayerIndex, Placed, Refunds, StoredOrder};
+use shared::telemetry::LogLine;
+use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
 /// Places orders.
 #[derive(Debug)]
@@ -31,10 +35,12 @@ pub struct CreateOrder {
     callers: Callers,
     catalogue: Catalogue,
     orders: Orders,
-    desk: Desk,
+    settling_client: SettlingClient,
     merchant: Merchant,
     number_prefix: String,
     public_base_url: Option<String>,
+    payer_index: PayerIndex,
+    open_orders_max: usize,
     platform: Platform,
 }
 
@@ -42,28 +48,34 @@ pub struct CreateOrder {
 enum Pay {
     Ready(Value),
     /// The order can no longer be paid; the answer tells its state.
-    Not,
+    NoLonger,
+    /// Another request is getting it, or this one's outcome is unknown.
+    Later(Problem),
 }
 
 impl HttpFunction for CreateOrder {
     const NAME: &'static str = "create-order";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        let number_prefix = reader.number_prefix();
-        let public_base_url = reader.optional("PUBLIC_BASE_URL");
-        reader.finish()?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        let number_prefix = environment.number_prefix();
+        let public_base_url = environment.optional("PUBLIC_BASE_URL");
+        let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
+        environment.finish()?;
         Ok(Self {
             callers,
+            payer_index: PayerIndex::new(table.clone()),
+            open_orders_max: usize::try_from(open_orders_max).unwrap_or(1),
             catalogue: Catalogue::new(table),
             orders,
-            desk: desk.ok_or_else(ConfigError::untold)?,
+            settling_client,
             merchant,
             number_prefix,
             public_base_url,
@@ -75,22 +87,14 @@ impl HttpFunction for CreateOrder {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
-    }
-
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
         let key = match &caller {
             Caller::Payer { .. } => Some(payers_key(incoming)?),
@@ -100,47 +104,45 @@ impl HttpFunction for CreateOrder {
         let order_id = match (key, asked.named()) {
             (Some(key), _) => {
                 let keys = self.callers.keys().await?;
-                numbers::order_id(&keys, &self.number_prefix, &caller, key)?
+                derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
             (None, Some(order_id)) => order_id.clone(),
             (None, None) => return Err(terms::unnamed()),
         };
-        record.field("order.out_trade_no", order_id.as_str());
-        let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
+        line.field("order.out_trade_no", order_id.as_str());
+        let (agreed, within_bound) = tokio::join!(
+            self.agreed(&asked, &order_id, incoming),
+            self.within_bound(&caller)
+        );
+        let order = match agreed.and_then(|terms| within_bound.map(|()| terms)) {
             Ok(terms) => Order::placed(terms),
-            // What is no longer on sale, or was never, may have been ordered before.
+            // What is no longer on sale, or is one too many, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
                 Some(stored) => {
-                    return self.repeat(&caller, &asked, stored, incoming, record).await;
+                    return self.repeat(&caller, &asked, stored, incoming, line).await;
                 }
                 None => return Err(problem),
             },
         };
-        let attempt = random_token();
-        let claim = native::claim(&order, &attempt, &self.platform.clock);
-        let due = order
-            .due_at(order.terms.created_at, 0)
-            .map(|at| Due { at, attempts: 0 });
+        let attempt = random::token();
+        let claim = prepay::claim(&order, &attempt, &self.platform.clock);
+        let due = order.due_after(order.terms.created_at, 0);
         match self
             .orders
             .place(&order, &attempt, claim.as_ref(), due)
             .await?
         {
             Placed::New => {
-                record.field("placed", "new");
+                line.field("placed", "new");
                 let stored = StoredOrder {
                     order,
                     due,
                     code: None,
                     code_claim: claim,
                 };
-                self.pay(stored, Some(&attempt), 201, incoming, record)
-                    .await
+                self.pay(stored, Some(&attempt), 201, incoming, line).await
             }
-            Placed::Existing(stored) => {
-                self.repeat(&caller, &asked, *stored, incoming, record)
-                    .await
-            }
+            Placed::Existing(stored) => self.repeat(&caller, &asked, *stored, incoming, line).await,
         }
     }
 }
@@ -153,16 +155,16 @@ impl CreateOrder {
         asked: &terms::Asked,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        record.field("placed", "repeat");
+        line.field("placed", "repeat");
         if *caller == Caller::Merchant && stored.order.terms.placed_by == Party::Payer {
             return Err(terms::differ("out_trade_no"));
         }
-        if let Some(field) = asked.differing_field(caller, &stored.order.terms) {
+        if let Some(field) = asked.differing_field(&stored.order.terms) {
             return Err(terms::differ(field));
         }
-        self.pay(stored, None, 200, incoming, record).await
+        self.pay(stored, None, 200, incoming, line).await
     }
 
     /// Gives the caller what to pay with, while the order can be paid.
@@ -172,108 +174,38 @@ impl CreateOrder {
         attempt: Option<&str>,
         status: u16,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         if !stored.order.is_payable(self.platform.clock.business()) {
             return Ok(answered(status, &stored.order, None));
         }
-        if stored.order.terms.wire_version != WIRE_VERSION {
+        let Some(request) = PrepayRequest::of(&stored.order.terms) else {
             // Placed by a newer build that was rolled back: other bytes would be refused anyway.
             return Err(Problem::plain(Code::InternalError)
                 .because("the order's wire version is not this build's"));
-        }
-        let got = match stored.order.terms.trade_type {
-            TradeType::Native => self.native_code(&stored, attempt, incoming, record).await,
-            TradeType::Jsapi | TradeType::H5 | TradeType::App => {
-                self.prepaid(&stored.order, incoming).await
-            }
         };
-        match got {
+        let prepaid = self.prepaid(&stored, &request, attempt, incoming, line);
+        match prepaid.await {
             Ok(Pay::Ready(pay)) => Ok(answered(status, &stored.order, Some(pay))),
-            Ok(Pay::Not) => self.as_it_stands(&stored.order, status).await,
-            Err(DeskError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
+            Ok(Pay::Later(problem)) => Err(problem),
+            Ok(Pay::NoLonger) => self.as_it_stands(&stored.order, status).await,
+            Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.may_mean_settled() => {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
-                record.field("wechatpay.code", refusal.code.clone());
+                line.field("wechatpay.code", refusal.code.clone());
                 let order_id = &stored.order.terms.order_id;
-                let settled = self
-                    .desk
-                    .ask_order(order_id, &incoming.deadline, record)
+                let asked = self
+                    .settling_client
+                    .ask_order(order_id, &incoming.deadline, line)
                     .await?;
-                match settled.record() {
+                match asked.settled.record() {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }
-                    _ => Err(CallError::Refused(refusal).into()),
+                    _ => Err(refused(&refusal)),
                 }
             }
+            Err(SettlingError::Call(CallError::Refused(refusal))) => Err(refused(&refusal)),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, DeskError> {
-        let terms = &order.terms;
-        let bytes = terms::wire(terms).body();
-        let (prepaid, keys) = self
-            .desk
-            .prepay(terms.trade_type, &bytes, &incoming.deadline)
-            .await?;
-        Ok(Pay::Ready(self.pay_parameters(
-            terms.trade_type,
-            prepaid.get(),
-            &keys,
-            order,
-        )))
-    }
-
-    /// What the client is handed; fresh timestamp, nonce and signature each time.
-    fn pay_parameters(
-        &self,
-        trade_type: TradeType,
-        prepaid: &Prepaid,
-        keys: &Keys,
-        order: &Order,
-    ) -> Value {
-        let now = self.platform.clock.wall();
-        let nonce = wechatpay::sign::nonce();
-        match prepaid {
-            Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
-                let terms = &order.terms;
-                let parameters = wechatpay::sign::app_parameters(
-                    &keys.merchant,
-                    &terms.appid,
-                    &terms.mchid,
-                    prepay_id,
-                    now,
-                    &nonce,
-                );
-                json!({
-                    "appId": parameters.appid,
-                    "partnerId": parameters.partner_id,
-                    "prepayId": parameters.prepay_id,
-                    "packageValue": parameters.package_value,
-                    "nonceStr": parameters.nonce_str,
-                    "timeStamp": parameters.time_stamp,
-                    "sign": parameters.sign,
-                })
-            }
-            Prepaid::PrepayId(prepay_id) => {
-                let parameters = wechatpay::sign::pay_parameters(
-                    &keys.merchant,
-                    &order.terms.appid,
-                    prepay_id,
-                    now,
-                    &nonce,
-                );
-                json!({
-                    "timeStamp": parameters.time_stamp,
-                    "nonceStr": parameters.nonce_str,
-                    "package": parameters.package,
-                    "signType": parameters.sign_type,
-                    "paySign": parameters.pay_sign,
-                })
-            }
-            Prepaid::CodeUrl(code_url) => native::shown(code_url),
-            Prepaid::H5Url(h5_url) => json!({"h5_url": h5_url}),
         }
     }
 
@@ -284,11 +216,48 @@ impl CreateOrder {
     }
 }
 
+/// What the client is handed, as its own SDK names it.
+fn handed_out(pay: &PayParameters) -> Value {
+    match pay {
+        PayParameters::Jsapi(parameters) => json!({
+            "timeStamp": parameters.time_stamp,
+            "nonceStr": parameters.nonce_str,
+            "package": parameters.package,
+            "signType": parameters.sign_type,
+            "paySign": parameters.pay_sign,
+        }),
+        PayParameters::App(parameters) => json!({
+            "appId": parameters.appid,
+            "partnerId": parameters.partner_id,
+            "prepayId": parameters.prepay_id,
+            "packageValue": parameters.package_value,
+            "nonceStr": parameters.nonce_str,
+            "timeStamp": parameters.time_stamp,
+            "sign": parameters.sign,
+        }),
+        PayParameters::Native { code_url } => prepay::shown(code_url),
+        PayParameters::H5 { h5_url } => json!({"h5_url": h5_url}),
+    }
+}
+
 /// What a payer's order is known by: the number is derived from it.
 fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
-    numbers::idempotency_key(incoming)?.ok_or_else(|| {
+    derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
         Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
     })
+}
+
+/// Whose matter a refused prepay is. What the order says, or the merchant's account lacks, is no fault
+/// of the server's, whoever sends it however often (docs/wechatpay.md, "Repeats").
+fn refused(refusal: &Refusal) -> Problem {
+    let code = match refusal.code.as_str() {
+        "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
+            Code::TradeTypeUnavailable
+        }
+        _ if refusal.may_mean_settled() => Code::TermsRefused,
+        _ => Code::WechatpayRefused,
+    };
+    Problem::refused(code, refusal)
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

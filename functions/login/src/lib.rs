@@ -3,15 +3,19 @@
 //! WeChat turns the code into the payer's openid (`jscode2session`); the session key that comes with
 //! it is dropped at once. This function reads no order and holds no table.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
-use shared::config::secrets::{App, Secret, SecretError};
-use shared::config::{ConfigError, Reader, Vars};
+use shared::config::secrets::{AnySecret, AppSecret, Secret};
+use shared::config::{ConfigError, Environment, Vars};
+use shared::domain::{Appid, Openid};
 use shared::platform::Platform;
-use shared::telemetry::{Metric, Record};
-use shared::wechatpay::wire;
+use shared::rfc3339;
+use shared::telemetry::{LogLine, Metric};
 
 /// WeChat's own host of `jscode2session`.
 const WECHAT_API: &str = "https://api.weixin.qq.com";
@@ -19,8 +23,9 @@ const WECHAT_API: &str = "https://api.weixin.qq.com";
 /// How long WeChat may take, in milliseconds.
 const CALL_MAX_MS: u64 = 3_000;
 
-/// How long a code may be, in characters; WeChat's have 32.
-const CODE_MAX: usize = 128;
+/// How long a code may be, in characters; WeChat's have 32 letters and digits. What has another form
+/// is refused here, since each call counts against WeChat's daily quota of the app.
+const CODE_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// WeChat's errcodes for an app or app secret that it does not know.
 const APP_REFUSED: [i64; 2] = [40013, 40125];
@@ -31,9 +36,9 @@ const ANSWER_MAX: usize = 16 * 1024;
 /// Logs payers in.
 #[derive(Debug)]
 pub struct Login {
-    app: Secret<App>,
+    app: Secret<AppSecret>,
     callers: Callers,
-    appid: String,
+    appid: Appid,
     jscode2session: Url,
     platform: Platform,
 }
@@ -54,19 +59,18 @@ impl HttpFunction for Login {
     const NAME: &'static str = "login";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let app = Secret::from_reader(&mut reader, "APP_SECRET_ARN");
-        let callers = Callers::from_reader(&mut reader);
-        let appid = reader.appid();
-        let base = reader
+        let mut environment = Environment::new(vars, platform);
+        let app = Secret::from_environment(&mut environment, "APP_SECRET_ARN");
+        let callers = Callers::from_environment(&mut environment);
+        let appid = environment.appid();
+        let base = environment
             .optional("WECHAT_API_BASE_URL")
             .unwrap_or_else(|| WECHAT_API.to_owned());
-        let url = jscode2session(&base, &reader.trusted_hosts());
-        let url = reader.check("WECHAT_API_BASE_URL", url);
-        reader.finish()?;
-        let jscode2session = url.ok_or_else(|| ConfigError {
-            problems: Vec::new(),
-        })?;
+        let url = jscode2session(&base, &environment.trusted_hosts());
+        let Some(jscode2session) = environment.check("WECHAT_API_BASE_URL", url) else {
+            return Err(environment.into_error());
+        };
+        environment.finish()?;
         Ok(Self {
             app,
             callers,
@@ -80,32 +84,24 @@ impl HttpFunction for Login {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.app.get().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.app, self.callers.secret()]
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let (app, api) = tokio::join!(self.app.get(), self.callers.keys());
-        app.err().into_iter().chain(api.err()).collect()
-    }
-
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let request: SessionRequest = body::read(&incoming.body)?;
         let code = request.code;
-        if code.is_empty()
-            || code.len() > CODE_MAX
-            || !code.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Err(
-                Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
-            );
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !CODE_LENGTHS.contains(&code.len()) || !code.bytes().all(legal) {
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "code does not have the form of a wx.login code",
+            )
+            .field("code"));
         }
-        let openid = self.openid(&code, incoming, record).await?;
+        let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
-        let body = json!({"token": token, "expires_at": wire::rfc3339(expires_at)});
+        let body = json!({"token": token, "expires_at": rfc3339::format(expires_at)});
         Ok(Answer::json(200, body))
     }
 }
@@ -117,25 +113,28 @@ impl Login {
         &self,
         code: &str,
         incoming: &Incoming,
-        record: &mut Record,
-    ) -> Result<String, Problem> {
+        line: &mut LogLine,
+    ) -> Result<Openid, Problem> {
         let app = self.app.get().await?;
-        if app.appid != self.appid {
-            return Err(
-                Problem::new(Code::NotConfigured, "the service is set up for another app")
-                    .because("the app secret belongs to another appid than APPID")
-                    .counting(Metric::NotConfigured),
-            );
+        if app.appid != self.appid.as_str() {
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "the service is configured for another app",
+            )
+            .because("the app secret belongs to another appid than APPID")
+            .counting(Metric::NotConfigured));
         }
         let answer = self
             .ask(&app, code, incoming)
             .await
             .map_err(|cause| unavailable().because(cause))?;
         match (answer.errcode.unwrap_or(0), answer.openid) {
-            (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
-            (0, _) => Err(unavailable().because("an answer without an openid")),
+            (0, Some(openid)) => {
+                Openid::parse(openid).map_err(|error| unavailable().because(error.to_string()))
+            }
+            (0, None) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
-                record.field("wechat.errcode", errcode);
+                line.field("wechat.errcode", errcode);
                 if APP_REFUSED.contains(&errcode) {
                     // The secret may have been reset: a newer one is read for the next login.
                     let _ = self.app.refreshed().await;
@@ -147,7 +146,7 @@ impl Login {
 
     async fn ask(
         &self,
-        app: &App,
+        app: &AppSecret,
         code: &str,
         incoming: &Incoming,
     ) -> Result<SessionAnswer, String> {
@@ -195,15 +194,17 @@ fn refusal(errcode: i64) -> Problem {
     match errcode {
         40029 | 40163 | 40226 => Problem::new(
             Code::LoginRefused,
-            "WeChat did not accept the code; get a fresh one by wx.login",
+            "WeChat refused the code; get a fresh one from wx.login",
         ),
-        -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
-        _ => Problem::new(
-            Code::NotConfigured,
-            "WeChat did not accept the app's credentials",
+        45011 => Problem::new(
+            Code::TooManyLogins,
+            "WeChat takes 100 logins of a user a minute; use the token you have",
         )
-        .because(format!("jscode2session answered errcode {errcode}"))
-        .counting(Metric::NotConfigured),
+        .retry_after(60),
+        -1 => unavailable().because(format!("errcode {errcode}")),
+        _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
+            .because(format!("jscode2session answered errcode {errcode}"))
+            .counting(Metric::NotConfigured),
     }
 }
 

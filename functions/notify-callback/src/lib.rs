@@ -1,4 +1,4 @@
-//! `POST /wechatpay/notify`: WeChat Pay's word arrives.
+//! `POST /wechatpay/notify`: receives WeChat Pay's notifications.
 //!
 //! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
 //! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the
@@ -6,27 +6,29 @@
 //! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own
 //! retries over 24 hours are the queue. This function cannot sign: it holds no merchant key.
 
-use serde_json::json;
-use shared::api::{Answer, HttpFunction, Incoming, Problem, note_wanting};
-use shared::config::secrets::{Secret, SecretError, Wechatpay};
-use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{note_order, note_refund};
-use shared::domain::order::Contradiction;
-use shared::domain::{OrderId, OrderReport, RefundReport};
-use shared::platform::Platform;
-use shared::settlement::{Settled, Settlement};
-use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
-use shared::telemetry::{Level, Metric, Record};
-use shared::wechatpay::notification::{self, Notice, NoticeError};
-use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify, wire};
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
-/// How much of an event's type is kept, in characters.
-const EVENT_TYPE_MAX: usize = 64;
+use serde_json::json;
+use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
+use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
+use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::domain::{Contradiction, Mchid, OrderId, OrderReport, RefundReport};
+use shared::platform::Platform;
+use shared::rfc3339;
+use shared::settlement::notes::{note_order, note_refund};
+use shared::settlement::{Settled, Settlement};
+use shared::store::{Evidence, EvidenceOf, Orders, Refunds, StoreError};
+use shared::telemetry::{Level, LogLine, Metric};
+use shared::wechatpay::{
+    Apiv3Keys, Notification, NotificationError, SignatureHeaders, Signed, VerifyError,
+    read_notification, verify,
+};
 
 /// Receives notices.
 #[derive(Debug)]
 pub struct NotifyCallback {
-    platform_keys: Secret<Wechatpay>,
+    platform_keys: Secret<PlatformKeysSecret>,
     apiv3_keys: Secret<Apiv3Keys>,
     settlement: Settlement,
     evidence: Evidence,
@@ -37,7 +39,7 @@ pub struct NotifyCallback {
 /// What is answered, in WeChat Pay's own dialect (docs/wechatpay.md, "Notices"): constant texts, so
 /// that nothing is learnt by trying.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum Reply {
     Done,
     Malformed,
     TooLarge,
@@ -49,7 +51,7 @@ enum Outcome {
     Later,
 }
 
-impl Outcome {
+impl Reply {
     fn answer(self) -> Answer {
         let (status, message) = match self {
             Self::Done => return Answer::nothing(),
@@ -69,13 +71,13 @@ impl HttpFunction for NotifyCallback {
     const NAME: &'static str = "notify-callback";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
-        let platform_keys = Secret::from_reader(&mut reader, "WECHATPAY_SECRET_ARN");
-        let apiv3_keys = Secret::from_reader(&mut reader, "APIV3_SECRET_ARN");
-        reader.finish()?;
+        let platform_keys = Secret::from_environment(&mut environment, "WECHATPAY_SECRET_ARN");
+        let apiv3_keys = Secret::from_environment(&mut environment, "APIV3_SECRET_ARN");
+        environment.finish()?;
         Ok(Self {
             platform_keys,
             apiv3_keys,
@@ -90,40 +92,42 @@ impl HttpFunction for NotifyCallback {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // One after the other over one connection; what fails is told by the first request.
-        if self.platform_keys.get().await.is_ok() {
-            let _ = self.apiv3_keys.get().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        vec![&self.platform_keys, &self.apiv3_keys]
     }
 
-    fn refused_unread(&self, _problem: Problem, record: &mut Record) -> Answer {
-        record.field("notice", "too large");
-        Outcome::TooLarge.answer()
+    fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        let (notice, reply) = if problem.code == Code::BodyTooLarge {
+            ("too large", Reply::TooLarge)
+        } else {
+            ("malformed", Reply::Malformed)
+        };
+        line.field("notice", notice);
+        reply.answer()
     }
 
-    fn out_of_time(&self, record: &mut Record) -> Answer {
-        record.field("notice", "no time left").raise(Level::Warn);
-        Outcome::Later.answer()
+    fn out_of_time(&self, line: &mut LogLine) -> Answer {
+        line.field("notice", "no time left").raise(Level::Warn);
+        Reply::Later.answer()
     }
 
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
-        Ok(self.receive(incoming, record).await.answer())
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
+        Ok(self.receive(incoming, line).await.answer())
     }
 }
 
 impl NotifyCallback {
-    async fn receive(&self, incoming: &Incoming, record: &mut Record) -> Outcome {
+    async fn receive(&self, incoming: &Incoming, line: &mut LogLine) -> Reply {
         // WeChat Pay's addresses have no query: whatever adds one is not WeChat Pay.
         if incoming.query([]).is_err() {
-            record.field("notice", "no such address");
-            return Outcome::NoSuchAddress;
+            line.field("notice", "no such address");
+            return Reply::NoSuchAddress;
         }
         let headers = match SignatureHeaders::parse(|name| incoming.header(name)) {
             Ok(headers) if !incoming.body.is_empty() => headers,
             Ok(_) | Err(_) => {
-                record.field("notice", "malformed");
-                return Outcome::Malformed;
+                line.field("notice", "malformed");
+                return Reply::Malformed;
             }
         };
         // Both were read at start and are read again by time, never because of what a request says.
@@ -132,15 +136,17 @@ impl NotifyCallback {
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
             (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
             (platform_keys, apiv3_keys) => {
-                let wanting = platform_keys.err().into_iter();
-                let wanting: Vec<SecretError> = wanting.chain(apiv3_keys.err()).collect();
-                note_wanting(&wanting, record);
-                record.count(Metric::NotConfigured).raise(Level::Error);
-                return Outcome::Later;
+                let unusable: Vec<SecretError> = [platform_keys.err(), apiv3_keys.err()]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                note_unusable_secrets(&unusable, line);
+                line.count(Metric::NotConfigured).raise(Level::Error);
+                return Reply::Later;
             }
         };
         let now = self.platform.clock.wall();
-        let verified = match verify(&platform_keys, &headers, &incoming.body, now) {
+        let verified = match verify(&platform_keys, &headers, incoming.body.as_slice(), now) {
             Ok(verified) => verified,
             Err(error) => {
                 let reason = match error {
@@ -148,78 +154,74 @@ impl NotifyCallback {
                     VerifyError::UnknownSerial => "serial",
                     VerifyError::BadSignature => "signature",
                 };
-                record
-                    .field("notice", "unauthorized")
-                    .field("reason", reason);
-                record.count(Metric::NotifyUnauthorized).raise(Level::Warn);
-                return Outcome::Unauthorized;
+                line.field("notice", "unauthorized").field("reason", reason);
+                line.count(Metric::NotifyUnauthorized).raise(Level::Warn);
+                return Reply::Unauthorized;
             }
         };
         let envelope = String::from_utf8_lossy(&incoming.body).into_owned();
-        match notification::read(verified, &apiv3_keys) {
+        match read_notification(&verified, &apiv3_keys) {
             Ok(read) => {
-                record.field("notice.id", read.id.clone());
+                line.field("notice.id", read.id.clone());
                 // While a key is replaced this tells when WeChat Pay has gone over to the other.
                 if let Some(slot) = read.key_slot {
-                    record.field("notice.key", slot.as_str());
+                    line.field("notice.key", slot.as_str());
                 }
-                self.settle(&read.id, read.notice, &envelope, record).await
+                self.settle(&read.id, read.notice, &envelope, line).await
             }
-            Err(error) => self.unread(&error, &envelope, record).await,
+            Err(error) => self.unread(&error, &envelope, line).await,
         }
     }
 
     async fn settle(
         &self,
         id: &str,
-        notice: Notice,
+        notice: Notification,
         envelope: &str,
-        record: &mut Record,
-    ) -> Outcome {
+        line: &mut LogLine,
+    ) -> Reply {
         match notice {
-            Notice::Payment(report) => self.payment(id, &report, envelope, record).await,
-            Notice::Refund(report) => self.refund(id, &report, envelope, record).await,
-            Notice::UnknownState {
+            Notification::Payment(report) => self.payment(id, &report, envelope, line).await,
+            Notification::Refund(report) => self.refund(id, &report, envelope, line).await,
+            Notification::UnknownState {
                 event_type,
                 mchid,
                 state,
                 order_id,
                 refund_id,
             } => {
-                record
-                    .field("notice", "unknown state")
+                line.field("notice", "unknown state")
                     .field("notice.event_type", event_type.clone())
                     .field("notice.state", state);
                 if let Some(refund_id) = refund_id {
-                    record.field("refund.out_refund_no", refund_id.as_str());
+                    line.field("refund.out_refund_no", refund_id.as_str());
                 }
                 let order = order_id.as_ref().map(OrderId::as_str);
                 if let Some(order) = order {
-                    record.field("order.out_trade_no", order);
+                    line.field("order.out_trade_no", order);
                 }
-                let kept = Kept {
+                let draft = EvidenceDraft {
                     id,
                     event_type: &event_type,
                     outcome: "unknown state",
                     order,
                 };
                 if self.is_foreign(mchid.as_deref()) {
-                    return self.foreign(&kept, envelope, record).await;
+                    return self.foreign(&draft, envelope, line).await;
                 }
-                record.count(Metric::NeedsHuman).raise(Level::Error);
-                self.set_aside(&kept, envelope, record, Outcome::Done).await
+                line.count(Metric::NeedsHuman).raise(Level::Error);
+                self.set_aside(&draft, envelope, line, Reply::Done).await
             }
-            Notice::Unhandled { event_type } => {
-                record
-                    .field("notice", "unhandled")
+            Notification::Unhandled { event_type } => {
+                line.field("notice", "unhandled")
                     .field("notice.event_type", event_type.clone());
-                let kept = Kept {
+                let draft = EvidenceDraft {
                     id,
                     event_type: &event_type,
                     outcome: "not handled",
                     order: None,
                 };
-                self.set_aside(&kept, envelope, record, Outcome::Done).await
+                self.set_aside(&draft, envelope, line, Reply::Done).await
             }
         }
     }
@@ -229,18 +231,18 @@ impl NotifyCallback {
         id: &str,
         report: &Signed<OrderReport>,
         envelope: &str,
-        record: &mut Record,
-    ) -> Outcome {
+        line: &mut LogLine,
+    ) -> Reply {
         let order_id = report.get().order_id.clone();
-        record.field("order.out_trade_no", order_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
-            let kept = Kept {
+        line.field("order.out_trade_no", order_id.as_str());
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
+            let draft = EvidenceDraft {
                 id,
                 event_type: "TRANSACTION",
                 outcome: "for another merchant",
                 order: Some(order_id.as_str()),
             };
-            return self.foreign(&kept, envelope, record).await;
+            return self.foreign(&draft, envelope, line).await;
         }
         let settled = self
             .settlement
@@ -248,16 +250,16 @@ impl NotifyCallback {
             .await;
         match settled {
             Ok(settled) => {
-                note_order(&settled, report, record);
-                let kept = Kept {
+                note_order(&settled, report, line);
+                let draft = EvidenceDraft {
                     id,
                     event_type: "TRANSACTION",
-                    outcome: outcome_of(&settled),
+                    outcome: set_aside_reason(&settled),
                     order: Some(order_id.as_str()),
                 };
-                self.outcome(&settled, &kept, envelope, record).await
+                self.reply(&settled, &draft, envelope, line).await
             }
-            Err(error) => later(&error, record),
+            Err(error) => later(&error, line),
         }
     }
 
@@ -266,19 +268,19 @@ impl NotifyCallback {
         id: &str,
         report: &Signed<RefundReport>,
         envelope: &str,
-        record: &mut Record,
-    ) -> Outcome {
+        line: &mut LogLine,
+    ) -> Reply {
         let order_id = report.get().order_id.clone();
-        record.field("order.out_trade_no", order_id.as_str());
-        record.field("refund.out_refund_no", report.get().refund_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
-            let kept = Kept {
+        line.field("order.out_trade_no", order_id.as_str());
+        line.field("refund.out_refund_no", report.get().refund_id.as_str());
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
+            let draft = EvidenceDraft {
                 id,
                 event_type: "REFUND",
                 outcome: "for another merchant",
                 order: Some(order_id.as_str()),
             };
-            return self.foreign(&kept, envelope, record).await;
+            return self.foreign(&draft, envelope, line).await;
         }
         match self
             .settlement
@@ -286,124 +288,125 @@ impl NotifyCallback {
             .await
         {
             Ok(settled) => {
-                note_refund(&settled, record);
-                let kept = Kept {
+                note_refund(&settled, line);
+                let draft = EvidenceDraft {
                     id,
                     event_type: "REFUND",
-                    outcome: outcome_of(&settled),
+                    outcome: set_aside_reason(&settled),
                     order: Some(order_id.as_str()),
                 };
-                self.outcome(&settled, &kept, envelope, record).await
+                self.reply(&settled, &draft, envelope, line).await
             }
-            Err(error) => later(&error, record),
+            Err(error) => later(&error, line),
         }
     }
 
     /// Whether a notice is for a merchant that is not this stack's; the order's own merchant and app
     /// are compared when it is settled, but such a notice may name no order of ours at all.
     fn is_foreign(&self, mchid: Option<&str>) -> bool {
-        mchid.is_some_and(|mchid| mchid != self.merchant.mchid)
+        mchid.is_some_and(|mchid| mchid != self.merchant.mchid.as_str())
     }
 
-    async fn foreign(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> Outcome {
-        record
-            .field(
-                "contradiction",
-                Contradiction::Differs { field: "mchid" }.to_string(),
-            )
-            .count(Metric::MoneyMismatch)
-            .raise(Level::Error);
-        self.set_aside(kept, envelope, record, Outcome::Contradiction)
+    async fn foreign(
+        &self,
+        draft: &EvidenceDraft<'_>,
+        envelope: &str,
+        line: &mut LogLine,
+    ) -> Reply {
+        line.field(
+            "contradiction",
+            Contradiction::Differs { field: "mchid" }.to_string(),
+        )
+        .count(Metric::MoneyMismatch)
+        .raise(Level::Error);
+        self.set_aside(draft, envelope, line, Reply::Contradiction)
             .await
     }
 
-    async fn outcome<T: Sync>(
+    async fn reply<T: Sync>(
         &self,
         settled: &Settled<T>,
-        kept: &Kept<'_>,
+        draft: &EvidenceDraft<'_>,
         envelope: &str,
-        record: &mut Record,
-    ) -> Outcome {
+        line: &mut LogLine,
+    ) -> Reply {
         match settled {
-            Settled::Changed(_) | Settled::Unchanged(_) => Outcome::Done,
+            Settled::Changed(_) | Settled::Unchanged(_) => Reply::Done,
             Settled::Unknown => {
                 // Money moved that no order here explains.
-                record.count(Metric::NeedsHuman).raise(Level::Error);
-                self.set_aside(kept, envelope, record, Outcome::UnknownOrder)
+                line.count(Metric::NeedsHuman).raise(Level::Error);
+                self.set_aside(draft, envelope, line, Reply::UnknownOrder)
                     .await
             }
             Settled::Contradiction(..) => {
-                self.set_aside(kept, envelope, record, Outcome::Contradiction)
+                self.set_aside(draft, envelope, line, Reply::Contradiction)
                     .await
             }
         }
     }
 
     /// A signed notice that could not be read or believed.
-    async fn unread(&self, error: &NoticeError, envelope: &str, record: &mut Record) -> Outcome {
-        record
-            .field("notice", "unreadable")
+    async fn unread(&self, error: &NotificationError, envelope: &str, line: &mut LogLine) -> Reply {
+        line.field("notice", "unreadable")
             .field("error", error.to_string())
             .raise(Level::Error);
         let (id, outcome) = match error {
-            NoticeError::Undecryptable { .. } => {
-                record.count(Metric::Apiv3KeyMismatch);
+            NotificationError::Undecryptable { .. } => {
+                line.count(Metric::Apiv3KeyMismatch);
                 // Read at once where the floor allows: WeChat Pay's next try may then succeed.
                 let _ = self.apiv3_keys.refreshed().await;
-                (error.notice_id(), Outcome::Unreadable)
+                (error.notification_id(), Reply::Unreadable)
             }
-            NoticeError::Contradiction { what, .. } => {
-                record
-                    .field("contradiction", *what)
+            NotificationError::Contradiction { what, .. } => {
+                line.field("contradiction", *what)
                     .count(Metric::MoneyMismatch);
-                (error.notice_id(), Outcome::Contradiction)
+                (error.notification_id(), Reply::Contradiction)
             }
-            _ => {
+            NotificationError::Envelope | NotificationError::Content { .. } => {
                 // WeChat Pay says something in a new way.
-                record.count(Metric::NeedsHuman);
-                (error.notice_id(), Outcome::Unreadable)
+                line.count(Metric::NeedsHuman);
+                (error.notification_id(), Reply::Unreadable)
             }
         };
         let digest = digest(envelope);
-        let kept = Kept {
+        let draft = EvidenceDraft {
             id: id.unwrap_or(&digest),
             event_type: "-",
             outcome: "unreadable",
             order: None,
         };
-        self.set_aside(&kept, envelope, record, outcome).await
+        self.set_aside(&draft, envelope, line, outcome).await
     }
 
     /// Keeps the evidence and answers; without the evidence WeChat Pay is asked to come back.
     async fn set_aside(
         &self,
-        kept: &Kept<'_>,
+        draft: &EvidenceDraft<'_>,
         envelope: &str,
-        record: &mut Record,
-        outcome: Outcome,
-    ) -> Outcome {
-        if self.keep(kept, envelope, record).await {
+        line: &mut LogLine,
+        outcome: Reply,
+    ) -> Reply {
+        if self.keep(draft, envelope, line).await {
             outcome
         } else {
-            Outcome::Later
+            Reply::Later
         }
     }
 
-    async fn keep(&self, kept: &Kept<'_>, envelope: &str, record: &mut Record) -> bool {
+    async fn keep(&self, draft: &EvidenceDraft<'_>, envelope: &str, line: &mut LogLine) -> bool {
         let now = self.platform.clock.wall();
-        let event_type: String = kept.event_type.chars().take(EVENT_TYPE_MAX).collect();
         let evidence = EvidenceOf {
-            notice_id: kept.id,
-            day: &wire::beijing_day(now),
-            event_type: &event_type,
-            outcome: kept.outcome,
-            out_trade_no: kept.order,
+            notice_id: draft.id,
+            day: &rfc3339::beijing_day(now),
+            event_type: draft.event_type,
+            outcome: draft.outcome,
+            out_trade_no: draft.order,
             envelope,
         };
         match self.evidence.keep(&evidence, now).await {
             Ok(()) => true,
             Err(error) => {
-                record.field("error", error.to_string()).raise(Level::Warn);
+                line.field("error", error.to_string()).raise(Level::Warn);
                 false
             }
         }
@@ -411,14 +414,14 @@ impl NotifyCallback {
 }
 
 /// What evidence is kept of.
-struct Kept<'a> {
+struct EvidenceDraft<'a> {
     id: &'a str,
     event_type: &'a str,
     outcome: &'static str,
     order: Option<&'a str>,
 }
 
-const fn outcome_of<T>(settled: &Settled<T>) -> &'static str {
+const fn set_aside_reason<T>(settled: &Settled<T>) -> &'static str {
     match settled {
         Settled::Changed(_) => "applied",
         Settled::Unchanged(_) => "repeated",
@@ -427,13 +430,13 @@ const fn outcome_of<T>(settled: &Settled<T>) -> &'static str {
     }
 }
 
-fn later(error: &shared::store::StoreError, record: &mut Record) -> Outcome {
-    record.field("error", error.to_string()).raise(Level::Warn);
+fn later(error: &StoreError, line: &mut LogLine) -> Reply {
+    line.field("error", error.to_string()).raise(Level::Warn);
     match error {
-        shared::store::StoreError::Unavailable { .. } => Outcome::Later,
-        shared::store::StoreError::Unreadable { .. } => {
-            record.count(Metric::NeedsHuman).raise(Level::Error);
-            Outcome::Unreadable
+        StoreError::Unavailable { .. } | StoreError::Contended { .. } => Reply::Later,
+        StoreError::Unreadable { .. } => {
+            line.count(Metric::NeedsHuman).raise(Level::Error);
+            Reply::Unreadable
         }
     }
 }

@@ -1,21 +1,27 @@
-//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: the truth, corrected
-//! on the way.
+//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
+//! WeChat Pay first where the record is not final.
 //!
-//! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
-//! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
-//! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
+//! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
+//! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
+//! gets no usable answer, reads the record with `"fresh": false`.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 use serde_json::{Value, json};
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
-use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Merchant, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
-use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
+use shared::api::{
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+};
+use shared::config::secrets::AnySecret;
+use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::domain::books::books_balance;
+use shared::domain::{Openid, Order, OrderId, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
+use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
-use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
-use shared::telemetry::Record;
+use shared::settling_client::{SettlingClient, SettlingError};
+use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order in this time, in seconds, however many ask.
@@ -37,7 +43,7 @@ pub struct Query {
     orders: Orders,
     refunds: Refunds,
     payer_index: PayerIndex,
-    desk: Desk,
+    settling_client: SettlingClient,
     merchant: Merchant,
     platform: Platform,
 }
@@ -46,20 +52,21 @@ impl HttpFunction for Query {
     const NAME: &'static str = "query";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        reader.finish()?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        environment.finish()?;
         Ok(Self {
             callers,
             orders,
             refunds,
             payer_index: PayerIndex::new(table),
-            desk: desk.ok_or_else(ConfigError::untold)?,
+            settling_client,
             merchant,
             platform: platform.clone(),
         })
@@ -69,32 +76,24 @@ impl HttpFunction for Query {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.desk.warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.settling_client.secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.desk.wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
-    }
-
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
-        match (incoming.method.as_str(), incoming.segments().as_slice()) {
-            ("GET", ["orders"]) => match &caller {
+        line.field("caller", caller.kind());
+        match incoming.route() {
+            "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
-                Caller::Merchant => self.by_transaction(incoming, record).await,
+                Caller::Merchant => self.by_transaction(incoming, line).await,
             },
-            ("GET", ["orders", order_id]) => {
+            "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
-                let order_id = path_number(order_id)?;
-                record.field("order.out_trade_no", order_id.as_str());
-                self.by_number(&caller, &order_id, incoming, record).await
+                let order_id = incoming.order_id()?;
+                line.field("order.out_trade_no", order_id.as_str());
+                self.by_number(&caller, &order_id, incoming, line).await
             }
             _ => Err(Problem::not_found()),
         }
@@ -107,14 +106,14 @@ impl Query {
         caller: &Caller,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let stored = self.orders.load(order_id).await?;
         let stored = stored
             .filter(|stored| caller.may_see(&stored.order))
             .ok_or_else(Problem::not_found)?;
-        let (order, fresh) = self.asked(stored, incoming, record).await?;
-        self.answered(order, fresh, incoming, record).await
+        let (order, fresh) = self.asked(stored, incoming, line).await?;
+        self.answered(order, fresh, incoming, line).await
     }
 
     /// The order, after WeChat Pay was asked where that could tell something; and whether what it
@@ -123,22 +122,9 @@ impl Query {
         &self,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<(Order, bool), Problem> {
-        let settled_for_good = match &stored.order.state {
-            OrderState::Success(_)
-            | OrderState::Closed {
-                by: ClosedBy::Wechatpay,
-                ..
-            } => true,
-            OrderState::NotPay
-            | OrderState::Closing { .. }
-            | OrderState::Closed {
-                by: ClosedBy::Absence { .. },
-                ..
-            } => false,
-        };
-        if settled_for_good {
+        if stored.order.is_settled() {
             return Ok((stored.order, true));
         }
         let order_id = stored.order.terms.order_id.clone();
@@ -152,17 +138,17 @@ impl Query {
             return Ok((stored.order, false));
         }
         match self
-            .desk
-            .ask_order(&order_id, &incoming.deadline, record)
+            .settling_client
+            .ask_order(&order_id, &incoming.deadline, line)
             .await
         {
-            Ok(settled) => {
-                let fits = !matches!(settled, Settled::Contradiction(..));
-                let order = settled.record().map_or(stored.order, |now| now.order);
+            Ok(asked) => {
+                let fits = !matches!(asked.settled, Settled::Contradiction(..));
+                let order = asked.settled.record().map_or(stored.order, |now| now.order);
                 Ok((order, fits))
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
                 Ok((stored.order, false))
             }
             Err(error) => Err(error.into()),
@@ -176,7 +162,7 @@ impl Query {
         order: Order,
         mut fresh: bool,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         if order.payment_on_record().is_none() {
             return Ok(Answer::json(200, answer::queried_order(&order, &[], fresh)));
@@ -184,14 +170,15 @@ impl Query {
         let order_id = order.terms.order_id.clone();
         let refunds = self.refunds.of_order(&order_id).await?;
         let mut changed = false;
-        let under_way: Vec<&Refund> = refunds
+        let under_way: Vec<&StoredRefund> = refunds
             .iter()
-            .filter(|refund| refund.state.is_under_way())
+            .filter(|stored| stored.refund.state.is_under_way())
             .collect();
         if under_way.len() > REFUNDS_ASKED_MAX {
             fresh = false;
         }
-        for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+        for stored in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+            let refund = &stored.refund;
             let now = self.platform.clock.wall();
             if self
                 .refunds
@@ -203,22 +190,22 @@ impl Query {
                 continue;
             }
             match self
-                .desk
-                .ask_refund(refund, &incoming.deadline, record)
+                .settling_client
+                .ask_refund(refund, &incoming.deadline, line)
                 .await
             {
                 Ok(_) => changed = true,
                 // Reserved, and not sent or not arrived so far: that is how it stands.
-                Err(DeskError::Call(CallError::Refused(refusal)))
+                Err(SettlingError::Call(CallError::Refused(refusal)))
                     if refusal.status == 404 && refund.state == RefundState::Reserved => {}
-                Err(DeskError::Call(error)) => {
-                    note_call(&error, record);
+                Err(SettlingError::Call(error)) => {
+                    note_call(&error, line);
                     fresh = false;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changed && answer::balances(&order, &refunds) {
+        if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
             return Ok(Answer::json(
                 200,
                 answer::queried_order(&order, &refunds, fresh),
@@ -236,14 +223,14 @@ impl Query {
     async fn balanced(
         &self,
         mut order: Order,
-        mut refunds: Vec<Refund>,
-    ) -> Result<(Order, Vec<Refund>), Problem> {
+        mut refunds: Vec<StoredRefund>,
+    ) -> Result<(Order, Vec<StoredRefund>), Problem> {
         for _ in 0..READS_MAX {
             refunds = self.refunds.of_order(&order.terms.order_id).await?;
             if let Some(stored) = self.orders.load(&order.terms.order_id).await? {
                 order = stored.order;
             }
-            if answer::balances(&order, &refunds) {
+            if books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
                 break;
             }
         }
@@ -254,22 +241,20 @@ impl Query {
     async fn by_transaction(
         &self,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let [transaction_id] = incoming.query(["transaction_id"])?;
         let transaction_id = transaction_id.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "transaction_id is missing: a merchant asks for one order",
+                "transaction_id is missing; as the merchant, name the payment",
             )
             .field("transaction_id")
         })?;
-        let transaction_id = TransactionId::parse(transaction_id).map_err(|error| {
-            Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
-        })?;
+        let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
-            .desk
-            .ask_transaction(&transaction_id, &incoming.deadline, record)
+            .settling_client
+            .ask_transaction(&transaction_id, &incoming.deadline, line)
             .await
         {
             Ok(settled) => {
@@ -278,11 +263,11 @@ impl Query {
                 if stored.order.terms.mchid != self.merchant.mchid {
                     return Err(Problem::not_found());
                 }
-                record.field("order.out_trade_no", stored.order.terms.order_id.as_str());
-                self.answered(stored.order, fits, incoming, record).await
+                line.field("order.out_trade_no", stored.order.terms.order_id.as_str());
+                self.answered(stored.order, fits, incoming, line).await
             }
             // 404, and 400 for a number that was never one of its own.
-            Err(DeskError::Call(CallError::Refused(refusal)))
+            Err(SettlingError::Call(CallError::Refused(refusal)))
                 if matches!(refusal.status, 400 | 404) =>
             {
                 Err(Problem::not_found())
@@ -292,14 +277,14 @@ impl Query {
     }
 
     /// The payer's own orders, newest first, as the table has them.
-    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+    async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
         let [next_token] = incoming.query(["next_token"])?;
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
         let items: Vec<Value> = orders
             .iter()
-            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .filter(|order| order.terms.openid.as_ref() == Some(openid))
             .map(|order| Value::Object(answer::order(order)))
             .collect();
         let mut body = json!({"items": items});
@@ -310,19 +295,13 @@ impl Query {
     }
 }
 
-/// A number in the path.
-fn path_number(text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))
-}
-
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the
 /// index is asked for the caller's own openid whatever it says.
 fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let refused = || {
         Problem::new(
             Code::MalformedRequest,
-            "next_token is not one of this API's",
+            "next_token was not issued by this API",
         )
         .field("next_token")
     };

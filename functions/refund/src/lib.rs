@@ -4,34 +4,36 @@
 //! it; a reservation takes the amount from the order in one transaction with the bound in the write;
 //! whatever WeChat Pay then answers or fails to answer, the same number with the same bytes goes out
 //! again until its end is known. Only a signed CLOSED gives the amount back. See
-//! `shared::refunding` for what becomes of a refusal.
+//! `shared::refund_sender` for what becomes of a refusal.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod ask;
 
-use shared::api::{
-    Answer, Caller, Callers, Code, Deadline, HttpFunction, Incoming, Problem, answer,
-};
-use shared::config::secrets::SecretError;
-use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError, note_call};
-use shared::domain::order::Party;
-use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::config::secrets::AnySecret;
+use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
+use shared::domain::books::not_refundable;
+use shared::domain::refund::{Decision, RefundTerms, approves_itself};
+use shared::domain::terms::Party;
+use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
-use shared::refunding::{Sender, Sent};
+use shared::record_keys::Stage;
+use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
-use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
-use shared::telemetry::Record;
+use shared::settlement::notes::note_call;
+use shared::settling_client::{SettlingClient, SettlingError};
+use shared::store::{
+    Approval, Commit, Orders, Refunds, Reserve, SendSlot, StoredOrder, StoredRefund,
+};
+use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
-/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
+/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many
+/// payers ask.
 const ASK_FLOOR_SECONDS: i64 = 2;
-
-/// How often a request looks whether it may ask about an order, [`TURN_PAUSE`] apart: for a little
-/// longer than [`ASK_FLOOR_SECONDS`].
-const TURNS_MAX: u32 = 6;
-
-/// How long lies between two such looks.
-const TURN_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
 const FOLLOW_UP_SECONDS: i64 = 30;
@@ -42,11 +44,10 @@ pub struct Refund {
     callers: Callers,
     orders: Orders,
     refunds: Refunds,
-    sender: Sender,
+    sender: RefundSender,
     number_prefix: String,
     public_base_url: Option<String>,
     auto_approve_seconds: i64,
-    interval_seconds: i64,
     platform: Platform,
 }
 
@@ -54,24 +55,24 @@ impl HttpFunction for Refund {
     const NAME: &'static str = "refund";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let callers = Callers::from_reader(&mut reader);
-        let number_prefix = reader.number_prefix();
-        let public_base_url = reader.optional("PUBLIC_BASE_URL");
-        let auto_approve_hours = reader.number("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
-        let interval_seconds = reader.refund_interval_seconds();
-        reader.finish()?;
-        let desk = desk.ok_or_else(ConfigError::untold)?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let callers = Callers::from_environment(&mut environment);
+        let number_prefix = environment.number_prefix();
+        let public_base_url = environment.optional("PUBLIC_BASE_URL");
+        let auto_approve_hours = environment.integer("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
+        let interval_seconds = environment.refund_interval_seconds();
+        environment.finish()?;
         Ok(Self {
             callers,
             orders,
-            sender: Sender::new(
-                desk,
+            sender: RefundSender::new(
+                settling_client,
                 refunds.clone(),
                 platform.clock.clone(),
                 interval_seconds,
@@ -80,7 +81,6 @@ impl HttpFunction for Refund {
             number_prefix,
             public_base_url,
             auto_approve_seconds: auto_approve_hours * 60 * 60,
-            interval_seconds,
             platform: platform.clone(),
         })
     }
@@ -89,57 +89,36 @@ impl HttpFunction for Refund {
         &self.platform
     }
 
-    async fn warm_up(&self) {
-        // What fails here is told by the first request.
-        if self.sender.desk().warm_up().await.is_ok() {
-            let _ = self.callers.keys().await;
-        }
+    fn secrets(&self) -> Vec<&dyn AnySecret> {
+        let [signing, platform_keys] = self.sender.settling_client().secrets();
+        vec![signing, platform_keys, self.callers.secret()]
     }
 
-    async fn wanting(&self) -> Vec<SecretError> {
-        let mut wanting = self.sender.desk().wanting().await;
-        wanting.extend(self.callers.keys().await.err());
-        wanting
-    }
-
-    async fn serve(&self, incoming: &Incoming, record: &mut Record) -> Result<Answer, Problem> {
+    async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
-        record.field("caller", caller.kind());
+        line.field("caller", caller.kind());
         incoming.query([])?;
-        let segments = incoming.segments();
-        match (incoming.method.as_str(), segments.as_slice()) {
-            ("POST", ["orders", order_id, "refunds"]) => {
-                let order_id = order_number(order_id, record)?;
-                self.ask(&caller, &order_id, incoming, record).await
+        let order_id = incoming.order_id()?;
+        line.field("order.out_trade_no", order_id.as_str());
+        match incoming.route() {
+            "POST /orders/{out_trade_no}/refunds" => {
+                self.ask(&caller, &order_id, incoming, line).await
             }
-            ("GET", ["orders", order_id, "refunds", refund_id]) => {
-                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
-                self.show(&caller, &order_id, &refund_id, &incoming.deadline, record)
+            "GET /orders/{out_trade_no}/refunds/{out_refund_no}" => {
+                let refund_id = named_refund(incoming, line)?;
+                self.show(&caller, &order_id, &refund_id, &incoming.deadline, line)
                     .await
             }
-            (
-                "POST",
-                [
-                    "orders",
-                    order_id,
-                    "refunds",
-                    refund_id,
-                    decision @ ("approve" | "reject"),
-                ],
-            ) => {
-                let (order_id, refund_id) = numbers(order_id, refund_id, record)?;
-                // A payer learns nothing of the merchant's door, not even that it is there.
-                if caller != Caller::Merchant {
-                    return Err(Problem::not_found());
-                }
-                ask::nothing_in(incoming)?;
-                let order = self.visible(&caller, &order_id).await?.order;
-                if *decision == "approve" {
-                    self.approve(&order, &refund_id, &incoming.deadline, record)
-                        .await
-                } else {
-                    self.reject(&order, &refund_id).await
-                }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/approve" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.approve(&order, &refund_id, &incoming.deadline, line)
+                    .await
+            }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/reject" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.reject(&order, &refund_id).await
             }
             _ => Err(Problem::not_found()),
         }
@@ -152,113 +131,119 @@ impl Refund {
         caller: &Caller,
         order_id: &OrderId,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let key = shared::api::numbers::idempotency_key(incoming)?;
+        let key = shared::api::derived_ids::idempotency_key(incoming)?;
         let asked = ask::Asked::read(incoming)?;
-        let refund_id = self.refund_number(caller, order_id, &asked, key).await?;
-        record.field("refund.out_refund_no", refund_id.as_str());
+        let refund_id = self.refund_id_of(caller, order_id, &asked, key).await?;
+        line.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
             return self
-                .repeat(caller, &asked, known.refund, &incoming.deadline, record)
+                .repeat(caller, &asked, known, &incoming.deadline, line)
                 .await;
         }
-        let order = self.paid(stored, incoming, record).await?;
+        let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
             .payment_on_record()
-            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))?;
+            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))?;
         let now = self.platform.clock.business();
-        let mut refund = domain::Refund {
+        let terms = RefundTerms {
             refund_id,
-            order_id: order_id.clone(),
-            transaction_id: payment.transaction_id.clone(),
             amount: asked.amount,
-            total: order.terms.total,
             reason: asked.reason.clone(),
             notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
-            asked_by: ask::party(caller),
-            created_at: now,
-            state: RefundState::Reserved,
-            version: 1,
-            wechatpay_refund_id: None,
-            refusals: 0,
-            next_attempt_at: None,
-            needs_human: None,
+            asked_by: party_of(caller),
         };
-        // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
-        // no hours of policy that must not be an approval.
-        // A number that a payer names waits for the merchant too: an approved refund takes its number
-        // from all others, and the merchant's are not a payer's to take or to try.
-        let by_policy = asked.refund_id.is_none()
-            && self.auto_approve_seconds > 0
-            && now.seconds_since(payment.success_time) < self.auto_approve_seconds;
-        if *caller != Caller::Merchant && !by_policy {
-            refund.state = RefundState::Requested;
-            // What cannot be given is refused now; what can is bounded again when it is approved.
-            if asked.amount.get() > payment.refundable {
-                return Err(ask::exceeds(payment.refundable));
-            }
-            return match self.refunds.request(&refund).await? {
-                Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                other => {
-                    self.not_reserved(other, caller, &asked, &incoming.deadline, record)
-                        .await
-                }
-            };
+        let names_number = asked.refund_id.is_some();
+        let seconds = self.auto_approve_seconds;
+        if approves_itself(
+            terms.asked_by,
+            names_number,
+            payment.success_time,
+            seconds,
+            now,
+        ) {
+            let refund = domain::Refund::reserved(terms, &order, payment, now);
+            let refund = self.vouched(refund, Stage::Approved).await?;
+            return self
+                .reserve_and_send(refund, caller, &asked, incoming, line)
+                .await;
         }
-        self.reserve_and_send(refund, caller, &asked, incoming, record)
-            .await
+        // What cannot be given is refused now; what can is bounded again when it is approved.
+        if let Some(refused) = not_refundable(payment, asked.amount, now) {
+            return Err(ask::refused(refused));
+        }
+        let refund = domain::Refund::requested(terms, &order, payment, now);
+        let refund = self.vouched(refund, Stage::Requested).await?;
+        match self.refunds.request(&refund).await? {
+            Reserve::Done => Ok(answered(202, &StoredRefund { refund, due: None })),
+            other => {
+                self.not_reserved(other, caller, &asked, &incoming.deadline, line)
+                    .await
+            }
+        }
+    }
+
+    /// The refund with what proves that this function wrote it.
+    async fn vouched(
+        &self,
+        refund: domain::Refund,
+        stage: Stage,
+    ) -> Result<domain::Refund, Problem> {
+        Ok(self.sender.settling_client().vouch(refund, stage).await?)
     }
 
     /// Takes the amount and sends the refund, now if the order's minute allows it.
     async fn reserve_and_send(
         &self,
-        mut refund: domain::Refund,
+        refund: domain::Refund,
         caller: &Caller,
         asked: &ask::Asked,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let now = self.platform.clock.business();
-        let soon = Due {
-            at: now.plus_seconds(FOLLOW_UP_SECONDS),
-            attempts: 0,
-        };
-        refund.next_attempt_at = Some(soon.at);
-        match self
-            .refunds
-            .reserve(&refund, now, self.interval_seconds, soon)
-            .await?
-        {
+        let mut due = self.soon(now);
+        let mut reserve = self.refunds.reserve(&refund, now, self.slot(), due).await?;
+        let mut sent_now = true;
+        if let Reserve::SlotTaken { next_refund_at } = reserve {
+            due = Due::first(next_refund_at);
+            sent_now = false;
+            reserve = self
+                .refunds
+                .reserve(&refund, now, SendSlot::Later, due)
+                .await?;
+        }
+        match reserve {
             Reserve::Done => {
-                record.field("reserved", "now");
-                let sent = self
-                    .sender
-                    .send_claimed(refund, 0, &incoming.deadline, record)
-                    .await?;
-                Ok(sent_answer(202, sent))
-            }
-            Reserve::MomentTaken { next_refund_at } => {
-                record.field("reserved", "later");
-                let due = Due {
-                    at: next_refund_at,
-                    attempts: 0,
-                };
-                refund.next_attempt_at = Some(due.at);
-                match self.refunds.reserve_for_later(&refund, now, due).await? {
-                    Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                    other => {
-                        self.not_reserved(other, caller, asked, &incoming.deadline, record)
-                            .await
-                    }
-                }
+                let due = Some(due);
+                let reserved = StoredRefund { refund, due };
+                self.sent(reserved, sent_now, &incoming.deadline, line)
+                    .await
             }
             other => {
-                self.not_reserved(other, caller, asked, &incoming.deadline, record)
+                self.not_reserved(other, caller, asked, &incoming.deadline, line)
                     .await
             }
         }
+    }
+
+    /// Sends what was reserved, if its turn is now, and answers how it stands.
+    async fn sent(
+        &self,
+        reserved: StoredRefund,
+        sent_now: bool,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Answer, Problem> {
+        line.field("reserved", if sent_now { "now" } else { "later" });
+        let stored = if sent_now {
+            self.sender.send_claimed(reserved, deadline, line).await?
+        } else {
+            reserved
+        };
+        Ok(answered(202, &stored))
     }
 
     async fn not_reserved(
@@ -267,12 +252,15 @@ impl Refund {
         caller: &Caller,
         asked: &ask::Asked,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
-            Reserve::Exists(refund) => self.repeat(caller, asked, *refund, deadline, record).await,
-            other => Err(ask::refused(other)),
+            Reserve::Exists(stored) => self.repeat(caller, asked, *stored, deadline, line).await,
+            Reserve::NumberTaken => Err(ask::number_taken()),
+            Reserve::Refused(refused) => Err(ask::refused(refused)),
+            // These are dealt with by whoever reserves; a new one between two tries is tried again.
+            Reserve::Done | Reserve::SlotTaken { .. } => Err(ask::changed_meanwhile()),
         }
     }
 
@@ -281,29 +269,17 @@ impl Refund {
         &self,
         caller: &Caller,
         asked: &ask::Asked,
-        refund: domain::Refund,
+        stored: StoredRefund,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
-        if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
-            let what = if refund.state == RefundState::Requested {
-                "a payer's request of this number waits: approve it, or send another number"
-            } else {
-                "a payer's request of this number was rejected: send another number"
-            };
-            return Err(Problem::new(Code::TermsDiffer, what).field("out_refund_no"));
-        }
-        if let Some(field) = asked.differing_field(&refund) {
-            return Err(Problem::new(
-                Code::TermsDiffer,
-                format!("the refund of this number differs in {field}"),
-            )
-            .field(field));
-        }
-        record.field("placed", "repeat");
-        let refund = self.followed(refund, deadline, record).await?;
-        Ok(Answer::json(200, answer::refund(&refund)))
+        let reason = asked.reason.as_deref();
+        let repeated = stored
+            .refund
+            .repeated(party_of(caller), asked.amount, reason);
+        repeated.map_err(ask::other_terms)?;
+        line.field("placed", "repeat");
+        Ok(answered(200, &self.followed(stored, deadline, line).await?))
     }
 
     async fn show(
@@ -312,13 +288,12 @@ impl Refund {
         order_id: &OrderId,
         refund_id: &RefundId,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         self.visible(caller, order_id).await?;
         let stored = self.refunds.load(order_id, refund_id).await?;
         let stored = stored.ok_or_else(Problem::not_found)?;
-        let refund = self.followed(stored.refund, deadline, record).await?;
-        Ok(Answer::json(200, answer::refund(&refund)))
+        Ok(answered(200, &self.followed(stored, deadline, line).await?))
     }
 
     async fn approve(
@@ -326,85 +301,105 @@ impl Refund {
         order: &Order,
         refund_id: &RefundId,
         deadline: &Deadline,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let refund = self.undecided(order, refund_id).await?;
-        match refund.state {
-            RefundState::Requested => {}
-            RefundState::Rejected => return Err(ask::decided(&refund)),
-            // Approved before: the repeat is told how far it came.
-            RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. } => return Ok(Answer::json(200, answer::refund(&refund))),
-        }
-        let now = self.platform.clock.business();
-        let soon = Due {
-            at: now.plus_seconds(FOLLOW_UP_SECONDS),
-            attempts: 0,
-        };
-        let mut approved = self
-            .refunds
-            .approve(&refund, now, Some(self.interval_seconds), soon)
-            .await?;
-        let mut due = soon;
-        let mut claimed = true;
-        if let Approved::Reserve(Reserve::MomentTaken { next_refund_at }) = approved {
-            due = Due {
-                at: next_refund_at,
-                attempts: 0,
-            };
-            claimed = false;
-            approved = self.refunds.approve(&refund, now, None, due).await?;
-        }
-        match approved {
-            Approved::Reserve(Reserve::Done) => {}
-            Approved::Reserve(refused) => return Err(ask::refused(refused)),
-            Approved::Decided => {
-                let now = self.undecided(order, refund_id).await?;
-                return Ok(Answer::json(200, answer::refund(&now)));
+        let stored = self.refund(order, refund_id).await?;
+        let reserved = match stored.refund.approve() {
+            Decision::Changed(reserved) => {
+                let client = self.sender.settling_client();
+                client
+                    .authenticate(&stored.refund, Stage::Requested)
+                    .await?;
+                self.vouched(*reserved, Stage::Approved).await?
             }
-        }
-        let mut reserved = refund;
-        reserved.state = RefundState::Reserved;
-        reserved.version += 1;
-        reserved.next_attempt_at = Some(due.at);
-        if !claimed {
-            return Ok(Answer::json(202, answer::refund(&reserved)));
-        }
-        let sent = self
-            .sender
-            .send_claimed(reserved, 0, deadline, record)
+            // Approved before: the repeat is told how far it came.
+            Decision::Repeat => return Ok(answered(200, &stored)),
+            Decision::TooLate => return Err(ask::decided(&stored.refund)),
+        };
+        let requested = &stored.refund;
+        let now = self.platform.clock.business();
+        let mut due = self.soon(now);
+        let mut approval = self
+            .refunds
+            .approve(requested, &reserved, now, self.slot(), due)
             .await?;
-        Ok(sent_answer(202, sent))
+        let mut sent_now = true;
+        if let Approval::SlotTaken { next_refund_at } = approval {
+            due = Due::first(next_refund_at);
+            sent_now = false;
+            approval = self
+                .refunds
+                .approve(requested, &reserved, now, SendSlot::Later, due)
+                .await?;
+        }
+        match approval {
+            Approval::Reserved => {
+                let due = Some(due);
+                let refund = reserved;
+                self.sent(StoredRefund { refund, due }, sent_now, deadline, line)
+                    .await
+            }
+            Approval::AlreadyDecided => Ok(answered(200, &self.refund(order, refund_id).await?)),
+            Approval::NumberTaken => Err(ask::number_taken()),
+            Approval::Refused(refused) => Err(ask::refused(refused)),
+            Approval::SlotTaken { .. } => Err(ask::changed_meanwhile()),
+        }
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let refund = self.undecided(order, refund_id).await?;
-        if refund.state == RefundState::Requested {
-            // Whoever decided first decided; what stands is read again.
-            let (Commit::Done | Commit::Conflict) = self.refunds.reject(&refund).await?;
-        }
-        let refund = self.undecided(order, refund_id).await?;
-        match refund.state {
-            RefundState::Rejected => Ok(Answer::json(200, answer::refund(&refund))),
-            RefundState::Requested
-            | RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. } => Err(ask::decided(&refund)),
+        let stored = self.refund(order, refund_id).await?;
+        match stored.refund.reject() {
+            Decision::Changed(rejected) => {
+                let commit = self.refunds.commit(&stored.refund, &rejected, None, None);
+                match commit.await? {
+                    Commit::Done => {
+                        let (refund, due) = (*rejected, None);
+                        Ok(answered(200, &StoredRefund { refund, due }))
+                    }
+                    // Whoever decided first decided; what stands is read again.
+                    Commit::Conflict => {
+                        let stored = self.refund(order, refund_id).await?;
+                        match stored.refund.reject() {
+                            Decision::Repeat => Ok(answered(200, &stored)),
+                            Decision::TooLate => Err(ask::decided(&stored.refund)),
+                            Decision::Changed(_) => Err(ask::changed_meanwhile()),
+                        }
+                    }
+                }
+            }
+            Decision::Repeat => Ok(answered(200, &stored)),
+            Decision::TooLate => Err(ask::decided(&stored.refund)),
         }
     }
 
-    async fn undecided(
+    /// The order whose refund the merchant decides on. A payer is not shown that such a route exists.
+    async fn to_decide(
         &self,
-        order: &Order,
-        refund_id: &RefundId,
-    ) -> Result<domain::Refund, Problem> {
+        caller: &Caller,
+        order_id: &OrderId,
+        incoming: &Incoming,
+    ) -> Result<Order, Problem> {
+        if *caller != Caller::Merchant {
+            return Err(Problem::not_found());
+        }
+        ask::nothing_in(incoming)?;
+        Ok(self.visible(caller, order_id).await?.order)
+    }
+
+    async fn refund(&self, order: &Order, refund_id: &RefundId) -> Result<StoredRefund, Problem> {
         let stored = self.refunds.load(&order.terms.order_id, refund_id).await?;
-        Ok(stored.ok_or_else(Problem::not_found)?.refund)
+        stored.ok_or_else(Problem::not_found)
+    }
+
+    /// When the sweep looks, if this invocation dies in the middle.
+    const fn soon(&self, now: Timestamp) -> Due {
+        Due::first(now.plus_seconds(FOLLOW_UP_SECONDS))
+    }
+
+    const fn slot(&self) -> SendSlot {
+        SendSlot::Now {
+            interval_seconds: self.sender.interval_seconds(),
+        }
     }
 
     async fn visible(&self, caller: &Caller, order_id: &OrderId) -> Result<StoredOrder, Problem> {
@@ -415,96 +410,85 @@ impl Refund {
     }
 
     /// The order, paid on record: where the record says otherwise WeChat Pay is asked first.
+    ///
+    /// A payer asks at most once in [`ASK_FLOOR_SECONDS`] and otherwise reads the record, at once: no
+    /// request waits for another. The merchant always asks, so that a payer's requests cannot keep a
+    /// refund from being made.
     async fn paid(
         &self,
+        caller: &Caller,
         stored: StoredOrder,
         incoming: &Incoming,
-        record: &mut Record,
+        line: &mut LogLine,
     ) -> Result<Order, Problem> {
         if stored.order.payment_on_record().is_some() {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
-        if let Some(paid) = self.turn_to_ask(order_id).await? {
-            return Ok(paid);
+        let floor_seconds = match caller {
+            Caller::Payer { .. } => ASK_FLOOR_SECONDS,
+            Caller::Merchant => 0,
+        };
+        let now = self.platform.clock.wall();
+        let claimed = self.orders.claim_asking(order_id, now, floor_seconds);
+        if claimed.await? == Commit::Conflict {
+            return Err(ask::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
-        let settled = self
+        let asked = self
             .sender
-            .desk()
-            .ask_order(order_id, &incoming.deadline, record)
+            .settling_client()
+            .ask_order(order_id, &incoming.deadline, line)
             .await?;
-        settled
+        asked
+            .settled
             .record()
             .map(|stored| stored.order)
             .filter(|order| order.payment_on_record().is_some())
-            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))
-    }
-
-    /// Waits for the turn to ask WeChat Pay about the order, which comes round for all askers of an
-    /// order together; or gives the order, where somebody else learns meanwhile that it is paid.
-    async fn turn_to_ask(&self, order_id: &OrderId) -> Result<Option<Order>, Problem> {
-        for _ in 0..TURNS_MAX {
-            let now = self.platform.clock.wall();
-            let claimed = self.orders.claim_asking(order_id, now, ASK_FLOOR_SECONDS);
-            if claimed.await? == Commit::Done {
-                return Ok(None);
-            }
-            tokio::time::sleep(TURN_PAUSE).await;
-            let order = self.orders.load(order_id).await?.map(|stored| stored.order);
-            if let Some(order) = order
-                && order.payment_on_record().is_some()
-            {
-                return Ok(Some(order));
-            }
-        }
-        Err(Problem::new(
-            Code::WechatpayUnavailable,
-            "the order is being asked about; send this again",
-        )
-        .retry_after(2))
+            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))
     }
 
     /// The refund, after WeChat Pay was asked where it knows it and may have news.
     async fn followed(
         &self,
-        refund: domain::Refund,
+        stored: StoredRefund,
         deadline: &Deadline,
-        record: &mut Record,
-    ) -> Result<domain::Refund, Problem> {
+        line: &mut LogLine,
+    ) -> Result<StoredRefund, Problem> {
+        let refund = &stored.refund;
         if !refund.state.is_under_way() {
-            return Ok(refund);
+            return Ok(stored);
         }
         let now: Timestamp = self.platform.clock.wall();
         if self
             .refunds
-            .claim_asking(&refund, now, ASK_FLOOR_SECONDS)
+            .claim_asking(refund, now, ASK_FLOOR_SECONDS)
             .await?
             == Commit::Conflict
         {
-            return Ok(refund);
+            return Ok(stored);
         }
         match self
             .sender
-            .desk()
-            .ask_refund(&refund, deadline, record)
+            .settling_client()
+            .ask_refund(refund, deadline, line)
             .await
         {
-            Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
+            Ok(settled) => Ok(settled.record().unwrap_or(stored)),
             // Reserved, and not sent or not arrived so far: that is how it stands.
-            Err(DeskError::Call(CallError::Refused(refusal)))
+            Err(SettlingError::Call(CallError::Refused(refusal)))
                 if refusal.status == 404 && refund.state == RefundState::Reserved =>
             {
-                Ok(refund)
+                Ok(stored)
             }
-            Err(DeskError::Call(error)) => {
-                note_call(&error, record);
-                Ok(refund)
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
+                Ok(stored)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn refund_number(
+    async fn refund_id_of(
         &self,
         caller: &Caller,
         order_id: &OrderId,
@@ -517,12 +501,12 @@ impl Refund {
         let key = key.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "send an Idempotency-Key, or name the out_refund_no",
+                "send an Idempotency-Key or an out_refund_no",
             )
             .field("Idempotency-Key")
         })?;
         let keys = self.callers.keys().await?;
-        Ok(shared::api::numbers::refund_id(
+        Ok(shared::api::derived_ids::refund_id(
             &keys,
             &self.number_prefix,
             caller,
@@ -532,31 +516,19 @@ impl Refund {
     }
 }
 
-fn sent_answer(status: u16, sent: Sent) -> Answer {
-    Answer::json(status, answer::refund(&sent.refund))
+fn answered(status: u16, stored: &StoredRefund) -> Answer {
+    Answer::json(status, answer::refund(stored))
 }
 
-fn order_number(text: &str, record: &mut Record) -> Result<OrderId, Problem> {
-    let order_id = OrderId::parse(text)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-    record.field("order.out_trade_no", order_id.as_str());
-    Ok(order_id)
-}
-
-fn numbers(
-    order_id: &str,
-    refund_id: &str,
-    record: &mut Record,
-) -> Result<(OrderId, RefundId), Problem> {
-    let order_id = order_number(order_id, record)?;
-    let refund_id = RefundId::parse(refund_id)
-        .map_err(|error| Problem::new(Code::InvalidNumber, error.to_string()).field(error.field))?;
-    record.field("refund.out_refund_no", refund_id.as_str());
-    Ok((order_id, refund_id))
+/// The refund that the path names, noted in the log line.
+fn named_refund(incoming: &Incoming, line: &mut LogLine) -> Result<RefundId, Problem> {
+    let refund_id = incoming.refund_id()?;
+    line.field("refund.out_refund_no", refund_id.as_str());
+    Ok(refund_id)
 }
 
 /// Who asks, as the record keeps it.
-pub(crate) const fn party_of(caller: &Caller) -> Party {
+const fn party_of(caller: &Caller) -> Party {
     match caller {
         Caller::Payer { .. } => Party::Payer,
         Caller::Merchant => Party::Merchant,

@@ -6,6 +6,9 @@
 //! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
 //! again later and never holds up the others. A prepay is never sent from here.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod order;
 mod refund;
 
@@ -14,16 +17,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::{Deadline, ScheduledFunction};
+use shared::api::ScheduledFunction;
 use shared::clock::Clock;
-use shared::config::{ConfigError, Reader, Vars};
-use shared::desk::{Desk, DeskError};
+use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
 use shared::domain::Timestamp;
 use shared::platform::Platform;
-use shared::refunding::Sender;
+use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
+use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Commit, DueIndex, DueItem, Orders, Refunds, SHARDS, StoreError};
-use shared::telemetry::{Level, Metric, Record};
+use shared::telemetry::{Level, LogLine, Metric};
 
 /// How long a claim keeps others away, in seconds: longer than this function may run.
 const CLAIM_SECONDS: i64 = 120;
@@ -46,7 +50,7 @@ pub struct Sweep {
     due: DueIndex,
     orders: Orders,
     refunds: Refunds,
-    sender: Sender,
+    sender: RefundSender,
     platform: Platform,
 }
 
@@ -56,27 +60,27 @@ struct Done {
     looked_at: u32,
     failed: u32,
     left: u32,
-    strange: u32,
+    unreadable: u32,
 }
 
 impl ScheduledFunction for Sweep {
     const NAME: &'static str = "sweep";
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(vars, platform);
-        let merchant = reader.merchant();
-        let table = reader.table();
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
-        let desk = Desk::from_reader(&mut reader, &merchant.mchid, settlement);
-        let interval_seconds = reader.refund_interval_seconds();
-        reader.finish()?;
-        let desk = desk.ok_or_else(ConfigError::untold)?;
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let interval_seconds = environment.refund_interval_seconds();
+        environment.finish()?;
         Ok(Self {
             due: DueIndex::new(table),
             orders,
-            sender: Sender::new(
-                desk,
+            sender: RefundSender::new(
+                settling_client,
                 refunds.clone(),
                 platform.clock.clone(),
                 interval_seconds,
@@ -88,9 +92,9 @@ impl ScheduledFunction for Sweep {
 
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let clock = &self.platform.clock;
-        let deadline = Deadline::at_millis(event.context.deadline, clock);
-        let mut record = Record::start(Self::NAME, clock);
-        record.field("request_id", event.context.request_id);
+        let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
+        let mut line = LogLine::start(Self::NAME, clock);
+        line.field("request_id", event.context.request_id);
         // The shards are independent; one that is slow must not starve the others.
         let mut shards = Vec::new();
         for shard in 0..SHARDS {
@@ -104,26 +108,25 @@ impl ScheduledFunction for Sweep {
                     done.looked_at += shard.looked_at;
                     done.failed += shard.failed;
                     done.left += shard.left;
-                    done.strange += shard.strange;
+                    done.unreadable += shard.unreadable;
                     if let Some(seconds) = oldest {
-                        record.measure(Metric::DueBacklogSeconds, seconds);
+                        line.measure(Metric::DueBacklogSeconds, seconds);
                     }
                 }
                 Err(error) => unavailable = Some(error),
             }
         }
-        record
-            .field("looked_at", done.looked_at)
+        line.field("looked_at", done.looked_at)
             .field("failed", done.failed)
             .field("left", done.left);
-        if done.strange > 0 {
+        if done.unreadable > 0 {
             // Entries of the index that another version made, or nobody: they wait for a person.
-            record.field("strange", done.strange).raise(Level::Warn);
+            line.field("strange", done.unreadable).raise(Level::Warn);
         }
         if let Some(error) = &unavailable {
-            record.field("error", error.to_string()).raise(Level::Error);
+            line.field("error", error.to_string()).raise(Level::Error);
         }
-        record.write(&self.platform.log, clock, "swept");
+        line.write(&self.platform.log, clock, "swept");
         match unavailable {
             // The next minute's run does the same work again.
             Some(error) => Err(error.into()),
@@ -149,7 +152,7 @@ impl Sweep {
         let mut failed_claims = 0;
         for _ in 0..ROUNDS_MAX {
             let page = self.due.due(shard, began, BATCH).await?;
-            done.strange = done.strange.max(page.strange);
+            done.unreadable = done.unreadable.max(page.unreadable);
             let found = page.items;
             if let Some((_, due_at)) = found.first() {
                 oldest.get_or_insert_with(|| began.seconds_since(*due_at));
@@ -191,35 +194,39 @@ impl Sweep {
     }
 
     /// Looks at one item and writes its line; an error stays with the item.
-    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), DeskError> {
+    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), SettlingError> {
         let clock: &Clock = &self.platform.clock;
-        let mut record = Record::start(<Self as ScheduledFunction>::NAME, clock);
+        let mut line = LogLine::start(Self::NAME, clock);
         let looked = match item {
             DueItem::Order(order_id) => {
-                record.field("order.out_trade_no", order_id.as_str());
-                self.order(order_id, deadline, &mut record).await
+                line.field("order.out_trade_no", order_id.as_str());
+                self.order(order_id, deadline, &mut line).await
             }
             DueItem::Refund(order_id, refund_id) => {
-                record.field("order.out_trade_no", order_id.as_str());
-                record.field("refund.out_refund_no", refund_id.as_str());
-                self.refund(order_id, refund_id, deadline, &mut record)
-                    .await
+                line.field("order.out_trade_no", order_id.as_str());
+                line.field("refund.out_refund_no", refund_id.as_str());
+                self.refund(order_id, refund_id, deadline, &mut line).await
             }
         };
         if let Err(error) = &looked {
-            record.field("error", error.to_string()).raise(Level::Warn);
+            line.field("error", error.to_string()).raise(Level::Warn);
             match error {
-                DeskError::Secret(_) => {
-                    record.count(Metric::NotConfigured).raise(Level::Error);
+                SettlingError::Secret(_) => {
+                    line.count(Metric::NotConfigured).raise(Level::Error);
                 }
                 // It is looked at again and again, and no look mends it.
-                DeskError::Store(StoreError::Unreadable { .. }) => {
-                    record.count(Metric::NeedsHuman).raise(Level::Error);
+                SettlingError::Store(StoreError::Unreadable { .. }) => {
+                    line.count(Metric::NeedsHuman).raise(Level::Error);
                 }
-                DeskError::Store(StoreError::Unavailable { .. }) | DeskError::Call(_) => {}
+                SettlingError::Store(
+                    StoreError::Unavailable { .. } | StoreError::Contended { .. },
+                )
+                | SettlingError::Call(_)
+                // Flagged in the record and in this line already.
+                | SettlingError::NotAuthentic(_) => {}
             }
         }
-        record.write(&self.platform.log, clock, "looked at");
+        line.write(&self.platform.log, clock, "looked at");
         looked
     }
 

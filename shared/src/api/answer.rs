@@ -1,157 +1,77 @@
-//! Answers: a status, a JSON body, and what an order or a refund looks like in one.
+//! What an order and its refunds look like in an answer.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
-
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use lambda_http::{Body, IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::domain::order::CURRENCY;
-use crate::domain::{Order, Refund, RefundState, Timestamp};
-use crate::wechatpay::wire;
-
-/// An HTTP answer that Lambda gets as it is, since our bodies are text already.
-///
-/// lambda_http would make every body text by the charset of its type, and for that bring the tables
-/// of all text encodings into each binary.
-#[derive(Debug)]
-pub struct Whole(pub Response<Body>);
-
-impl IntoResponse for Whole {
-    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(ready(self.0))
-    }
-}
-
-/// What goes back to a caller.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, none with 204.
-    pub body: Option<Value>,
-    /// The body's type.
-    pub content_type: &'static str,
-    /// `Retry-After`, in seconds.
-    pub retry_after: Option<u32>,
-}
-
-impl Answer {
-    /// A JSON answer.
-    pub const fn json(status: u16, body: Value) -> Self {
-        Self {
-            status,
-            body: Some(body),
-            content_type: "application/json",
-            retry_after: None,
-        }
-    }
-
-    /// 204.
-    pub const fn nothing() -> Self {
-        Self {
-            status: 204,
-            body: None,
-            content_type: "application/json",
-            retry_after: None,
-        }
-    }
-
-    /// The answer as HTTP.
-    pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::builder()
-            .status(self.status)
-            .header(CACHE_CONTROL, "no-store");
-        if let Some(seconds) = self.retry_after {
-            response = response.header(RETRY_AFTER, seconds);
-        }
-        let built = match self.body {
-            Some(body) => response
-                .header(CONTENT_TYPE, self.content_type)
-                .body(Body::Text(body.to_string())),
-            None => response.body(Body::Empty),
-        };
-        built.unwrap_or_else(|_| {
-            // Every part above is a valid one; this is what is left if that ever changes.
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = lambda_http::http::StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
-    }
-}
+use crate::domain::{Order, Refund, RefundState};
+use crate::rfc3339;
+use crate::store::StoredRefund;
 
 /// An order as create-order and close-order answer it.
 pub fn order(order: &Order) -> Map<String, Value> {
-    let terms = &order.terms;
-    let mut body = Map::new();
-    body.insert(
-        "out_trade_no".to_owned(),
-        Value::from(terms.order_id.as_str()),
-    );
-    body.insert(
-        "trade_type".to_owned(),
-        Value::from(terms.trade_type.as_str()),
-    );
-    body.insert("trade_state".to_owned(), Value::from(order.state.as_str()));
-    body.insert(
-        "amount".to_owned(),
-        json!({"total": terms.total.get(), "currency": CURRENCY}),
-    );
-    body.insert("time_expire".to_owned(), moment(terms.time_expire));
-    if let Some(payment) = order.payment_on_record() {
-        body.insert(
-            "transaction_id".to_owned(),
-            Value::from(payment.transaction_id.as_str()),
-        );
-        body.insert("success_time".to_owned(), moment(payment.success_time));
-    }
-    body
+    object(&order_body(order, None, None))
 }
 
 /// An order as query answers it, with its refunds and whether WeChat Pay's word is fresh.
-pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
-    let mut body = order(record);
-    let refunded: i64 = refunds
-        .iter()
-        .filter(|refund| matches!(refund.state, RefundState::Success { .. }))
-        .map(|refund| refund.amount.get())
-        .sum();
-    let refundable = record
-        .payment_on_record()
-        .map_or(0, |payment| payment.refundable);
-    body.insert("fresh".to_owned(), Value::from(fresh));
-    body.insert(
-        "amount".to_owned(),
-        json!({
-            "total": record.terms.total.get(),
-            "currency": CURRENCY,
-            "refunded": refunded,
-            "refundable": refundable,
-        }),
-    );
-    body.insert("refunds".to_owned(), refunds.iter().map(refund).collect());
-    Value::Object(body)
+pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> Value {
+    let payment = record.payment_on_record();
+    let returned = Returned {
+        refunded: refunds
+            .iter()
+            .map(|stored| arrived_fen(&stored.refund))
+            .sum(),
+        refundable: payment.map_or(0, |payment| payment.refundable),
+    };
+    let refunds = Some(refunds.iter().map(refund).collect());
+    let mut body = order_body(record, Some(returned), refunds);
+    body.fresh = Some(fresh);
+    Value::Object(object(&body))
 }
 
-/// Whether what is left to give back and what refunds hold make the total: what every reader of an
-/// order and its refunds must see.
-pub fn balances(record: &Order, refunds: &[Refund]) -> bool {
-    let held: i64 = refunds
-        .iter()
-        .filter(|refund| refund.state.holds_money())
-        .map(|refund| refund.amount.get())
-        .sum();
-    record
-        .payment_on_record()
-        .is_none_or(|payment| payment.refundable + held == record.terms.total.get())
+fn order_body(
+    order: &Order,
+    returned: Option<Returned>,
+    refunds: Option<Vec<Value>>,
+) -> OrderBody<'_> {
+    let terms = &order.terms;
+    let payment = order.payment_on_record();
+    OrderBody {
+        out_trade_no: terms.order_id.as_str(),
+        trade_type: terms.trade_type.as_str(),
+        trade_state: order.state.as_str(),
+        amount: OrderAmount {
+            total: terms.total.get(),
+            currency: CURRENCY,
+            refunded: returned.as_ref().map(|returned| returned.refunded),
+            refundable: returned.as_ref().map(|returned| returned.refundable),
+        },
+        time_expire: rfc3339::format(terms.time_expire),
+        transaction_id: payment.map(|payment| payment.transaction_id.as_str()),
+        success_time: payment.map(|payment| rfc3339::format(payment.success_time)),
+        fresh: None,
+        refunds,
+    }
+}
+
+/// What of a refund is back with the payer, in fen.
+fn arrived_fen(refund: &Refund) -> i64 {
+    match refund.state {
+        RefundState::Success { .. } => refund.amount.get(),
+        RefundState::Requested
+        | RefundState::Reserved
+        | RefundState::Processing
+        | RefundState::Abnormal
+        | RefundState::Closed
+        | RefundState::Rejected => 0,
+    }
 }
 
 /// A refund as every function answers it.
-pub fn refund(refund: &Refund) -> Value {
+pub fn refund(stored: &StoredRefund) -> Value {
+    let refund = &stored.refund;
     let success_time = match refund.state {
-        RefundState::Success { at } => Some(rfc3339(at)),
+        RefundState::Success { at } => Some(rfc3339::format(at)),
         RefundState::Requested
         | RefundState::Reserved
         | RefundState::Processing
@@ -160,7 +80,7 @@ pub fn refund(refund: &Refund) -> Value {
         | RefundState::Rejected => None,
     };
     let next_attempt_at = match refund.state {
-        RefundState::Reserved => refund.next_attempt_at.map(rfc3339),
+        RefundState::Reserved => stored.due.map(|due| rfc3339::format(due.at)),
         RefundState::Requested
         | RefundState::Processing
         | RefundState::Abnormal
@@ -182,7 +102,48 @@ pub fn refund(refund: &Refund) -> Value {
         next_attempt_at,
         needs_human: refund.needs_human.is_some().then_some(true),
     };
-    serde_json::to_value(body).unwrap_or(Value::Null)
+    Value::Object(object(&body))
+}
+
+/// A body as JSON; ours are objects of texts, integers and lists, which serialise without fail.
+fn object<T: Serialize>(body: &T) -> Map<String, Value> {
+    match serde_json::to_value(body) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// What of an order went back, or may still go back, in fen.
+struct Returned {
+    refunded: i64,
+    refundable: i64,
+}
+
+#[derive(Serialize)]
+struct OrderBody<'a> {
+    out_trade_no: &'a str,
+    trade_type: &'static str,
+    trade_state: &'static str,
+    amount: OrderAmount,
+    time_expire: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunds: Option<Vec<Value>>,
+}
+
+#[derive(Serialize)]
+struct OrderAmount {
+    total: i64,
+    currency: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refundable: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -206,13 +167,4 @@ struct RefundAmount {
     refund: i64,
     total: i64,
     currency: &'static str,
-}
-
-fn moment(at: Timestamp) -> Value {
-    Value::from(rfc3339(at))
-}
-
-/// A moment as WeChat Pay writes it: RFC 3339 with Beijing's offset.
-fn rfc3339(at: Timestamp) -> String {
-    wire::rfc3339(at)
 }

@@ -12,15 +12,15 @@ use sha2::{Digest, Sha256};
 use super::incoming::Incoming;
 use super::problem::{Code, Problem};
 use crate::clock::Clock;
-use crate::config::Reader;
-use crate::config::secrets::{ApiKeys, Secret, SecretError};
-use crate::domain::{Order, Timestamp};
+use crate::config::Environment;
+use crate::config::secrets::{AnySecret, ApiKeys, Secret, SecretError};
+use crate::domain::{Openid, Order, Timestamp};
 
 /// How long a payer's token is good, in seconds.
 ///
 /// Two hours outlive any checkout and end before a phone changes hands; a new one costs the
 /// mini-program one silent `wx.login`.
-pub const TOKEN_SECONDS: i64 = 2 * 60 * 60;
+const TOKEN_SECONDS: i64 = 2 * 60 * 60;
 
 /// How long a credential may be, in bytes; anything longer is not one of ours.
 const CREDENTIAL_MAX: usize = 2048;
@@ -31,7 +31,7 @@ pub enum Caller {
     /// The mini-program's user.
     Payer {
         /// Who, under this app.
-        openid: String,
+        openid: Openid,
     },
     /// The merchant's back office.
     Merchant,
@@ -41,7 +41,7 @@ impl Caller {
     /// Whether the caller may see and act on the order. What is not theirs is answered as missing.
     pub fn may_see(&self, order: &Order) -> bool {
         match self {
-            Self::Payer { openid } => order.terms.openid.as_deref() == Some(openid),
+            Self::Payer { openid } => order.terms.openid.as_ref() == Some(openid),
             Self::Merchant => true,
         }
     }
@@ -73,12 +73,17 @@ pub struct Callers {
 
 impl Callers {
     /// Knows callers by `API_SECRET_ARN`, for the stack named by `TOKEN_AUDIENCE`.
-    pub fn from_reader(reader: &mut Reader<'_>) -> Self {
+    pub fn from_environment(environment: &mut Environment<'_>) -> Self {
         Self {
-            keys: Secret::from_reader(reader, "API_SECRET_ARN"),
-            audience: reader.required("TOKEN_AUDIENCE"),
-            clock: reader.platform().clock.clone(),
+            keys: Secret::from_environment(environment, "API_SECRET_ARN"),
+            audience: environment.required("TOKEN_AUDIENCE"),
+            clock: environment.platform().clock.clone(),
         }
+    }
+
+    /// The secret that callers are known by.
+    pub const fn secret(&self) -> &dyn AnySecret {
+        &self.keys
     }
 
     /// The keys, for deriving numbers.
@@ -118,7 +123,7 @@ impl Callers {
     ///
     /// # Errors
     /// The secret is not usable.
-    pub async fn issue(&self, openid: &str) -> Result<(String, Timestamp), Problem> {
+    pub async fn issue(&self, openid: &Openid) -> Result<(String, Timestamp), Problem> {
         let keys = self.keys.get().await?;
         let key = keys
             .token_keys
@@ -127,7 +132,7 @@ impl Callers {
         let now = self.clock.wall();
         let expires_at = now.plus_seconds(TOKEN_SECONDS);
         let claims = Claims {
-            sub: openid.to_owned(),
+            sub: openid.as_str().to_owned(),
             aud: self.audience.clone(),
             iat: now.unix_seconds(),
             exp: expires_at.unix_seconds(),
@@ -166,10 +171,9 @@ impl Callers {
                 )
                 .ok()
             })
-            .filter(|token| now < token.claims.exp && !token.claims.sub.is_empty())
-            .map(|token| Caller::Payer {
-                openid: token.claims.sub,
-            })
+            .filter(|token| now < token.claims.exp)
+            .and_then(|token| Openid::parse(token.claims.sub).ok())
+            .map(|openid| Caller::Payer { openid })
     }
 }
 

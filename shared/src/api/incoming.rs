@@ -1,61 +1,23 @@
-//! A request as a function sees it: bounded, with its deadline, and with nothing of the gateway's in
-//! it that a caller could have made up.
+//! A request as a function sees it: bounded, with its deadline; what API Gateway vouches for is taken
+//! from its context, never from a header that a caller could have made up.
 
-use std::time::Duration;
-
+use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 
 use super::problem::{Code, Problem};
 use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::domain::{InvalidId, OrderId, RefundId};
 
 /// How large a body may be, in bytes.
-pub const BODY_MAX: usize = 64 * 1024;
-
-/// What is kept of the time Lambda gives, for the answer, in milliseconds.
-const ANSWER_RESERVE_MS: i64 = 300;
-
-/// What an invocation without a deadline gets, in milliseconds (only outside Lambda).
-const UNTOLD_DEADLINE_MS: i64 = 9_000;
-
-/// What is no moment, in Unix milliseconds: `cargo lambda watch` sends its ten minutes as they are.
-const NO_MOMENT_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// When the answer has to be given.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    at_ms: i64,
-}
-
-impl Deadline {
-    /// A deadline at this moment of the wall clock, in Unix milliseconds; 0, or what is a span and no
-    /// moment, means none was told.
-    pub fn at_millis(at_ms: u64, clock: &Clock) -> Self {
-        let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told < NO_MOMENT_MS {
-            clock.wall_millis() + UNTOLD_DEADLINE_MS
-        } else {
-            told
-        };
-        Self {
-            at_ms: at_ms - ANSWER_RESERVE_MS,
-        }
-    }
-
-    /// What is left, at most `most`; nothing where it has passed.
-    pub fn left(&self, clock: &Clock, most: Duration) -> Duration {
-        let left = u64::try_from(self.at_ms.saturating_sub(clock.wall_millis())).unwrap_or(0);
-        Duration::from_millis(left).min(most)
-    }
-}
+const BODY_MAX: usize = 64 * 1024;
 
 /// A request.
 #[derive(Debug)]
 pub struct Incoming {
     /// The gateway's number of the request.
     pub request_id: String,
-    /// The method, upper case.
-    pub method: String,
     /// The body's bytes as the caller sent them.
     pub body: Vec<u8>,
     /// The caller's address, as the gateway saw it.
@@ -64,7 +26,8 @@ pub struct Incoming {
     pub domain_name: Option<String>,
     /// When the answer has to be given.
     pub deadline: Deadline,
-    path: String,
+    route_key: String,
+    path_parameters: Vec<(String, String)>,
     headers: lambda_http::http::HeaderMap,
     query: Vec<(String, String)>,
 }
@@ -75,56 +38,77 @@ impl Incoming {
     /// # Errors
     /// 413 for a body above [`BODY_MAX`].
     pub fn read(request: Request, clock: &Clock) -> Result<Self, Problem> {
-        let (source_ip, domain_name, gateway_id) = match request.request_context_ref() {
+        let (source_ip, domain_name, gateway_id, route_key) = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => (
                 context.http.source_ip.clone(),
                 context.domain_name.clone(),
                 context.request_id.clone(),
+                context.route_key.clone().unwrap_or_default(),
             ),
-            _ => (None, None, None),
+            _ => (None, None, None, String::new()),
         };
         let (deadline_ms, invocation_id) = request
             .lambda_context_ref()
             .map_or((0, String::new()), |context| {
                 (context.deadline, context.request_id.clone())
             });
-        let query = request
-            .query_string_parameters_ref()
-            .map(|parameters| {
-                parameters
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect()
-            })
-            .unwrap_or_default();
+        let query = pairs(request.query_string_parameters_ref());
+        let path_parameters = pairs(request.path_parameters_ref());
         let (parts, body) = request.into_parts();
         let body = match body {
             Body::Text(text) => text.into_bytes(),
             Body::Binary(bytes) => bytes,
-            _ => Vec::new(),
+            Body::Empty | _ => Vec::new(),
         };
         if body.len() > BODY_MAX {
             return Err(Problem::new(
                 Code::BodyTooLarge,
-                format!("a body may be {BODY_MAX} bytes, this one is {}", body.len()),
+                format!(
+                    "the body has {} bytes, at most {BODY_MAX} are allowed",
+                    body.len()
+                ),
             ));
         }
         Ok(Self {
             request_id: gateway_id.unwrap_or(invocation_id),
-            method: parts.method.as_str().to_owned(),
             body,
             source_ip,
             domain_name,
-            deadline: Deadline::at_millis(deadline_ms, clock),
-            path: parts.uri.path().to_owned(),
+            deadline: Deadline::at_ms_of_wall(deadline_ms, clock),
+            route_key,
+            path_parameters,
             headers: parts.headers,
             query,
         })
     }
 
-    /// The path's segments, still percent-encoded; no number of ours needs an escape.
-    pub fn segments(&self) -> Vec<&str> {
-        self.path.trim_start_matches('/').split('/').collect()
+    /// The route that API Gateway chose, as `template.yaml` writes it:
+    /// `GET /orders/{out_trade_no}`.
+    pub fn route(&self) -> &str {
+        &self.route_key
+    }
+
+    /// What stands in the path for this placeholder of the route, decoded; empty where the route has
+    /// no such placeholder, and then no id.
+    pub fn path_parameter(&self, name: &str) -> &str {
+        let known = self.path_parameters.iter().find(|(known, _)| known == name);
+        known.map_or("", |(_, value)| value)
+    }
+
+    /// The order that the path names.
+    ///
+    /// # Errors
+    /// 400 `invalid_number` where it is not of an id's length and alphabet.
+    pub fn order_id(&self) -> Result<OrderId, Problem> {
+        OrderId::parse(self.path_parameter("out_trade_no")).map_err(malformed_id)
+    }
+
+    /// The refund that the path names.
+    ///
+    /// # Errors
+    /// 400 `invalid_number` where it is not of an id's length and alphabet.
+    pub fn refund_id(&self) -> Result<RefundId, Problem> {
+        RefundId::parse(self.path_parameter("out_refund_no")).map_err(malformed_id)
     }
 
     /// The header's value, if it is there once and is text.
@@ -152,7 +136,7 @@ impl Incoming {
             let Some(place) = known.iter().position(|known| known == name) else {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("there is no query parameter {name:?} here"),
+                    format!("unknown query parameter {name:?}"),
                 ));
             };
             let Some(slot) = found.get_mut(place) else {
@@ -161,31 +145,22 @@ impl Incoming {
             if slot.replace(value.as_str()).is_some() {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("{name} is given twice"),
+                    format!("the query parameter {name} is repeated"),
                 ));
             }
         }
         Ok(found)
     }
-
-    /// The route as logs name it: the method and the path without its numbers.
-    pub fn route(&self) -> String {
-        let mut route = self.method.clone();
-        for (index, segment) in self.segments().into_iter().enumerate() {
-            route.push_str(if index == 0 { " /" } else { "/" });
-            route.push_str(match (index, segment) {
-                (1 | 3, _) if self.path.starts_with("/orders/") => "{}",
-                (
-                    _,
-                    known @ ("orders" | "sessions" | "refunds" | "close" | "approve" | "reject"
-                    | "wechatpay" | "notify"),
-                ) => known,
-                _ => "?",
-            });
-        }
-        route
-    }
 }
 
-#[cfg(test)]
-mod tests;
+fn pairs(parameters: Option<&QueryMap>) -> Vec<(String, String)> {
+    let pairs = parameters.into_iter().flat_map(QueryMap::iter);
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// An id outside a body is a malformed request; inside one it is an invalid value.
+pub fn malformed_id(error: InvalidId) -> Problem {
+    Problem::new(Code::InvalidNumber, error.to_string()).field(error.field)
+}

@@ -4,182 +4,91 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Answer;
+use super::response::Answer;
 use crate::config::secrets::SecretError;
 use crate::domain::{InvalidFen, InvalidId};
+use crate::settling_client::SettlingError;
 use crate::store::StoreError;
-use crate::telemetry::{Level, Metric, Record};
-use crate::wechatpay::{CallError, UnknownCause};
+use crate::telemetry::{Level, LogLine, Metric};
+use crate::wechatpay::{CallError, Refusal};
 
-/// Why a request was not done; what to do about it stands in `docs/api.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The body is not JSON.
-    MalformedJson,
-    /// A header or query parameter is missing or malformed.
-    MalformedRequest,
-    /// A number in the path is not of its shape.
-    InvalidNumber,
-    /// No valid credential.
-    Unauthenticated,
-    /// WeChat did not accept the login code.
-    LoginRefused,
-    /// Missing, or not the caller's.
-    NotFound,
-    /// The number was used with other terms.
-    TermsDiffer,
-    /// The order is paid.
-    OrderPaid,
-    /// The order is not paid.
-    OrderNotPaid,
-    /// More than what is left to give back.
-    RefundExceeds,
-    /// As many refunds as one order takes.
-    TooManyRefunds,
-    /// The payment is too old.
-    RefundTooLate,
-    /// Another order's refund has this number.
-    RefundNumberTaken,
-    /// The refund was decided already.
-    RefundDecided,
-    /// The body is too large.
-    BodyTooLarge,
-    /// A field that does not exist.
-    UnknownField,
-    /// A field that this caller may not send.
-    FieldNotAllowed,
-    /// A field's value is not of its kind or range.
-    InvalidValue,
-    /// An article that is not on sale.
-    UnknownSku,
-    /// WeChat Pay refused.
-    WechatpayRefused,
-    /// WeChat Pay gave no usable answer.
-    WechatpayUnavailable,
-    /// The table gave no usable answer.
-    StoreUnavailable,
-    /// Secrets are missing or broken.
-    NotConfigured,
-    /// Something here is wrong.
-    InternalError,
-}
-
-impl Code {
-    /// All of them, in order of precedence: size, credential, path and headers, body, record. The last
-    /// five end a request wherever it was.
-    pub const ALL: [Self; 24] = [
-        Self::BodyTooLarge,
-        Self::Unauthenticated,
-        Self::MalformedRequest,
-        Self::InvalidNumber,
-        Self::MalformedJson,
-        Self::UnknownField,
-        Self::FieldNotAllowed,
-        Self::InvalidValue,
-        Self::UnknownSku,
-        Self::LoginRefused,
-        Self::NotFound,
-        Self::TermsDiffer,
-        Self::OrderPaid,
-        Self::OrderNotPaid,
-        Self::RefundNumberTaken,
-        Self::RefundDecided,
-        Self::RefundExceeds,
-        Self::TooManyRefunds,
-        Self::RefundTooLate,
-        Self::WechatpayRefused,
-        Self::WechatpayUnavailable,
-        Self::StoreUnavailable,
-        Self::NotConfigured,
-        Self::InternalError,
-    ];
-
-    /// The stable code.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MalformedJson => "malformed_json",
-            Self::MalformedRequest => "malformed_request",
-            Self::InvalidNumber => "invalid_number",
-            Self::Unauthenticated => "unauthenticated",
-            Self::LoginRefused => "login_refused",
-            Self::NotFound => "not_found",
-            Self::TermsDiffer => "terms_differ",
-            Self::OrderPaid => "order_paid",
-            Self::OrderNotPaid => "order_not_paid",
-            Self::RefundExceeds => "refund_exceeds",
-            Self::TooManyRefunds => "too_many_refunds",
-            Self::RefundTooLate => "refund_too_late",
-            Self::RefundNumberTaken => "refund_number_taken",
-            Self::RefundDecided => "refund_decided",
-            Self::BodyTooLarge => "body_too_large",
-            Self::UnknownField => "unknown_field",
-            Self::FieldNotAllowed => "field_not_allowed",
-            Self::InvalidValue => "invalid_value",
-            Self::UnknownSku => "unknown_sku",
-            Self::WechatpayRefused => "wechatpay_refused",
-            Self::WechatpayUnavailable => "wechatpay_unavailable",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::NotConfigured => "not_configured",
-            Self::InternalError => "internal_error",
+/// Declares [`Code`]: its variants, each with its status, the level of its log line, its stable code
+/// and its title.
+macro_rules! codes {
+    ($($code:ident = $status:literal, $level:ident, $text:literal, $title:literal;)+) => {
+        /// Why a request was not done; what to do about it stands in `docs/api.md`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $code,)+
         }
-    }
 
-    /// The HTTP status, chosen by what its reader will do.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::MalformedJson | Self::MalformedRequest | Self::InvalidNumber => 400,
-            Self::Unauthenticated | Self::LoginRefused => 401,
-            Self::NotFound => 404,
-            Self::TermsDiffer
-            | Self::OrderPaid
-            | Self::OrderNotPaid
-            | Self::RefundExceeds
-            | Self::TooManyRefunds
-            | Self::RefundTooLate
-            | Self::RefundNumberTaken
-            | Self::RefundDecided => 409,
-            Self::BodyTooLarge => 413,
-            Self::UnknownField | Self::FieldNotAllowed | Self::InvalidValue | Self::UnknownSku => {
-                422
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The stable code.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $text,)+ }
             }
-            Self::InternalError => 500,
-            Self::WechatpayRefused => 502,
-            Self::WechatpayUnavailable | Self::StoreUnavailable | Self::NotConfigured => 503,
-        }
-    }
 
-    /// What is said where nothing more precise is known.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::MalformedJson => "The body is not JSON",
-            Self::MalformedRequest => "A header or parameter is missing or malformed",
-            Self::InvalidNumber => "A number in the path is malformed",
-            Self::Unauthenticated => "No valid credential",
-            Self::LoginRefused => "The login code was refused",
-            Self::NotFound => "Not found",
-            Self::TermsDiffer => "The number was used with other terms",
-            Self::OrderPaid => "The order is paid",
-            Self::OrderNotPaid => "The order is not paid",
-            Self::RefundExceeds => "More than what is left to give back",
-            Self::TooManyRefunds => "The order has had its 50 refunds",
-            Self::RefundTooLate => "The payment is older than a year",
-            Self::RefundNumberTaken => "The refund number belongs to another order",
-            Self::RefundDecided => "The refund was decided already",
-            Self::BodyTooLarge => "The body is too large",
-            Self::UnknownField => "Unknown field",
-            Self::FieldNotAllowed => "Field not allowed for this caller",
-            Self::InvalidValue => "Invalid value",
-            Self::UnknownSku => "Not on sale",
-            Self::WechatpayRefused => "WeChat Pay refused",
-            Self::WechatpayUnavailable => "WeChat Pay gave no usable answer",
-            Self::StoreUnavailable => "The record could not be read or written",
-            Self::NotConfigured => "The service is not configured",
-            Self::InternalError => "Something here is wrong",
+            /// The HTTP status, chosen by what its reader will do.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$code => $status,)+ }
+            }
+
+            /// What is said where nothing more precise is known.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)+ }
+            }
+
+            /// How much its log line matters.
+            const fn level(self) -> Level {
+                match self { $(Self::$code => Level::$level,)+ }
+            }
         }
-    }
+    };
 }
 
-/// A request that was not done: what the caller is told, and what the log is.
+// In order of precedence: size, credential, path and headers, body, record. The last seven end a
+// request wherever it was.
+codes! {
+    BodyTooLarge = 413, Info, "body_too_large", "The body is too large";
+    Unauthenticated = 401, Info, "unauthenticated", "No valid credential";
+    MalformedRequest = 400, Info, "malformed_request",
+        "A header or parameter is missing or malformed";
+    InvalidNumber = 400, Info, "invalid_number", "A number in the path is malformed";
+    MalformedJson = 400, Info, "malformed_json", "The body is not JSON";
+    UnknownField = 422, Info, "unknown_field", "Unknown field";
+    FieldNotAllowed = 422, Info, "field_not_allowed", "Field not allowed for this caller";
+    InvalidValue = 422, Info, "invalid_value", "Invalid value";
+    UnknownSku = 422, Info, "unknown_sku", "Not on sale";
+    LoginRefused = 401, Info, "login_refused", "The login code was refused";
+    TooManyLogins = 429, Info, "too_many_logins", "Too many logins of this user";
+    NotFound = 404, Info, "not_found", "Not found";
+    TooManyOpenOrders = 429, Info, "too_many_open_orders", "Too many unpaid orders";
+    TermsDiffer = 409, Info, "terms_differ", "The number was used with other terms";
+    OrderPaid = 409, Info, "order_paid", "The order is paid";
+    OrderNotPaid = 409, Info, "order_not_paid", "The order is not paid";
+    RefundNumberTaken = 409, Info, "refund_number_taken",
+        "The refund number belongs to another order";
+    RefundDecided = 409, Info, "refund_decided", "The refund has already been decided";
+    RefundExceeds = 409, Info, "refund_exceeds", "Amount exceeds what can be refunded";
+    TooManyRefunds = 409, Info, "too_many_refunds", "Refund limit reached (50)";
+    RefundTooLate = 409, Info, "refund_too_late", "The payment is older than a year";
+    TradeTypeUnavailable = 422, Warn, "trade_type_unavailable",
+        "The merchant's account cannot take this trade type";
+    TermsRefused = 422, Warn, "terms_refused", "WeChat Pay does not accept these terms";
+    CodePending = 503, Info, "code_pending", "Another request is getting what to pay with";
+    WechatpayRefused = 502, Warn, "wechatpay_refused", "WeChat Pay refused";
+    WechatpayUnavailable = 503, Warn, "wechatpay_unavailable", "WeChat Pay gave no usable answer";
+    ConcurrentChanges = 503, Info, "concurrent_changes", "Other requests are changing the record";
+    StoreUnavailable = 503, Warn, "store_unavailable", "The record could not be read or written";
+    OutOfTime = 503, Warn, "out_of_time", "The request took too long";
+    NotConfigured = 503, Error, "not_configured", "The service is not configured";
+    InternalError = 500, Error, "internal_error", "Internal error";
+}
+
+/// A request that was not done: what the caller reads, and what the log keeps.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The stable code.
@@ -204,14 +113,28 @@ impl Problem {
         }
     }
 
-    /// A problem of which nothing more is said than its title.
+    /// A problem whose title says everything.
     pub fn plain(code: Code) -> Self {
         Self::new(code, code.title())
     }
 
-    /// The answer for what is missing and for what is somebody else's; the same for both.
+    /// The one answer for what does not exist and for what belongs to somebody else.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "there is nothing of this number here")
+        Self::new(Code::NotFound, "no such order or refund")
+    }
+
+    /// Says that WeChat Pay refused, in its own words, under this code.
+    pub fn refused(code: Code, refusal: &Refusal) -> Self {
+        let detail = format!("WeChat Pay answered {}", refusal.code);
+        let problem = Self::new(code, detail)
+            .with("wechatpay_code", refusal.code.clone())
+            .with("wechatpay_status", refusal.status)
+            .because(CallError::Refused(refusal.clone()).to_string())
+            .counting(Metric::WechatpayErrors);
+        match &refusal.request_id {
+            Some(id) => problem.noting("wechatpay.request_id", id),
+            None => problem,
+        }
     }
 
     /// Names the field it is about.
@@ -256,21 +179,15 @@ impl Problem {
     }
 
     /// The document, and what the log keeps of it.
-    pub fn into_answer(self, record: &mut Record) -> Answer {
-        record.field("code", self.code.as_str());
+    pub fn into_answer(self, line: &mut LogLine) -> Answer {
+        line.field("code", self.code.as_str());
         for (name, value) in self.notes {
-            record.field(name, value);
+            line.field(name, value);
         }
         if let Some(metric) = self.metric {
-            record.count(metric);
+            line.count(metric);
         }
-        match self.code {
-            Code::InternalError | Code::NotConfigured => record.raise(Level::Error),
-            Code::StoreUnavailable | Code::WechatpayUnavailable | Code::WechatpayRefused => {
-                record.raise(Level::Warn)
-            }
-            _ => record,
-        };
+        line.raise(self.code.level());
         let mut body = Map::new();
         body.insert(
             "type".to_owned(),
@@ -299,6 +216,12 @@ impl From<StoreError> for Problem {
             )
             .retry_after(1)
             .because(error.to_string()),
+            StoreError::Contended { .. } => Self::new(
+                Code::ConcurrentChanges,
+                "other requests are changing the same record; send the same request again",
+            )
+            .retry_after(1)
+            .because(error.to_string()),
             StoreError::Unreadable { .. } => {
                 Self::plain(Code::InternalError).because(error.to_string())
             }
@@ -310,7 +233,7 @@ impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
         Self::new(
             Code::NotConfigured,
-            "the service has no usable keys yet; its operator is told",
+            "the service has no usable keys yet; its operator has been notified",
         )
         .retry_after(60)
         .because(error.to_string())
@@ -321,24 +244,12 @@ impl From<SecretError> for Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused(refusal) => {
-                let problem = Self::new(
-                    Code::WechatpayRefused,
-                    format!("WeChat Pay answered {}", refusal.code),
-                )
-                .with("wechatpay_code", refusal.code.clone())
-                .with("wechatpay_status", refusal.status)
-                .because(error.to_string())
-                .counting(Metric::WechatpayErrors);
-                match &refusal.request_id {
-                    Some(id) => problem.noting("wechatpay.request_id", id),
-                    None => problem,
-                }
-            }
-            CallError::Unknown(cause) => {
-                let metric = match cause {
-                    UnknownCause::Unverified { .. } => Metric::WechatpayUnverified,
-                    _ => Metric::WechatpayErrors,
+            CallError::Refused(refusal) => Self::refused(Code::WechatpayRefused, refusal),
+            CallError::Unknown(_) => {
+                let metric = if error.is_unverified() {
+                    Metric::WechatpayUnverified
+                } else {
+                    Metric::WechatpayErrors
                 };
                 Self::new(
                     Code::WechatpayUnavailable,
@@ -348,6 +259,20 @@ impl From<CallError> for Problem {
                 .because(error.to_string())
                 .counting(metric)
             }
+        }
+    }
+}
+
+impl From<SettlingError> for Problem {
+    fn from(error: SettlingError) -> Self {
+        match error {
+            SettlingError::Secret(error) => error.into(),
+            SettlingError::Store(error) => error.into(),
+            SettlingError::Call(error) => error.into(),
+            SettlingError::NotAuthentic(error) => Self::plain(Code::InternalError)
+                .because(error.to_string())
+                .noting("not_authentic", error.as_str())
+                .counting(Metric::NeedsHuman),
         }
     }
 }

@@ -23,19 +23,19 @@ use aws_smithy_types::body::SdkBody;
 const ANSWER_MAX: usize = 16 << 20;
 
 pub(super) fn http_client(client: reqwest::Client) -> SharedHttpClient {
-    SharedHttpClient::new(Lent {
+    SharedHttpClient::new(ReqwestConnector {
         client,
         read_timeout: None,
     })
 }
 
 #[derive(Clone, Debug)]
-struct Lent {
+struct ReqwestConnector {
     client: reqwest::Client,
     read_timeout: Option<Duration>,
 }
 
-impl HttpClient for Lent {
+impl HttpClient for ReqwestConnector {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -49,14 +49,14 @@ impl HttpClient for Lent {
     }
 }
 
-impl HttpConnector for Lent {
+impl HttpConnector for ReqwestConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let lent = self.clone();
         HttpConnectorFuture::new(async move { lent.send(request).await })
     }
 }
 
-impl Lent {
+impl ReqwestConnector {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = request
             .try_into_http1x()

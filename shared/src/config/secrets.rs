@@ -6,19 +6,29 @@
 //! that fails or takes long leaves the last good one in force, and a line in the log says so, since no
 //! request does. Several keys may be valid at once, so a rotation needs no deploy and rejects nothing.
 
+mod api;
+mod apiv3;
+mod app;
+mod content;
+mod platform_keys;
+mod signing;
+
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::Reader;
+pub use self::api::ApiKeys;
+pub use self::app::AppSecret;
+pub use self::content::Content;
+pub use self::platform_keys::PlatformKeysSecret;
+pub use self::signing::SigningSecret;
+use super::Environment;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::telemetry::{Level, Log, Metric, Record};
-use crate::wechatpay::{Apiv3Keys, KeyError, MerchantKey, PlatformKeys};
+use crate::telemetry::{Level, Log, LogLine, Metric};
 
 /// How long a reading stays fresh, in seconds.
 pub const FRESH_SECONDS: i64 = 15 * 60;
@@ -30,11 +40,8 @@ pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 /// since nothing can be answered until then.
 pub const FIRST_FLOOR_SECONDS: i64 = 2;
 
-/// How long an app secret is at least, in characters; WeChat's have 32.
-const APP_SECRET_MIN: usize = 16;
-
 /// How long a request waits for a newer reading while it has a good one.
-const REFRESH_WAIT: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 1 });
+const REFRESH_WAIT: Duration = Duration::from_secs(1);
 
 /// The `function` of the line about a refresh: all functions that read a secret read the same one.
 const REFRESH: &str = "secrets";
@@ -58,24 +65,13 @@ impl SecretError {
     }
 }
 
-/// What a secret's text is read into.
-pub trait Content: Send + Sync + Sized + 'static {
-    /// The secret's name in messages.
-    const NAME: &'static str;
-
-    /// Reads the text; the error names every problem and none of the content.
-    ///
-    /// # Errors
-    /// The text is not of this secret's shape.
-    fn parse(text: &str) -> Result<Self, String>;
-}
-
 /// A secret, read when first needed and kept fresh.
 pub struct Secret<T> {
     client: aws_sdk_secretsmanager::Client,
     arn: String,
     clock: Clock,
     log: Log,
+    refresh_wait: Duration,
     reading: Mutex<Reading<T>>,
 }
 
@@ -92,14 +88,47 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
+/// A secret, whatever it holds: read ahead of the first request, or to say what is wrong with it.
+pub trait AnySecret: fmt::Debug + Send + Sync {
+    /// Reads it where that is due.
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>>;
+}
+
+impl<T: Content> AnySecret for Secret<T> {
+    fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), SecretError>> + Send + '_>> {
+        Box::pin(async { self.get().await.map(|_| ()) })
+    }
+}
+
+/// Reads a function's secrets before its first request: one after the other, so that they come over
+/// one connection (docs/performance.md, "What the numbers rest on"). It stops at the first that
+/// cannot be read: the first request reads that one again, and reports it.
+pub async fn warm_up(secrets: &[&dyn AnySecret]) {
+    for secret in secrets {
+        if secret.check().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is wrong with each secret that cannot be used.
+pub async fn unusable(secrets: &[&dyn AnySecret]) -> Vec<SecretError> {
+    let mut errors = Vec::new();
+    for secret in secrets {
+        errors.extend(secret.check().await.err());
+    }
+    errors
+}
+
 impl<T: Content> Secret<T> {
     /// The secret whose ARN (or name) stands in the variable.
-    pub fn from_reader(reader: &mut Reader<'_>, variable: &'static str) -> Self {
+    pub fn from_environment(environment: &mut Environment<'_>, variable: &'static str) -> Self {
         Self {
-            arn: reader.required(variable),
-            client: reader.secrets_client(),
-            clock: reader.platform().clock.clone(),
-            log: reader.platform().log.clone(),
+            arn: environment.required(variable),
+            client: environment.secrets_client(),
+            clock: environment.platform().clock.clone(),
+            log: environment.platform().log.clone(),
+            refresh_wait: REFRESH_WAIT,
             reading: Mutex::new(Reading {
                 content: None,
                 tried: None,
@@ -142,7 +171,7 @@ impl<T: Content> Secret<T> {
         }
         let read = match &reading.content {
             // Rather the old reading now than a newer one after the caller's time is over.
-            Some(_) => tokio::time::timeout(REFRESH_WAIT, self.read())
+            Some(_) => tokio::time::timeout(self.refresh_wait, self.read())
                 .await
                 .unwrap_or_else(|_| {
                     Err(SecretError {
@@ -179,14 +208,13 @@ impl<T: Content> Secret<T> {
     /// rotation that went wrong is told while requests are still answered, not by the next cold start.
     /// One slow answer of Secrets Manager is no reason to call anybody; a reading that got `old` is.
     fn not_refreshed(&self, error: &SecretError, old: bool) {
-        let mut record = Record::start(REFRESH, &self.clock);
-        record
-            .field("problems", vec![error.to_string()])
+        let mut line = LogLine::start(REFRESH, &self.clock);
+        line.field("problems", vec![error.to_string()])
             .raise(Level::Warn);
         if old {
-            record.count(Metric::NotConfigured);
+            line.count(Metric::NotConfigured);
         }
-        record.write(&self.log, &self.clock, "not refreshed");
+        line.write(&self.log, &self.clock, "not refreshed");
     }
 
     async fn read(&self) -> Result<T, SecretError> {
@@ -214,273 +242,6 @@ impl<T: Content> Secret<T> {
             .secret_string()
             .ok_or_else(|| unusable("it has no text".to_owned()))?;
         T::parse(text).map_err(unusable)
-    }
-}
-
-fn shape<'de, S: Deserialize<'de>>(text: &'de str) -> Result<S, String> {
-    serde_json::from_str(text).map_err(|error| {
-        // serde's words may quote the content; its place does not.
-        format!(
-            "it is not JSON of the expected shape (line {}, column {})",
-            error.line(),
-            error.column()
-        )
-    })
-}
-
-/// What is wrong with several keys, told together; the same once.
-fn together(errors: impl Iterator<Item = KeyError>) -> String {
-    let mut problems: Vec<String> = errors.map(|error| error.to_string()).collect();
-    problems.dedup();
-    problems.join("; ")
-}
-
-/// What is wrong with each key by itself, or else with all of them together.
-fn of_each(errors: impl Iterator<Item = KeyError>, all: KeyError) -> String {
-    let each = together(errors);
-    if each.is_empty() {
-        all.to_string()
-    } else {
-        each
-    }
-}
-
-/// `signing`: what signs requests and pay parameters.
-pub struct Signing(Arc<MerchantKey>);
-
-impl Signing {
-    /// The merchant's key and its certificate's serial number.
-    pub fn key(&self) -> Arc<MerchantKey> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Content for Signing {
-    const NAME: &'static str = "signing";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text<'a> {
-            #[serde(borrow)]
-            serial_no: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            private_key: std::borrow::Cow<'a, str>,
-        }
-        let text: Text<'_> = shape(text)?;
-        MerchantKey::parse(&text.serial_no, &text.private_key)
-            .map(|key| Self(Arc::new(key)))
-            .map_err(|error| {
-                // A serial number that is none says nothing about the key beside it.
-                let key = match &error {
-                    KeyError::Serial => MerchantKey::parse("00", &text.private_key).err(),
-                    _ => None,
-                };
-                together([error].into_iter().chain(key))
-            })
-    }
-}
-
-#[derive(Deserialize)]
-struct PublicKeyText {
-    public_key_id: String,
-    public_key: String,
-}
-
-/// `wechatpay`: what WeChat Pay's signatures are checked with.
-pub struct Wechatpay(Arc<PlatformKeys>);
-
-impl Wechatpay {
-    /// WeChat Pay's public keys by their ids.
-    pub fn keys(&self) -> Arc<PlatformKeys> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Content for Wechatpay {
-    const NAME: &'static str = "wechatpay";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text {
-            public_key_id: String,
-            public_key: String,
-            #[serde(default)]
-            also_accepted: Vec<PublicKeyText>,
-        }
-        let text: Text = shape(text)?;
-        let mut entries = vec![(text.public_key_id.as_str(), text.public_key.as_str())];
-        entries.extend(
-            text.also_accepted
-                .iter()
-                .map(|key| (key.public_key_id.as_str(), key.public_key.as_str())),
-        );
-        PlatformKeys::parse(&entries)
-            .map(|keys| Self(Arc::new(keys)))
-            .map_err(|error| {
-                let each = |entry| PlatformKeys::parse(&[entry]).err();
-                of_each(entries.iter().copied().filter_map(each), error)
-            })
-    }
-}
-
-impl Content for Apiv3Keys {
-    const NAME: &'static str = "apiv3";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text {
-            apiv3_key: String,
-            #[serde(default)]
-            also_accepted: Vec<String>,
-        }
-        let text: Text = shape(text)?;
-        let mut keys = vec![text.apiv3_key.as_str()];
-        keys.extend(text.also_accepted.iter().map(String::as_str));
-        Self::parse(&keys).map_err(|error| {
-            let each = |key| Self::parse(&[key]).err();
-            of_each(keys.iter().copied().filter_map(each), error)
-        })
-    }
-}
-
-/// `app`: what logs a payer in.
-pub struct App {
-    /// The app the secret belongs to.
-    pub appid: String,
-    secret: String,
-}
-
-impl App {
-    /// The app secret, to be sent to WeChat and nowhere else.
-    pub fn secret(&self) -> &str {
-        &self.secret
-    }
-}
-
-impl Content for App {
-    const NAME: &'static str = "app";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text {
-            appid: String,
-            app_secret: String,
-        }
-        let text: Text = shape(text)?;
-        let mut problems = Vec::new();
-        if text.appid.is_empty() {
-            problems.push("appid is empty");
-        }
-        if text.app_secret.len() < APP_SECRET_MIN {
-            problems.push("app_secret is a placeholder");
-        }
-        if !problems.is_empty() {
-            return Err(problems.join("; "));
-        }
-        Ok(Self {
-            appid: text.appid,
-            secret: text.app_secret,
-        })
-    }
-}
-
-/// `api`: what callers are known by, and what numbers are derived with.
-pub struct ApiKeys {
-    pub(crate) token_keys: Vec<Vec<u8>>,
-    pub(crate) merchant_key_hashes: Vec<[u8; 32]>,
-    pub(crate) number_key: Vec<u8>,
-}
-
-impl Content for ApiKeys {
-    const NAME: &'static str = "api";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text {
-            token_key: String,
-            #[serde(default)]
-            also_accepted_token_keys: Vec<String>,
-            merchant_key_hashes: Vec<String>,
-            number_key: String,
-        }
-        let text: Text = shape(text)?;
-        let mut problems = Vec::new();
-        let mut token_keys = Vec::new();
-        for token_key in std::iter::once(&text.token_key).chain(&text.also_accepted_token_keys) {
-            match random_key("token_key", token_key) {
-                Ok(key) => add(&mut token_keys, key, "a token key", &mut problems),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let mut merchant_key_hashes = Vec::new();
-        for hash in &text.merchant_key_hashes {
-            match key_hash(hash) {
-                Ok(hash) => add(
-                    &mut merchant_key_hashes,
-                    hash,
-                    "a merchant key hash",
-                    &mut problems,
-                ),
-                Err(problem) => problems.push(problem.to_owned()),
-            }
-        }
-        let number_key = random_key("number_key", &text.number_key).unwrap_or_else(|problem| {
-            problems.push(problem);
-            Vec::new()
-        });
-        if token_keys.contains(&number_key) {
-            problems.push("number_key is a token key, too".to_owned());
-        }
-        if problems.is_empty() {
-            Ok(Self {
-                token_keys,
-                merchant_key_hashes,
-                number_key,
-            })
-        } else {
-            Err(problems.join("; "))
-        }
-    }
-}
-
-/// Reads 32 random bytes in base64.
-fn random_key(name: &str, text: &str) -> Result<Vec<u8>, String> {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .map_err(|_| format!("{name} is not base64"))?;
-    if bytes.len() != 32 {
-        let length = bytes.len();
-        return Err(format!("{name} has {length} bytes; it must have 32"));
-    }
-    if bytes.windows(2).all(|pair| pair.first() == pair.last()) {
-        return Err(format!("{name} is one byte 32 times"));
-    }
-    Ok(bytes)
-}
-
-/// Reads the SHA-256 of a merchant's key, which must not be what is left where the key was missing
-/// when it was hashed.
-fn key_hash(text: &str) -> Result<[u8; 32], &'static str> {
-    let hash = data_encoding::HEXLOWER_PERMISSIVE
-        .decode(text.as_bytes())
-        .ok()
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .ok_or("a merchant key hash is not SHA-256 in hex")?;
-    let of_nothing = |missing: &str| hash == <[u8; 32]>::from(Sha256::digest(missing));
-    // `echo` leaves a line feed.
-    if ["", "\n", "\r\n"].iter().any(|missing| of_nothing(missing)) {
-        return Err("a merchant key hash is that of an empty key");
-    }
-    Ok(hash)
-}
-
-/// Adds a key that is not there yet. One that is was meant to be another.
-fn add<T: PartialEq>(keys: &mut Vec<T>, key: T, what: &str, problems: &mut Vec<String>) {
-    if keys.contains(&key) {
-        problems.push(format!("{what} is given twice"));
-    } else {
-        keys.push(key);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::item::{Attributes, Reader, text};
+use super::item::{Attributes, ItemReader, text};
 use super::{StoreError, Table};
 use crate::domain::Fen;
 
@@ -42,7 +42,7 @@ impl Catalogue {
         let found = self.0.batch("BatchGetItem articles", keys, false).await?;
         let mut articles = BTreeMap::new();
         for attributes in &found {
-            let reader = Reader::new(attributes);
+            let reader = ItemReader::new(attributes);
             if !reader.flag("on_sale") {
                 continue;
             }

@@ -1,7 +1,8 @@
 //! Evidence: what was signed by WeChat Pay and refused or set aside here, kept for a person.
 
-use super::item::{moment, text};
-use super::{StoreError, Table, unavailable, undisturbed};
+use super::item::{text, timestamp};
+use super::write::retry_conflicts;
+use super::{StoreError, Table, unavailable};
 use crate::domain::Timestamp;
 
 /// How long evidence is kept, in seconds: 45 days, well beyond the 24 hours of WeChat's retries.
@@ -51,10 +52,10 @@ impl Evidence {
             .item("outcome", text(evidence.outcome))
             .item("out_trade_no", text(evidence.out_trade_no.unwrap_or("-")))
             .item("envelope", text(evidence.envelope))
-            .item("received_at", moment(now))
-            .item("expires_at", moment(now.plus_seconds(KEPT_SECONDS)))
+            .item("received_at", timestamp(now))
+            .item("expires_at", timestamp(now.plus_seconds(KEPT_SECONDS)))
             .condition_expression("attribute_not_exists(pk)");
-        match undisturbed(|| put.clone().send()).await {
+        match retry_conflicts(|| put.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) => Ok(()),
             Err(error) => Err(unavailable(ACTION, &error)),

@@ -4,9 +4,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use super::item::{self, Attributes, Reader, Update};
+use super::item::{self, Attributes, ItemReader, Update};
+use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::{OrderId, RefundId, Timestamp};
+use crate::domain::{Due, Openid, OrderId, RefundId, Timestamp};
 
 /// How many shards the due index has.
 ///
@@ -17,15 +18,6 @@ pub const SHARDS: u32 = 10;
 
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
-
-/// When an item is due, and after how many looks without a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// The moment.
-    pub at: Timestamp,
-    /// How often it was looked at since its last change.
-    pub attempts: u32,
-}
 
 pub(super) fn shard(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
@@ -39,10 +31,10 @@ pub(super) fn due_attributes(
 ) -> [(&'static str, Option<AttributeValue>); 3] {
     [
         ("due_shard", due.map(|_| item::text(shard(key)))),
-        ("due_at", due.map(|due| item::moment(due.at))),
+        ("due_at", due.map(|due| item::timestamp(due.at))),
         (
             "due_attempts",
-            due.and_then(|due| (due.attempts > 0).then(|| item::number(due.attempts))),
+            due.and_then(|due| (due.attempts > 0).then(|| item::integer(due.attempts))),
         ),
     ]
 }
@@ -82,7 +74,7 @@ pub struct DuePage {
     /// What is due since when, the longest due first.
     pub items: Vec<(DueItem, Timestamp)>,
     /// How many entries were passed over because this version does not know what they point at.
-    pub strange: u32,
+    pub unreadable: u32,
 }
 
 /// Finds what is due and claims it. Held by sweep alone.
@@ -113,7 +105,7 @@ impl DueIndex {
                 .index_name("due")
                 .key_condition_expression("due_shard = :shard AND due_at <= :now")
                 .expression_attribute_values(":shard", item::text(shard.to_string()))
-                .expression_attribute_values(":now", item::moment(now))
+                .expression_attribute_values(":now", item::timestamp(now))
                 .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
@@ -123,9 +115,9 @@ impl DueIndex {
                 if found.items.len() == most {
                     return Ok(found);
                 }
-                match sighting(&Reader::new(attributes)) {
-                    Some(sighting) => found.items.push(sighting),
-                    None => found.strange += 1,
+                match due_entry(&ItemReader::new(attributes)) {
+                    Some(entry) => found.items.push(entry),
+                    None => found.unreadable += 1,
                 }
             }
             start = page.last_evaluated_key;
@@ -149,11 +141,11 @@ impl DueIndex {
     ) -> Result<Commit, StoreError> {
         let (partition, sort) = due.key();
         let update = Update::default()
-            .assign([("due_at", Some(item::moment(until)))])
+            .assign([("due_at", Some(item::timestamp(until)))])
             .clause("due_attempts = if_not_exists(due_attempts, :zero) + :one")
-            .value("zero", item::number(0))
-            .value("one", item::number(1))
-            .value("seen", item::moment(seen));
+            .value("zero", item::integer(0))
+            .value("one", item::integer(1))
+            .value("seen", item::timestamp(seen));
         let update = self
             .0
             .client
@@ -165,16 +157,16 @@ impl DueIndex {
             .condition_expression("#due_at = :seen")
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
-        super::order::commit("claim a due item", update).await
+        commit("claim a due item", update).await
     }
 }
 
 /// What an entry of the due index points at, since when; `None` where it is not one of ours.
-fn sighting(reader: &Reader<'_>) -> Option<(DueItem, Timestamp)> {
+fn due_entry(reader: &ItemReader<'_>) -> Option<(DueItem, Timestamp)> {
     let (partition, sort) = (reader.text("pk").ok()?, reader.text("sk").ok()?);
     Some((
         DueItem::parse(partition, sort)?,
-        reader.moment("due_at").ok()?,
+        reader.timestamp("due_at").ok()?,
     ))
 }
 
@@ -197,6 +189,34 @@ impl PayerIndex {
         Self(table)
     }
 
+    /// The payer's orders that were placed after `since`, newest first, at most `limit`. The index may
+    /// lag the table by moments.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn placed_since(
+        &self,
+        openid: &Openid,
+        since: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let answer = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("payer")
+            .key_condition_expression("openid = :openid AND created_at > :since")
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
+            .expression_attribute_values(":since", item::timestamp(since))
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| unavailable("Query payer", &error))?;
+        order_ids(answer.items())
+    }
+
     /// A page of the payer's orders, newest first, starting after `after`. The index may lag the
     /// table by moments.
     ///
@@ -204,7 +224,7 @@ impl PayerIndex {
     /// The table is unavailable.
     pub async fn page(
         &self,
-        openid: &str,
+        openid: &Openid,
         after: Option<(OrderId, Timestamp)>,
         limit: i32,
     ) -> Result<PayerPage, StoreError> {
@@ -212,8 +232,8 @@ impl PayerIndex {
             Attributes::from([
                 ("pk".to_owned(), item::order_key(&order_id)),
                 ("sk".to_owned(), item::text(item::ORDER_SORT_KEY)),
-                ("openid".to_owned(), item::text(openid)),
-                ("created_at".to_owned(), item::moment(created_at)),
+                ("openid".to_owned(), item::text(openid.as_str())),
+                ("created_at".to_owned(), item::timestamp(created_at)),
             ])
         });
         let answer = self
@@ -223,7 +243,7 @@ impl PayerIndex {
             .table_name(&self.0.name)
             .index_name("payer")
             .key_condition_expression("openid = :openid")
-            .expression_attribute_values(":openid", item::text(openid))
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
             .scan_index_forward(false)
             .limit(limit)
             .set_exclusive_start_key(start)
@@ -231,25 +251,31 @@ impl PayerIndex {
             .await
             .map_err(|error| unavailable("Query payer", &error))?;
         let mut page = PayerPage {
-            order_ids: Vec::new(),
+            order_ids: order_ids(answer.items())?,
             next: None,
         };
-        for attributes in answer.items() {
-            let key = Reader::new(attributes).text("pk")?;
-            if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
-                page.order_ids.push(order_id);
-            }
-        }
         if let Some(last) = answer.last_evaluated_key() {
-            let reader = Reader::new(last);
+            let reader = ItemReader::new(last);
             if let Some(Ok(order_id)) = reader
                 .text("pk")?
                 .strip_prefix("ORDER#")
                 .map(OrderId::parse)
             {
-                page.next = Some((order_id, reader.moment("created_at")?));
+                page.next = Some((order_id, reader.timestamp("created_at")?));
             }
         }
         Ok(page)
     }
+}
+
+/// The orders that entries of the payer index point at.
+fn order_ids(entries: &[Attributes]) -> Result<Vec<OrderId>, StoreError> {
+    let mut order_ids = Vec::new();
+    for attributes in entries {
+        let key = ItemReader::new(attributes).text("pk")?;
+        if let Some(Ok(order_id)) = key.strip_prefix("ORDER#").map(OrderId::parse) {
+            order_ids.push(order_id);
+        }
+    }
+    Ok(order_ids)
 }

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::StoreError;
-use crate::domain::order::{ClosedBy, Item as OrderLine, OrderState, Party};
+use crate::domain::order::{ClosedBy, OrderState};
+use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
-    Fen, Order, OrderId, Payment, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
-    TransactionId,
+    Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, RecordMac, Refund, RefundId,
+    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -28,20 +29,20 @@ pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn integer(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(super) fn moment(value: Timestamp) -> AttributeValue {
-    number(value.unix_seconds())
+pub(super) fn timestamp(value: Timestamp) -> AttributeValue {
+    integer(value.unix_seconds())
 }
 
 /// One item being read.
-pub(super) struct Reader<'a> {
+pub(super) struct ItemReader<'a> {
     attributes: &'a Attributes,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ItemReader<'a> {
     pub(super) const fn new(attributes: &'a Attributes) -> Self {
         Self { attributes }
     }
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<i64, StoreError> {
+    pub(super) fn integer(&self, name: &str) -> Result<i64, StoreError> {
         self.number_or_none(name)?
             .ok_or_else(|| self.unreadable(format!("{name} is missing")))
     }
@@ -92,11 +93,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn fen(&self, name: &str) -> Result<Fen, StoreError> {
-        Fen::new(self.number(name)?).map_err(|error| self.unreadable(error.to_string()))
+        Fen::new(self.integer(name)?).map_err(|error| self.unreadable(error.to_string()))
     }
 
-    pub(super) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
-        self.number(name).map(Timestamp::from_unix_seconds)
+    pub(super) fn timestamp(&self, name: &str) -> Result<Timestamp, StoreError> {
+        self.integer(name).map(Timestamp::from_unix_seconds)
     }
 
     pub(super) fn moment_or_none(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -108,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     fn version(&self) -> Result<u64, StoreError> {
-        u64::try_from(self.number("version")?).map_err(|_| self.unreadable("version is negative"))
+        u64::try_from(self.integer("version")?).map_err(|_| self.unreadable("version is negative"))
     }
 
     pub(super) fn order_id(&self, name: &str) -> Result<OrderId, StoreError> {
@@ -120,8 +121,12 @@ impl<'a> Reader<'a> {
     }
 
     fn transaction_id(&self) -> Result<TransactionId, StoreError> {
-        TransactionId::parse(self.text("transaction_id")?)
-            .map_err(|error| self.unreadable(error.to_string()))
+        self.id(TransactionId::parse(self.text("transaction_id")?))
+    }
+
+    /// An id that is not of its shape makes the item unreadable.
+    fn id<T>(&self, parsed: Result<T, InvalidId>) -> Result<T, StoreError> {
+        parsed.map_err(|error| self.unreadable(error.to_string()))
     }
 
     pub(super) fn order(&self) -> Result<Order, StoreError> {
@@ -144,18 +149,20 @@ impl<'a> Reader<'a> {
             trade_type: TradeType::parse(self.text("trade_type")?)
                 .ok_or_else(|| self.unreadable("trade_type is unknown"))?,
             wire_version: self.count("wire_version")?,
-            appid: self.text("appid")?.to_owned(),
-            mchid: self.text("mchid")?.to_owned(),
+            appid: self.id(Appid::parse(self.text("appid")?))?,
+            mchid: self.id(Mchid::parse(self.text("mchid")?))?,
             description: self.text("description")?.to_owned(),
             total: self.fen("total")?,
-            time_expire: self.moment("time_expire")?,
+            time_expire: self.timestamp("time_expire")?,
             attach: owned("attach")?,
             notify_url: self.text("notify_url")?.to_owned(),
-            openid: owned("openid")?,
+            openid: owned("openid")?
+                .map(|openid| self.id(Openid::parse(openid)))
+                .transpose()?,
             payer_client_ip: owned("payer_client_ip")?,
             items: self.lines()?,
             placed_by: self.party("placed_by")?,
-            created_at: self.moment("created_at")?,
+            created_at: self.timestamp("created_at")?,
         })
     }
 
@@ -180,10 +187,10 @@ impl<'a> Reader<'a> {
         match self.text("trade_state")? {
             "NOTPAY" => Ok(OrderState::NotPay),
             "CLOSING" => Ok(OrderState::Closing {
-                since: self.moment("closing_at")?,
+                since: self.timestamp("closing_at")?,
             }),
             "CLOSED" => Ok(OrderState::Closed {
-                at: self.moment("closed_at")?,
+                at: self.timestamp("closed_at")?,
                 by: match self.number_or_none("absence_confirmations")? {
                     None => ClosedBy::Wechatpay,
                     Some(_) => ClosedBy::Absence {
@@ -193,9 +200,9 @@ impl<'a> Reader<'a> {
             }),
             "SUCCESS" => Ok(OrderState::Success(Payment {
                 transaction_id: self.transaction_id()?,
-                success_time: self.moment("success_time")?,
+                success_time: self.timestamp("success_time")?,
                 payer_total: self.number_or_none("payer_total")?,
-                refundable: self.number("refundable")?,
+                refundable: self.integer("refundable")?,
                 refund_count: self.count("refund_count")?,
                 next_refund_at: self.moment_or_none("next_refund_at")?,
                 closed_at: self.moment_or_none("closed_at")?,
@@ -212,7 +219,7 @@ impl<'a> Reader<'a> {
             "ABNORMAL" => RefundState::Abnormal,
             "CLOSED" => RefundState::Closed,
             "SUCCESS" => RefundState::Success {
-                at: self.moment("success_time")?,
+                at: self.timestamp("success_time")?,
             },
             "REJECTED" => RefundState::Rejected,
             _ => return Err(self.unreadable("status is unknown")),
@@ -227,15 +234,31 @@ impl<'a> Reader<'a> {
             reason: self.text_or_none("reason")?.map(str::to_owned),
             notify_url: self.text("notify_url")?.to_owned(),
             asked_by: self.party("asked_by")?,
-            created_at: self.moment("created_at")?,
+            created_at: self.timestamp("created_at")?,
             state,
             version: self.version()?,
-            wechatpay_refund_id: self.text_or_none("refund_id")?.map(str::to_owned),
+            wechatpay_refund_id: self
+                .text_or_none("refund_id")?
+                .map(|id| self.id(WechatpayRefundId::parse(id)))
+                .transpose()?,
             refusals: self.count("refusals")?,
-            next_attempt_at: self.moment_or_none("due_at")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
+            mac: self.mac(),
         })
     }
+
+    /// One that cannot be read is none: the refund is then not sent, and holds up nobody.
+    fn mac(&self) -> Option<RecordMac> {
+        let text = self.text_or_none("mac").ok()??;
+        let bytes = data_encoding::BASE64.decode(text.as_bytes()).ok()?;
+        RecordMac::from_slice(&bytes)
+    }
+}
+
+/// The MAC as it is stored.
+pub(super) fn mac(refund: &Refund) -> Option<AttributeValue> {
+    let mac = refund.mac.as_ref()?;
+    Some(text(data_encoding::BASE64.encode(mac.as_bytes())))
 }
 
 fn put(attributes: &mut Attributes, name: &str, value: Option<AttributeValue>) {
@@ -254,15 +277,18 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     set("attempt", Some(text(attempt)));
     set("out_trade_no", Some(text(terms.order_id.as_str())));
     set("trade_type", Some(text(terms.trade_type.as_str())));
-    set("wire_version", Some(number(terms.wire_version)));
-    set("appid", Some(text(&terms.appid)));
-    set("mchid", Some(text(&terms.mchid)));
+    set("wire_version", Some(integer(terms.wire_version)));
+    set("appid", Some(text(terms.appid.as_str())));
+    set("mchid", Some(text(terms.mchid.as_str())));
     set("description", Some(text(&terms.description)));
-    set("total", Some(number(terms.total)));
-    set("time_expire", Some(moment(terms.time_expire)));
+    set("total", Some(integer(terms.total)));
+    set("time_expire", Some(timestamp(terms.time_expire)));
     set("attach", terms.attach.as_deref().map(text));
     set("notify_url", Some(text(&terms.notify_url)));
-    set("openid", terms.openid.as_deref().map(text));
+    set(
+        "openid",
+        terms.openid.as_ref().map(|openid| text(openid.as_str())),
+    );
     set(
         "payer_client_ip",
         terms.payer_client_ip.as_deref().map(text),
@@ -276,7 +302,7 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         set("items", Some(text(lines.join(","))));
     }
     set("placed_by", Some(text(terms.placed_by.as_str())));
-    set("created_at", Some(moment(terms.created_at)));
+    set("created_at", Some(timestamp(terms.created_at)));
     for (name, value) in order_progress(order) {
         set(name, value);
     }
@@ -305,28 +331,28 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
     }
     vec![
         ("trade_state", Some(text(order.state.as_str()))),
-        ("version", Some(number(order.version))),
-        ("missing_since", order.missing_since.map(moment)),
+        ("version", Some(integer(order.version))),
+        ("missing_since", order.missing_since.map(timestamp)),
         ("needs_human", order.needs_human.as_deref().map(text)),
-        ("closing_at", closing_at.map(moment)),
-        ("closed_at", closed_at.map(moment)),
-        ("absence_confirmations", confirmations.map(number)),
+        ("closing_at", closing_at.map(timestamp)),
+        ("closed_at", closed_at.map(timestamp)),
+        ("absence_confirmations", confirmations.map(integer)),
         (
             "transaction_id",
             payment.map(|paid| text(paid.transaction_id.as_str())),
         ),
         (
             "success_time",
-            payment.map(|paid| moment(paid.success_time)),
+            payment.map(|paid| timestamp(paid.success_time)),
         ),
         (
             "payer_total",
-            payment.and_then(|paid| paid.payer_total).map(number),
+            payment.and_then(|paid| paid.payer_total).map(integer),
         ),
-        ("refundable", payment.map(|paid| number(paid.refundable))),
+        ("refundable", payment.map(|paid| integer(paid.refundable))),
         (
             "refund_count",
-            payment.map(|paid| number(paid.refund_count)),
+            payment.map(|paid| integer(paid.refund_count)),
         ),
     ]
 }
@@ -340,12 +366,13 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("out_refund_no", Some(text(refund.refund_id.as_str())));
     set("out_trade_no", Some(text(refund.order_id.as_str())));
     set("transaction_id", Some(text(refund.transaction_id.as_str())));
-    set("refund", Some(number(refund.amount)));
-    set("total", Some(number(refund.total)));
+    set("refund", Some(integer(refund.amount)));
+    set("total", Some(integer(refund.total)));
     set("reason", refund.reason.as_deref().map(text));
     set("notify_url", Some(text(&refund.notify_url)));
     set("asked_by", Some(text(refund.asked_by.as_str())));
-    set("created_at", Some(moment(refund.created_at)));
+    set("created_at", Some(timestamp(refund.created_at)));
+    set("mac", mac(refund));
     for (name, value) in refund_progress(refund) {
         set(name, value);
     }
@@ -365,12 +392,18 @@ pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<Attr
     };
     vec![
         ("status", Some(text(refund.state.as_str()))),
-        ("version", Some(number(refund.version))),
-        ("refund_id", refund.wechatpay_refund_id.as_deref().map(text)),
-        ("success_time", success_time.map(moment)),
+        ("version", Some(integer(refund.version))),
+        (
+            "refund_id",
+            refund
+                .wechatpay_refund_id
+                .as_ref()
+                .map(|id| text(id.as_str())),
+        ),
+        ("success_time", success_time.map(timestamp)),
         (
             "refusals",
-            (refund.refusals > 0).then(|| number(refund.refusals)),
+            (refund.refusals > 0).then(|| integer(refund.refusals)),
         ),
         ("needs_human", refund.needs_human.as_deref().map(text)),
     ]

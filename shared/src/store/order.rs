@@ -1,26 +1,46 @@
 //! Orders in the table.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use std::fmt;
+
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::index::{Due, due_attributes};
-use super::item::{self, Attributes, Reader, Update, moment, number, text};
-use super::{Commit, StoreError, Table, unavailable, undisturbed};
-use crate::domain::{Order, OrderId, Timestamp};
+use super::index::due_attributes;
+use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::write::{commit, retry_conflicts};
+use super::{Commit, StoreError, Table, unavailable};
+use crate::domain::refund::next_refund_at;
+use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};
 
-/// The QR code text of a Native order, as WeChat Pay last gave it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NativeCode {
-    /// What the QR code says.
-    pub code_url: String,
-    /// When WeChat Pay gave it.
+/// What WeChat Pay last gave to pay an order with, kept for repeats: a Native order's `code_url`, an
+/// H5 order's `h5_url`, else a `prepay_id`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptPrepay {
+    /// The text as WeChat Pay gave it.
+    pub text: String,
+    /// When it was asked for.
     pub at: Timestamp,
 }
 
-/// Who may ask WeChat Pay for a Native order's code, and until when.
+impl fmt::Debug for KeptPrepay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever has a code or an address can pay with it.
+        let mut shown = formatter.debug_struct("KeptPrepay");
+        shown.field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// The attributes of an order's [`KeptPrepay`]: its text, and when it was asked for.
+const fn kept_names(trade_type: TradeType) -> [&'static str; 2] {
+    match trade_type {
+        TradeType::Native => ["code_url", "code_url_at"],
+        TradeType::Jsapi | TradeType::H5 | TradeType::App => ["prepay", "prepay_at"],
+    }
+}
+
+/// Who may ask WeChat Pay for what an order is paid with, and until when.
 ///
-/// A new code kills the one on the screen, so only one caller at a time may ask.
+/// A new Native code kills the one on the screen, so only one caller at a time may ask; of other orders
+/// a claim is what keeps repeats from each costing a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeClaim {
     /// The claimant's own random token.
@@ -36,9 +56,9 @@ pub struct StoredOrder {
     pub order: Order,
     /// When the sweep looks at it, and after how many looks.
     pub due: Option<Due>,
-    /// A Native order's code.
-    pub code: Option<NativeCode>,
-    /// Who is asking for a code.
+    /// What a repeat may be answered with.
+    pub code: Option<KeptPrepay>,
+    /// Who is asking for what the order is paid with.
     pub code_claim: Option<CodeClaim>,
 }
 
@@ -83,7 +103,7 @@ impl Orders {
         }
         if let Some(claim) = claim {
             attributes.insert("code_claim".to_owned(), text(&claim.token));
-            attributes.insert("code_claim_until".to_owned(), moment(claim.until));
+            attributes.insert("code_claim_until".to_owned(), timestamp(claim.until));
         }
         let put = self
             .0
@@ -93,7 +113,7 @@ impl Orders {
             .set_item(Some(attributes))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let sent = undisturbed(|| put.clone().send()).await;
+        let sent = retry_conflicts(|| put.clone().send()).await;
         let error = match sent {
             Ok(_) => return Ok(Placed::New),
             Err(error) => error,
@@ -112,7 +132,7 @@ impl Orders {
                 None => Err(unavailable(ACTION, &error)),
             };
         };
-        let reader = Reader::new(found);
+        let reader = ItemReader::new(found);
         if reader.text_or_none("attempt")? == Some(attempt) {
             return Ok(Placed::New);
         }
@@ -137,7 +157,7 @@ impl Orders {
             .map_err(|error| unavailable("GetItem order", &error))?;
         answer
             .item()
-            .map(|attributes| stored_order(&Reader::new(attributes)))
+            .map(|attributes| stored_order(&ItemReader::new(attributes)))
             .transpose()
     }
 
@@ -158,7 +178,7 @@ impl Orders {
         let keys = order_ids.iter().map(key).collect();
         let mut found = Vec::new();
         for attributes in self.0.batch("BatchGetItem orders", keys, true).await? {
-            found.push(Reader::new(&attributes).order()?);
+            found.push(ItemReader::new(&attributes).order()?);
         }
         Ok(order_ids
             .iter()
@@ -181,7 +201,7 @@ impl Orders {
         let update = Update::default()
             .assign(item::order_progress(after))
             .assign(due_attributes(key, due))
-            .value("before", number(before.version));
+            .value("before", integer(before.version));
         self.update(
             "UpdateItem order",
             &after.terms.order_id,
@@ -199,7 +219,7 @@ impl Orders {
         let update = Update::default()
             .assign(due_attributes(order.terms.order_id.as_str(), due))
             .names(["version"])
-            .value("before", number(order.version));
+            .value("before", integer(order.version));
         self.update(
             "postpone an order",
             &order.terms.order_id,
@@ -221,9 +241,9 @@ impl Orders {
         floor_seconds: i64,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign([("asked_at", Some(moment(now)))])
+            .assign([("asked_at", Some(timestamp(now)))])
             .names(["pk"])
-            .value("floor", moment(now.minus_seconds(floor_seconds)));
+            .value("floor", timestamp(now.minus_seconds(floor_seconds)));
         // A reading from the future is a clock that went back: it must not silence us for good.
         let condition = "attribute_exists(#pk) AND (attribute_not_exists(#asked_at) \
                          OR #asked_at <= :floor OR #asked_at > :asked_at)";
@@ -231,49 +251,55 @@ impl Orders {
             .await
     }
 
-    /// Claims the right to ask for a Native order's code, where there is none given after
-    /// `stale_before` and nobody else is asking.
+    /// Claims the right to ask for what the order is paid with, where there is nothing that was asked
+    /// for after `stale_before` and nobody else is asking.
     ///
     /// # Errors
     /// The table is unavailable.
     pub async fn claim_code(
         &self,
         order_id: &OrderId,
+        trade_type: TradeType,
         claim: &CodeClaim,
         stale_before: Timestamp,
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
+        let [_, at] = kept_names(trade_type);
         let update = Update::default()
             .assign([
                 ("code_claim", Some(text(&claim.token))),
-                ("code_claim_until", Some(moment(claim.until))),
+                ("code_claim_until", Some(timestamp(claim.until))),
             ])
-            .names(["trade_state", "code_url_at"])
+            .names(["trade_state", at])
             .value("notpay", text("NOTPAY"))
-            .value("stale", moment(stale_before))
-            .value("now", moment(now));
-        let condition = "#trade_state = :notpay \
-             AND (attribute_not_exists(#code_url_at) OR #code_url_at <= :stale) \
+            .value("stale", timestamp(stale_before))
+            .value("now", timestamp(now));
+        let condition = format!(
+            "#trade_state = :notpay \
+             AND (attribute_not_exists(#{at}) OR #{at} <= :stale) \
              AND (attribute_not_exists(#code_claim) OR #code_claim = :code_claim \
-                  OR #code_claim_until <= :now)";
-        self.update("claim a code", order_id, update, condition)
+                  OR #code_claim_until <= :now)"
+        );
+        self.update("claim a code", order_id, update, &condition)
             .await
     }
 
-    /// Keeps the code that the claimant was given, and ends the claim.
+    /// Keeps what the claimant was given, and ends the claim.
     ///
     /// # Errors
     /// The table is unavailable.
     pub async fn keep_code(
         &self,
         order_id: &OrderId,
+        trade_type: TradeType,
         claim: &CodeClaim,
-        code: &NativeCode,
+        code: &KeptPrepay,
     ) -> Result<Commit, StoreError> {
+        let [name, at] = kept_names(trade_type);
         let update = Update::default()
             .assign([
-                ("code_url", Some(text(&code.code_url))),
-                ("code_url_at", Some(moment(code.at))),
+                (name, Some(text(&code.text))),
+                (at, Some(timestamp(code.at))),
                 ("code_claim", None),
                 ("code_claim_until", None),
             ])
@@ -308,7 +334,7 @@ impl Orders {
     ///
     /// # Errors
     /// The table is unavailable.
-    pub async fn claim_refund_moment(
+    pub async fn claim_send_slot(
         &self,
         order_id: &OrderId,
         now: Timestamp,
@@ -317,11 +343,11 @@ impl Orders {
         let update = Update::default()
             .assign([(
                 "next_refund_at",
-                Some(moment(super::refund::next_refund_at(now, interval_seconds))),
+                Some(timestamp(next_refund_at(now, interval_seconds))),
             )])
             .names(["trade_state"])
             .value("success", text("SUCCESS"))
-            .value("now", moment(now));
+            .value("now", timestamp(now));
         let condition = "#trade_state = :success \
                          AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
         self.update("claim a refund's moment", order_id, update, condition)
@@ -350,32 +376,13 @@ impl Orders {
     }
 }
 
-/// Sends a conditional update.
-pub(super) async fn commit(
-    action: &'static str,
-    update: UpdateItemFluentBuilder,
-) -> Result<Commit, StoreError> {
-    match undisturbed(|| update.clone().send()).await {
-        Ok(_) => Ok(Commit::Done),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(Commit::Conflict)
-        }
-        Err(error) => Err(unavailable(action, &error)),
-    }
-}
-
-fn stored_order(reader: &Reader<'_>) -> Result<StoredOrder, StoreError> {
+fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
     let due = reader.moment_or_none("due_at")?;
-    let code = match (
-        reader.text_or_none("code_url")?,
-        reader.moment_or_none("code_url_at")?,
-    ) {
-        (Some(code_url), Some(at)) => Some(NativeCode {
-            code_url: code_url.to_owned(),
+    let order = reader.order()?;
+    let [name, at] = kept_names(order.terms.trade_type);
+    let code = match (reader.text_or_none(name)?, reader.moment_or_none(at)?) {
+        (Some(text), Some(at)) => Some(KeptPrepay {
+            text: text.to_owned(),
             at,
         }),
         _ => None,
@@ -392,7 +399,7 @@ fn stored_order(reader: &Reader<'_>) -> Result<StoredOrder, StoreError> {
     };
     let attempts = reader.count("due_attempts")?;
     Ok(StoredOrder {
-        order: reader.order()?,
+        order,
         due: due.map(|at| Due { at, attempts }),
         code,
         code_claim,

@@ -2,36 +2,15 @@
 //! be a known answer.
 
 use super::keys::MerchantKey;
-use crate::domain::Timestamp;
-use crate::platform::random;
+use super::prepaid::Prepaid;
+use crate::domain::{Appid, Mchid, Terms, Timestamp};
 
 /// The scheme's name in the `Authorization` header (docs/wechatpay.md, "Signing").
-pub const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
-
-/// How long a nonce is, in characters; all official SDKs send 32.
-const NONCE_LENGTH: usize = 32;
-
-/// A fresh nonce: 32 of A-Z, a-z and 0-9.
-pub fn nonce() -> String {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut nonce = String::with_capacity(NONCE_LENGTH);
-    while nonce.len() < NONCE_LENGTH {
-        for byte in random::<48>() {
-            // 248 is the largest multiple of 62: what lies above would favour the first letters.
-            if byte < 248
-                && nonce.len() < NONCE_LENGTH
-                && let Some(letter) = ALPHABET.get(usize::from(byte % 62))
-            {
-                nonce.push(char::from(*letter));
-            }
-        }
-    }
-    nonce
-}
+const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 
 /// The five lines of a request that are signed, each ended by a newline; `target` is path and query
 /// exactly as sent, `body` the exact bytes.
-pub fn request_message(
+pub(super) fn request_message(
     method: &str,
     target: &str,
     timestamp: Timestamp,
@@ -45,9 +24,9 @@ pub fn request_message(
 }
 
 /// A request's `Authorization` header.
-pub fn authorization(
+pub(super) fn authorization(
     key: &MerchantKey,
-    mchid: &str,
+    mchid: &Mchid,
     method: &str,
     target: &str,
     timestamp: Timestamp,
@@ -62,9 +41,70 @@ pub fn authorization(
     )
 }
 
+/// What a client is handed to pay with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayParameters {
+    /// For `wx.requestPayment`.
+    Jsapi(JsapiParameters),
+    /// For an app's `PayReq`.
+    App(AppParameters),
+    /// For a QR code; nothing of it is signed here.
+    Native {
+        /// What the code shows.
+        code_url: String,
+    },
+    /// For the phone's browser; nothing of it is signed here.
+    H5 {
+        /// Where it goes.
+        h5_url: String,
+    },
+}
+
+impl PayParameters {
+    /// Makes what a client pays with out of what the order was answered with. Time and nonce are to be
+    /// fresh each time.
+    pub fn of(
+        prepaid: Prepaid,
+        terms: &Terms,
+        key: &MerchantKey,
+        timestamp: Timestamp,
+        nonce: &str,
+    ) -> Self {
+        match prepaid {
+            Prepaid::Jsapi { prepay_id } => Self::Jsapi(jsapi_parameters(
+                key,
+                &terms.appid,
+                &prepay_id,
+                timestamp,
+                nonce,
+            )),
+            Prepaid::App { prepay_id } => Self::App(app_parameters(
+                key,
+                &terms.appid,
+                &terms.mchid,
+                &prepay_id,
+                timestamp,
+                nonce,
+            )),
+            Prepaid::Native { code_url } => Self::Native { code_url },
+            Prepaid::H5 { h5_url } => Self::H5 { h5_url },
+        }
+    }
+
+    /// What WeChat Pay gave: a `prepay_id`, a `code_url` or an `h5_url`.
+    pub fn given(&self) -> &str {
+        match self {
+            Self::Jsapi(parameters) => parameters.package.trim_start_matches("prepay_id="),
+            Self::App(parameters) => &parameters.prepay_id,
+            Self::Native { code_url } => code_url,
+            Self::H5 { h5_url } => h5_url,
+        }
+    }
+}
+
 /// The five parameters of `wx.requestPayment`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayParameters {
+pub struct JsapiParameters {
     /// `timeStamp`: Unix seconds, as text.
     pub time_stamp: String,
     /// `nonceStr`.
@@ -79,15 +119,15 @@ pub struct PayParameters {
 
 /// Signs what a mini-program (or JSAPI page) pays with. The appid is signed and not passed on: it
 /// must be the running mini-program's.
-pub fn pay_parameters(
+pub(super) fn jsapi_parameters(
     key: &MerchantKey,
-    appid: &str,
+    appid: &Appid,
     prepay_id: &str,
     timestamp: Timestamp,
     nonce: &str,
-) -> PayParameters {
+) -> JsapiParameters {
     let package = format!("prepay_id={prepay_id}");
-    PayParameters {
+    JsapiParameters {
         pay_sign: key.sign(&client_message(appid, timestamp, nonce, &package)),
         time_stamp: timestamp.to_string(),
         nonce_str: nonce.to_owned(),
@@ -116,18 +156,18 @@ pub struct AppParameters {
 }
 
 /// Signs what an app pays with; its fourth line is the bare id, without the mini-program's prefix.
-pub fn app_parameters(
+pub(super) fn app_parameters(
     key: &MerchantKey,
-    appid: &str,
-    mchid: &str,
+    appid: &Appid,
+    mchid: &Mchid,
     prepay_id: &str,
     timestamp: Timestamp,
     nonce: &str,
 ) -> AppParameters {
     AppParameters {
         sign: key.sign(&client_message(appid, timestamp, nonce, prepay_id)),
-        appid: appid.to_owned(),
-        partner_id: mchid.to_owned(),
+        appid: appid.to_string(),
+        partner_id: mchid.to_string(),
         prepay_id: prepay_id.to_owned(),
         package_value: "Sign=WXPay",
         nonce_str: nonce.to_owned(),
@@ -137,7 +177,7 @@ pub fn app_parameters(
 
 /// The four lines that a client's signature is over.
 pub(super) fn client_message(
-    appid: &str,
+    appid: &Appid,
     timestamp: Timestamp,
     nonce: &str,
     last: &str,

@@ -1,54 +1,28 @@
-//! Who sent a request: the checks of fidelity point 5 in WeChat Pay's order (format, time,
-//! merchant, certificate, signature), each with its observed 401.
+//! Who sent a request: the checks in WeChat Pay's order (format, time, merchant, certificate,
+//! signature), each with its observed 401 (docs/simulator.md, `authorization`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Refusal;
+use super::authorization::{self, Authorization, SCHEME, WINDOW_S, message, parse};
 use super::explain;
-use super::route::Operation;
-use super::{Caller, Request, upload};
-use crate::merchants::CertificateState;
-use crate::world::World;
+use super::multipart;
+use super::request::{Caller, Request};
+use super::route::{Kind, Operation};
+use crate::handle::SimulatorHandle;
+use crate::keys::CertificateFacts;
+use crate::merchants::{CertificateState, MerchantWithKeys};
 
-/// The scheme of the Authorization header.
-const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
-/// A request may be at most this old or early, in seconds of real time (fidelity point 5).
-pub(super) const WINDOW_S: i64 = 300;
 /// The part of the signed message that a 401 repeats; where the real cut is, is not known.
 const TRUNCATED_CHARACTERS: usize = 512;
 /// Nonces remembered when replays are refused.
 const NONCES_MAX: usize = 100_000;
 
-/// The five values of an Authorization header.
-#[derive(Debug, Clone)]
-pub(crate) struct Authorization {
-    pub(crate) mchid: String,
-    pub(crate) nonce: String,
-    pub(crate) signature: String,
-    pub(crate) timestamp: String,
-    pub(crate) serial_no: String,
-}
-
-/// The serial a request names, whether or not it is right; for the request log.
-pub(crate) fn claimed_serial(request: &Request) -> Option<String> {
-    parse(request.header("authorization")?)
-        .ok()
-        .map(|authorization| authorization.serial_no)
-}
-
-/// The merchant a request names, whether or not it is right.
-pub(crate) fn claimed_mchid(request: &Request) -> Option<String> {
-    parse(request.header("authorization")?)
-        .ok()
-        .map(|authorization| authorization.mchid)
-}
-
 /// Finds out who sent a request.
 pub(crate) fn authenticate(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     operation: &Operation,
 ) -> Result<Caller, Refusal> {
@@ -57,25 +31,59 @@ pub(crate) fn authenticate(
         .ok_or("there is no Authorization header")
         .and_then(parse)
         .map_err(|why| malformed(request, operation, why))?;
-    let refuse = |message: &str| {
-        let refusal = Refusal::new(401, "SIGN_ERROR", message)
-            .unsigned()
-            .number(268_443_699);
-        if operation.is_transactions() {
-            refusal.without_request_id()
-        } else {
-            refusal
-        }
-    };
-    let wall_s = World::wall_ms().div_euclid(1_000);
-    let timestamp = explain::seconds(&authorization.timestamp);
+    let refuse = |message: &str| refusal(operation, message);
+    let wall_s = SimulatorHandle::wall_ms().div_euclid(1_000);
+    let timestamp = authorization::seconds(&authorization.timestamp);
     if (wall_s - timestamp).abs() > WINDOW_S {
         return Err(
             refuse("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
                 .because(explain::clock(&authorization.timestamp, wall_s)),
         );
     }
-    let found = world.lock().merchants.get(&authorization.mchid).cloned();
+    let merchant = known_merchant(handle, &authorization, &refuse)?;
+    let certificate = usable_certificate(handle, &merchant, &authorization, &refuse)?;
+    // Only the meta part of an upload is signed (docs/simulator.md, `uploads`).
+    let body = if operation.kind == Kind::Upload {
+        multipart::signed_part(request)
+    } else {
+        Some(request.body.to_vec())
+    };
+    let body = body.unwrap_or_default();
+    let message = message(request, &authorization, &body);
+    if !certificate.key.verifies(&message, &authorization.signature) {
+        let (explanation, client) =
+            explain::signature(handle, request, &body, &authorization, &merchant);
+        let text = handle.lock().behaviours.sign_mismatch_message.clone();
+        return Err(refuse(&text)
+            .detail(sign_information(request, &message))
+            .because(explanation)
+            .comparing(explain::SignedTexts::of(&message, client.as_deref())));
+    }
+    check_nonce(handle, &authorization, timestamp, wall_s, &refuse)?;
+    Ok(Caller {
+        serial_no: certificate.serial.clone(),
+        merchant: Arc::clone(&merchant),
+    })
+}
+
+/// The 401 of an operation.
+fn refusal(operation: &Operation, message: &str) -> Refusal {
+    let refusal = Refusal::new(401, "SIGN_ERROR", message)
+        .unsigned()
+        .number(268_443_699);
+    if operation.is_transactions() {
+        refusal.without_request_id()
+    } else {
+        refusal
+    }
+}
+
+fn known_merchant(
+    handle: &SimulatorHandle,
+    authorization: &Authorization,
+    refuse: &impl Fn(&str) -> Refusal,
+) -> Result<Arc<MerchantWithKeys>, Refusal> {
+    let found = handle.lock().merchants.get(&authorization.mchid).cloned();
     let Some(merchant) = found else {
         return Err(refuse("签名错误").because(format!(
             "no merchant {} is known here; merchant.json names the mchid to use",
@@ -89,9 +97,18 @@ pub(crate) fn authenticate(
     if merchant.certificates.is_empty() {
         return Err(refuse("商户未申请过证书。"));
     }
+    Ok(merchant)
+}
+
+fn usable_certificate<'a>(
+    handle: &SimulatorHandle,
+    merchant: &'a MerchantWithKeys,
+    authorization: &Authorization,
+    refuse: &impl Fn(&str) -> Refusal,
+) -> Result<&'a CertificateFacts, Refusal> {
     let Some((certificate, state)) = merchant.certificate(&authorization.serial_no) else {
         return Err(refuse("商户证书序列号有误。请使用签名私钥匹配的证书序列号")
-            .because(explain::serial(&merchant, &authorization.serial_no)));
+            .because(explain::serial(merchant, &authorization.serial_no)));
     };
     match state {
         CertificateState::Active => {}
@@ -99,73 +116,56 @@ pub(crate) fn authenticate(
         CertificateState::Revoked => return Err(refuse("商户证书已作废")),
         CertificateState::Replaced => return Err(refuse("已更换证书，请使用新证书")),
     }
-    if certificate.not_after_ms < world.now_ms() {
+    if certificate.not_after_ms < handle.now_ms() {
         return Err(refuse("商户证书已过期").because(
             "the business clock is past the end of this certificate: issue another by a control call",
         ));
     }
-    // Only the meta part of an upload is signed (fidelity points 6 and 8).
-    let body = if *operation == Operation::Upload {
-        upload::signed_part(request)
-    } else {
-        Some(request.body.to_vec())
-    };
-    let body = body.unwrap_or_default();
-    let message = message(request, &authorization, &body);
-    if !certificate.key.verifies(&message, &authorization.signature) {
-        let sign_message: String = String::from_utf8_lossy(&message)
-            .chars()
-            .take(TRUNCATED_CHARACTERS)
-            .collect();
-        let text = world.lock().knobs.sign_mismatch_message.clone();
-        let (explanation, client) =
-            explain::signature(world, request, &body, &authorization, &merchant);
-        return Err(refuse(&text)
-            .detail(json!({
-                "detail": {"issue": "sign not match"},
-                "field": "signature",
-                "location": "authorization",
-                "sign_information": {
-                    "method": request.method,
-                    "sign_message_length": message.len(),
-                    "truncated_sign_message": sign_message,
-                    "url": request.target,
-                },
-            }))
-            .because(explanation)
-            .comparing(explain::SignedTexts::of(&message, client.as_deref())));
-    }
-    let mut state = world.lock();
-    if state.knobs.refuse_replayed_nonce {
-        let key = (authorization.mchid.clone(), authorization.nonce.clone());
-        if state.nonces.insert(key, timestamp).is_some() {
-            return Err(refuse("签名错误").because(
-                "this nonce_str was used before and the knob refuse_replayed_nonce is on",
-            ));
-        }
-        if state.nonces.len() > NONCES_MAX {
-            state
-                .nonces
-                .retain(|_, used_s| wall_s - *used_s <= WINDOW_S);
-        }
-    }
-    drop(state);
-    Ok(Caller {
-        serial_no: certificate.serial.clone(),
-        merchant,
+    Ok(certificate)
+}
+
+/// What a 401 repeats of the text that should have been signed.
+fn sign_information(request: &Request, message: &[u8]) -> Value {
+    let sign_message: String = String::from_utf8_lossy(message)
+        .chars()
+        .take(TRUNCATED_CHARACTERS)
+        .collect();
+    json!({
+        "detail": {"issue": "sign not match"},
+        "field": "signature",
+        "location": "authorization",
+        "sign_information": {
+            "method": request.method,
+            "sign_message_length": message.len(),
+            "truncated_sign_message": sign_message,
+            "url": request.target,
+        },
     })
 }
 
-/// The five lines that are signed (fidelity points 6 and 8).
-pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
-    let mut message = format!(
-        "{}\n{}\n{}\n{}\n",
-        request.method, request.target, authorization.timestamp, authorization.nonce
-    )
-    .into_bytes();
-    message.extend_from_slice(body);
-    message.push(b'\n');
-    message
+/// Refuses a nonce that was used before, where the knob `refuse_replayed_nonce` says so.
+fn check_nonce(
+    handle: &SimulatorHandle,
+    authorization: &Authorization,
+    timestamp: i64,
+    wall_s: i64,
+    refuse: &impl Fn(&str) -> Refusal,
+) -> Result<(), Refusal> {
+    let mut state = handle.lock();
+    if !state.behaviours.refuse_replayed_nonce {
+        return Ok(());
+    }
+    let key = (authorization.mchid.clone(), authorization.nonce.clone());
+    if state.nonces.insert(key, timestamp).is_some() {
+        return Err(refuse("签名错误")
+            .because("this nonce_str was used before and the knob refuse_replayed_nonce is on"));
+    }
+    if state.nonces.len() > NONCES_MAX {
+        state
+            .nonces
+            .retain(|_, used_s| wall_s - *used_s <= WINDOW_S);
+    }
+    Ok(())
 }
 
 fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Refusal {
@@ -180,59 +180,8 @@ fn malformed(request: &Request, operation: &Operation, why: &'static str) -> Ref
     } else {
         "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
     };
-    let refusal = Refusal::new(401, "SIGN_ERROR", message)
-        .unsigned()
-        .number(268_443_699);
-    let refusal = refusal.because(format!(
+    refusal(operation, message).because(format!(
         "{why}; send: Authorization: {SCHEME} mchid=\"…\",nonce_str=\"…\",signature=\"…\",\
          timestamp=\"…\",serial_no=\"…\""
-    ));
-    if operation.is_transactions() {
-        refusal.without_request_id()
-    } else {
-        refusal
-    }
-}
-
-/// Reads the header; pairs may come in any order.
-fn parse(header: &str) -> Result<Authorization, &'static str> {
-    let Some((SCHEME, pairs)) = header.split_once(' ') else {
-        return Err("the Authorization scheme is not WECHATPAY2-SHA256-RSA2048");
-    };
-    let mut values: HashMap<&str, &str> = HashMap::new();
-    for pair in pairs.split(',') {
-        let Some((name, value)) = pair.split_once('=') else {
-            return Err("a part of Authorization is no name=\"value\" pair");
-        };
-        let quoted = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
-        let Some(value) = quoted else {
-            return Err("a value of Authorization is not in double quotes");
-        };
-        values.insert(name.trim(), value);
-    }
-    let mut take = |name: &str, why: &'static str| {
-        values
-            .remove(name)
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .ok_or(why)
-    };
-    let authorization = Authorization {
-        mchid: take("mchid", "Authorization lacks mchid")?,
-        nonce: take("nonce_str", "Authorization lacks nonce_str")?,
-        signature: take("signature", "Authorization lacks signature")?,
-        timestamp: take("timestamp", "Authorization lacks timestamp")?,
-        serial_no: take("serial_no", "Authorization lacks serial_no")?,
-    };
-    // Digits alone: a number may also carry a sign, which no timestamp does.
-    let digits = authorization
-        .timestamp
-        .bytes()
-        .all(|byte| byte.is_ascii_digit());
-    if !digits || authorization.timestamp.parse::<i64>().is_err() {
-        return Err("timestamp is no number of seconds");
-    }
-    Ok(authorization)
+    ))
 }

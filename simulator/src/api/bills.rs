@@ -1,24 +1,26 @@
-//! Bills: application and download (fidelity points 31 and 32). The files themselves are `bill_file.rs`'s.
+//! Bills: application and download (docs/simulator.md, `bill-days` and `bill-files`). The files
+//! themselves are `bill_file.rs`'s.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 
-use super::Context;
-use super::answer::{Answer, Refusal};
+use super::answer::{Draft, Refusal};
+use super::context::Context;
 use crate::beijing::{self, DAY_MS, HOUR_MS, SECOND_MS};
-use crate::bill_file::{self, Spoil, TradeKind};
-use crate::state::BillToken;
-use crate::{pack, random};
+use crate::bill_file::{self, BillDistortions, TradeKind};
+use crate::ledger::BillToken;
+use crate::{compression, random};
 
-/// A bill is ready at this hour of the next day, Beijing time (fidelity point 31).
+/// A bill is ready at this hour of the next day, Beijing time (docs/simulator.md, `bill-days`).
 const READY_MS: i64 = 10 * HOUR_MS;
 /// Bills reach this far back.
 const KEPT_MS: i64 = 92 * DAY_MS;
 
 /// Applies for a trade bill.
-pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn trade(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let kind = match context.request.parameter("bill_type").as_deref() {
         None | Some("ALL") => TradeKind::All,
         Some("SUCCESS") => TradeKind::Success,
@@ -28,24 +30,24 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Answer, Refusal> {
     let day_ms = day(context, "trade_bill")?;
     let sub_mchid = context.request.parameter("sub_mchid");
     let mchid = context.caller.mchid().to_owned();
-    let file = |context: &Context<'_>, spoil: Spoil| {
+    let file = |context: &Context<'_>, distortions: BillDistortions| {
         let sub_mchid = sub_mchid.as_deref();
-        bill_file::trade(context.state, &mchid, sub_mchid, day_ms, kind, spoil)
+        bill_file::trade(context.state, &mchid, sub_mchid, day_ms, kind, distortions)
     };
-    let bill = file(context, Spoil::default());
+    let bill = file(context, BillDistortions::default());
     let mut bill = there(context, bill, "trade_bill")?;
-    let spoil = Spoil {
+    let distortions = BillDistortions {
         formula: context.fault("bill_formula", "trade_bill"),
         totals: context.fault("bill_bad_totals", "trade_bill"),
     };
-    if spoil.formula || spoil.totals {
-        bill = file(context, spoil).unwrap_or(bill);
+    if distortions.formula || distortions.totals {
+        bill = file(context, distortions).unwrap_or(bill);
     }
     Ok(offer(context, bill, "trade_bill"))
 }
 
 /// Applies for a fund-flow bill.
-pub(crate) fn fund_flow(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn fund_flow(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let basic = match context.request.parameter("account_type").as_deref() {
         None | Some("BASIC") => true,
         Some("OPERATION" | "FEES") => false,
@@ -63,7 +65,7 @@ pub(crate) fn fund_flow(context: &mut Context<'_>) -> Result<Answer, Refusal> {
 }
 
 /// Downloads a bill by its token, for the merchant who applied.
-pub(crate) fn download(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn download(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let unsigned = |refusal: Refusal| refusal.unsigned();
     let token = context.request.parameter("token").unwrap_or_default();
     let held = context.state.tokens.get(&token).cloned();
@@ -79,7 +81,7 @@ pub(crate) fn download(context: &mut Context<'_>) -> Result<Answer, Refusal> {
                 .because("another merchant applied for this bill"),
         ));
     }
-    Ok(Answer::file(held.bytes.to_vec()))
+    Ok(Draft::file(held.bytes.to_vec()))
 }
 
 fn day(context: &mut Context<'_>, operation: &str) -> Result<i64, Refusal> {
@@ -127,20 +129,17 @@ fn there(
     Ok(file)
 }
 
-fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> Answer {
+fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> Draft {
     let bytes = file.into_bytes();
-    let mut hash: String = Sha1::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hash = HEXLOWER.encode(&Sha1::digest(&bytes));
     if context.fault("bill_bad_hash", operation) {
         hash = random::lower_hex(40);
     }
     let bomb = context.fault("bill_bomb", operation);
     let gzip = bomb || context.request.parameter("tar_type").is_some();
     let bytes = match (bomb, gzip) {
-        (true, _) => pack::bomb(&bytes),
-        (false, true) => pack::gzip(&bytes),
+        (true, _) => compression::bomb(&bytes),
+        (false, true) => compression::gzip(&bytes),
         (false, false) => bytes,
     };
     let token = random::alphanumeric(48);
@@ -148,18 +147,18 @@ fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> An
         "https://bills.example.com".to_owned()
     } else {
         context
-            .world
+            .handle
             .urls()
             .map(|urls| urls.base.clone())
             .unwrap_or_default()
     };
     let tail = if gzip { "&tartype=gzip" } else { "" };
-    let life_s = i64::from(context.state.knobs.download_url_life_s);
+    let life_s = i64::from(context.state.behaviours.download_url_life_s);
     let held = BillToken {
         mchid: context.caller.mchid().to_owned(),
         expires_ms: context.now_ms + life_s * SECOND_MS,
         bytes: Arc::new(bytes),
-        subject: context.about.subject.clone(),
+        subject: context.subject.draw_key.clone(),
     };
     let now_ms = context.now_ms;
     context
@@ -167,7 +166,7 @@ fn offer(context: &mut Context<'_>, file: String, operation: &'static str) -> An
         .tokens
         .retain(|_, held| held.expires_ms > now_ms);
     context.state.tokens.insert(token.clone(), held);
-    Answer::ok(&json!({
+    Draft::ok(&json!({
         "download_url": format!("{base}/v3/billdownload/file?token={token}{tail}"),
         "hash_type": "SHA1",
         "hash_value": hash,

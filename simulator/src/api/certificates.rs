@@ -1,16 +1,17 @@
-//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (fidelity point 14).
+//! `GET /v3/certificates`: platform certificates, sealed under the APIv3 key (docs/simulator.md,
+//! `platform-certificates`).
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal};
+use super::answer::{Draft, Refusal};
+use super::context::Context;
 use crate::beijing;
 use crate::config::Mode;
 use crate::keys;
 use crate::random;
 
 /// Answers every usable certificate, or 404 to a merchant who has only the public key.
-pub(crate) fn list(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn list(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let merchant = &context.caller.merchant;
     let message = "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/docs/merchant/products/platform-certificate/wxp-pub-key-guide.html";
     if merchant.record.mode == Mode::PublicKey {
@@ -45,5 +46,5 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Answer, Refusal> {
             "serial_no": facts.serial,
         }));
     }
-    Ok(Answer::ok(&json!({"data": data})))
+    Ok(Draft::ok(&json!({"data": data})))
 }

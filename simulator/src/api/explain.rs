@@ -1,22 +1,25 @@
 //! Why a signature was refused, for a person. The public key opens the client's signature, which
-//! shows the digest that was signed (`opened.rs`); then the likely mistakes are tried until one gives
-//! that digest (`guess.rs`, `json.rs`). WeChat Pay tells only the message it built itself.
+//! shows the digest that was signed (`opened.rs`); then the likely mistakes are tried until one
+//! gives that digest (`guess.rs`, `json.rs`). WeChat Pay tells only the message it built itself.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Request;
-use super::authenticate::{Authorization, WINDOW_S};
-use crate::merchants::Loaded;
-use crate::world::World;
+use super::authorization::{self, Authorization, WINDOW_S};
+use super::request::Request;
+use crate::handle::SimulatorHandle;
+use crate::merchants::MerchantWithKeys;
 
 mod guess;
 mod json;
 mod opened;
+mod sentence;
 
 use opened::Opened;
+use sentence::{BESIDES, named};
 
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
@@ -28,9 +31,6 @@ const ZONE_S_MAX: i64 = 14 * HOUR_S;
 const SHOWN_CHARACTERS: usize = 400;
 /// The part of a signed text that is kept beside an explanation.
 const KEPT_CHARACTERS: usize = 4_000;
-
-/// Between two mistakes that have nothing to do with each other.
-const BESIDES: &str = "; besides, ";
 
 /// What both sides signed, line feeds and all, where a signature did not fit.
 #[derive(Debug, Clone, Serialize)]
@@ -55,14 +55,9 @@ impl SignedTexts {
     }
 }
 
-/// The seconds that a timestamp states; what states none, or a time before 1970, counts as 0.
-pub(crate) fn seconds(timestamp: &str) -> i64 {
-    timestamp.parse().unwrap_or(0).max(0)
-}
-
 /// Explains a timestamp outside the window.
 pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
-    let stated = seconds(timestamp);
+    let stated = authorization::seconds(timestamp);
     for (unit, digits, per_second) in [
         ("milliseconds", 13, 1_000),
         ("microseconds", 16, 1_000_000),
@@ -96,7 +91,7 @@ pub(crate) fn clock(timestamp: &str, wall_s: i64) -> String {
 }
 
 /// Explains an unknown serial.
-pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
+pub(crate) fn serial(merchant: &MerchantWithKeys, claimed: &str) -> String {
     let held: Vec<&str> = merchant
         .certificates
         .iter()
@@ -132,17 +127,17 @@ pub(crate) fn serial(merchant: &Loaded, claimed: &str) -> String {
 
 /// Explains a signature that does not fit; beside it, what the client seems to have signed.
 pub(crate) fn signature(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     request: &Request,
     body: &[u8],
     authorization: &Authorization,
-    merchant: &Loaded,
+    merchant: &MerchantWithKeys,
 ) -> (String, Option<Vec<u8>>) {
     let (spelling, bytes) = match opened::bytes(&authorization.signature) {
         Ok(read) => read,
         Err(why) => return (why, None),
     };
-    let Some((owner, opened)) = opener(world, &bytes, authorization, merchant) else {
+    let Some((owner, opened)) = opener(handle, &bytes, authorization, merchant) else {
         let why = "no key known here made this signature: the private key does not belong to the \
                    certificate (use apiclient_key.pem of the same folder), or the padding is PSS and \
                    not PKCS#1 v1.5";
@@ -173,15 +168,6 @@ pub(crate) fn signature(
     (explanation, client)
 }
 
-/// The mistakes that there are, in one sentence.
-fn named(faults: [&str; 2], between: &str) -> String {
-    let faults: Vec<&str> = faults
-        .into_iter()
-        .filter(|fault| !fault.is_empty())
-        .collect();
-    faults.join(between)
-}
-
 /// Explains what was signed in place of the right text, and gives it; nothing where it was right.
 fn other_text(
     request: &Request,
@@ -194,7 +180,7 @@ fn other_text(
         if fault.is_empty() {
             return (fault, Some(client));
         }
-        let server = super::authenticate::message(request, authorization, body);
+        let server = authorization::message(request, authorization, body);
         let text = format!(
             "{fault}\nthe server built: {}\nyou signed:       {}",
             shown(&server),
@@ -239,10 +225,10 @@ enum Owner {
 }
 
 fn opener(
-    world: &Arc<World>,
+    handle: &Arc<SimulatorHandle>,
     signature: &[u8],
     authorization: &Authorization,
-    merchant: &Loaded,
+    merchant: &MerchantWithKeys,
 ) -> Option<(Owner, Opened)> {
     for (facts, _) in &merchant.certificates {
         if let Some(opened) = facts
@@ -273,7 +259,7 @@ fn opener(
             return Some((Owner::Platform, opened));
         }
     }
-    let others: Vec<Arc<Loaded>> = world.lock().merchants.values().cloned().collect();
+    let others: Vec<Arc<MerchantWithKeys>> = handle.lock().merchants.values().cloned().collect();
     for other in others {
         for (facts, _) in &other.certificates {
             let opened = facts
@@ -304,9 +290,9 @@ fn hashed_first(
     authorization: &Authorization,
     digest: &[u8],
 ) -> Option<String> {
-    let message = super::authenticate::message(request, authorization, body);
+    let message = authorization::message(request, authorization, body);
     let once = Sha256::digest(&message);
-    let hex: String = once.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = HEXLOWER.encode(&once);
     let twice = Sha256::digest(once)[..] == *digest;
     let hexed = Sha256::digest(hex.as_bytes())[..] == *digest
         || Sha256::digest(hex.to_uppercase().as_bytes())[..] == *digest;

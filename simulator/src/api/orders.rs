@@ -1,18 +1,21 @@
-//! Placing and closing orders (fidelity points 15 to 18 and 22), direct and for partners.
+//! Placing and closing orders (docs/simulator.md, `schema` to `lifetimes`, and `closing`), direct and
+//! for partners.
 
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal, Seal};
-use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::answer::{Draft, Refusal};
+use super::body::{parse, parse_from, same_merchant};
+use super::context::Context;
+use super::schema::{self, Field, Kind, Source, integer, matching, object, of, optional, text};
+use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::canonical;
 use crate::ledger::{Order, OrderKey, OrderState, Partner, Ticket, TradeType, UNPAID_LIFE_MS};
 use crate::random;
 
-/// `prepay_id` and `code_url` live this long (fidelity point 18).
+/// `prepay_id` and `code_url` live this long (docs/simulator.md, `lifetimes`).
 const TICKET_LIFE_MS: i64 = 2 * HOUR_MS;
 /// `h5_url` lives this long.
 const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
@@ -20,7 +23,9 @@ const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
 const PREPAY_ID_BYTES: usize = 10 * 1024;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
-/// The limit of `detail`, without blanks (fidelity point 15).
+/// Room for the base64 of a member that the client encrypted; no document names a limit.
+const SEALED_CHARACTERS_MAX: usize = 1_024;
+/// The limit of `detail`, without blanks (docs/simulator.md, `schema`).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
 const AMOUNT: &[Field] = &[
@@ -28,10 +33,24 @@ const AMOUNT: &[Field] = &[
     optional(text("currency", "货币类型", 16)),
 ];
 const IDENTITY: &[Field] = &[
-    text("type", "证件类型", 32),
-    optional(text("number", "证件号", 1024)),
-    optional(text("name", "姓名", 1024)),
+    of(
+        "type",
+        "证件类型",
+        Kind::OneOf(&[
+            "IDCARD",
+            "HONGKONG_MACAO",
+            "HONGKONG_MACAO_RESIDENT",
+            "TAIWAN_RESIDENT",
+            "FOREIGN_RESIDENT",
+            "OVERSEA_PASSPORT",
+            "PHONE_NUMBER",
+        ]),
+    ),
+    text("number", "证件号", SEALED_CHARACTERS_MAX),
+    text("name", "姓名", SEALED_CHARACTERS_MAX),
 ];
+/// Who may pay an order that names no openid.
+const IDENTIFIED_PAYER: &[Field] = &[optional(object("identity", "实名信息", IDENTITY))];
 const PAYER: &[Field] = &[
     matching_openid("openid", "用户标识"),
     optional(object("identity", "实名信息", IDENTITY)),
@@ -53,7 +72,7 @@ const STORE: &[Field] = &[
     optional(text("address", "详细地址", 512)),
 ];
 const H5_INFO: &[Field] = &[
-    text("type", "场景类型", 32),
+    of("type", "场景类型", Kind::OneOf(&["Wap", "iOS", "Android"])),
     optional(text("app_name", "应用名称", 64)),
     optional(text("app_url", "网站URL", 128)),
     optional(text("bundle_id", "iOS平台BundleID", 128)),
@@ -70,8 +89,29 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
-/// The kinds of pages that H5 orders come from (§5.2).
-const H5_TYPES: [&str; 3] = ["Wap", "iOS", "Android"];
+/// Which cards and balances an order cannot be paid with.
+const LIMIT_PAY: &[&str] = &["no_balance", "no_credit", "no_debit", "balance_only"];
+const SUBSIDY_PLAN: &[Field] = &[
+    of(
+        "subsidy_installment_num",
+        "分期期数",
+        Kind::IntegerOneOf(&[3, 6, 12]),
+    ),
+    of("subsidy_percent", "补贴比例", Kind::IntegerOneOf(&[0, 100])),
+];
+const SUBSIDY_DETAIL: &[Field] = &[
+    of(
+        "subsidy_period_type",
+        "补贴周期类型",
+        Kind::OneOf(&["DAILY", "PERIOD"]),
+    ),
+    of("subsidy_plan", "补贴方案", Kind::Objects(SUBSIDY_PLAN)),
+];
+const SUBSIDY: &[Field] = &[optional(of(
+    "subsidy_detail",
+    "补贴详情",
+    Kind::Objects(SUBSIDY_DETAIL),
+))];
 const SETTLE: &[Field] = &[optional(of(
     "profit_sharing",
     "是否指定分账",
@@ -82,7 +122,8 @@ const fn matching_openid(name: &'static str, label: &'static str) -> Field {
     text(name, label, 128)
 }
 
-fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
+/// The members of an order's body.
+pub(super) fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
     let mut fields = if partner {
         vec![
             text("sp_appid", "服务商应用ID", 32),
@@ -96,21 +137,29 @@ fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
     fields.extend([
         text("description", "商品描述", 127),
         matching("out_trade_no", "商户订单号", (6, 32), schema::ORDER_NUMBER),
-        optional(text("time_expire", "交易结束时间", 64)),
+        optional(of("time_expire", "交易结束时间", Kind::Time { max: 64 })),
         optional(text("attach", "附加数据", 128)),
         matching("notify_url", "通知地址", (0, 255), schema::NOTIFY_URL),
         optional(text("goods_tag", "订单优惠标记", 32)),
-        optional(of("limit_pay", "指定支付方式", Kind::Texts)),
+        optional(of("limit_pay", "指定支付方式", Kind::Texts(LIMIT_PAY))),
         optional(of("support_fapiao", "电子发票入口开放标识", Kind::Boolean)),
         object("amount", "订单金额信息", AMOUNT),
         optional(object("detail", "优惠功能", DETAIL)),
         optional(object("settle_info", "结算信息", SETTLE)),
-        optional(of("subsidy_info", "补贴信息", Kind::Anything)),
     ]);
-    if trade_type == TradeType::Jsapi {
-        let payer = if partner { PARTNER_PAYER } else { PAYER };
-        fields.push(object("payer", "支付者", payer));
+    match trade_type {
+        TradeType::Jsapi | TradeType::App => {
+            fields.push(optional(object("subsidy_info", "补贴信息", SUBSIDY)));
+        }
+        TradeType::Native | TradeType::H5 => {}
     }
+    fields.push(match trade_type {
+        TradeType::Jsapi if partner => object("payer", "支付者", PARTNER_PAYER),
+        TradeType::Jsapi => object("payer", "支付者", PAYER),
+        TradeType::Native | TradeType::App | TradeType::H5 => {
+            optional(object("payer", "支付者", IDENTIFIED_PAYER))
+        }
+    });
     fields.push(match trade_type {
         TradeType::H5 => object("scene_info", "场景信息", H5_SCENE),
         TradeType::Jsapi | TradeType::Native | TradeType::App => {
@@ -125,7 +174,7 @@ pub(crate) fn create(
     context: &mut Context<'_>,
     partner: bool,
     trade_type: TradeType,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let body = parse(context, &fields(partner, trade_type))?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (mchid_field, appid_field) = if partner {
@@ -163,8 +212,8 @@ pub(crate) fn create(
             .because(format!("detail is longer than {DETAIL_BYTES_MAX} bytes")));
     }
     check_scene(&body["scene_info"])?;
-    let payable_until_ms = payable_until(context, &body, trade_type)?;
-    let openid = payer(context, &body, &own_appid, partner.as_ref())?;
+    let payable_until_ms = payable_until(context, &body, trade_type);
+    let openid = payer(context, &body, trade_type, &own_appid, partner.as_ref())?;
     let key = OrderKey {
         mchid: context.caller.mchid().to_owned(),
         out_trade_no: string("out_trade_no").unwrap_or_default(),
@@ -206,7 +255,7 @@ pub(crate) fn create(
         (None, Some(h5_url)) => json!({"h5_url": h5_url}),
         (None, None) => json!({"prepay_id": prepay_id(context, ticket.prepay_id)}),
     };
-    Ok(Answer::ok(&answer))
+    Ok(Draft::ok(&answer))
 }
 
 /// The id as it is answered: right, or what `paySign` must never be made of.
@@ -223,23 +272,28 @@ fn prepay_id(context: &mut Context<'_>, mut prepay_id: String) -> String {
     prepay_id
 }
 
+/// The members of the body that closes an order.
+pub(super) const fn close_fields(partner: bool) -> &'static [Field] {
+    const DIRECT: &[Field] = &[text("mchid", "直连商户号", 32)];
+    const PARTNER: &[Field] = &[
+        text("sp_mchid", "服务商户号", 32),
+        text("sub_mchid", "子商户号/二级商户号", 32),
+    ];
+    if partner { PARTNER } else { DIRECT }
+}
+
 /// Closes an unpaid order; closing twice is success.
 pub(crate) fn close(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
-) -> Result<Answer, Refusal> {
-    let direct = vec![text("mchid", "商户号", 32)];
-    let through_partner = vec![
-        text("sp_mchid", "服务商户号", 32),
-        text("sub_mchid", "子商户号/二级商户号", 32),
-    ];
-    let body = parse(context, if partner { &through_partner } else { &direct })?;
+) -> Result<Draft, Refusal> {
+    let body = parse_from(context, close_fields(partner), Source::UriTemplate)?;
     let name = if partner { "sp_mchid" } else { "mchid" };
     same_merchant(context, body.get(name).and_then(Value::as_str))?;
     if context.fault("close_user_paying", "close") {
         let body = json!({"code": "USERPAYING", "message": "用户支付中，需要输入密码"});
-        let mut answer = Answer::ok(&body).fault("close_user_paying");
+        let mut answer = Draft::ok(&body).fault("close_user_paying");
         answer.status = 202;
         return Ok(answer);
     }
@@ -256,16 +310,16 @@ pub(crate) fn close(
             == body.get("sub_mchid").and_then(Value::as_str)
     });
     let Some(mut order) = found else {
-        if context.state.knobs.close_unknown_burns {
+        if context.state.behaviours.close_unknown_burns {
             burn(context, key);
-            return Ok(Answer::no_content());
+            return Ok(Draft::no_content());
         }
         return Err(not_exist());
     };
     match order.state {
         OrderState::Closed { .. } => {}
         OrderState::Paid(_) => {
-            let code = context.state.knobs.close_paid_code.clone();
+            let code = context.state.behaviours.close_paid_code.clone();
             return Err(Refusal::new(400, &code, "该订单已支付")
                 .number(268_498_689)
                 .because("a paid order cannot be closed: query it and refund it if need be"));
@@ -277,7 +331,7 @@ pub(crate) fn close(
             context.state.put_order(order);
         }
     }
-    Ok(Answer::no_content())
+    Ok(Draft::no_content())
 }
 
 /// The 404 of orders.
@@ -285,53 +339,6 @@ pub(crate) fn not_exist() -> Refusal {
     Refusal::new(404, "ORDER_NOT_EXIST", "订单不存在")
         .number(268_512_771)
         .because("no order of this merchant has this number")
-}
-
-/// Refuses a body or query that names another merchant than the signature.
-pub(crate) fn same_merchant(context: &Context<'_>, stated: Option<&str>) -> Result<(), Refusal> {
-    let caller = context.caller.mchid();
-    if stated == Some(caller) {
-        return Ok(());
-    }
-    let message = "http header中的mchid与post payload中的mchid不匹配";
-    Err(Refusal::new(400, "PARAM_ERROR", message)
-        .number(270_924_337)
-        .because(format!(
-            "Authorization is signed for {caller}, the request names {}",
-            stated.unwrap_or("nobody")
-        )))
-}
-
-/// Reads and checks a body.
-pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
-    } else {
-        Seal::Unsigned
-    };
-    let bytes = &context.request.body[..];
-    let body: Value = serde_json::from_slice(bytes).map_err(|error| {
-        Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .sealed(sealed)
-            .because(no_json(bytes, &error))
-    })?;
-    schema::check(&body, fields, sealed)?;
-    Ok(body)
-}
-
-/// Why bytes are no JSON, with the two mistakes that an editor does not show named first.
-fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        "the body starts with a byte order mark: send UTF-8 without one (EF BB BF)".to_owned()
-    } else if let Err(at) = std::str::from_utf8(bytes) {
-        format!(
-            "the body is not UTF-8 from byte {} on, as if it were written in GBK or another charset: \
-             send UTF-8",
-            at.valid_up_to()
-        )
-    } else {
-        format!("the body is no JSON: {error}")
-    }
 }
 
 fn not_bound(appid: &str) -> Refusal {
@@ -372,6 +379,7 @@ fn partner_of(context: &Context<'_>, body: &Value, sp_appid: String) -> Result<P
 fn payer(
     context: &Context<'_>,
     body: &Value,
+    trade_type: TradeType,
     own_appid: &str,
     partner: Option<&Partner>,
 ) -> Result<Option<String>, Refusal> {
@@ -380,7 +388,11 @@ fn payer(
     };
     let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
     if payer.get("identity").is_some() {
-        super::refunds::sensitive_key(context)?;
+        sensitive_key(context)?;
+    }
+    match trade_type {
+        TradeType::Jsapi => {}
+        TradeType::Native | TradeType::App | TradeType::H5 => return Ok(None),
     }
     let (openid, appid) = match partner {
         None => (string("openid"), own_appid),
@@ -397,7 +409,7 @@ fn payer(
     let Some(openid) = openid else {
         return Err(Refusal::new(400, "PARAM_ERROR", "JSAPI支付必须传openid").number(268_501_013));
     };
-    // An openid that was handed out at a login belongs to the app of that login.
+    // An openid that came from a login belongs to the app of that login.
     match context.state.openids.get(&openid) {
         Some(home) if home != appid => Err(Refusal::new(400, "PARAM_ERROR", "appid与openid不匹配")
             .because(format!(
@@ -407,61 +419,50 @@ fn payer(
     }
 }
 
-/// What §5.2 says of addresses and pages, for which no message was observed.
+/// What WeChat Pay documents of the payer's address; no message of it was observed.
 fn check_scene(scene: &Value) -> Result<(), Refusal> {
-    let refuse = |why: String| Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(why));
-    if let Some(address) = scene["payer_client_ip"].as_str()
-        && address.parse::<IpAddr>().is_err()
-    {
-        return refuse(format!(
-            "payer_client_ip is the payer's IPv4 or IPv6 address, not {address:?}"
-        ));
+    match scene["payer_client_ip"].as_str() {
+        Some(address) if address.parse::<IpAddr>().is_err() => {
+            Err(
+                Refusal::new(400, "PARAM_ERROR", "参数错误").because(format!(
+                    "payer_client_ip is the payer's IPv4 or IPv6 address, not {address:?}"
+                )),
+            )
+        }
+        Some(_) | None => Ok(()),
     }
-    if let Some(kind) = scene["h5_info"]["type"].as_str()
-        && !H5_TYPES.contains(&kind)
-    {
-        return refuse(format!(
-            "h5_info.type is {}, not {kind:?}",
-            H5_TYPES.join(", ")
-        ));
-    }
-    Ok(())
 }
 
-fn payable_until(
-    context: &Context<'_>,
-    body: &Value,
-    trade_type: TradeType,
-) -> Result<i64, Refusal> {
+/// When an order stops being payable; the schema has made sure that a stated time is one.
+fn payable_until(context: &Context<'_>, body: &Value, trade_type: TradeType) -> i64 {
     let now_ms = context.now_ms;
-    let Some(stated) = body.get("time_expire").and_then(Value::as_str) else {
-        return Ok(now_ms + UNPAID_LIFE_MS);
+    let stated = body.get("time_expire").and_then(Value::as_str);
+    let Some(stated_ms) = stated.and_then(beijing::parse_rfc3339) else {
+        return now_ms + UNPAID_LIFE_MS;
     };
-    let Some(stated_ms) = beijing::parse_rfc3339(stated) else {
-        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .because("time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00"));
-    };
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     let days_max = match trade_type {
-        TradeType::Native => knobs.native_time_expire_days_max,
-        TradeType::Jsapi | TradeType::App | TradeType::H5 => knobs.time_expire_days_max,
+        TradeType::Native => behaviours.native_time_expire_days_max,
+        TradeType::Jsapi | TradeType::App | TradeType::H5 => behaviours.time_expire_days_max,
     };
-    Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
+    stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS)
 }
 
-/// Decides what a repeat of a number means (fidelity points 17 and 18).
+/// Decides what a repeat of a number means (docs/simulator.md, `repeats` and `lifetimes`).
 fn repeat(
     context: &Context<'_>,
     order: Order,
     trade_type: TradeType,
     first_request: &str,
 ) -> Result<Order, Refusal> {
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     match &order.state {
         OrderState::Paid(_) => {
-            return Err(Refusal::new(400, &knobs.order_paid_code, "该订单已支付")
-                .number(268_449_538)
-                .because("the order is paid: query it"));
+            return Err(
+                Refusal::new(400, &behaviours.order_paid_code, "该订单已支付")
+                    .number(268_449_538)
+                    .because("the order is paid: query it"),
+            );
         }
         OrderState::Closed { .. } if !order.burnt => {
             return Err(Refusal::new(400, "ORDER_CLOSED", "订单已关闭")
@@ -470,7 +471,7 @@ fn repeat(
         }
         OrderState::Closed { .. } | OrderState::NotPaid => {}
     }
-    if order.trade_type != trade_type && knobs.other_trade_type_used && !order.burnt {
+    if order.trade_type != trade_type && behaviours.other_trade_type_used && !order.burnt {
         return Err(
             Refusal::new(403, "OUT_TRADE_NO_USED", "商户订单号重复").because(format!(
                 "the number was used for a {} order",
@@ -480,7 +481,7 @@ fn repeat(
     }
     if order.first_request != first_request || order.trade_type != trade_type {
         let message = "请求重入时，参数与首次请求时不一致";
-        return Err(Refusal::new(400, &knobs.reentry_code, message)
+        return Err(Refusal::new(400, &behaviours.reentry_code, message)
             .number(268_498_688)
             .because(difference(&order, first_request)));
     }
@@ -521,7 +522,7 @@ fn ticket(context: &Context<'_>, order: &mut Order) -> Ticket {
         .last()
         .filter(|ticket| ticket.expires_ms > now_ms);
     if let Some(ticket) = living
-        && context.state.knobs.repeat_same_prepay
+        && context.state.behaviours.repeat_same_prepay
         && order.trade_type != TradeType::Native
     {
         let mut ticket = ticket.clone();

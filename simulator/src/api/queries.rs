@@ -1,10 +1,12 @@
-//! Asking for an order (fidelity points 20 and 21), with the bodies that were captured, quirks included.
+//! Asking for an order (docs/simulator.md, `query-bodies` and `transaction-ids`), with the bodies
+//! that were captured, quirks included.
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal, Seal};
-use super::orders::{not_exist, same_merchant};
+use super::answer::{Draft, Refusal, Signing};
+use super::body::same_merchant;
+use super::context::Context;
+use super::orders::not_exist;
 use crate::beijing;
 use crate::ledger::{Order, OrderKey, OrderState};
 
@@ -13,7 +15,7 @@ pub(crate) fn by_number(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let sub_mchid = merchants(context, partner)?;
     let key = OrderKey {
         mchid: context.caller.mchid().to_owned(),
@@ -26,7 +28,7 @@ pub(crate) fn by_number(
         .filter(|order| !order.burnt)
         .ok_or_else(not_exist)?;
     belongs(order, sub_mchid.as_deref())?;
-    Ok(Answer::ok(&body(order, context.state.refunded(&key))))
+    Ok(Draft::ok(&body(order, context.state.refunded(&key))))
 }
 
 /// Answers by WeChat Pay's number, which only paid orders have.
@@ -34,12 +36,13 @@ pub(crate) fn by_transaction(
     context: &mut Context<'_>,
     partner: bool,
     transaction_id: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Draft, Refusal> {
     let sub_mchid = merchants(context, partner)?;
     let digits = transaction_id.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || transaction_id.len() != 28 {
-        return Err(Refusal::new(400, "PARAM_ERROR", "微信订单号非法")
-            .because("a transaction_id has 28 digits; a merchant's own number is asked for under out-trade-no"));
+        return Err(Refusal::new(400, "PARAM_ERROR", "微信订单号非法").because(
+            "a transaction_id has 28 digits; query a merchant's own number under out-trade-no",
+        ));
     }
     let key = context
         .state
@@ -51,14 +54,14 @@ pub(crate) fn by_transaction(
     }
     let order = context.state.orders.get(key).ok_or_else(not_exist)?;
     belongs(order, sub_mchid.as_deref())?;
-    Ok(Answer::ok(&body(order, context.state.refunded(key))))
+    Ok(Draft::ok(&body(order, context.state.refunded(key))))
 }
 
 fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Refusal> {
-    let sealed = if context.state.knobs.sign_schema_errors {
-        Seal::Signed
+    let signing = if context.state.behaviours.sign_schema_errors {
+        Signing::Signed
     } else {
-        Seal::Unsigned
+        Signing::Unsigned
     };
     let required = |name: &str, label: &str| {
         context
@@ -71,7 +74,7 @@ fn merchants(context: &Context<'_>, partner: bool) -> Result<Option<String>, Ref
                 );
                 Refusal::new(400, "PARAM_ERROR", message)
                     .detail(json!({"location": "query", "value": ""}))
-                    .sealed(sealed)
+                    .signing(signing)
                     .because(format!(
                         "add ?{name}=… to the path, and sign the path with it"
                     ))

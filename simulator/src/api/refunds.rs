@@ -1,26 +1,44 @@
-//! Refunds: application, query, and the application for an abnormal one (fidelity points 23 to 26).
+//! Refunds: application, query, and the application for an abnormal one (docs/simulator.md,
+//! `refunds` to `accepted-silently`).
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::answer::{Answer, Refusal};
-use super::orders::parse;
-use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::answer::{Draft, Refusal};
+use super::body::parse;
+use super::context::Context;
+use super::schema::{
+    self, Field, Kind, integer, matching, object, of, optional, optional_as_it_is, text,
+};
+use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, SECOND_MS};
 use crate::canonical;
 use crate::keys;
 use crate::ledger::{Order, OrderKey, OrderState, Payment, Refund, RefundKey, RefundStatus};
-use crate::office::set_balance;
+use crate::merchant_platform::set_balance;
 use crate::random;
 
-/// Refunds of one order (fidelity point 23).
+/// Refunds of one order (docs/simulator.md, `refunds`).
 const REFUNDS_MAX: usize = 50;
 /// How long after the payment a refund may be asked for.
 const REFUNDABLE_MS: i64 = 365 * DAY_MS;
 const NOT_THERE: &str = "原订单不存在";
-const CARD_TYPES: [&str; 15] = [
-    "CMB", "COMM", "ABC", "CCB", "ICBC", "BOC", "PAB", "SPDB", "CITIC", "CEB", "CMBC", "CIB",
-    "GDB", "PSBC", "NBCB",
+/// The banks whose debit cards take an abnormal refund.
+const CARD_TYPES: &[&str] = &[
+    "CMB_DEBIT",
+    "COMM_DEBIT",
+    "ABC_DEBIT",
+    "CCB_DEBIT",
+    "ICBC_DEBIT",
+    "BOC_DEBIT",
+    "PAB_DEBIT",
+    "SPDB_DEBIT",
+    "CITIC_DEBIT",
+    "CEB_DEBIT",
+    "CMBC_DEBIT",
+    "CIB_DEBIT",
+    "GDB_DEBIT",
+    "PSBC_DEBIT",
+    "NBCB_DEBIT",
 ];
 
 const FROM: &[Field] = &[
@@ -41,7 +59,8 @@ const GOODS: &[Field] = &[
     integer("refund_amount", "商品退款金额", 0),
     integer("refund_quantity", "商品退货数量", 1),
 ];
-const REFUND: &[Field] = &[
+/// The members of a refund's body.
+pub(super) const REFUND: &[Field] = &[
     optional(text("sub_mchid", "子商户号", 32)),
     optional(text("transaction_id", "微信支付订单号", 32)),
     optional(text("out_trade_no", "商户订单号", 32)),
@@ -52,31 +71,33 @@ const REFUND: &[Field] = &[
         schema::REFUND_NUMBER,
     ),
     optional(text("reason", "退款原因", 80)),
-    optional_url(),
+    // An empty one breaks the rule of its length, as captured.
+    optional_as_it_is(matching(
+        "notify_url",
+        "退款结果回调url",
+        (8, 256),
+        schema::NOTIFY_URL,
+    )),
     optional(text("funds_account", "退款资金来源", 32)),
     object("amount", "金额信息", AMOUNT),
     optional(of("goods_detail", "退款商品", Kind::Objects(GOODS))),
 ];
-const ABNORMAL: &[Field] = &[
+/// The members of the application for an abnormal refund.
+pub(super) const ABNORMAL: &[Field] = &[
     optional(text("sub_mchid", "子商户号", 32)),
     text("out_refund_no", "商户退款单号", 64),
-    text("type", "异常退款处理方式", 32),
-    optional(text("bank_type", "开户银行", 16)),
+    of(
+        "type",
+        "异常退款处理方式",
+        Kind::OneOf(&["USER_BANK_CARD", "MERCHANT_BANK_CARD"]),
+    ),
+    optional(of("bank_type", "开户银行", Kind::OneOf(CARD_TYPES))),
     optional(text("bank_account", "收款银行卡号", 1024)),
     optional(text("real_name", "收款用户姓名", 1024)),
 ];
 
-const fn optional_url() -> Field {
-    optional(matching(
-        "notify_url",
-        "退款结果回调url",
-        (0, 256),
-        schema::NOTIFY_URL,
-    ))
-}
-
 /// Accepts a refund, or repeats one.
-pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn create(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let body = parse(context, REFUND)?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let refund_fen = body["amount"]["refund"].as_i64().unwrap_or(0);
@@ -98,7 +119,7 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
             return Err(invalid(message)
                 .because("this out_refund_no was used with another order or amount"));
         }
-        return Ok(Answer::ok(&existing.body()));
+        return Ok(Draft::ok(&existing.body()));
     }
     let OrderState::Paid(payment) = &order.state else {
         return Err(missing(NOT_THERE).because("the order is not paid"));
@@ -157,14 +178,14 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Answer, Refusal> {
         outcome,
         key,
     };
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.wake();
+    context.handle.wake();
     Ok(answer)
 }
 
 /// Answers a refund as it stands.
-pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<Answer, Refusal> {
+pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<Draft, Refusal> {
     let key = RefundKey {
         mchid: context.caller.mchid().to_owned(),
         out_refund_no: out_refund_no.to_owned(),
@@ -175,7 +196,7 @@ pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<An
         .get(&key)
         .filter(|refund| refund.sub_mchid == context.request.parameter("sub_mchid"))
         .ok_or_else(|| missing("退款单不存在"))?;
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     if context.fault("refund_not_found", "query_refund") {
         return Err(missing("退款单不存在").because("fault refund_not_found"));
     }
@@ -183,7 +204,7 @@ pub(crate) fn query(context: &mut Context<'_>, out_refund_no: &str) -> Result<An
 }
 
 /// Takes the application to end an abnormal refund on a bank card.
-pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Answer, Refusal> {
+pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Draft, Refusal> {
     let body = parse(context, ABNORMAL)?;
     let string = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let mchid = context.caller.mchid().to_owned();
@@ -206,69 +227,40 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Ans
             )),
         );
     }
-    match string("type").as_deref() {
-        Some("USER_BANK_CARD") => {
-            let private_pem = sensitive_key(context)?;
-            let bank = string("bank_type").unwrap_or_default();
-            let known = bank
-                .strip_suffix("_DEBIT")
-                .is_some_and(|bank| CARD_TYPES.contains(&bank));
-            if !known {
-                return Err(parameter(
-                    "bank_type is one of 15 debit types, such as ICBC_DEBIT",
-                ));
+    if body["type"] == "USER_BANK_CARD" {
+        let private_pem = sensitive_key(context)?;
+        if body.get("bank_type").is_none() {
+            return Err(parameter(
+                "bank_type is one of 15 debit types, such as ICBC_DEBIT",
+            ));
+        }
+        for name in ["bank_account", "real_name"] {
+            let sealed = string(name).unwrap_or_default();
+            if keys::open_sensitive(&private_pem, &sealed).is_none() {
+                return Err(parameter(&format!(
+                    "{name} does not open: encrypt it with RSAES-OAEP (SHA-1, MGF1 with SHA-1) \
+                     under the key that Wechatpay-Serial names, then base64"
+                )));
             }
-            for name in ["bank_account", "real_name"] {
-                let sealed = string(name).unwrap_or_default();
-                if keys::open_sensitive(&private_pem, &sealed).is_none() {
-                    return Err(parameter(&format!(
-                        "{name} does not open: encrypt it with RSAES-OAEP (SHA-1, MGF1 with SHA-1) \
-                         under the key that Wechatpay-Serial names, then base64"
-                    )));
-                }
-            }
-            refund.user_received_account = "银行卡".to_owned();
         }
-        Some("MERCHANT_BANK_CARD") => {
-            refund.user_received_account = "商户基本账户/商户结算银行账户".to_owned();
-        }
-        Some(_) | None => {
-            return Err(parameter("type is USER_BANK_CARD or MERCHANT_BANK_CARD"));
-        }
+        refund.user_received_account = "银行卡".to_owned();
+    } else {
+        refund.user_received_account = "商户基本账户/商户结算银行账户".to_owned();
     }
     refund.status = RefundStatus::Processing;
     refund.to_card = true;
     refund.outcome = RefundStatus::Success;
     refund.due_ms = due(context);
-    let answer = Answer::ok(&refund.body());
+    let answer = Draft::ok(&refund.body());
     context.state.put_refund(refund);
-    context.world.wake();
+    context.handle.wake();
     Ok(answer)
-}
-
-/// The private key for sensitive fields, named by `Wechatpay-Serial` (fidelity point 24).
-pub(crate) fn sensitive_key(context: &Context<'_>) -> Result<String, Refusal> {
-    let Some(serial) = context.request.header("wechatpay-serial") else {
-        let message = "HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)";
-        return Err(Refusal::new(400, "PARAM_ERROR", message)
-            .because("name the key that encrypted the fields in the header Wechatpay-Serial"));
-    };
-    context
-        .caller
-        .merchant
-        .platform_private(serial)
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            Refusal::new(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误").because(format!(
-                "{serial} is no key of WeChat Pay for this merchant"
-            ))
-        })
 }
 
 /// The bank takes its time; `None` when it waits for a control call.
 fn due(context: &Context<'_>) -> Option<i64> {
-    let delay_s = context.state.knobs.refund_delay_s?;
-    Some(context.now_ms + context.world.scaled(i64::from(delay_s) * SECOND_MS))
+    let delay_s = context.state.behaviours.refund_delay_s?;
+    Some(context.now_ms + context.handle.scaled(i64::from(delay_s) * SECOND_MS))
 }
 
 fn find_order(context: &Context<'_>, body: &Value) -> Result<Order, Refusal> {
@@ -328,7 +320,7 @@ fn check_amounts(
     refund_fen: i64,
     total_fen: i64,
 ) -> Result<(), Refusal> {
-    let knobs = &context.state.knobs;
+    let behaviours = &context.state.behaviours;
     if total_fen != order.total_fen {
         return Err(mismatch().because(format!(
             "amount.total is {total_fen}, the order's is {}",
@@ -336,7 +328,10 @@ fn check_amounts(
         )));
     }
     if context.now_ms - payment.at_ms > REFUNDABLE_MS {
-        return Err(coded(&knobs.refund_overdue_code, "订单已经超过退款期限"));
+        return Err(coded(
+            &behaviours.refund_overdue_code,
+            "订单已经超过退款期限",
+        ));
     }
     let holding: Vec<&Refund> = context
         .state
@@ -349,13 +344,16 @@ fn check_amounts(
     }
     if refund_fen > order.total_fen - given_fen {
         return Err(mismatch().because(format!(
-            "{} fen of {} can still be given back",
+            "{} fen of {} can still be refunded",
             order.total_fen - given_fen,
             order.total_fen
         )));
     }
     if context.state.refunds_of(&order.key).count() >= REFUNDS_MAX {
-        return Err(coded(&knobs.refund_too_many_code, "部分退款次数超过限制"));
+        return Err(coded(
+            &behaviours.refund_too_many_code,
+            "部分退款次数超过限制",
+        ));
     }
     let last_ms = context
         .state
@@ -363,11 +361,11 @@ fn check_amounts(
         .map(|refund| refund.created_ms)
         .max();
     let interval_ms = context
-        .world
-        .scaled(i64::from(knobs.refund_interval_s) * SECOND_MS);
+        .handle
+        .scaled(i64::from(behaviours.refund_interval_s) * SECOND_MS);
     if last_ms.is_some_and(|last_ms| context.now_ms - last_ms < interval_ms) {
         return Err(coded(
-            &knobs.refund_too_soon_code,
+            &behaviours.refund_too_soon_code,
             "同一笔订单的两次退款间隔过短，请稍后再试",
         )
         .because("one minute must pass between two refunds of an order"));
@@ -404,7 +402,7 @@ fn check_from(from: &Value, refund_fen: i64) -> Result<(), Refusal> {
     }
 }
 
-/// `refund × payer_total / total`, rounded (fidelity point 23).
+/// `refund × payer_total / total`, rounded (docs/simulator.md, `refunds`).
 fn share(refund_fen: i64, payer_total_fen: i64, total_fen: i64) -> i64 {
     let product = i128::from(refund_fen) * i128::from(payer_total_fen);
     let total = i128::from(total_fen.max(1));

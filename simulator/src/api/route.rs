@@ -1,10 +1,16 @@
-//! Which operation a method and a path name. Paths are compared as they came, without
-//! normalisation; only the values inside them are percent-decoded.
+//! The operations of the API: a row each, and which of them a method and a path name. Paths are
+//! compared as they came, without normalisation; only the ids inside them are percent-decoded.
+
+use std::sync::LazyLock;
+
+use matchit::Router;
+use percent_encoding::percent_decode_str;
 
 use crate::ledger::TradeType;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Operation {
+/// What an operation does, and what its handler needs to know beside the id in the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
     Certificates,
     Order {
         partner: bool,
@@ -12,23 +18,16 @@ pub(crate) enum Operation {
     },
     QueryByNumber {
         partner: bool,
-        out_trade_no: String,
     },
     QueryById {
         partner: bool,
-        transaction_id: String,
     },
     Close {
         partner: bool,
-        out_trade_no: String,
     },
     Refund,
-    QueryRefund {
-        out_refund_no: String,
-    },
-    AbnormalRefund {
-        refund_id: String,
-    },
+    QueryRefund,
+    AbnormalRefund,
     TradeBill,
     FundFlowBill,
     Download,
@@ -36,176 +35,183 @@ pub(crate) enum Operation {
     Login,
 }
 
-impl Operation {
+/// An operation of the API.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) kind: Kind,
     /// The name used in `/_sim/requests` and by faults.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Certificates => "certificates",
-            Self::Order { .. } => "order",
-            Self::QueryByNumber { .. } | Self::QueryById { .. } => "query",
-            Self::Close { .. } => "close",
-            Self::Refund => "refund",
-            Self::QueryRefund { .. } => "query_refund",
-            Self::AbnormalRefund { .. } => "abnormal_refund",
-            Self::TradeBill => "trade_bill",
-            Self::FundFlowBill => "fund_flow_bill",
-            Self::Download => "download",
-            Self::Upload => "upload",
-            Self::Login => "login",
-        }
-    }
+    pub(crate) name: &'static str,
+    method: &'static str,
+    path: &'static str,
+    /// Whether a missing User-Agent or Accept is refused before authentication (docs/simulator.md,
+    /// `required-headers`).
+    pub(crate) requires_user_agent: bool,
+    /// Calls, and failing calls, that a merchant may make in a second (docs/simulator.md,
+    /// `rate-limits`); where no source names a limit there is none.
+    pub(crate) calls_per_second: u32,
+    pub(crate) failures_per_second: u32,
+}
 
-    /// Whether a missing User-Agent is refused before authentication (fidelity point 2).
-    pub(crate) fn checks_user_agent(&self) -> bool {
-        match self {
-            Self::Certificates
-            | Self::Refund
-            | Self::QueryRefund { .. }
-            | Self::AbnormalRefund { .. } => true,
-            Self::Order { .. }
-            | Self::QueryByNumber { .. }
-            | Self::QueryById { .. }
-            | Self::Close { .. }
-            | Self::TradeBill
-            | Self::FundFlowBill
-            | Self::Download
-            | Self::Upload
-            | Self::Login => false,
-        }
-    }
-
-    /// Whether it lives under `/v3/pay/`, whose 401 for a missing header differs (§2.3).
+impl Operation {
+    /// Whether it lives under `/v3/pay/`, whose 401 for a missing header differs.
     pub(crate) fn is_transactions(&self) -> bool {
-        match self {
-            Self::Order { .. }
-            | Self::QueryByNumber { .. }
-            | Self::QueryById { .. }
-            | Self::Close { .. } => true,
-            Self::Certificates
-            | Self::Refund
-            | Self::QueryRefund { .. }
-            | Self::AbnormalRefund { .. }
-            | Self::TradeBill
-            | Self::FundFlowBill
-            | Self::Download
-            | Self::Upload
-            | Self::Login => false,
+        self.path.starts_with("/v3/pay/")
+    }
+
+    const fn at(name: &'static str, method: &'static str, path: &'static str, kind: Kind) -> Self {
+        Self {
+            kind,
+            name,
+            method,
+            path,
+            requires_user_agent: false,
+            calls_per_second: u32::MAX,
+            failures_per_second: u32::MAX,
         }
     }
 
-    /// Calls and failing calls a merchant may make per second (§14; where no source names a limit
-    /// there is none).
-    pub(crate) fn limits(&self) -> (u32, u32) {
-        match self {
-            Self::Order {
-                trade_type: TradeType::Jsapi,
-                ..
-            } => (500, u32::MAX),
-            Self::Refund => (150, 6),
-            Self::QueryRefund { .. } => (300, u32::MAX),
-            Self::AbnormalRefund { .. } => (150, u32::MAX),
-            Self::Certificates => (1_000, u32::MAX),
-            Self::FundFlowBill => (3, u32::MAX),
-            Self::Order { .. }
-            | Self::QueryByNumber { .. }
-            | Self::QueryById { .. }
-            | Self::Close { .. }
-            | Self::TradeBill
-            | Self::Download
-            | Self::Upload
-            | Self::Login => (u32::MAX, u32::MAX),
+    const fn get(name: &'static str, path: &'static str, kind: Kind) -> Self {
+        Self::at(name, "GET", path, kind)
+    }
+
+    const fn post(name: &'static str, path: &'static str, kind: Kind) -> Self {
+        Self::at(name, "POST", path, kind)
+    }
+
+    const fn order(path: &'static str, partner: bool, trade_type: TradeType) -> Self {
+        let kind = Kind::Order {
+            partner,
+            trade_type,
+        };
+        Self::post("order", path, kind)
+    }
+
+    const fn with_user_agent(self) -> Self {
+        Self {
+            requires_user_agent: true,
+            ..self
+        }
+    }
+
+    const fn calls(self, calls_per_second: u32) -> Self {
+        Self {
+            calls_per_second,
+            ..self
+        }
+    }
+
+    const fn failures(self, failures_per_second: u32) -> Self {
+        Self {
+            failures_per_second,
+            ..self
         }
     }
 }
 
+/// Every operation. In a path, `{id}` is the one value that it may hold.
+static OPERATIONS: [Operation; 23] = [
+    Operation::get("certificates", "/v3/certificates", Kind::Certificates)
+        .with_user_agent()
+        .calls(1_000),
+    Operation::order("/v3/pay/transactions/jsapi", false, TradeType::Jsapi).calls(500),
+    Operation::order("/v3/pay/transactions/native", false, TradeType::Native),
+    Operation::order("/v3/pay/transactions/app", false, TradeType::App),
+    Operation::order("/v3/pay/transactions/h5", false, TradeType::H5),
+    Operation::order("/v3/pay/partner/transactions/jsapi", true, TradeType::Jsapi).calls(500),
+    Operation::order(
+        "/v3/pay/partner/transactions/native",
+        true,
+        TradeType::Native,
+    ),
+    Operation::order("/v3/pay/partner/transactions/app", true, TradeType::App),
+    Operation::order("/v3/pay/partner/transactions/h5", true, TradeType::H5),
+    Operation::get(
+        "query",
+        "/v3/pay/transactions/out-trade-no/{id}",
+        Kind::QueryByNumber { partner: false },
+    ),
+    Operation::get(
+        "query",
+        "/v3/pay/partner/transactions/out-trade-no/{id}",
+        Kind::QueryByNumber { partner: true },
+    ),
+    Operation::get(
+        "query",
+        "/v3/pay/transactions/id/{id}",
+        Kind::QueryById { partner: false },
+    ),
+    Operation::get(
+        "query",
+        "/v3/pay/partner/transactions/id/{id}",
+        Kind::QueryById { partner: true },
+    ),
+    Operation::post(
+        "close",
+        "/v3/pay/transactions/out-trade-no/{id}/close",
+        Kind::Close { partner: false },
+    ),
+    Operation::post(
+        "close",
+        "/v3/pay/partner/transactions/out-trade-no/{id}/close",
+        Kind::Close { partner: true },
+    ),
+    Operation::post("refund", "/v3/refund/domestic/refunds", Kind::Refund)
+        .with_user_agent()
+        .calls(150)
+        .failures(6),
+    Operation::get(
+        "query_refund",
+        "/v3/refund/domestic/refunds/{id}",
+        Kind::QueryRefund,
+    )
+    .with_user_agent()
+    .calls(300),
+    Operation::post(
+        "abnormal_refund",
+        "/v3/refund/domestic/refunds/{id}/apply-abnormal-refund",
+        Kind::AbnormalRefund,
+    )
+    .with_user_agent()
+    .calls(150),
+    Operation::get("trade_bill", "/v3/bill/tradebill", Kind::TradeBill),
+    Operation::get(
+        "fund_flow_bill",
+        "/v3/bill/fundflowbill",
+        Kind::FundFlowBill,
+    )
+    .calls(3),
+    Operation::get("download", "/v3/billdownload/file", Kind::Download),
+    Operation::post("upload", "/v3/merchant/media/upload", Kind::Upload),
+    Operation::get("login", "/sns/jscode2session", Kind::Login),
+];
+
+/// Where a request leads.
+#[derive(Debug)]
 pub(crate) enum Route {
-    Found(Operation),
+    /// To an operation, with the id in the path, which is empty where the path holds none.
+    Found(&'static Operation, String),
     WrongMethod,
     Unknown,
 }
 
+/// Finds the operation of a method and a path.
 pub(crate) fn route(method: &str, path: &str) -> Route {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let partner = segments.get(2) == Some(&"partner");
-    let rest: &[&str] = match segments.as_slice() {
-        ["v3", "pay", "partner", "transactions", rest @ ..]
-        | ["v3", "pay", "transactions", rest @ ..] => rest,
-        _ => return route_others(method, &segments),
+    static ROUTER: LazyLock<Router<&'static Operation>> = LazyLock::new(|| {
+        let mut router = Router::new();
+        for operation in &OPERATIONS {
+            // Two rows of one path would be a mistake in the table, which a test looks for.
+            let _ = router.insert(operation.path, operation);
+        }
+        router
+    });
+    let Ok(found) = ROUTER.at(path) else {
+        return Route::Unknown;
     };
-    let (wanted, operation) = match rest {
-        [kind] => match TradeType::from_path(kind) {
-            Some(trade_type) => (
-                "POST",
-                Operation::Order {
-                    partner,
-                    trade_type,
-                },
-            ),
-            None => return Route::Unknown,
-        },
-        ["id", id] if !id.is_empty() => (
-            "GET",
-            Operation::QueryById {
-                partner,
-                transaction_id: decode(id),
-            },
-        ),
-        ["out-trade-no", number] if !number.is_empty() => (
-            "GET",
-            Operation::QueryByNumber {
-                partner,
-                out_trade_no: decode(number),
-            },
-        ),
-        ["out-trade-no", number, "close"] if !number.is_empty() => (
-            "POST",
-            Operation::Close {
-                partner,
-                out_trade_no: decode(number),
-            },
-        ),
-        _ => return Route::Unknown,
-    };
-    found(method, wanted, operation)
-}
-
-fn route_others(method: &str, segments: &[&str]) -> Route {
-    match segments {
-        ["v3", "certificates"] => found(method, "GET", Operation::Certificates),
-        ["v3", "refund", "domestic", "refunds"] => found(method, "POST", Operation::Refund),
-        ["v3", "refund", "domestic", "refunds", number] if !number.is_empty() => found(
-            method,
-            "GET",
-            Operation::QueryRefund {
-                out_refund_no: decode(number),
-            },
-        ),
-        [
-            "v3",
-            "refund",
-            "domestic",
-            "refunds",
-            id,
-            "apply-abnormal-refund",
-        ] => found(
-            method,
-            "POST",
-            Operation::AbnormalRefund {
-                refund_id: decode(id),
-            },
-        ),
-        ["v3", "bill", "tradebill"] => found(method, "GET", Operation::TradeBill),
-        ["v3", "bill", "fundflowbill"] => found(method, "GET", Operation::FundFlowBill),
-        ["v3", "billdownload", "file"] => found(method, "GET", Operation::Download),
-        ["v3", "merchant", "media", "upload"] => found(method, "POST", Operation::Upload),
-        ["sns", "jscode2session"] => found(method, "GET", Operation::Login),
-        _ => Route::Unknown,
-    }
-}
-
-fn found(method: &str, wanted: &str, operation: Operation) -> Route {
-    if method == wanted {
-        Route::Found(operation)
+    let (operation, id) = (*found.value, found.params.get("id"));
+    if id == Some("") {
+        Route::Unknown
+    } else if operation.method == method {
+        Route::Found(operation, id.map(decode).unwrap_or_default())
     } else {
         Route::WrongMethod
     }
@@ -213,24 +219,57 @@ fn found(method: &str, wanted: &str, operation: Operation) -> Route {
 
 /// Decodes `%XX`; what is no valid escape or no UTF-8 stays as it is.
 pub(crate) fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        let escape = (bytes[index] == b'%')
-            .then(|| text.get(index + 1..index + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escape {
-            Some(byte) => {
-                decoded.push(byte);
-                index += 3;
-            }
-            None => {
-                decoded.push(bytes[index]);
-                index += 1;
-            }
+    percent_decode_str(text)
+        .decode_utf8()
+        .map_or_else(|_| text.to_owned(), |decoded| decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    fn every_row_is_found_by_its_own_method_and_path() {
+        for operation in &OPERATIONS {
+            let path = operation.path.replace("{id}", "a%2Db");
+            let Route::Found(found, id) = route(operation.method, &path) else {
+                panic!("{} is not found", operation.path);
+            };
+            assert!(std::ptr::eq(found, operation), "{}", operation.path);
+            let wanted = if path == operation.path { "" } else { "a-b" };
+            assert_eq!(id, wanted, "{}", operation.path);
+            let other_method = if operation.method == "GET" {
+                "POST"
+            } else {
+                "GET"
+            };
+            assert!(
+                matches!(route(other_method, &path), Route::WrongMethod),
+                "{}",
+                operation.path
+            );
         }
     }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+
+    #[test]
+    fn paths_are_compared_as_they_came() {
+        for path in [
+            "/v3/pay/transactions/out-trade-no/",
+            "/v3/pay/transactions/jsapi/",
+            "//v3/certificates",
+            "/v3/refund/domestic/refunds//apply-abnormal-refund",
+            "/v3/pay/transactions/micropay",
+        ] {
+            assert!(matches!(route("GET", path), Route::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        assert_eq!(decode("a%2Fb"), "a/b");
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%4"), "%zz%4");
+        assert_eq!(decode("%ff"), "%ff");
+    }
 }

@@ -17,7 +17,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::changes::Change;
-use crate::world::World;
+use crate::handle::SimulatorHandle;
 
 /// Only the page's own files run and style it, it talks to its own port alone, no other page frames
 /// it, and no text can become markup even by mistake.
@@ -58,12 +58,12 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 /// Tells what changes: `hello` first, then an event per kind of change, named after it. Listening
 /// begins before `hello` is sent, so whoever looks at everything after it misses nothing.
 pub(crate) async fn events(
-    State(world): State<Arc<World>>,
+    State(handle): State<Arc<SimulatorHandle>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let listener = Listener {
-        heard: world.changes.listen(),
-        world,
-        untold: BTreeSet::new(),
+        heard: handle.changes.listen(),
+        handle,
+        unsent: BTreeSet::new(),
     };
     let hello = Event::default()
         .event("hello")
@@ -82,33 +82,33 @@ pub(crate) async fn events(
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// One open stream. Changes of a kind that come faster than they can be told are told once.
+/// One open stream. Changes of a kind that come faster than they can be sent are sent once.
 struct Listener {
-    world: Arc<World>,
+    handle: Arc<SimulatorHandle>,
     heard: Receiver<Change>,
-    untold: BTreeSet<Change>,
+    unsent: BTreeSet<Change>,
 }
 
 impl Listener {
     /// The next change to tell; none when the simulator stops.
     async fn next(&mut self) -> Option<Change> {
-        if self.untold.is_empty() {
+        if self.unsent.is_empty() {
             let heard = tokio::select! {
-                () = self.world.stopped() => return None,
+                () = self.handle.stopped() => return None,
                 heard = self.heard.recv() => heard,
             };
             match heard {
                 Ok(change) => {
-                    self.untold.insert(change);
+                    self.unsent.insert(change);
                 }
                 // Which ones were missed is not known: everything is looked at again.
-                Err(RecvError::Lagged(_)) => self.untold.extend(Change::ALL),
+                Err(RecvError::Lagged(_)) => self.unsent.extend(Change::ALL),
                 Err(RecvError::Closed) => return None,
             }
             while let Ok(change) = self.heard.try_recv() {
-                self.untold.insert(change);
+                self.unsent.insert(change);
             }
         }
-        self.untold.pop_first()
+        self.unsent.pop_first()
     }
 }

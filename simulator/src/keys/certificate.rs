@@ -1,6 +1,8 @@
-//! X.509 as Tenpay issues it (fidelity point 14): names, 1825 days, serials of 40 hex digits, and
-//! the authority that signs them here, which is also the root of the simulator's TLS.
+//! X.509 as Tenpay issues it (docs/simulator.md, `platform-certificates`): names, 1825 days,
+//! serials of 40 hex digits, and the authority that signs them here, which is also the root of the
+//! simulator's TLS.
 
+use data_encoding::HEXUPPER;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, SanType,
@@ -8,10 +10,11 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::{KeyError, VerifyingKey};
+use super::error::KeyError;
+use super::signature::VerifyingKey;
 use crate::config::{API_HOSTS, LOGIN_HOST};
 
-/// How long merchant and platform certificates live (fidelity point 14).
+/// How long merchant and platform certificates live (docs/simulator.md, `platform-certificates`).
 const LIFE: Duration = Duration::days(1825);
 const AUTHORITY_LIFE: Duration = Duration::days(20 * 365);
 
@@ -152,10 +155,7 @@ pub(crate) fn read_certificate(pem: &str) -> Result<CertificateFacts, KeyError> 
     let serial = certificate.raw_serial();
     // DER puts a zero byte before a number whose first bit is set; it is no part of the serial.
     let digits = serial.len().min(20);
-    let mut text = String::new();
-    for byte in &serial[serial.len() - digits..] {
-        text.push_str(&format!("{byte:02X}"));
-    }
+    let text = HEXUPPER.encode(&serial[serial.len() - digits..]);
     Ok(CertificateFacts {
         serial: format!("{text:0>40}"),
         not_before_ms: certificate.validity().not_before.timestamp() * 1_000,

@@ -15,7 +15,8 @@ use rsa::pkcs8::DecodePublicKey as _;
 use serde_json::Value;
 
 use self::vectors::{Case, at, every};
-use super::{SigningKey, VerifyingKey, open_sensitive, read_certificate, seal};
+use super::signature::VerifyingKey;
+use super::{SigningKey, open_sensitive, read_certificate, seal};
 
 fn public(pem: &str) -> VerifyingKey {
     VerifyingKey::new(rsa::PublicKey::from_public_key_pem(pem).unwrap())

@@ -1,4 +1,4 @@
-//! Points 5 to 8: who sent a request, and the exact words when it is not clear.
+//! Who sent a request, and the exact words when it is not clear.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ fn certificates(bench: &Bench) -> Draft {
 }
 
 #[tokio::test]
-async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
+async fn authorization_checks_come_in_order_with_the_exact_401_bodies() {
     let bench = Bench::with(crate::support::certificate_mode).await;
     let query = format!(
         "/v3/pay/transactions/id/1?mchid={}",
@@ -114,7 +114,7 @@ async fn point_05_checks_come_in_order_with_the_exact_401_bodies() {
 }
 
 #[tokio::test]
-async fn point_06_a_known_merchant_is_told_the_message_the_server_built() {
+async fn signed_text_a_known_merchant_is_told_the_message_the_server_built() {
     let bench = Bench::new().await;
     let mchid = &bench.client.file.mchid;
     let target = format!("/v3/pay/transactions/out-trade-no/ORDER%7C06*?mchid={mchid}&x=%E4%B8%AD");
@@ -159,7 +159,7 @@ async fn point_06_a_known_merchant_is_told_the_message_the_server_built() {
 }
 
 #[tokio::test]
-async fn point_07_several_certificates_work_at_once_and_bad_ones_are_refused() {
+async fn merchant_certificates_several_certificates_work_at_once_and_bad_ones_are_refused() {
     let bench = Bench::new().await;
     let mchid = bench.client.file.mchid.clone();
     let path = format!("/_sim/merchants/{mchid}/certificates");
@@ -214,7 +214,7 @@ async fn point_07_several_certificates_work_at_once_and_bad_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn point_08_only_the_meta_part_of_an_upload_is_signed() {
+async fn uploads_only_the_meta_part_of_an_upload_is_signed() {
     let bench = Bench::new().await;
     let digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let meta = format!("{{\"filename\":\"a.jpg\",\"sha256\":\"{digest}\"}}");

@@ -1,4 +1,4 @@
-//! Points 31 and 32: when bills are ready and what they look like, byte for byte.
+//! When bills are ready and what they look like, byte for byte.
 
 use std::io::Read as _;
 
@@ -40,7 +40,7 @@ pub(crate) async fn download(bench: &Bench, client: &Client, applied: &Answer) -
 }
 
 #[tokio::test]
-async fn point_31_bills_are_ready_at_ten_and_only_for_days_that_have_one() {
+async fn bill_days_bills_are_ready_at_ten_and_only_for_days_that_have_one() {
     let bench = Bench::new().await;
     bench.paid("ORDER-31", 1).await;
     let today = business(&bench).await.date().to_string();
@@ -79,7 +79,7 @@ async fn point_31_bills_are_ready_at_ten_and_only_for_days_that_have_one() {
 }
 
 #[tokio::test]
-async fn point_32_the_trade_bill_has_the_exact_form_and_hash() {
+async fn bill_files_the_trade_bill_has_the_exact_form_and_hash() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     let mut body = bench.jsapi("ORDER-32", 528_801);
@@ -163,7 +163,7 @@ async fn point_32_the_trade_bill_has_the_exact_form_and_hash() {
 }
 
 #[tokio::test]
-async fn point_32_the_fund_flow_bill_balances() {
+async fn bill_files_the_fund_flow_bill_balances() {
     let bench = Bench::new().await;
     bench.paid("ORDER-32-flow", 500).await;
     bench.refund("ORDER-32-flow", "R-32-flow", 200, 500).await;
@@ -263,7 +263,7 @@ async fn bills_add_up_the_largest_amounts() {
 }
 
 #[tokio::test]
-async fn point_32_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
+async fn bill_files_a_past_days_bills_stay_as_they_are_however_a_refund_ends() {
     let bench = Bench::new().await;
     bench.knob("refund_delay_s", json!(null)).await;
     for (order, refund) in [("ORDER-kept", "R-kept"), ("ORDER-back", "R-back")] {

@@ -1,4 +1,4 @@
-//! Point 14: platform certificates, sealed, and two of them during a rotation.
+//! Platform certificates, sealed, and two of them during a rotation.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Bench, PublicKey, certificate_mode, open};
 
 #[tokio::test]
-async fn point_14_certificates_open_and_rotate() {
+async fn platform_certificates_certificates_open_and_rotate() {
     let bench = Bench::with(certificate_mode).await;
     let key = bench.client.file.apiv3_key.clone();
     let answer = bench.client.get("/v3/certificates").await;
@@ -107,7 +107,7 @@ async fn point_14_certificates_open_and_rotate() {
 }
 
 #[tokio::test]
-async fn point_14_a_serial_keeps_its_leading_zeros() {
+async fn platform_certificates_a_serial_keeps_its_leading_zeros() {
     let bench = Bench::with(certificate_mode).await;
     let folder = Arc::clone(&bench.folder);
     bench.simulator.stop().await;

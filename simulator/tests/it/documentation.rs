@@ -1,4 +1,4 @@
-//! docs/simulator.md names everything there is, every point of the fidelity list has a test, and what
+//! docs/simulator.md names everything there is, every row of its fidelity table has a test, and what
 //! it shows of other people's SDKs is what the conformance suites run.
 
 use std::path::Path;
@@ -31,32 +31,76 @@ async fn the_manual_names_every_fault_and_every_knob_with_its_meaning() {
     }
 }
 
+/// The names of the rows of the table under "Fidelity", with their rows.
+fn behaviours(manual: &str) -> Vec<(&str, &str)> {
+    let (_, section) = manual.split_once("\n## Fidelity").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| {
+        let (_, named) = line.strip_prefix("| <a id=\"")?.split_once("</a>`")?;
+        Some((named.split_once('`')?.0, line))
+    });
+    rows.collect()
+}
+
 #[test]
-fn every_point_of_the_fidelity_list_has_a_test_that_the_manual_names() {
+fn every_row_of_the_fidelity_table_has_a_test_that_it_names() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let mut tests = String::new();
+    let mut tests = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let module = path.file_stem().unwrap().to_string_lossy().into_owned();
         for line in std::fs::read_to_string(&path).unwrap().lines() {
-            if let Some(name) = line.strip_prefix("async fn point_") {
-                tests.push_str(&format!("{module}::point_{}\n", &name[..3]));
+            if let Some(name) = line.strip_prefix("async fn ") {
+                tests.push(format!("{module}::{name}"));
             }
         }
     }
     let manual = manual();
-    for point in 1..=35 {
-        let number = format!("::point_{point:02}_");
-        let test = tests.lines().find(|test| test.contains(&number));
-        let test = test.unwrap_or_else(|| panic!("point {point} has no test"));
-        let row = manual
-            .lines()
-            .find(|line| line.starts_with(&format!("| {point} |")));
+    let behaviours = behaviours(&manual);
+    assert!(behaviours.len() >= 35, "the table was not found");
+    for (name, row) in behaviours {
+        assert!(row.contains(&format!("<a id=\"{name}\">")), "{row}");
+        let (_, test) = row
+            .split_once("::")
+            .unwrap_or_else(|| panic!("{name} names no test"));
+        let (prefix, _) = test.split_once('…').unwrap();
+        assert_eq!(prefix, format!("{}_", name.replace('-', "_")), "{row}");
+        let module = row.split_once("::").unwrap().0.rsplit('`').next().unwrap();
+        let wanted = format!("{module}::{prefix}");
         assert!(
-            row.is_some_and(|row| row.contains(test)),
-            "point {point}: {test}"
+            tests.iter().any(|test| test.starts_with(&wanted)),
+            "{name}: no test begins with {wanted}"
         );
     }
+}
+
+#[test]
+fn every_row_that_a_comment_names_is_in_the_manual() {
+    let manual = manual();
+    let names: Vec<&str> = behaviours(&manual).iter().map(|(name, _)| *name).collect();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut named = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            // Comments are wrapped: a name may stand on the next line.
+            let lines = text
+                .lines()
+                .map(|line| line.trim_start_matches([' ', '/', '!']));
+            let text = lines.collect::<Vec<_>>().join(" ");
+            for after in text.split("docs/simulator.md, `").skip(1) {
+                let name = after.split('`').next().unwrap();
+                assert!(names.contains(&name), "{}: {name}", path.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 30, "{named} references were found");
 }
 
 #[test]

@@ -1,6 +1,5 @@
-//! The simulator through its doors: HTTP in, answers, notices and control calls out. A test that
-//! proves a point of the fidelity list carries its number in its name; docs/simulator.md has the
-//! table. The client is written with AWS-LC, the library the simulator does not sign with.
+//! The simulator through its ports: HTTP in, answers, notices and control calls out. A test that
+//! proves a row of the fidelity table in docs/simulator.md begins with the row's name. The client is written with AWS-LC, the library the simulator does not sign with.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +20,7 @@ mod faults;
 mod flow;
 mod merchants;
 mod notices;
+mod official;
 mod orders;
 mod other;
 mod page;
@@ -32,5 +32,6 @@ mod signing;
 mod start;
 mod support;
 mod transport;
+mod tree;
 #[path = "../../../tests/vectors/mod.rs"]
 mod vectors;

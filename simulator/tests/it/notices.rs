@@ -1,4 +1,4 @@
-//! Points 27 to 30: the form of notices, when they are sent again, and when none is sent.
+//! The form of notices, when they are sent again, and when none is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::Bench;
 const SLOWNESS: i64 = 1_000;
 
 #[tokio::test]
-async fn point_27_envelope_and_resource_have_the_order_of_real_ones() {
+async fn notice_bytes_envelope_and_resource_have_the_order_of_real_ones() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     let row = bench.paid("ORDER-27", 1).await;
@@ -85,7 +85,7 @@ async fn point_27_envelope_and_resource_have_the_order_of_real_ones() {
 }
 
 #[tokio::test]
-async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
+async fn notice_schedule_failures_are_sent_again_on_the_schedule_at_most_15_times() {
     // So slow that what the test takes of real time makes nothing due.
     let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
     bench.inbox.always(500, Duration::ZERO);
@@ -127,7 +127,7 @@ async fn point_28_failures_are_sent_again_on_the_schedule_at_most_15_times() {
 }
 
 #[tokio::test]
-async fn point_28_only_200_and_204_in_time_are_success() {
+async fn notice_schedule_only_200_and_204_in_time_are_success() {
     let bench = Bench::new().await;
     for status in [200_u16, 204] {
         bench.inbox.answer(&[status]);
@@ -174,7 +174,7 @@ async fn point_28_only_200_and_204_in_time_are_success() {
 }
 
 #[tokio::test]
-async fn point_29_notices_come_twice_late_out_of_order_or_not_at_all() {
+async fn notice_disorder_notices_come_twice_late_out_of_order_or_not_at_all() {
     // So slow that only a moved clock brings what is due later.
     let bench = Bench::with(|config| config.speed = 1.0 / SLOWNESS as f64).await;
     let key = bench.client.file.apiv3_key.clone();
@@ -261,7 +261,7 @@ async fn point_29_notices_come_twice_late_out_of_order_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn point_30_a_refund_without_notify_url_has_no_v3_callback() {
+async fn notify_urls_a_refund_without_notify_url_has_no_v3_callback() {
     let bench = Bench::new().await;
     bench.paid("ORDER-30", 2).await;
     bench.inbox.wait(1).await;
@@ -379,7 +379,7 @@ async fn the_copy_of_a_probe_on_its_way_is_genuine() {
 }
 
 #[tokio::test]
-async fn point_29_nothing_more_is_sent_once_the_apiv3_key_is_gone() {
+async fn notice_disorder_nothing_more_is_sent_once_the_apiv3_key_is_gone() {
     let bench = Bench::new().await;
     bench.inbox.always(500, Duration::ZERO);
     bench.paid("ORDER-29-gone", 1).await;
@@ -423,26 +423,34 @@ async fn an_attempt_that_a_restart_cut_off_is_made_again() {
 async fn a_notice_that_waits_its_turn_is_not_sent_once_the_simulator_has_stopped() {
     // How many are on their way at once.
     const AT_ONCE: usize = 64;
-    let bench = Bench::new().await;
-    // Three notices an order, so that a few orders are enough.
-    for name in ["notice_unknown_event", "notice_foreign_order"] {
-        bench.fault(json!({"name": name})).await;
+    // A busy machine may take longer to send them than the first ones take to be answered.
+    for _ in 0..5 {
+        let bench = Bench::new().await;
+        // Three notices an order, so that a few orders are enough.
+        for name in ["notice_unknown_event", "notice_foreign_order"] {
+            bench.fault(json!({"name": name})).await;
+        }
+        for index in 0..24 {
+            bench.order(&format!("ORDER-turn-{index}"), 1).await;
+        }
+        let pause = Duration::from_secs(3);
+        bench.inbox.always(204, pause);
+        for index in 0..24 {
+            let path = format!("/_sim/orders/ORDER-turn-{index}/pay");
+            bench.control(&path, json!({})).await;
+        }
+        bench.inbox.wait(AT_ONCE).await;
+        let inbox = bench.inbox.clone();
+        bench.simulator.stop().await;
+        if inbox.received().len() > AT_ONCE {
+            continue;
+        }
+        // Until the first ones have been answered, and a second for those that would follow.
+        tokio::time::sleep(pause + Duration::from_secs(1)).await;
+        assert_eq!(inbox.received().len(), AT_ONCE);
+        return;
     }
-    for index in 0..24 {
-        bench.order(&format!("ORDER-turn-{index}"), 1).await;
-    }
-    let pause = Duration::from_secs(3);
-    bench.inbox.always(204, pause);
-    for index in 0..24 {
-        let path = format!("/_sim/orders/ORDER-turn-{index}/pay");
-        bench.control(&path, json!({})).await;
-    }
-    bench.inbox.wait(AT_ONCE).await;
-    let inbox = bench.inbox.clone();
-    bench.simulator.stop().await;
-    // Until the first ones have been answered, and a second for those that would follow.
-    tokio::time::sleep(pause + Duration::from_secs(1)).await;
-    assert_eq!(inbox.received().len(), AT_ONCE);
+    panic!("the machine is too busy to stop a simulator while notices wait");
 }
 
 #[tokio::test]

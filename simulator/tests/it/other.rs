@@ -1,11 +1,11 @@
-//! Points 33 to 35: limits and bad days, login, the form of times.
+//! Limits and bad days, login, the form of times.
 
 use serde_json::{Value, json};
 
 use crate::support::{Bench, within_a_second};
 
 #[tokio::test]
-async fn point_33_limits_errors_and_gateways_answer_as_documented() {
+async fn rate_limits_limits_errors_and_gateways_answer_as_documented() {
     let bench = Bench::new().await;
     let codes = within_a_second(async || {
         let mut codes = Vec::new();
@@ -52,7 +52,7 @@ async fn point_33_limits_errors_and_gateways_answer_as_documented() {
 }
 
 #[tokio::test]
-async fn point_34_login_codes_work_once_for_five_minutes_and_errors_are_200() {
+async fn login_login_codes_work_once_for_five_minutes_and_errors_are_200() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     let login = async |appid: &str, secret: &str, code: &str| -> Value {
@@ -100,7 +100,7 @@ async fn point_34_login_codes_work_once_for_five_minutes_and_errors_are_200() {
 }
 
 #[tokio::test]
-async fn point_35_bodies_are_in_beijing_time_and_headers_in_unix_seconds() {
+async fn times_bodies_are_in_beijing_time_and_headers_in_unix_seconds() {
     let bench = Bench::new().await;
     bench.advance(86_400).await;
     bench.paid("ORDER-35", 1).await;
@@ -149,7 +149,7 @@ async fn numbers_at_the_edge_of_what_numbers_can_say_break_nothing() {
 }
 
 #[tokio::test]
-async fn point_34_a_session_is_written_as_captured_and_a_grant_is_asked_for() {
+async fn login_a_session_is_written_as_captured_and_a_grant_is_asked_for() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     let issued = bench

@@ -1,4 +1,4 @@
-//! Point 19: the payer's phone, which checks what the merchant's page handed it.
+//! The payer's phone, which checks what the merchant's page handed it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn refused(bench: &Bench, number: &str, body: Value, code: &str) -> String
 }
 
 #[tokio::test]
-async fn point_19_the_phone_checks_pay_sign_app_prefix_and_payer() {
+async fn phone_the_phone_checks_pay_sign_app_prefix_and_payer() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     let prepay_id = bench.order("ORDER-19", 1).await;
@@ -77,7 +77,7 @@ async fn point_19_the_phone_checks_pay_sign_app_prefix_and_payer() {
 }
 
 #[tokio::test]
-async fn point_19_one_payer_per_order_and_app_orders_sign_the_bare_id() {
+async fn phone_one_payer_per_order_and_app_orders_sign_the_bare_id() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     bench
@@ -135,7 +135,7 @@ async fn second_certificate(bench: &Bench) -> Client {
 }
 
 #[tokio::test]
-async fn point_19_an_id_is_paid_by_the_certificate_that_asked_for_it() {
+async fn phone_an_id_is_paid_by_the_certificate_that_asked_for_it() {
     let bench = Bench::new().await;
     let appid = bench.client.file.appid.clone();
     let second = second_certificate(&bench).await;

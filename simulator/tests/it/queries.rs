@@ -1,11 +1,11 @@
-//! Points 20 to 22: what a query answers, WeChat Pay's number, and closing.
+//! What a query answers, WeChat Pay's number, and closing.
 
 use serde_json::json;
 
 use crate::support::Bench;
 
 #[tokio::test]
-async fn point_20_bodies_equal_the_captured_ones() {
+async fn query_bodies_bodies_equal_the_captured_ones() {
     let bench = Bench::new().await;
     let file = bench.client.file.clone();
     bench.paid("ORDER-20", 1).await;
@@ -73,7 +73,7 @@ async fn point_20_bodies_equal_the_captured_ones() {
 }
 
 #[tokio::test]
-async fn point_20_another_merchants_payment_is_a_mismatch() {
+async fn query_bodies_another_merchants_payment_is_a_mismatch() {
     let bench = Bench::new().await;
     let row = bench.paid("ORDER-20-own", 1).await;
     let made = bench.control("/_sim/merchants", json!({})).await;
@@ -90,7 +90,7 @@ async fn point_20_another_merchants_payment_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn point_21_a_transaction_id_appears_with_the_payment() {
+async fn transaction_ids_a_transaction_id_appears_with_the_payment() {
     let bench = Bench::new().await;
     bench.order("ORDER-21", 1).await;
     assert!(
@@ -110,7 +110,7 @@ async fn point_21_a_transaction_id_appears_with_the_payment() {
 }
 
 #[tokio::test]
-async fn point_22_closing_is_idempotent_and_never_closes_what_is_paid() {
+async fn closing_closing_is_idempotent_and_never_closes_what_is_paid() {
     let bench = Bench::new().await;
     let mchid = bench.client.file.mchid.clone();
     let close = async |number: &str| {

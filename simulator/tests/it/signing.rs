@@ -1,4 +1,4 @@
-//! Points 9 to 13: what is signed by whom, and how signatures are spoilt on purpose.
+//! What is signed by whom, and how signatures are forged on purpose.
 
 use serde_json::json;
 use simulator::Mode;
@@ -6,7 +6,7 @@ use simulator::Mode;
 use crate::support::{Bench, certificate_mode};
 
 #[tokio::test]
-async fn point_09_success_and_business_errors_are_signed_and_the_rest_is_not() {
+async fn signed_answers_success_and_business_errors_are_signed_and_the_rest_is_not() {
     let bench = Bench::new().await;
     let public = bench.client.public_key();
     bench.order("ORDER-09", 1).await;
@@ -59,7 +59,7 @@ async fn point_09_success_and_business_errors_are_signed_and_the_rest_is_not() {
 }
 
 #[tokio::test]
-async fn point_10_the_mode_decides_who_signs_answers() {
+async fn signing_keys_the_mode_decides_who_signs_answers() {
     let bench = Bench::new().await;
     let certificates = bench.client.get("/v3/certificates").await;
     assert_eq!(
@@ -110,7 +110,7 @@ async fn point_10_the_mode_decides_who_signs_answers() {
 }
 
 #[tokio::test]
-async fn point_10_notices_are_mixed_by_the_ratio_during_a_switch() {
+async fn signing_keys_notices_are_mixed_by_the_ratio_during_a_switch() {
     let bench = Bench::with(|config| config.mode = Mode::Both).await;
     let mchid = bench.client.file.mchid.clone();
     for (share, expect) in [(1.0, "PUB_KEY_ID_"), (0.0, "")] {
@@ -149,7 +149,7 @@ async fn point_10_notices_are_mixed_by_the_ratio_during_a_switch() {
 }
 
 #[tokio::test]
-async fn point_11_nonces_have_their_two_alphabets_and_times_are_those_of_signing() {
+async fn nonces_nonces_have_their_two_alphabets_and_times_are_those_of_signing() {
     let bench = Bench::new().await;
     bench.paid("ORDER-11", 1).await;
     let answer = bench.query("ORDER-11").await;
@@ -179,7 +179,7 @@ async fn point_11_nonces_have_their_two_alphabets_and_times_are_those_of_signing
 }
 
 #[tokio::test]
-async fn point_12_probes_fail_verification_and_spare_the_retry() {
+async fn probes_probes_fail_verification_and_spare_the_retry() {
     let bench = Bench::with(|config| config.speed = 1000.0).await;
     let public = bench.client.public_key();
     bench.order("ORDER-12", 1).await;
@@ -223,7 +223,7 @@ async fn point_12_probes_fail_verification_and_spare_the_retry() {
 }
 
 #[tokio::test]
-async fn point_13_answers_can_be_stale_unsigned_altered_foreign_or_compressed() {
+async fn forged_answers_answers_can_be_stale_unsigned_altered_foreign_or_compressed() {
     let bench = Bench::new().await;
     let public = bench.client.public_key();
     bench.order("ORDER-13", 1).await;

@@ -1,11 +1,11 @@
-//! Points 1 to 4: paths, the header check, the headers of answers, the form of JSON.
+//! Paths, the header check, the headers of answers, the form of JSON.
 
 use serde_json::json;
 
 use crate::support::Bench;
 
 #[tokio::test]
-async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty() {
+async fn hosts_both_base_urls_serve_one_state_and_strange_paths_answer_empty() {
     let bench = Bench::new().await;
     bench.order("ORDER-01", 1).await;
     let mut backup = bench.client.clone();
@@ -21,7 +21,6 @@ async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty(
     );
     assert_eq!(one.body, other.body, "one signature is good on both hosts");
     let strange = [
-        "/",
         "/v3",
         "/v4/certificates",
         "/v3/pay/transactions/micropay",
@@ -57,7 +56,7 @@ async fn point_01_both_base_urls_serve_one_state_and_strange_paths_answer_empty(
 }
 
 #[tokio::test]
-async fn point_02_a_missing_user_agent_is_refused_before_authentication_on_some_paths() {
+async fn required_headers_a_missing_user_agent_is_refused_before_authentication_on_some_paths() {
     let bench = Bench::new().await;
     let text = "{\"code\":\"INVALID_REQUEST\",\"message\":\"Http头缺少Accept或User-Agent\"}";
     for target in ["/v3/certificates", "/v3/refund/domestic/refunds/R1"] {
@@ -83,7 +82,7 @@ async fn point_02_a_missing_user_agent_is_refused_before_authentication_on_some_
 }
 
 #[tokio::test]
-async fn point_03_answers_carry_the_captured_headers() {
+async fn answer_headers_answers_carry_the_captured_headers() {
     let bench = Bench::new().await;
     bench.order("ORDER-03", 1).await;
     let found = bench.query("ORDER-03").await;
@@ -141,7 +140,7 @@ async fn point_03_answers_carry_the_captured_headers() {
 }
 
 #[tokio::test]
-async fn point_04_json_is_compact_and_sorted_and_languages_are_tolerated() {
+async fn sorted_json_json_is_compact_and_sorted_and_languages_are_tolerated() {
     let bench = Bench::new().await;
     bench.order("ORDER-04", 6000).await;
     let file = &bench.client.file;
@@ -183,4 +182,23 @@ async fn a_body_beyond_all_measure_is_refused_and_noted() {
         row["explanation"].as_str().unwrap().contains("4 MiB"),
         "{row}"
     );
+}
+
+#[tokio::test]
+async fn a_browser_at_the_apis_address_reads_what_it_is_and_where_the_page_is() {
+    let bench = Bench::new().await;
+    for base in [bench.simulator.base_url(), bench.simulator.backup_url()] {
+        let answer = bench.client.http.get(base).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            answer.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("It is not WeChat Pay"), "{text}");
+        let page = format!("{}/", bench.simulator.control_url());
+        assert!(text.contains(&page), "{text}");
+    }
+    let rows = bench.seen("/_sim/requests").await;
+    assert_eq!(rows["total"], 0, "it is no request to WeChat Pay");
 }

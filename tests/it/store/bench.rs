@@ -18,9 +18,10 @@ use local::aws::table_request;
 use local::template::Template;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::config::{Reader, Vars};
+use shared::config::{Environment, Vars};
 use shared::domain::{Order, OrderId};
-use shared::platform::{Platform, random_token};
+use shared::platform::Platform;
+use shared::random;
 use shared::store::{
     Catalogue, Commit, DueIndex, Evidence, Orders, PayerIndex, Placed, Refunds, StoreError,
     StoredOrder, Table,
@@ -86,7 +87,7 @@ pub struct Bench {
 impl Bench {
     /// An empty table.
     pub async fn start() -> Self {
-        let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+        let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
         let mut tasks = Vec::new();
         let upstream = match std::env::var("DYNAMODB_ENDPOINT") {
             Ok(endpoint) => endpoint,
@@ -109,7 +110,7 @@ impl Bench {
         tasks.push(tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         }));
-        let name = format!("wxpay-{}", random_token());
+        let name = format!("wxpay-{}", random::token());
         let bench = Self {
             handles: Handles::new(&table(&platform, &url, &name)),
             name,
@@ -490,7 +491,7 @@ fn table(platform: &Platform, url: &str, name: &str) -> Table {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let vars = Vars::from_map(variables);
-    let mut reader = Reader::new(&vars, platform);
+    let mut reader = Environment::new(&vars, platform);
     let table = reader.table();
     reader.finish().unwrap();
     table

@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use shared::domain::order::{ClosedBy, Observation};
+use shared::domain::order::{ClosedBy, OrderChange};
+use shared::domain::refund::RefundChange;
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
-    Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms, TradeType,
-    TransactionId, refund as refunding,
+    Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
+    TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode};
+use shared::store::{DueItem, EvidenceOf, KeptPrepay};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
-    INTERVAL, NOW, changed, closed, merchants, order, paid, payment, refund, reported, request,
-    soon, terms,
+    NOW, SLOT, changed, closed, merchants, order, paid, payment, refund, reported, request, soon,
+    terms,
 };
 
 fn root() -> &'static Path {
@@ -145,11 +146,14 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         .place(&native, attempt, Some(&claim), Some(due))
         .await
         .unwrap();
-    let code = NativeCode {
-        code_url: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
+    let code = KeptPrepay {
+        text: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
         at: NOW,
     };
-    orders.keep_code(id, &claim, &code).await.unwrap();
+    orders
+        .keep_code(id, TradeType::Native, &claim, &code)
+        .await
+        .unwrap();
     orders
         .claim_asking(id, NOW.plus_seconds(20), 2)
         .await
@@ -169,7 +173,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         at: later.plus_seconds(30),
         attempts: 0,
     };
-    refunds.reserve(&given, later, INTERVAL, due).await.unwrap();
+    refunds.reserve(&given, later, SLOT, due).await.unwrap();
     let asked = Refund {
         created_at: later.plus_seconds(7),
         reason: None,
@@ -233,6 +237,24 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         ..terms("everything")
     });
     bench.placed(&placed).await;
+    let claim = shared::store::CodeClaim {
+        token: "repeat".to_owned(),
+        until: NOW.plus_seconds(2),
+    };
+    let (id, trade_type) = (&placed.terms.order_id, placed.terms.trade_type);
+    assert_ne!(trade_type, TradeType::Native);
+    orders
+        .claim_code(id, trade_type, &claim, NOW.minus_seconds(2), NOW)
+        .await
+        .unwrap();
+    let kept = KeptPrepay {
+        text: "sealed".to_owned(),
+        at: NOW,
+    };
+    orders
+        .keep_code(id, trade_type, &claim, &kept)
+        .await
+        .unwrap();
     let mut before = placed.clone();
     for state in [
         OrderState::Closing { since: NOW },
@@ -252,10 +274,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         before = after;
     }
     let reserved = refund("everything-r1", &before, 100);
-    refunds
-        .reserve(&reserved, NOW, INTERVAL, soon())
-        .await
-        .unwrap();
+    refunds.reserve(&reserved, NOW, SLOT, soon()).await.unwrap();
     let refused = Refund {
         refusals: 3,
         needs_human: Some("the merchant's balance is short".to_owned()),
@@ -470,6 +489,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
         success_time: None,
         payer_total: None,
         openid: None,
+        attach: None,
         refunded: false,
     });
     let report = |state| OrderReport {
@@ -495,7 +515,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
             order.begin_close(long_after),
         ];
         for observation in observed {
-            if let Observation::Changed(after) = observation {
+            if let OrderChange::Changed(after) = observation {
                 let edge = (order.state.as_str(), after.state.as_str());
                 if edge.0 != edge.1 {
                     edges.insert((edge.0.to_owned(), edge.1.to_owned()));
@@ -540,14 +560,13 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 order_id: refund.order_id.clone(),
                 mchid: None,
                 transaction_id: TransactionId::parse(refund.transaction_id.as_str()).unwrap(),
-                wechatpay_refund_id: "50000000382019052709732678859".to_owned(),
+                wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859")
+                    .unwrap(),
                 amount: refund.amount,
                 total: refund.total,
                 status: status.clone(),
             };
-            if let refunding::Observation::Changed { refund: after, .. } =
-                refund.observe(&report, NOW)
-            {
+            if let RefundChange::Changed { refund: after, .. } = refund.observe(&report, NOW) {
                 let edge = (state.as_str().to_owned(), after.state.as_str().to_owned());
                 edges.insert(edge);
             }

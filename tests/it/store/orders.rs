@@ -1,9 +1,10 @@
 //! Orders: placed once, changed only from the version that was read, claimed by one at a time.
 
 use serde_json::json;
-use shared::domain::order::{ClosedBy, Item};
-use shared::domain::{Order, OrderState, Payment, Terms, TradeType};
-use shared::store::{CodeClaim, Commit, Due, NativeCode, Placed, Reserve, StoreError, StoredOrder};
+use shared::domain::order::ClosedBy;
+use shared::domain::terms::Item;
+use shared::domain::{Due, Mchid, Order, OrderState, Payment, Terms, TradeType};
+use shared::store::{CodeClaim, Commit, KeptPrepay, Placed, Reserve, StoreError, StoredOrder};
 
 use super::bench::Bench;
 use super::{
@@ -187,18 +188,20 @@ async fn nothing_makes_an_order_that_was_never_placed() {
     let order = order("never-0001");
     let id = &order.terms.order_id;
     let claim = claim("token");
-    let code = NativeCode {
-        code_url: "weixin://wxpay/bizpayurl?pr=1".to_owned(),
+    let code = KeptPrepay {
+        text: "weixin://wxpay/bizpayurl?pr=1".to_owned(),
         at: NOW,
     };
     let writes = [
         orders.commit(&order, &paid(&order), Some(soon())).await,
         orders.postpone(&order, Some(soon())).await,
         orders.claim_asking(id, NOW, 2).await,
-        orders.claim_code(id, &claim, NOW, NOW).await,
-        orders.keep_code(id, &claim, &code).await,
+        orders
+            .claim_code(id, TradeType::Native, &claim, NOW, NOW)
+            .await,
+        orders.keep_code(id, TradeType::Native, &claim, &code).await,
         orders.release_code(id, &claim).await,
-        orders.claim_refund_moment(id, NOW, INTERVAL).await,
+        orders.claim_send_slot(id, NOW, INTERVAL).await,
     ];
     for write in writes {
         assert_eq!(write.unwrap(), Commit::Conflict);
@@ -281,17 +284,24 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     let stale = NOW.minus_seconds(6_600);
     let placed = orders.place(&order, "mine", Some(&mine), None).await;
     assert_eq!(placed.unwrap(), Placed::New);
-    let ask =
-        async |claim: &CodeClaim, now| orders.claim_code(id, claim, stale, now).await.unwrap();
+    let ask = async |claim: &CodeClaim, now| {
+        orders
+            .claim_code(id, TradeType::Native, claim, stale, now)
+            .await
+            .unwrap()
+    };
     assert_eq!(ask(&other, NOW).await, Commit::Conflict, "it is held");
     assert_eq!(ask(&mine, NOW).await, Commit::Done, "the holder repeats");
-    let code = |number, at| NativeCode {
-        code_url: format!("weixin://wxpay/bizpayurl?pr={number}"),
+    let code = |number, at| KeptPrepay {
+        text: format!("weixin://wxpay/bizpayurl?pr={number}"),
         at,
     };
     let early = code(0, NOW);
     assert_eq!(
-        orders.keep_code(id, &other, &early).await.unwrap(),
+        orders
+            .keep_code(id, TradeType::Native, &other, &early)
+            .await
+            .unwrap(),
         Commit::Conflict,
         "only the holder keeps one"
     );
@@ -304,26 +314,36 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     assert_eq!(ask(&other, before).await, Commit::Conflict);
     assert_eq!(ask(&other, mine.until).await, Commit::Done);
     assert_eq!(
-        orders.keep_code(id, &mine, &early).await.unwrap(),
+        orders
+            .keep_code(id, TradeType::Native, &mine, &early)
+            .await
+            .unwrap(),
         Commit::Conflict,
         "whose claim ran out has the dead code"
     );
     let first = code(1, NOW);
     assert_eq!(
-        orders.keep_code(id, &other, &first).await.unwrap(),
+        orders
+            .keep_code(id, TradeType::Native, &other, &first)
+            .await
+            .unwrap(),
         Commit::Done
     );
     let known = bench.load(id).await;
     assert_eq!((known.code, known.code_claim), (Some(first), None));
     // A good code is not replaced; a stale one is.
     assert_eq!(ask(&mine, NOW).await, Commit::Conflict);
-    let replaced = orders.claim_code(id, &mine, NOW, NOW).await;
+    let replaced = orders
+        .claim_code(id, TradeType::Native, &mine, NOW, NOW)
+        .await;
     assert_eq!(replaced.unwrap(), Commit::Done);
     assert_eq!(orders.release_code(id, &mine).await.unwrap(), Commit::Done);
     assert_eq!(bench.load(id).await.code_claim, None);
     let closing = changed(&order, OrderState::Closing { since: NOW });
     orders.commit(&order, &closing, None).await.unwrap();
-    let closed = orders.claim_code(id, &other, NOW, NOW).await;
+    let closed = orders
+        .claim_code(id, TradeType::Native, &other, NOW, NOW)
+        .await;
     assert_eq!(closed.unwrap(), Commit::Conflict, "nothing left to pay");
 }
 
@@ -338,7 +358,7 @@ async fn of_sixteen_who_ask_for_a_code_at_once_one_may() {
         .collect();
     let asked = claims
         .iter()
-        .map(|claim| orders.claim_code(&order.terms.order_id, claim, NOW, NOW));
+        .map(|claim| orders.claim_code(&order.terms.order_id, TradeType::Native, claim, NOW, NOW));
     let asked = bench.at_once(asked).await;
     let done = asked.iter().filter(|claim| **claim == Commit::Done);
     assert!(done.count() <= 1);
@@ -353,12 +373,12 @@ async fn a_refunds_moment_is_claimed_once_in_the_interval() {
     let order = order("moment-001");
     let id = &order.terms.order_id;
     bench.placed(&order).await;
-    let claim = async |now| orders.claim_refund_moment(id, now, INTERVAL).await.unwrap();
+    let claim = async |now| orders.claim_send_slot(id, now, INTERVAL).await.unwrap();
     assert_eq!(claim(NOW).await, Commit::Conflict, "it is not paid");
     let paid = paid(&order);
     orders.commit(&order, &paid, None).await.unwrap();
     let claims = bench
-        .at_once((0..8).map(|_| orders.claim_refund_moment(id, NOW, INTERVAL)))
+        .at_once((0..8).map(|_| orders.claim_send_slot(id, NOW, INTERVAL)))
         .await;
     let done = claims.iter().filter(|claim| **claim == Commit::Done);
     assert!(done.count() <= 1);
@@ -377,7 +397,7 @@ async fn a_change_never_takes_back_the_moment_that_another_claimed() {
     let orders = bench.orders();
     let read = bench.paid("moment-002").await;
     let id = &read.terms.order_id;
-    let claimed = orders.claim_refund_moment(id, NOW, INTERVAL).await;
+    let claimed = orders.claim_send_slot(id, NOW, INTERVAL).await;
     assert_eq!(claimed.unwrap(), Commit::Done);
     // Whoever read the order before the claim may still change it: the claim left the version.
     let noted = Order {
@@ -390,7 +410,7 @@ async fn a_change_never_takes_back_the_moment_that_another_claimed() {
         Commit::Done
     );
     assert_eq!(
-        orders.claim_refund_moment(id, NOW, INTERVAL).await.unwrap(),
+        orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap(),
         Commit::Conflict,
         "the moment is still taken"
     );
@@ -485,7 +505,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
     let longest = |length: usize| "x".repeat(length);
     let order = Order::placed(Terms {
         trade_type: TradeType::Native,
-        mchid: longest(32),
+        mchid: Mchid::parse(longest(32)).unwrap(),
         description: longest(127),
         attach: Some(longest(128)),
         items: (0..articles)
@@ -499,12 +519,18 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
     bench.placed(&order).await;
     let claimed = claim(&longest(26));
     let id = &order.terms.order_id;
-    orders.claim_code(id, &claimed, NOW, NOW).await.unwrap();
-    let code = NativeCode {
-        code_url: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
+    orders
+        .claim_code(id, TradeType::Native, &claimed, NOW, NOW)
+        .await
+        .unwrap();
+    let code = KeptPrepay {
+        text: "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned(),
         at: NOW,
     };
-    orders.keep_code(id, &claimed, &code).await.unwrap();
+    orders
+        .keep_code(id, TradeType::Native, &claimed, &code)
+        .await
+        .unwrap();
     orders.claim_asking(id, NOW, 2).await.unwrap();
     let paid = changed(
         &order,
@@ -514,7 +540,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
         }),
     );
     orders.commit(&order, &paid, Some(soon())).await.unwrap();
-    orders.claim_refund_moment(id, NOW, INTERVAL).await.unwrap();
+    orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap();
     let asked = request(&format!("size-{articles}"), &paid, 1);
     assert_eq!(
         bench.refunds().request(&asked).await.unwrap(),

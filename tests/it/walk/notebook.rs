@@ -1,42 +1,46 @@
-//! What the walker writes down: of the orders, as naively as a shopkeeper, and of the way.
+//! What the walk writes down: of the orders, as simply as a shopkeeper would, and of what happened.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::op::{Person, Start};
 use super::variable;
 
 /// What the notebook says of an order.
 #[derive(Clone, Debug)]
 pub(super) struct Noted {
-    /// Who ordered: 0 is the merchant, 1 and 2 are payers.
-    pub(super) by: usize,
+    /// The number that callers know it by.
+    pub(super) number: String,
+    /// Who ordered.
+    pub(super) by: Person,
     /// The request, to be repeated; a payer's with its key.
     pub(super) request: Value,
     pub(super) key: Option<String>,
     pub(super) total: i64,
-    /// Somebody was told that it exists.
+    /// An answer said that it exists.
     pub(super) promised: bool,
     /// The phone said that it was paid.
     pub(super) paid: bool,
-    /// Somebody was told that it is paid.
+    /// An answer said that it is paid.
     pub(super) told_paid: bool,
-    pub(super) refunds: BTreeMap<String, NotedRefund>,
+    /// The refunds that were asked for, by the walk's number.
+    pub(super) refunds: BTreeMap<u32, NotedRefund>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct NotedRefund {
     /// Who asks for it, and repeats that: what a payer asked for is no refund of the merchant's.
-    pub(super) by: usize,
+    pub(super) by: Person,
     pub(super) amount: i64,
-    /// Somebody was told that it is accepted.
+    /// An answer said that it is accepted.
     pub(super) promised: bool,
-    /// Waits for the merchant, as far as was told.
+    /// Waits for the merchant, as far as answers said.
     pub(super) requested: bool,
 }
 
 impl NotedRefund {
-    pub(super) const fn new(by: usize, amount: i64) -> Self {
+    pub(super) const fn new(by: Person, amount: i64) -> Self {
         Self {
             by,
             amount,
@@ -46,16 +50,18 @@ impl NotedRefund {
     }
 }
 
-/// Prints what was done, if the walk ends badly.
+/// Prints what happened, if the walk ends badly.
 pub(super) struct Diary {
-    pub(super) seed: u64,
+    pub(super) start: Start,
     pub(super) lines: Vec<String>,
+    pub(super) loud: bool,
 }
 
 impl Drop for Diary {
     fn drop(&mut self) {
-        if std::thread::panicking() || variable("WALK_SHOW").is_some() {
-            eprintln!("walk of seed {} (WALK_SEED={0}):", self.seed);
+        let failed = std::thread::panicking() && self.loud;
+        if failed || variable("WALK_SHOW").is_some() {
+            eprintln!("walk from {:?}:", self.start);
             for line in &self.lines {
                 eprintln!("    {line}");
             }

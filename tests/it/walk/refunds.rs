@@ -1,60 +1,41 @@
-//! Steps that give money back.
+//! Operations about refunds.
 
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::notebook::{Noted, NotedRefund};
-use super::{Walk, end_refund};
-use crate::harness::Answer;
+use super::notebook::NotedRefund;
+use super::op::{BankEnd, Decision, Person, refund_number};
+use super::walker::{Walk, control};
+use crate::harness::{Answer, TestStack};
 
 impl Walk {
-    pub(super) async fn refund(&mut self) {
-        let anything = self.random.below(6) == 0;
-        let Some(number) = self.any(|noted| noted.paid || anything) else {
-            return;
-        };
-        let noted = self.orders[&number].clone();
-        self.count += 1;
-        let amount = match self.random.below(4) {
-            0 => noted.total,
-            1 => noted.total + 1,
-            _ => 1 + self.random.below(noted.total as u64) as i64,
-        };
-        let refund = format!("walk-r{:04}", self.count);
-        let by = if self.random.below(3) == 0 {
-            noted.by
-        } else {
-            0
-        };
-        self.orders
-            .get_mut(&number)
-            .unwrap()
-            .refunds
-            .insert(refund.clone(), NotedRefund::new(by, amount));
-        self.ask_back(&number, &refund).await;
+    pub(super) async fn refund(
+        &mut self,
+        order: u32,
+        refund: u32,
+        by: Person,
+        amount: i64,
+    ) -> Option<()> {
+        self.noted(order)?;
+        let asked = NotedRefund::new(by, amount);
+        self.noted_mut(order).refunds.insert(refund, asked);
+        self.refund_again(order, refund).await
     }
 
-    pub(super) async fn refund_again(&mut self) {
-        let Some(number) = self.any(|noted| !noted.refunds.is_empty()) else {
-            return;
-        };
-        let refunds: Vec<String> = self.orders[&number].refunds.keys().cloned().collect();
-        let refund = self.random.choice(&refunds).unwrap().clone();
-        self.ask_back(&number, &refund).await;
-    }
-
-    pub(super) async fn ask_back(&mut self, number: &str, refund: &str) {
-        let NotedRefund { by, amount, .. } = self.orders[number].refunds[refund];
-        let credential = self.credentials[by].clone();
-        let body = json!({"out_refund_no": refund, "amount": {"refund": amount}});
-        let path = format!("/orders/{number}/refunds");
+    pub(super) async fn refund_again(&mut self, order: u32, refund: u32) -> Option<()> {
+        let noted = self.noted(order)?;
+        let NotedRefund { by, amount, .. } = *noted.refunds.get(&refund)?;
+        let credential = self.credential(by);
+        let body = json!({"out_refund_no": refund_number(refund), "amount": {"refund": amount}});
+        let path = format!("/orders/{}/refunds", noted.number);
         let answer = self.stack().post(&credential, &path, body).await;
-        self.answered(number, refund, &answer);
+        self.answered(order, refund, &answer);
+        Some(())
     }
 
-    pub(super) fn answered(&mut self, number: &str, refund: &str, answer: &Answer) {
+    fn answered(&mut self, order: u32, refund: u32, answer: &Answer) {
         self.note(format!(
-            "refund {number} {refund} -> {} {} {}",
+            "    refund {refund}: {} {} {}",
             answer.status, answer.body["status"], answer.body["code"]
         ));
         let refusals = [
@@ -65,112 +46,98 @@ impl Walk {
             "not_found",
         ];
         self.expected("refund", answer, &refusals);
-        let noted = self.orders.get_mut(number).unwrap();
+        let noted = self.noted_mut(order);
         let accepted = matches!(answer.status, 200 | 202);
         assert!(
             !accepted || noted.paid,
-            "money of an unpaid order: {answer:?}"
+            "a refund of an unpaid order: {answer:?}"
         );
-        let back = noted.refunds.get_mut(refund).unwrap();
+        let asked = noted.refunds.get_mut(&refund).unwrap();
         assert!(
-            !accepted || back.amount <= noted.total,
+            !accepted || asked.amount <= noted.total,
             "more than was paid: {answer:?}"
         );
-        if accepted {
-            assert_eq!(answer.body["amount"]["refund"], back.amount);
-            self.refunds_taken += u32::from(!back.promised);
-            back.promised = true;
-            back.requested = answer.body["status"] == "REQUESTED";
-        } else {
-            let taken_back = back.promised && matches!(answer.status, 404 | 409);
+        if !accepted {
+            let withdrawn = asked.promised && matches!(answer.status, 404 | 409);
             assert!(
-                !taken_back,
-                "{refund} was accepted and is refused: {answer:?}"
+                !withdrawn,
+                "refund {refund} was accepted and is refused: {answer:?}"
             );
+            return;
         }
+        assert_eq!(answer.body["amount"]["refund"], asked.amount);
+        let new = !asked.promised;
+        asked.promised = true;
+        asked.requested = answer.body["status"] == "REQUESTED";
+        self.tally.refunds_accepted += u32::from(new);
     }
 
-    pub(super) async fn decide(&mut self) {
-        let waits = |noted: &Noted| noted.refunds.values().any(|back| back.requested);
-        let Some(number) = self.any(waits) else {
-            return;
-        };
-        let refund = {
-            let refunds = &self.orders[&number].refunds;
-            let found = refunds.iter().find(|(_, back)| back.requested);
-            found.unwrap().0.clone()
-        };
-        let decision = *self
-            .random
-            .choice(&["approve", "approve", "reject"])
-            .unwrap();
-        let path = format!("/orders/{number}/refunds/{refund}/{decision}");
-        let merchant = self.credentials[0].clone();
+    pub(super) async fn decide(
+        &mut self,
+        order: u32,
+        refund: u32,
+        decision: Decision,
+    ) -> Option<()> {
+        let noted = self.noted(order)?;
+        noted.refunds.get(&refund).filter(|asked| asked.requested)?;
+        let (number, refund_no) = (noted.number, refund_number(refund));
+        let path = format!(
+            "/orders/{number}/refunds/{refund_no}/{}",
+            decision.segment()
+        );
+        let merchant = self.credential(Person::Merchant);
         let answer = self.stack().post(&merchant, &path, json!({})).await;
         self.note(format!(
-            "{decision} {number} {refund} -> {} {} {}",
+            "    {} {} {}",
             answer.status, answer.body["status"], answer.body["code"]
         ));
-        self.expected(
-            "decide",
-            &answer,
-            &[
-                "refund_decided",
-                "refund_exceeds",
-                "too_many_refunds",
-                "refund_too_late",
-            ],
-        );
+        let refusals = [
+            "refund_decided",
+            "refund_exceeds",
+            "too_many_refunds",
+            "refund_too_late",
+        ];
+        self.expected("decide", &answer, &refusals);
         if answer.status < 300 {
-            self.orders
-                .get_mut(&number)
-                .unwrap()
-                .refunds
-                .get_mut(&refund)
-                .unwrap()
-                .requested = false;
+            let refunds = &mut self.noted_mut(order).refunds;
+            refunds.get_mut(&refund).unwrap().requested = false;
         }
+        Some(())
     }
 
-    /// The bank ends a refund in one of its ways.
-    pub(super) async fn bank(&mut self) {
-        let Some(number) = self.any(|noted| !noted.refunds.is_empty()) else {
-            return;
-        };
-        let refunds: Vec<String> = self.orders[&number].refunds.keys().cloned().collect();
-        let refund = self.random.choice(&refunds).unwrap().clone();
-        let end = *self
-            .random
-            .choice(&["complete", "close", "abnormal"])
-            .unwrap();
-        let status = end_refund(self.stack(), &refund, end).await;
-        self.note(format!("bank {end} {refund} -> {status}"));
+    pub(super) async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) -> Option<()> {
+        self.noted(order)?.refunds.get(&refund)?;
+        let status = end_refund(self.stack(), &refund_number(refund), end).await;
+        self.note(format!("    {status}"));
+        Some(())
     }
 
-    /// Several refunds of one order in one moment, one of them twice: together more than was paid.
-    pub(super) async fn refunds_at_once(&mut self) {
-        let Some(number) = self.any(|noted| noted.paid && noted.total > 1) else {
-            return;
-        };
-        let half = self.orders[&number].total / 2 + 1;
-        let mut refunds = Vec::new();
-        for _ in 0..3 {
-            self.count += 1;
-            let refund = format!("walk-r{:04}", self.count);
-            let noted = self.orders.get_mut(&number).unwrap();
-            noted
-                .refunds
-                .insert(refund.clone(), NotedRefund::new(0, half));
-            refunds.push(refund);
+    pub(super) async fn refunds_at_once(&mut self, order: u32, first: u32) -> Option<()> {
+        let noted = self
+            .noted(order)
+            .filter(|noted| noted.paid && noted.total > 1)?;
+        let half = noted.total / 2 + 1;
+        for refund in first..first + 3 {
+            let asked = NotedRefund::new(Person::Merchant, half);
+            self.noted_mut(order).refunds.insert(refund, asked);
         }
-        refunds.push(refunds[0].clone());
+        let refunds = [first, first + 1, first + 2, first];
         let stack = self.stack();
-        let asked = refunds
-            .iter()
-            .map(|refund| stack.refund(&number, refund, half));
+        let number = &noted.number;
+        let asked = refunds.map(|refund| async move {
+            let refund_no = refund_number(refund);
+            stack.refund(number, &refund_no, half).await
+        });
         let answers = join_all(asked).await;
         for (refund, answer) in refunds.iter().zip(&answers) {
-            self.answered(&number, refund, answer);
+            self.answered(order, *refund, answer);
         }
+        Some(())
     }
+}
+
+/// The bank ends a refund, if it can.
+pub(super) async fn end_refund(stack: &TestStack, refund: &str, end: BankEnd) -> u16 {
+    let path = format!("refunds/{refund}/{}", end.control());
+    control(stack, &path, json!({})).await
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
-use crate::config::{Reader, Vars};
+use crate::config::{Environment, Vars};
 use crate::platform::Platform;
 use crate::telemetry::Log;
 
@@ -38,8 +38,8 @@ async fn one_call_after_the_other_takes_one_connection() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let vars = Vars::from_map(variables);
-    let platform = Platform::local(Clock::system(), Log::stdout()).unwrap();
-    let mut reader = Reader::new(&vars, &platform);
+    let platform = Platform::with(Clock::system(), Log::stdout()).unwrap();
+    let mut reader = Environment::new(&vars, &platform);
     let client = reader.secrets_client();
     for _ in 0..5 {
         let secret = client.get_secret_value().secret_id("any").send().await;

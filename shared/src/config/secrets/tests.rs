@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::config::Vars;
 use crate::platform::Platform;
+use crate::wechatpay::Apiv3Keys;
 
 /// What the server answers, as a status and a body.
 type Answer = Arc<Shared<(u16, Value)>>;
@@ -44,7 +45,7 @@ async fn converse(mut stream: BufReader<TcpStream>, answer: Answer) {
 }
 
 struct Watched {
-    secret: Secret<App>,
+    secret: Secret<AppSecret>,
     answer: Answer,
     lines: Arc<Shared<Vec<String>>>,
 }
@@ -69,11 +70,15 @@ impl Watched {
         let log = Log::to(Arc::new(move |line| {
             written.lock().unwrap().push(line.to_owned());
         }));
-        let platform = Platform::local(Clock::system(), log).unwrap();
+        let platform = Platform::with(Clock::system(), log).unwrap();
         let vars = Vars::from_map(BTreeMap::from(vars));
-        let mut reader = Reader::new(&vars, &platform);
+        let mut reader = Environment::new(&vars, &platform);
         let watched = Self {
-            secret: Secret::from_reader(&mut reader, "APP_SECRET_ARN"),
+            secret: Secret {
+                // A busy machine is not a slow Secrets Manager.
+                refresh_wait: Duration::from_secs(20),
+                ..Secret::from_environment(&mut reader, "APP_SECRET_ARN")
+            },
             answer: Answer::default(),
             lines,
         };

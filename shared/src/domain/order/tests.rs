@@ -3,13 +3,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod closing;
+
 use super::{
-    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOSE_GRACE_SECONDS,
-    ClosedBy, Contradiction, Observation, Order, OrderState, Party, Payment, Terms, TradeType,
-    backoff_seconds,
+    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,
+    CLOSE_GRACE_SECONDS, ClosedBy, Order, OrderChange, OrderState, Payment,
 };
+use crate::domain::contradiction::Contradiction;
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
-use crate::domain::{Fen, OrderId, Timestamp, TransactionId};
+use crate::domain::schedule::backoff_seconds;
+use crate::domain::terms::{Party, Terms, TradeType};
+use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp, TransactionId};
 
 const CREATED: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const EXPIRES: Timestamp = CREATED.plus_seconds(900);
@@ -21,19 +25,23 @@ const LATER: Timestamp = NOW.plus_seconds(77);
 
 const TOTAL: i64 = 1_234;
 
+fn openid(text: &str) -> Openid {
+    Openid::parse(text).unwrap()
+}
+
 fn terms() -> Terms {
     Terms {
         order_id: OrderId::parse("ORDER_000001").unwrap(),
         trade_type: TradeType::Jsapi,
         wire_version: 1,
-        appid: "wxd678efh567hg6787".to_owned(),
-        mchid: "1900007291".to_owned(),
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1900007291").unwrap(),
         description: "Tea".to_owned(),
         total: Fen::new(TOTAL).unwrap(),
         time_expire: EXPIRES,
-        attach: None,
+        attach: Some("table 12".to_owned()),
         notify_url: "https://shop.example/v1/notify".to_owned(),
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: Vec::new(),
         placed_by: Party::Payer,
@@ -136,6 +144,7 @@ fn paid_with(change: impl FnOnce(&mut PaidReport)) -> OrderReport {
         success_time: Some(PAID),
         payer_total: Some(TOTAL),
         openid: terms().openid,
+        attach: terms().attach,
         refunded: false,
     };
     change(&mut paid);
@@ -162,34 +171,38 @@ fn reports() -> Vec<OrderReport> {
         paid(),
         paid_with(|paid| paid.refunded = true),
         paid_with(|paid| paid.success_time = None),
-        paid_with(|paid| paid.openid = Some("another appid's openid".to_owned())),
+        paid_with(|paid| paid.openid = None),
+        paid_with(|paid| paid.attach = None),
+        paid_with(|paid| paid.openid = Some(openid("somebody-else"))),
+        paid_with(|paid| paid.attach = Some("table 13".to_owned())),
+        paid_with(|paid| paid.success_time = Some(CREATED.minus_seconds(86_400))),
         paid_with(|paid| paid.transaction_id = transaction("4200000002")),
         report(TradeState::Unknown("REVOKED".to_owned())),
         OrderReport {
-            mchid: Some("1900000001".to_owned()),
+            mchid: Some(Mchid::parse("1900000001").unwrap()),
             ..paid()
         },
     ]
 }
 
 /// The order afterwards; `None` where the report contradicts the record.
-fn after(order: &Order, observation: Observation) -> Option<Order> {
+fn after(order: &Order, observation: OrderChange) -> Option<Order> {
     match observation {
-        Observation::Changed(changed) => Some(*changed),
-        Observation::Unchanged => Some(order.clone()),
-        Observation::Contradiction(_) => None,
+        OrderChange::Changed(changed) => Some(*changed),
+        OrderChange::Unchanged => Some(order.clone()),
+        OrderChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: Observation) -> Order {
+fn changed(observation: OrderChange) -> Order {
     match observation {
-        Observation::Changed(order) => *order,
-        Observation::Unchanged | Observation::Contradiction(_) => panic!("{observation:?}"),
+        OrderChange::Changed(order) => *order,
+        OrderChange::Unchanged | OrderChange::Contradiction(_) => panic!("{observation:?}"),
     }
 }
 
-fn differs(field: &'static str) -> Observation {
-    Observation::Contradiction(Contradiction::Differs { field })
+fn differs(field: &'static str) -> OrderChange {
+    OrderChange::Contradiction(Contradiction::Differs { field })
 }
 
 #[test]
@@ -227,7 +240,7 @@ fn no_report_lowers_a_rank_and_each_change_raises_the_version_by_one() {
         observations.push(order.observe_absence(NOW.plus_seconds(ABSENCE_INTERVAL_SECONDS)));
         observations.push(order.begin_close(NOW));
         for observation in observations {
-            let Observation::Changed(changed) = observation else {
+            let OrderChange::Changed(changed) = observation else {
                 continue;
             };
             assert!(
@@ -248,12 +261,12 @@ fn hearing_a_report_twice_is_hearing_it_once() {
         for report in reports() {
             let first = order.observe(&report, NOW);
             match &first {
-                Observation::Changed(changed) => {
+                OrderChange::Changed(changed) => {
                     let second = changed.observe(&report, LATER);
-                    assert_eq!(second, Observation::Unchanged, "{order:?} {report:?}");
+                    assert_eq!(second, OrderChange::Unchanged, "{order:?} {report:?}");
                 }
                 // Nothing was written, so the same question has the same answer.
-                Observation::Unchanged | Observation::Contradiction(_) => {
+                OrderChange::Unchanged | OrderChange::Contradiction(_) => {
                     assert_eq!(order.observe(&report, LATER), first, "{order:?} {report:?}");
                 }
             }
@@ -267,11 +280,11 @@ fn hearing_a_close_twice_is_hearing_it_once() {
         let once = after(&order, order.observe_close(NOW)).unwrap();
         assert_eq!(
             once.observe_close(LATER),
-            Observation::Unchanged,
+            OrderChange::Unchanged,
             "{order:?}"
         );
         let once = after(&order, order.begin_close(NOW)).unwrap();
-        assert_eq!(once.begin_close(LATER), Observation::Unchanged, "{order:?}");
+        assert_eq!(once.begin_close(LATER), OrderChange::Unchanged, "{order:?}");
     }
 }
 
@@ -331,13 +344,13 @@ fn a_paid_order_absorbs_everything_that_does_not_contradict_it() {
         ] {
             assert_eq!(
                 order.observe(&report, NOW),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{report:?}"
             );
         }
-        assert_eq!(order.observe_close(NOW), Observation::Unchanged);
-        assert_eq!(order.observe_absence(NOW), Observation::Unchanged);
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged);
+        assert_eq!(order.observe_close(NOW), OrderChange::Unchanged);
+        assert_eq!(order.observe_absence(NOW), OrderChange::Unchanged);
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged);
     }
 }
 
@@ -349,7 +362,7 @@ fn a_second_payment_of_a_paid_order_is_a_contradiction_that_names_both() {
         reported: transaction("4200000002"),
     };
     let observation = success(None).observe(&second, NOW);
-    assert_eq!(observation, Observation::Contradiction(contradiction));
+    assert_eq!(observation, OrderChange::Contradiction(contradiction));
 }
 
 #[test]
@@ -383,8 +396,8 @@ fn a_closed_order_is_left_for_a_late_payment_alone_and_keeps_when_it_was_closed(
         assert_eq!(late.payment_on_record().unwrap().closed_at, Some(CLOSED));
         assert_eq!(late.payment_on_record().unwrap().success_time, PAID);
         let unpaid = order.observe(&report(TradeState::Unpaid), NOW);
-        assert_eq!(unpaid, Observation::Unchanged);
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged);
+        assert_eq!(unpaid, OrderChange::Unchanged);
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged);
     }
 }
 
@@ -423,9 +436,9 @@ fn a_close_by_absence_rests_on_wechat_pay_once_it_says_closed() {
     }
     assert_eq!(
         closed().observe(&report(TradeState::Closed), NOW),
-        Observation::Unchanged
+        OrderChange::Unchanged
     );
-    assert_eq!(closed().observe_close(NOW), Observation::Unchanged);
+    assert_eq!(closed().observe_close(NOW), OrderChange::Unchanged);
 }
 
 #[test]
@@ -443,21 +456,14 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
             (
                 "mchid",
                 OrderReport {
-                    mchid: Some("1900007292".to_owned()),
-                    ..report.clone()
-                },
-            ),
-            (
-                "mchid",
-                OrderReport {
-                    mchid: Some(String::new()),
+                    mchid: Some(Mchid::parse("1900007292").unwrap()),
                     ..report.clone()
                 },
             ),
             (
                 "appid",
                 OrderReport {
-                    appid: Some("wx0000000000000000".to_owned()),
+                    appid: Some(Appid::parse("wx0000000000000000").unwrap()),
                     ..report.clone()
                 },
             ),
@@ -555,10 +561,73 @@ fn a_payer_pays_between_nothing_and_the_total() {
 }
 
 #[test]
-fn who_paid_does_not_decide_whether_an_order_is_paid() {
-    for openid in [None, Some("someone else".to_owned())] {
-        let observation = not_pay().observe(&paid_with(|paid| paid.openid = openid.clone()), NOW);
-        assert_eq!(changed(observation).state.as_str(), "SUCCESS", "{openid:?}");
+fn only_a_jsapi_order_is_paid_by_the_one_who_ordered() {
+    for trade_type in TradeType::ALL {
+        let ordered_by = terms().openid;
+        for (fixed, payer, fits) in [
+            (ordered_by.clone(), ordered_by.clone(), true),
+            (ordered_by.clone(), None, true),
+            (None, Some(openid("someone-else")), true),
+            (
+                ordered_by,
+                Some(openid("someone-else")),
+                trade_type != TradeType::Jsapi,
+            ),
+        ] {
+            let mut order = not_pay();
+            (order.terms.trade_type, order.terms.openid) = (trade_type, fixed.clone());
+            let observation = order.observe(&paid_with(|paid| paid.openid = payer.clone()), NOW);
+            if fits {
+                assert_eq!(changed(observation).state.as_str(), "SUCCESS");
+            } else {
+                assert_eq!(observation, differs("payer.openid"), "{trade_type:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_note_than_the_orders_is_another_orders_payment() {
+    let note = |note: &str| Some(note.to_owned());
+    for (ordered, echoed, fits) in [
+        (note("a"), note("a"), true),
+        (note("a"), None, true),
+        (None, None, true),
+        (note("a"), note("b"), false),
+        (note("a"), note("a "), false),
+        (None, note("b"), false),
+    ] {
+        let mut order = not_pay();
+        order.terms.attach = ordered.clone();
+        let observation = order.observe(&paid_with(|paid| paid.attach = echoed.clone()), NOW);
+        if fits {
+            assert_eq!(changed(observation).state.as_str(), "SUCCESS");
+        } else {
+            assert_eq!(observation, differs("attach"), "{ordered:?} {echoed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_payment_is_not_older_than_its_order_by_more_than_clocks_differ() {
+    for (before_seconds, fits) in [
+        (-86_400, true),
+        (0, true),
+        (CLOCKS_APART_SECONDS, true),
+        (CLOCKS_APART_SECONDS + 1, false),
+        (86_400, false),
+        (i64::MAX, false),
+    ] {
+        let paid_at = CREATED.minus_seconds(before_seconds);
+        let report = paid_with(|paid| paid.success_time = Some(paid_at));
+        let older = OrderChange::Contradiction(Contradiction::PaidBeforePlaced);
+        for order in orders() {
+            assert_eq!(
+                order.observe(&report, NOW) == older,
+                !fits,
+                "{before_seconds} {order:?}"
+            );
+        }
     }
 }
 
@@ -570,7 +639,7 @@ fn a_state_without_a_meaning_is_a_contradiction_everywhere() {
             let contradiction = Contradiction::UnknownState(name.to_owned());
             assert_eq!(
                 observation,
-                Observation::Contradiction(contradiction),
+                OrderChange::Contradiction(contradiction),
                 "{order:?}"
             );
         }
@@ -583,6 +652,10 @@ fn a_contradiction_is_told_without_what_it_was_about() {
     assert_eq!(
         told(Contradiction::Differs { field: "mchid" }),
         "mchid differs from the record"
+    );
+    assert_eq!(
+        told(Contradiction::PaidBeforePlaced),
+        "it was paid before the order was placed"
     );
     let (recorded, reported) = (transaction("4200000001"), transaction("4200000002"));
     let second = told(Contradiction::SecondTransaction { recorded, reported });
@@ -603,7 +676,7 @@ fn absence_does_not_count_before_its_grace_has_passed() {
         for early in [CREATED, EXPIRES, counts.minus_seconds(1)] {
             assert_eq!(
                 order.observe_absence(early),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{early}"
             );
         }
@@ -624,7 +697,7 @@ fn two_absences_five_minutes_apart_close_an_order_and_one_does_not() {
         for early in [first, first.plus_seconds(60), second.minus_seconds(1)] {
             assert_eq!(
                 heard.observe_absence(early),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{early}"
             );
         }
@@ -640,7 +713,7 @@ fn a_clock_that_went_back_does_not_make_two_absences_of_one() {
     let first = NOW;
     let heard = changed(not_pay().observe_absence(first));
     let earlier = first.minus_seconds(ABSENCE_INTERVAL_SECONDS + 1);
-    assert_eq!(heard.observe_absence(earlier), Observation::Unchanged);
+    assert_eq!(heard.observe_absence(earlier), OrderChange::Unchanged);
 }
 
 #[test]
@@ -673,10 +746,10 @@ fn a_close_by_absence_is_confirmed_twice_and_keeps_when_it_was_made() {
     for confirmations in [2, u32::MAX - 1, u32::MAX] {
         assert_eq!(
             absent(confirmations).observe_absence(late),
-            Observation::Unchanged
+            OrderChange::Unchanged
         );
     }
-    assert_eq!(closed().observe_absence(late), Observation::Unchanged);
+    assert_eq!(closed().observe_absence(late), OrderChange::Unchanged);
 }
 
 #[test]
@@ -685,7 +758,7 @@ fn asking_in_between_does_not_use_up_the_later_looks_at_a_close_by_absence() {
         let order = absent(confirmations);
         let planned = CLOSED.plus_seconds(seconds);
         for early in [CLOSED, CLOSED.plus_seconds(2), planned.minus_seconds(1)] {
-            assert_eq!(order.observe_absence(early), Observation::Unchanged);
+            assert_eq!(order.observe_absence(early), OrderChange::Unchanged);
             assert_eq!(order.due_at(early, 0), Some(planned));
         }
     }
@@ -698,7 +771,7 @@ fn only_an_open_order_begins_to_close() {
         OrderState::Closing { since: NOW }
     );
     for order in [closing(), closed(), absent(0), success(None)] {
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged, "{order:?}");
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged, "{order:?}");
     }
 }
 

@@ -6,14 +6,15 @@ use super::keys::seal;
 use super::vectors::{Case, every};
 use super::{APIV3_KEY, at, find, platform_keys, seconds, signed_headers, vector};
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::{Fen, OrderId, Timestamp};
-use crate::wechatpay::notification::{Notice, NoticeError, ReadNotice, read};
-use crate::wechatpay::seal::KeySlot;
-use crate::wechatpay::wire::parse_rfc3339;
-use crate::wechatpay::{Apiv3Keys, PlatformKeys, SignatureHeaders, verify};
+use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp};
+use crate::rfc3339;
+use crate::wechatpay::{
+    Apiv3Keys, KeySlot, Notification, NotificationError, PlatformKeys, ReadNotification,
+    SignatureHeaders, read_notification, verify,
+};
 
 /// Signs the body as WeChat Pay and reads it.
-fn told(body: &[u8]) -> Result<ReadNotice, NoticeError> {
+fn told(body: &[u8]) -> Result<ReadNotification, NotificationError> {
     let now = Timestamp::from_unix_seconds(1_722_850_421);
     let pairs = signed_headers(body, now);
     let headers = SignatureHeaders::parse(|name| {
@@ -24,7 +25,7 @@ fn told(body: &[u8]) -> Result<ReadNotice, NoticeError> {
     });
     let keys = platform_keys();
     let verified = verify(&keys, &headers.unwrap(), body, now).unwrap();
-    read(verified, &Apiv3Keys::parse(&[APIV3_KEY]).unwrap())
+    read_notification(&verified, &Apiv3Keys::parse(&[APIV3_KEY]).unwrap())
 }
 
 fn envelope(event_type: &str, content: &str) -> Value {
@@ -44,7 +45,7 @@ fn envelope(event_type: &str, content: &str) -> Value {
     })
 }
 
-fn told_of(event_type: &str, content: &Value) -> Result<Notice, NoticeError> {
+fn told_of(event_type: &str, content: &Value) -> Result<Notification, NotificationError> {
     told(
         envelope(event_type, &content.to_string())
             .to_string()
@@ -75,7 +76,7 @@ fn without(mut content: Value, name: &str) -> Value {
 }
 
 /// Verifies and reads a whole notice; `None` where its APIv3 key is none, as one SDK's is not.
-fn read_case(case: &Case) -> Option<ReadNotice> {
+fn read_case(case: &Case) -> Option<ReadNotification> {
     let apiv3_keys = Apiv3Keys::parse(&[case.at("api_v3_key")]).ok()?;
     let member = |header: &str| {
         let headers = case.value["headers"].as_object().unwrap();
@@ -90,33 +91,41 @@ fn read_case(case: &Case) -> Option<ReadNotice> {
     let keys = PlatformKeys::parse(&[(member("wechatpay-serial").unwrap(), &pem)]).unwrap();
     let now = seconds(member("wechatpay-timestamp").unwrap());
     let verified = verify(&keys, &headers, case.at("body").as_bytes(), now).unwrap();
-    Some(read(verified, &apiv3_keys).unwrap())
+    Some(read_notification(&verified, &apiv3_keys).unwrap())
 }
 
 /// Holds a notice that was read against the plain text that was sealed in it.
-fn assert_read(case: &Case, told: ReadNotice) {
+fn assert_read(case: &Case, told: ReadNotification) {
     let name = &case.name;
     let envelope: Value = serde_json::from_str(case.at("body")).unwrap();
     let plain: Value = serde_json::from_str(case.at("plaintext")).unwrap();
     assert_eq!(told.id, at(&envelope, "id"), "{name}");
     assert_eq!(told.key_slot, Some(KeySlot::Current), "{name}");
     let success_time = plain["success_time"].as_str().map(|text| {
-        let read = parse_rfc3339(text).unwrap();
+        let read = rfc3339::parse(text).unwrap();
         if let Some(seconds) = case.value["success_time_unix_seconds"].as_i64() {
             assert_eq!(read, Timestamp::from_unix_seconds(seconds), "{name}");
         }
         read
     });
     match told.notice {
-        Notice::Payment(report) => {
+        Notification::Payment(report) => {
             let report = report.into_inner();
             assert_eq!(
                 report.order_id.as_str(),
                 at(&plain, "out_trade_no"),
                 "{name}"
             );
-            assert_eq!(report.mchid.as_deref(), plain["mchid"].as_str(), "{name}");
-            assert_eq!(report.appid.as_deref(), plain["appid"].as_str(), "{name}");
+            assert_eq!(
+                report.mchid.as_ref().map(Mchid::as_str),
+                plain["mchid"].as_str(),
+                "{name}"
+            );
+            assert_eq!(
+                report.appid.as_ref().map(Appid::as_str),
+                plain["appid"].as_str(),
+                "{name}"
+            );
             let total = report.total.map(Fen::get);
             assert_eq!(total, plain["amount"]["total"].as_i64(), "{name}");
             let TradeState::Paid(paid) = report.state else {
@@ -125,9 +134,12 @@ fn assert_read(case: &Case, told: ReadNotice) {
             let transaction_id = paid.transaction_id.as_str();
             assert_eq!(transaction_id, at(&plain, "transaction_id"), "{name}");
             assert_eq!(paid.success_time, success_time, "{name}");
-            assert_eq!(paid.openid.as_deref(), plain["payer"]["openid"].as_str());
+            assert_eq!(
+                paid.openid.as_ref().map(Openid::as_str),
+                plain["payer"]["openid"].as_str()
+            );
         }
-        Notice::Refund(report) => {
+        Notification::Refund(report) => {
             let report = report.into_inner();
             assert_eq!(
                 report.order_id.as_str(),
@@ -194,11 +206,15 @@ fn an_envelope_that_cannot_be_read_is_told_as_one() {
             .replacen('{', r#"{"event_type":"TRANSACTION.SUCCESS","#, 1),
     ];
     for body in broken {
-        assert_eq!(told(body.as_bytes()), Err(NoticeError::Envelope), "{body}");
+        assert_eq!(
+            told(body.as_bytes()),
+            Err(NotificationError::Envelope),
+            "{body}"
+        );
     }
     assert_eq!(
         told(b"{\"id\":\"a\",\"event_type\":\"\xff\"}"),
-        Err(NoticeError::Envelope)
+        Err(NotificationError::Envelope)
     );
 }
 
@@ -214,11 +230,16 @@ fn an_event_of_another_kind_is_set_aside_unopened() {
         for body in [
             envelope(event_type, "not even JSON"),
             json!({"id": "a", "event_type": event_type, "resource_type": "tomorrow"}),
+            json!({"id": "a", "event_type": event_type}),
+            json!({"id": "a", "event_type": event_type, "resource_type": 7, "resource": "a text"}),
+            json!({"id": "a", "event_type": event_type, "resource": ["a", {"list": null}]}),
+            json!({"id": "a", "event_type": event_type, "resource": {"ciphertext": 7}}),
+            json!({"id": "a", "event_type": event_type, "resource": null}),
         ] {
             let read = told(body.to_string().as_bytes()).unwrap();
             assert_eq!(
                 read.notice,
-                Notice::Unhandled {
+                Notification::Unhandled {
                     event_type: event_type.to_owned()
                 }
             );
@@ -245,11 +266,11 @@ fn what_no_key_opens_is_told_with_its_id() {
         let body = with(good.clone(), &format!("resource.{name}"), value).to_string();
         let error = told(body.as_bytes()).unwrap_err();
         assert!(
-            matches!(error, NoticeError::Undecryptable { .. }),
+            matches!(error, NotificationError::Undecryptable { .. }),
             "{name}: {error}"
         );
         assert_eq!(
-            error.notice_id(),
+            error.notification_id(),
             Some("00000000-0000-5000-8000-000000000001")
         );
     }
@@ -257,8 +278,9 @@ fn what_no_key_opens_is_told_with_its_id() {
 
 #[test]
 fn a_payment_that_is_none_is_never_reported_as_one() {
-    let is_content = |error: &NoticeError| matches!(error, NoticeError::Content { .. });
-    let is_contradiction = |error: &NoticeError| matches!(error, NoticeError::Contradiction { .. });
+    let is_content = |error: &NotificationError| matches!(error, NotificationError::Content { .. });
+    let is_contradiction =
+        |error: &NotificationError| matches!(error, NotificationError::Contradiction { .. });
     let refused = |content: &Value| told_of("TRANSACTION.SUCCESS", content).unwrap_err();
     for total in [json!(1.0), json!("100"), json!(true), json!({})] {
         assert!(
@@ -304,7 +326,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
             "TRANSACTION.SUCCESS",
             &with(payment(), "trade_state", json!(state)),
         );
-        let set_aside = Notice::UnknownState {
+        let set_aside = Notification::UnknownState {
             event_type: "TRANSACTION.SUCCESS".to_owned(),
             mchid: payment()["mchid"].as_str().map(str::to_owned),
             state: state.to_owned(),
@@ -316,7 +338,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
     let combined = json!({"combine_out_trade_no": "C1", "sub_orders": [payment()]});
     assert!(matches!(
         told_of("TRANSACTION.SUCCESS", &combined),
-        Ok(Notice::Unhandled { .. })
+        Ok(Notification::Unhandled { .. })
     ));
 }
 
@@ -333,7 +355,7 @@ fn a_payments_harmless_oddities_are_read_over() {
     ] {
         let notice = told_of("TRANSACTION.SUCCESS", &with(payment(), name, value));
         assert!(
-            matches!(notice, Ok(Notice::Payment(_))),
+            matches!(notice, Ok(Notification::Payment(_))),
             "{name}: {notice:?}"
         );
     }
@@ -349,18 +371,21 @@ fn a_refunds_event_and_status_must_agree() {
         for told in ["SUCCESS", "CLOSED", "ABNORMAL", "PROCESSING", "TOMORROW"] {
             let notice = told_of(event, &with(refund(), "refund_status", json!(told)));
             match (told == status, told) {
-                (true, _) => assert!(matches!(notice, Ok(Notice::Refund(_))), "{event} {told}"),
+                (true, _) => assert!(
+                    matches!(notice, Ok(Notification::Refund(_))),
+                    "{event} {told}"
+                ),
                 (false, "TOMORROW") => {
                     let named = matches!(
                         &notice,
-                        Ok(Notice::UnknownState { state, order_id: Some(_), refund_id: Some(_), .. })
+                        Ok(Notification::UnknownState { state, order_id: Some(_), refund_id: Some(_), .. })
                             if state == told
                     );
                     assert!(named, "{event} {told}: {notice:?}");
                 }
                 (false, _) => {
                     assert!(
-                        matches!(notice, Err(NoticeError::Contradiction { .. })),
+                        matches!(notice, Err(NotificationError::Contradiction { .. })),
                         "{event} {told}"
                     );
                 }
@@ -370,11 +395,11 @@ fn a_refunds_event_and_status_must_agree() {
     let partners = with(refund(), "sp_mchid", json!("1900000109"));
     assert!(matches!(
         told_of("REFUND.SUCCESS", &partners),
-        Err(NoticeError::Contradiction { .. })
+        Err(NotificationError::Contradiction { .. })
     ));
     let payments = told_of("REFUND.SUCCESS", &payment());
     assert!(
-        matches!(payments, Err(NoticeError::Content { .. })),
+        matches!(payments, Err(NotificationError::Content { .. })),
         "{payments:?}"
     );
 }

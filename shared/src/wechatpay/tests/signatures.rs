@@ -13,9 +13,9 @@ use super::{
     MERCHANT_SERIAL, PLATFORM_SERIAL, at, find, headers, merchant, platform_keys, seconds,
     signed_headers, text,
 };
-use crate::domain::Timestamp;
+use crate::domain::{Appid, Mchid, Timestamp};
 use crate::wechatpay::sign::{
-    app_parameters, authorization, client_message, nonce, pay_parameters, request_message,
+    app_parameters, authorization, client_message, jsapi_parameters, request_message,
 };
 use crate::wechatpay::verify::WINDOW_SECONDS;
 use crate::wechatpay::{MerchantKey, PlatformKeys, SignatureHeaders, VerifyError, verify};
@@ -28,11 +28,12 @@ fn requests_are_signed_byte_for_byte() {
         let key = MerchantKey::parse(case.at("serial_no"), &case.file("private_key_file")).unwrap();
         let (method, target) = (case.at("method"), case.at("request_target"));
         let (moment, nonce) = (seconds(case.at("timestamp")), case.at("nonce_str"));
-        let (mchid, body) = (case.at("mchid"), case.at("body").as_bytes());
+        let mchid = Mchid::parse(case.at("mchid")).unwrap();
+        let body = case.at("body").as_bytes();
         let message = request_message(method, target, moment, nonce, body);
         assert_eq!(message, case.at("message").as_bytes(), "{}", case.name);
         assert_eq!(key.sign(&message), case.at("signature"), "{}", case.name);
-        let header = authorization(&key, mchid, method, target, moment, nonce, body);
+        let header = authorization(&key, &mchid, method, target, moment, nonce, body);
         assert_eq!(header, case.at("authorization"), "{}", case.name);
     }
 }
@@ -40,7 +41,7 @@ fn requests_are_signed_byte_for_byte() {
 #[test]
 fn messages_are_signed_byte_for_byte() {
     for case in every(&["raw_sign"]) {
-        let key = MerchantKey::parse("01", &case.file("private_key_file")).unwrap();
+        let key = MerchantKey::parse(MERCHANT_SERIAL, &case.file("private_key_file")).unwrap();
         let signature = key.sign(case.at("message").as_bytes());
         assert_eq!(signature, case.at("signature"), "{}", case.name);
     }
@@ -48,18 +49,19 @@ fn messages_are_signed_byte_for_byte() {
 
 #[test]
 fn pay_parameters_are_signed_byte_for_byte() {
+    let mchid = Mchid::parse("1900007291").unwrap();
     for case in every(&["pay_sign"]) {
-        let key = MerchantKey::parse("01", &case.file("private_key_file")).unwrap();
-        let (app_id, prepay_id) = (case.at("app_id"), case.at("prepay_id"));
+        let key = MerchantKey::parse(MERCHANT_SERIAL, &case.file("private_key_file")).unwrap();
+        let (app_id, prepay_id) = (appid(&case), case.at("prepay_id"));
         let (moment, nonce) = (seconds(case.at("time_stamp")), case.at("nonce_str"));
         if case.at("line4") == prepay_id {
-            let signed = app_parameters(&key, app_id, "1900007291", prepay_id, moment, nonce);
+            let signed = app_parameters(&key, &app_id, &mchid, prepay_id, moment, nonce);
             assert_eq!(signed.sign, case.at("signature"), "{}", case.name);
             assert_eq!(signed.package_value, "Sign=WXPay");
-            assert_eq!(signed.partner_id, "1900007291");
+            assert_eq!(signed.partner_id, mchid.as_str());
             assert_eq!(signed.prepay_id, prepay_id);
         } else {
-            let signed = pay_parameters(&key, app_id, prepay_id, moment, nonce);
+            let signed = jsapi_parameters(&key, &app_id, prepay_id, moment, nonce);
             assert_eq!(signed.pay_sign, case.at("signature"), "{}", case.name);
             assert_eq!(signed.package, case.at("line4"));
             assert_eq!(signed.sign_type, case.at("sign_type"));
@@ -87,8 +89,8 @@ fn the_documentations_signatures_are_over_the_messages_that_are_signed_here() {
     }
     for case in every(&["documented_pay_sign"]) {
         let (moment, nonce) = (seconds(case.at("time_stamp")), case.at("nonce_str"));
-        let (app_id, last) = (case.at("app_id"), case.at("line4"));
-        verified(&case, &client_message(app_id, moment, nonce, last));
+        let (app_id, last) = (appid(&case), case.at("line4"));
+        verified(&case, &client_message(&app_id, moment, nonce, last));
     }
 }
 
@@ -105,19 +107,6 @@ fn another_library_makes_and_accepts_the_same_signatures() {
     }
 }
 
-#[test]
-fn a_nonce_is_32_letters_and_digits_and_never_the_same() {
-    let (one, other) = (nonce(), nonce());
-    assert_ne!(one, other);
-    for nonce in [one, other] {
-        assert_eq!(nonce.len(), 32);
-        assert!(
-            nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            "{nonce}"
-        );
-    }
-}
-
 /// Verifies the three lines of an answer under the key of a file.
 fn checked(case: &Case, message: &str, signature: &str) -> Result<Vec<u8>, VerifyError> {
     let (timestamp, rest) = message.split_once('\n').unwrap();
@@ -131,8 +120,10 @@ fn checked(case: &Case, message: &str, signature: &str) -> Result<Vec<u8>, Verif
         ("wechatpay-serial", KEY_ID),
         ("wechatpay-signature", signature),
     ]);
-    verify(&keys, &headers, body.as_bytes(), seconds(timestamp))
-        .map(|verified| verified.body().to_vec())
+    verify(&keys, &headers, body.as_bytes(), seconds(timestamp)).map(|verified| {
+        let body = verified.read(|body| Ok::<_, ()>(body.to_vec()));
+        body.unwrap().into_inner()
+    })
 }
 
 #[test]
@@ -183,10 +174,22 @@ fn notices_verify_with_the_public_key_or_the_certificates() {
             assert_eq!(serial, named, "{}", case.name);
             pem
         };
-        let keys = PlatformKeys::parse(&[(named, &pem)]).unwrap();
+        // One SDK's certificate has a serial number of 16 digits, as no platform certificate has. It is
+        // not signed, so another may stand in its place.
+        let serial = if named.len() == 16 {
+            assert!(PlatformKeys::parse(&[(named, &pem)]).is_err());
+            PLATFORM_SERIAL
+        } else {
+            named
+        };
+        let keys = PlatformKeys::parse(&[(serial, &pem)]).unwrap();
         let headers = &case.value["headers"];
         let now = seconds(member(headers, "wechatpay-timestamp").unwrap());
-        let headers = SignatureHeaders::parse(|header| member(headers, header)).unwrap();
+        let headers = SignatureHeaders::parse(|header| match header {
+            "wechatpay-serial" => Some(serial),
+            _ => member(headers, header),
+        });
+        let headers = headers.unwrap();
         let verified = verify(&keys, &headers, case.at("body").as_bytes(), now);
         assert!(verified.is_ok(), "{}", case.name);
     }
@@ -444,6 +447,10 @@ fn headers_that_are_not_of_their_shape_are_named() {
 }
 
 const KEY_ID: &str = "PUB_KEY_ID_0119000072912026010100000000000001";
+
+fn appid(case: &Case) -> Appid {
+    Appid::parse(case.at("app_id")).unwrap()
+}
 
 fn at_now() -> Timestamp {
     Timestamp::from_unix_seconds(NOW)

@@ -10,14 +10,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::json;
-use crate::api::Request;
-use crate::api::authenticate::Authorization;
+use super::sentence::named;
+use crate::api::authorization::Authorization;
+use crate::api::request::Request;
 
 mod text;
 mod variants;
 
 use text::{SHAPES, Text};
-use variants::{Stamp, Variant, far_stamps, methods, plain_bodies, stamps, targets};
+use variants::{REWRITTEN, Stamp, Variant, far_stamps, methods, plain_bodies, stamps, targets};
 
 /// Bodies longer than this are not written in other ways.
 const REWRITTEN_BYTES_MAX: usize = 64 * 1024;
@@ -27,8 +28,6 @@ const SHORT_BYTES_MAX: usize = 4 * 1024;
 /// optimised, far less elsewhere.
 const STAGE_BYTES_MAX: usize = 24 * 1024 * 1024;
 
-const REWRITTEN: &str =
-    "the body was serialised again after signing: sign the very bytes that are sent";
 const REORDERED: &str = "the members of the body were signed in another order than they are sent in: \
                          serialise once and sign the very bytes that are sent";
 
@@ -110,7 +109,7 @@ impl<'a> Search<'a> {
         if hash.finalize()[..] != *self.wanted {
             return ControlFlow::Continue(());
         }
-        ControlFlow::Break((super::named(faults, "; and "), text.written()))
+        ControlFlow::Break((named(faults, "; and "), text.written()))
     }
 
     fn all(&mut self, request: &Request, body: &[u8], authorization: &Authorization) -> Flow {

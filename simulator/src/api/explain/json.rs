@@ -1,5 +1,5 @@
-//! The forms in which clients write one and the same JSON text: blanks, escapes, charsets, the order
-//! of members. Every form is made on its own and can be let go before the next.
+//! The forms in which clients write one and the same JSON text: blanks, escapes, charsets, the
+//! order of members. Every form is made on its own and can be let go before the next.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,8 @@ use crate::canonical;
 /// Objects of up to this many members are tried in every order.
 const PERMUTED_MEMBERS_MAX: usize = 7;
 
-/// The order in which WeChat Pay's pages list the members of orders and refunds, which clients copy.
+/// The order in which WeChat Pay's pages list the members of orders and refunds, which clients
+/// copy.
 const DOCUMENTED: [&str; 24] = [
     "sp_appid",
     "sp_mchid",
@@ -419,8 +420,8 @@ fn escape(text: &str, capitals: bool) -> String {
     out
 }
 
-/// Reads `\uXXXX` beyond ASCII back and keeps all else, for bodies that were sent escaped and signed
-/// unescaped.
+/// Reads `\uXXXX` beyond ASCII back and keeps all else, for bodies that were sent escaped and
+/// signed unescaped.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD as STANDARD_ALPHABET;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use data_encoding::HEXLOWER_PERMISSIVE;
 
 use crate::api::route::decode;
 
@@ -21,8 +22,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The DER in front of a digest inside a signature (RFC 8017 §9.2), the digest's length, and its name
-/// in Java's words, which most error messages use.
+/// The DER in front of a digest inside a signature (RFC 8017 §9.2), the digest's length, and its
+/// name in Java's words, which most error messages use.
 const DIGEST_INFOS: [(&[u8], usize, &str); 6] = [
     (
         &[
@@ -208,11 +209,6 @@ pub(super) fn read(inside: &[u8]) -> Option<Opened> {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 2 * SIGNATURE_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    (bytes.len() == SIGNATURE_BYTES).then_some(bytes)
 }

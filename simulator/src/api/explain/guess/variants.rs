@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use super::text::Text;
-use super::{REWRITTEN, json};
-use crate::api::Request;
-use crate::api::authenticate::Authorization;
+use crate::api::authorization::{self, Authorization};
+use crate::api::explain::json;
+use crate::api::request::Request;
 use crate::api::route::decode;
 use crate::config::API_HOSTS;
 
+pub(super) const REWRITTEN: &str =
+    "the body was serialised again after signing: sign the very bytes that are sent";
 /// Queries of up to this many parameters are tried in every order.
 const PERMUTED_PARAMETERS_MAX: usize = 5;
 /// How far apart two readings of the clock may be, in seconds, to be found.
@@ -250,7 +252,7 @@ pub(super) fn stamps(authorization: &Authorization) -> Vec<Stamp> {
         stamp(case, timestamp, &nonce.to_uppercase()),
         stamp(case, timestamp, &nonce.to_lowercase()),
     ];
-    let seconds = super::super::seconds(timestamp);
+    let seconds = authorization::seconds(timestamp);
     for by in [-2, -1, 1, 2] {
         let other = seconds.saturating_add(by).to_string();
         stamps.push(stamp(SECOND_READING, &other, nonce));
@@ -264,7 +266,7 @@ const SECOND_READING: &str = "another timestamp was signed than is sent: take th
 
 /// Mistakes with the clock of which there are too many to try them with others.
 pub(super) fn far_stamps(authorization: &Authorization) -> impl Iterator<Item = Stamp> {
-    let seconds = super::super::seconds(&authorization.timestamp);
+    let seconds = authorization::seconds(&authorization.timestamp);
     let stamp = |fault, timestamp| Stamp {
         fault,
         timestamp,

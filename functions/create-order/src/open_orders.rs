@@ -1,0 +1,51 @@
+//! How many unpaid orders a payer may have at once.
+//!
+//! Each unpaid order costs the sweep several looks and WeChat Pay a query and a close, so one payer's
+//! orders could keep everybody's refunds waiting. Counted are the payer's orders of the last half hour,
+//! as long as a payer's order can be paid, by the payer index: one read of keys. Only where these alone
+//! reach the bound are the orders themselves read, since most of them may be paid or closed. The index
+//! lags the table by moments, so orders that are placed side by side may pass the bound by a few.
+
+use shared::api::{Caller, Code, Problem};
+use shared::domain::terms::Party;
+
+use crate::CreateOrder;
+use crate::terms::DEFAULT_ORDER_SECONDS;
+
+/// How many orders are read to count the unpaid ones: what one read of several items takes.
+const LOOK_MAX: i32 = 100;
+
+impl CreateOrder {
+    /// Refuses a further order of a payer who has as many unpaid ones as are allowed.
+    ///
+    /// # Errors
+    /// 429 with the count, and when the first of them ends.
+    pub(crate) async fn within_bound(&self, caller: &Caller) -> Result<(), Problem> {
+        let Caller::Payer { openid } = caller else {
+            return Ok(());
+        };
+        let now = self.platform.clock.business();
+        let since = now.minus_seconds(DEFAULT_ORDER_SECONDS);
+        let recent = self.payer_index.placed_since(openid, since, LOOK_MAX);
+        let recent = recent.await?;
+        if recent.len() < self.open_orders_max {
+            return Ok(());
+        }
+        let mut open = self.orders.load_many(&recent).await?;
+        open.retain(|order| order.terms.placed_by == Party::Payer && order.is_payable(now));
+        if open.len() < self.open_orders_max {
+            return Ok(());
+        }
+        let first_end = open.iter().map(|order| order.terms.time_expire).min();
+        let seconds = first_end.map_or(1, |end| end.seconds_since(now));
+        Err(Problem::new(
+            Code::TooManyOpenOrders,
+            format!(
+                "{} orders are unpaid; pay or close one of them first",
+                open.len()
+            ),
+        )
+        .with("open_orders", open.len())
+        .retry_after(u32::try_from(seconds).unwrap_or(1).max(1)))
+    }
+}

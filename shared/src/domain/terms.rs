@@ -1,0 +1,111 @@
+//! What is agreed when an order is placed: who pays what, how, until when, and what goes on the wire.
+
+use super::{Appid, Fen, Mchid, Openid, OrderId, Timestamp};
+
+/// The ways to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradeType {
+    /// Inside a mini-program or an official account.
+    Jsapi,
+    /// A QR code on a screen.
+    Native,
+    /// A page in the phone's browser.
+    H5,
+    /// The merchant's own app.
+    App,
+}
+
+impl TradeType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Jsapi, Self::Native, Self::H5, Self::App];
+
+    /// The name in paths, bodies and the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsapi => "jsapi",
+            Self::Native => "native",
+            Self::H5 => "h5",
+            Self::App => "app",
+        }
+    }
+
+    /// Reads the name; none of ours gives `None`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|trade_type| trade_type.as_str() == name)
+    }
+}
+
+/// Who placed an order or asked for a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The mini-program's user.
+    Payer,
+    /// The merchant's back office.
+    Merchant,
+}
+
+impl Party {
+    /// The name in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payer => "payer",
+            Self::Merchant => "merchant",
+        }
+    }
+
+    /// Reads the name; none of ours gives `None`.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Payer, Self::Merchant]
+            .into_iter()
+            .find(|party| party.as_str() == name)
+    }
+}
+
+/// One line of a payer's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The catalogue's name of the article.
+    pub sku: String,
+    /// How many, at least 1.
+    pub quantity: u32,
+}
+
+/// What was agreed when the order was placed; never changes.
+///
+/// It holds every field that goes on the wire, so that WeChat Pay can be asked again with identical
+/// bytes from the record alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The order's number.
+    pub order_id: OrderId,
+    /// How it is paid.
+    pub trade_type: TradeType,
+    /// Which serialisation of the wire fields was used first.
+    pub wire_version: u32,
+    /// The app it was ordered under.
+    pub appid: Appid,
+    /// The merchant that is paid.
+    pub mchid: Mchid,
+    /// What the payer sees in the bill.
+    pub description: String,
+    /// What is to be paid.
+    pub total: Fen,
+    /// The last moment it can be paid.
+    pub time_expire: Timestamp,
+    /// The merchant's own note, returned by WeChat Pay.
+    pub attach: Option<String>,
+    /// Where WeChat Pay sends the notice.
+    pub notify_url: String,
+    /// Whose order it is; on the wire only for `jsapi`.
+    pub openid: Option<Openid>,
+    /// The payer's address; on the wire only for `h5`.
+    pub payer_client_ip: Option<String>,
+    /// What was ordered from the catalogue; empty for a merchant's order.
+    pub items: Vec<Item>,
+    /// Who placed it.
+    pub placed_by: Party,
+    /// When it was placed.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,191 @@
+//! Sends reserved refunds, and reads what an answer that is no report means.
+//!
+//! A reservation is never released here. What WeChat Pay refuses in a way that time may mend is sent
+//! again later, with the same number and the same bytes; what it refuses for good waits for a person.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::domain::refund::RefusalKind;
+use crate::record_keys::Stage;
+use crate::settlement::notes::note_call;
+use crate::settling_client::{NotAuthentic, SettlingClient, SettlingError};
+use crate::store::{Commit, Refunds, StoredRefund};
+use crate::telemetry::{Level, LogLine, Metric};
+use crate::wechatpay::{CallError, Refusal};
+
+/// Sends refunds. Held by refund and sweep.
+#[derive(Debug)]
+pub struct RefundSender {
+    settling_client: SettlingClient,
+    refunds: Refunds,
+    clock: Clock,
+    interval_seconds: i64,
+}
+
+impl RefundSender {
+    /// Sends through this client; `interval_seconds` lie between two refunds of an order.
+    pub const fn new(
+        settling_client: SettlingClient,
+        refunds: Refunds,
+        clock: Clock,
+        interval_seconds: i64,
+    ) -> Self {
+        Self {
+            settling_client,
+            refunds,
+            clock,
+            interval_seconds,
+        }
+    }
+
+    /// The client.
+    pub const fn settling_client(&self) -> &SettlingClient {
+        &self.settling_client
+    }
+
+    /// The least time between two refunds of an order, in seconds.
+    pub const fn interval_seconds(&self) -> i64 {
+        self.interval_seconds
+    }
+
+    /// Sends a reserved refund whose slot was claimed, and settles the answer; gives the refund as the
+    /// record has it afterwards. Whatever becomes of it, the reservation stands and the sweep has a due
+    /// time.
+    ///
+    /// # Errors
+    /// The table is unavailable; the sweep goes on with it.
+    pub async fn send_claimed(
+        &self,
+        reserved: StoredRefund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<StoredRefund, SettlingError> {
+        let sent = self
+            .settling_client
+            .send_refund(&reserved.refund, deadline, line)
+            .await;
+        match sent {
+            Ok(settled) => Ok(settled.record().unwrap_or(reserved)),
+            Err(SettlingError::Call(error)) => self.not_taken(reserved, &error, line).await,
+            Err(SettlingError::NotAuthentic(error)) => {
+                self.not_authentic(reserved, error, line).await
+            }
+            // The refund stands reserved, which is the answer; the sweep sends it when it can.
+            Err(SettlingError::Secret(error)) => {
+                line.field("error", error.to_string())
+                    .count(Metric::NotConfigured)
+                    .raise(Level::Error);
+                Ok(reserved)
+            }
+            Err(SettlingError::Store(error)) => {
+                line.field("error", error.to_string()).raise(Level::Warn);
+                Ok(reserved)
+            }
+        }
+    }
+
+    /// Whether a reserved refund may be sent at all. One whose record is not authentic is flagged, and
+    /// looked at again when the key that is missing may have been put back; it holds up no other.
+    ///
+    /// # Errors
+    /// The table or the keys are unavailable.
+    pub async fn is_authentic(
+        &self,
+        reserved: &StoredRefund,
+        line: &mut LogLine,
+    ) -> Result<bool, SettlingError> {
+        let stage = Stage::Approved;
+        match self
+            .settling_client
+            .authenticate(&reserved.refund, stage)
+            .await
+        {
+            Ok(()) => Ok(true),
+            Err(SettlingError::NotAuthentic(error)) => {
+                self.not_authentic(reserved.clone(), error, line).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn not_authentic(
+        &self,
+        reserved: StoredRefund,
+        error: NotAuthentic,
+        line: &mut LogLine,
+    ) -> Result<StoredRefund, SettlingError> {
+        line.field("error", error.to_string())
+            .field("not_authentic", error.as_str())
+            .raise(Level::Error);
+        let before = &reserved.refund;
+        let (after, due) = before.distrusted(self.clock.business());
+        if after.needs_human != before.needs_human {
+            line.count(Metric::NeedsHuman);
+        }
+        match self.refunds.commit(before, &after, None, Some(due)).await? {
+            Commit::Done => Ok(StoredRefund {
+                refund: after,
+                due: Some(due),
+            }),
+            Commit::Conflict => Ok(reserved),
+        }
+    }
+
+    async fn not_taken(
+        &self,
+        reserved: StoredRefund,
+        error: &CallError,
+        line: &mut LogLine,
+    ) -> Result<StoredRefund, SettlingError> {
+        note_call(error, line);
+        let kind = match error {
+            CallError::Unknown(_) => None,
+            CallError::Refused(refusal) => kind(refusal),
+        };
+        let Some(kind) = kind else {
+            // The due time of the reservation, or of the sweep's claim, stands.
+            return Ok(reserved);
+        };
+        let before = &reserved.refund;
+        let attempts = reserved.due.map_or(0, |due| due.attempts);
+        let now = self.clock.business();
+        let (after, due) = before.refused(&kind, attempts, now, self.interval_seconds);
+        if after.needs_human.is_some() && after.needs_human != before.needs_human {
+            line.count(Metric::NeedsHuman).raise(Level::Error);
+        }
+        match self.refunds.commit(before, &after, None, Some(due)).await? {
+            Commit::Done => Ok(StoredRefund {
+                refund: after,
+                due: Some(due),
+            }),
+            // Somebody else learnt more meanwhile: what that was is told.
+            Commit::Conflict => {
+                let stored = self
+                    .refunds
+                    .load(&before.order_id, &before.refund_id)
+                    .await?;
+                Ok(stored.unwrap_or(reserved))
+            }
+        }
+    }
+}
+
+/// What a refusal of a refund means (docs/wechatpay.md, "Refunds"); `None` where the outcome is
+/// unknown. Texts are never read: the same code has several.
+fn kind(refusal: &Refusal) -> Option<RefusalKind> {
+    let code = || refusal.code.clone();
+    match (refusal.status, refusal.code.as_str()) {
+        (403, "NOT_ENOUGH") => Some(RefusalKind::NotEnough),
+        // "No such order" is answered now and then for paid orders (docs/wechatpay.md, "Refunds"); a
+        // 401 is about our own signature or clock, and says nothing about this refund.
+        (404 | 401, _) => None,
+        (400, "PARAM_ERROR" | "MCH_NOT_EXISTS") | (403, "NO_AUTH" | "USER_ACCOUNT_ABNORMAL") => {
+            Some(RefusalKind::Definite { code: code() })
+        }
+        _ => Some(RefusalKind::Later { code: code() }),
+    }
+}

@@ -1,0 +1,87 @@
+//! What the log line says of a report that was settled, and of a call that brought none.
+
+use super::Settled;
+use crate::domain::report::TradeState;
+use crate::domain::{OrderReport, RefundState};
+use crate::store::{StoredOrder, StoredRefund};
+use crate::telemetry::{Level, LogLine, Metric};
+use crate::wechatpay::{CallError, Refusal, Signed};
+
+/// Notes in the log line a call that brought no usable answer, with WeChat Pay's number of the call
+/// where it gave one: its support asks for it.
+pub fn note_call(error: &CallError, line: &mut LogLine) {
+    let metric = if error.is_unverified() {
+        Metric::WechatpayUnverified
+    } else {
+        Metric::WechatpayErrors
+    };
+    line.field("wechatpay.error", error.to_string())
+        .count(metric);
+    if let CallError::Refused(Refusal {
+        request_id: Some(request_id),
+        ..
+    }) = error
+    {
+        line.field("wechatpay.request_id", request_id.clone());
+    }
+}
+
+/// Notes in the log line what a report about an order led to, and what is believed and is still strange
+/// about a payment: somebody else paid, or something was given back that no refund here explains.
+pub fn note_order(
+    settled: &Settled<StoredOrder>,
+    report: &Signed<OrderReport>,
+    line: &mut LogLine,
+) {
+    note_settled(settled, line);
+    let (Settled::Changed(stored) | Settled::Unchanged(stored)) = settled else {
+        return;
+    };
+    let (TradeState::Paid(paid), Some(payment)) =
+        (&report.get().state, stored.order.payment_on_record())
+    else {
+        return;
+    };
+    if let Settled::Changed(_) = settled {
+        line.count(Metric::OrderPaid);
+        if paid.success_time.is_none() {
+            // It was left out, or is not a time: the payment counts from when it was learnt.
+            line.field("success_time", "unreadable").raise(Level::Warn);
+        }
+    }
+    if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
+        && ordered_by != paid_by
+    {
+        line.field("payer", "another than the order's");
+    }
+    if paid.refunded && payment.refund_count == 0 {
+        line.field("refunded", "elsewhere")
+            .count(Metric::NeedsHuman)
+            .raise(Level::Error);
+    }
+}
+
+/// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
+/// further until somebody acts at WeChat Pay.
+pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
+    note_settled(settled, line);
+    if let Settled::Changed(stored) = settled
+        && stored.refund.state == RefundState::Abnormal
+    {
+        line.count(Metric::RefundStuck).raise(Level::Warn);
+    }
+}
+
+/// Notes in the log line what a report led to; a contradiction is for a person.
+pub fn note_settled<T>(settled: &Settled<T>, line: &mut LogLine) {
+    match settled {
+        Settled::Changed(_) => line.field("settled", "changed"),
+        Settled::Unchanged(_) => line.field("settled", "unchanged"),
+        Settled::Unknown => line.field("settled", "unknown").raise(Level::Warn),
+        Settled::Contradiction(_, contradiction) => line
+            .field("settled", "contradiction")
+            .field("contradiction", contradiction.to_string())
+            .count(Metric::MoneyMismatch)
+            .raise(Level::Error),
+    };
+}

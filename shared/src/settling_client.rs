@@ -1,0 +1,403 @@
+//! The signing side of the house: asks WeChat Pay with the merchant's key and settles the answer.
+//!
+//! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
+//! byte from the internet ever meets the key that signs refunds.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::deadline::Deadline;
+use crate::domain::order::Heard;
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, Terms, TransactionId};
+use crate::random;
+use crate::record_keys::Stage;
+use crate::settlement::notes::{note_order, note_refund, note_settled};
+use crate::settlement::{Settled, Settlement};
+use crate::store::{StoreError, StoredOrder, StoredRefund};
+use crate::telemetry::LogLine;
+use crate::wechatpay::{
+    Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
+};
+
+/// How long one question to WeChat Pay may take in all.
+const CALL_MAX: Duration = Duration::from_millis(4_000);
+
+/// Why WeChat Pay was not asked, or its answer not settled.
+#[derive(Debug, thiserror::Error)]
+pub enum SettlingError {
+    /// The keys are not usable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The table is not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// WeChat Pay refused, or gave no usable answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A refund's record was not written by who may send refunds.
+    #[error(transparent)]
+    NotAuthentic(#[from] NotAuthentic),
+}
+
+/// Why a refund on record is not believed, and so neither approved nor sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAuthentic {
+    /// Its MAC is missing, was made with a key that is not held, or over other terms.
+    #[error("the refund's MAC does not hold")]
+    Mac,
+    /// Its number's guard, which whoever reserves a refund writes, is not this order's.
+    #[error("the refund's number is not its order's")]
+    Guard,
+}
+
+impl NotAuthentic {
+    /// What does not hold, as log lines name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// What WeChat Pay answered about an order, and what that led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedOrder {
+    /// Whether it knows the order.
+    pub heard: Heard,
+    /// What became of the record.
+    pub settled: Settled<StoredOrder>,
+}
+
+/// Asks WeChat Pay, and settles what it says.
+#[derive(Debug)]
+pub struct SettlingClient {
+    client: Client,
+    mchid: Mchid,
+    signing: Secret<SigningSecret>,
+    platform_keys: Secret<PlatformKeysSecret>,
+    settlement: Settlement,
+    clock: Clock,
+}
+
+impl SettlingClient {
+    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
+    /// Pay's hosts.
+    pub fn from_environment(
+        environment: &mut Environment<'_>,
+        mchid: &Mchid,
+        settlement: Settlement,
+    ) -> Self {
+        let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
+        let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
+        let endpoints = environment.endpoints();
+        let platform = environment.platform();
+        Self {
+            client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
+            mchid: mchid.clone(),
+            signing,
+            platform_keys,
+            settlement,
+            clock: platform.clock.clone(),
+        }
+    }
+
+    /// The secrets that it signs and verifies with.
+    pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
+        [&self.signing, &self.platform_keys]
+    }
+
+    /// What this desk settles with.
+    pub const fn settlement(&self) -> &Settlement {
+        &self.settlement
+    }
+
+    /// The keys in force.
+    ///
+    /// # Errors
+    /// A secret is not usable.
+    async fn keys(&self) -> Result<Keys, SecretError> {
+        let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
+        match (signing, platform_keys) {
+            (Ok(signing), Ok(platform_keys)) => Ok(Keys {
+                merchant: signing.key(),
+                platform: platform_keys.keys(),
+            }),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(signing), Err(platform_keys)) => Err(signing.and(&platform_keys)),
+        }
+    }
+
+    /// Places the order at WeChat Pay, and signs what it is paid with; the same order may be placed
+    /// again, and gives something payable again.
+    ///
+    /// # Errors
+    /// A refusal moves no state: WeChat Pay may know the order nevertheless.
+    pub async fn prepay(
+        &self,
+        request: &PrepayRequest<'_>,
+        deadline: &Deadline,
+    ) -> Result<PayParameters, SettlingError> {
+        let keys = self.keys().await?;
+        let prepaid = self
+            .client
+            .prepay(&self.call(&keys, deadline), request)
+            .await;
+        let prepaid = self.refresh_keys_after(prepaid).await?.into_inner();
+        Ok(PayParameters::of(
+            prepaid,
+            request.terms(),
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
+    }
+
+    /// Signs anew what the order is paid with, out of what WeChat Pay gave a moment ago (the text of
+    /// [`PayParameters::given`]).
+    ///
+    /// # Errors
+    /// The keys are not usable.
+    pub async fn pay_again(
+        &self,
+        terms: &Terms,
+        given: String,
+    ) -> Result<PayParameters, SecretError> {
+        let keys = self.keys().await?;
+        Ok(PayParameters::of(
+            Prepaid::kept(terms.trade_type, given),
+            terms,
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
+    }
+
+    /// Asks about an order by its number, and settles the answer.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer, or refused with something else than a signed "no such
+    /// order"; the record stands.
+    pub async fn ask_order(
+        &self,
+        order_id: &OrderId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<AskedOrder, SettlingError> {
+        let keys = self.keys().await?;
+        let asked = self
+            .client
+            .query_order(&self.call(&keys, deadline), order_id)
+            .await;
+        let error = match self.refresh_keys_after(asked).await {
+            Ok(report) => {
+                return Ok(AskedOrder {
+                    heard: Heard::Report,
+                    settled: self.settle_order(&report, line).await?,
+                });
+            }
+            Err(error) => error,
+        };
+        let Some(absence) = error.absence() else {
+            return Err(error.into());
+        };
+        let now = self.clock.business();
+        let settled = self
+            .settlement
+            .absent(order_id, &self.mchid, &absence, now)
+            .await?;
+        note_settled(&settled, line);
+        line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+        Ok(AskedOrder {
+            heard: Heard::Absence,
+            settled,
+        })
+    }
+
+    /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask_order`]; here a signed "no such order" is an error, since nothing of ours is
+    /// named by it.
+    pub async fn ask_transaction(
+        &self,
+        transaction_id: &TransactionId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
+        let keys = self.keys().await?;
+        let asked = self
+            .client
+            .query_transaction(&self.call(&keys, deadline), transaction_id)
+            .await;
+        let report = self.refresh_keys_after(asked).await?;
+        self.settle_order(&report, line).await
+    }
+
+    /// Stores the intention to close the order; one of another merchant's is a contradiction.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn begin_close(
+        &self,
+        order_id: &OrderId,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
+        let now = self.clock.business();
+        let begun = self.settlement.begin_close(order_id, &self.mchid, now);
+        let begun = begun.await?;
+        note_settled(&begun, line);
+        Ok(begun)
+    }
+
+    /// Closes the order at WeChat Pay and settles it; the intention must be stored before.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer or refused; the record stands.
+    pub async fn close_order(
+        &self,
+        order_id: &OrderId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
+        let keys = self.keys().await?;
+        let asked = self
+            .client
+            .close(&self.call(&keys, deadline), order_id)
+            .await;
+        let closed = self.refresh_keys_after(asked).await?;
+        let settled = self
+            .settlement
+            .closed(order_id, &self.mchid, &closed, self.clock.business())
+            .await?;
+        note_settled(&settled, line);
+        Ok(settled)
+    }
+
+    /// The refund with proof of its terms and of how far it was decided, to be stored with it.
+    ///
+    /// # Errors
+    /// The key is not usable.
+    pub async fn vouch(&self, refund: Refund, stage: Stage) -> Result<Refund, SecretError> {
+        let signing = self.signing.get().await?;
+        Ok(signing.record_keys().vouch(refund, stage))
+    }
+
+    /// Checks that a refund on record was written by who may send refunds: one that a payer asked for
+    /// before it is approved, one that is approved before it is sent. The latter must have its
+    /// number's guard, too.
+    ///
+    /// # Errors
+    /// It is not, or that cannot be found out.
+    pub async fn authenticate(&self, refund: &Refund, stage: Stage) -> Result<(), SettlingError> {
+        if !self
+            .signing
+            .get()
+            .await?
+            .record_keys()
+            .vouches(refund, stage)
+        {
+            // It may be vouched for with a key that another process read before this one did.
+            let signing = self.signing.refreshed().await?;
+            if !signing.record_keys().vouches(refund, stage) {
+                return Err(NotAuthentic::Mac.into());
+            }
+        }
+        let guarded = match stage {
+            Stage::Requested => true,
+            Stage::Approved => self.settlement.has_guard(refund).await?,
+        };
+        if guarded {
+            Ok(())
+        } else {
+            Err(NotAuthentic::Guard.into())
+        }
+    }
+
+    /// Sends a reserved refund that is authentic, with the same bytes as ever, and settles the answer.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer or refused; the reservation stands.
+    pub async fn send_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredRefund>, SettlingError> {
+        self.authenticate(refund, Stage::Approved).await?;
+        let keys = self.keys().await?;
+        let sent = self
+            .client
+            .refund(&self.call(&keys, deadline), refund)
+            .await;
+        let report = self.refresh_keys_after(sent).await?;
+        let settled = self
+            .settlement
+            .refund(&report, self.clock.business())
+            .await?;
+        note_refund(&settled, line);
+        Ok(settled)
+    }
+
+    /// Asks about a refund, and settles the answer.
+    ///
+    /// # Errors
+    /// As [`Self::send_refund`].
+    pub async fn ask_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredRefund>, SettlingError> {
+        let keys = self.keys().await?;
+        let asked = self
+            .client
+            .query_refund(&self.call(&keys, deadline), &refund.refund_id)
+            .await;
+        let report = self.refresh_keys_after(asked).await?;
+        let settled = self
+            .settlement
+            .refund(&report, self.clock.business())
+            .await?;
+        note_refund(&settled, line);
+        Ok(settled)
+    }
+
+    async fn settle_order(
+        &self,
+        report: &Signed<OrderReport>,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
+        let settled = self.settlement.order(report, self.clock.business()).await?;
+        note_order(&settled, report, line);
+        Ok(settled)
+    }
+
+    fn call<'a>(&'a self, keys: &'a Keys, deadline: &Deadline) -> Call<'a> {
+        Call {
+            keys,
+            clock: &self.clock,
+            time_left: deadline.left(&self.clock, CALL_MAX),
+        }
+    }
+
+    /// Reads newer keys where an answer hints that there are: one that does not verify, or a
+    /// refusal of our own signature. The call is not made again; its caller decides that.
+    async fn refresh_keys_after<T>(&self, outcome: Result<T, CallError>) -> Result<T, CallError> {
+        match &outcome {
+            Err(error) if error.is_unverified() => {
+                let _ = self.platform_keys.refreshed().await;
+            }
+            Err(error) if error.is_unauthorized() => {
+                let _ = self.signing.refreshed().await;
+            }
+            Ok(_) | Err(_) => {}
+        }
+        outcome
+    }
+}

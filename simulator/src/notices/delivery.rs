@@ -1,0 +1,274 @@
+//! One attempt to send a notice, what is made of the merchant's answer, and when the next attempt
+//! is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::dispatch::Dispatch;
+use super::held::release_held;
+use super::message::{self, Message};
+use crate::beijing::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::handle::SimulatorHandle;
+use crate::ledger::{Attempt, Copy, Distortion, Notice, Progress};
+use crate::random;
+use crate::state::State;
+
+/// The pauses between an attempt and the next (docs/simulator.md, `notice-schedule`).
+const RETRY_DELAYS_MS: [i64; 15] = [
+    15 * SECOND_MS,
+    15 * SECOND_MS,
+    30 * SECOND_MS,
+    3 * MINUTE_MS,
+    10 * MINUTE_MS,
+    20 * MINUTE_MS,
+    30 * MINUTE_MS,
+    30 * MINUTE_MS,
+    30 * MINUTE_MS,
+    60 * MINUTE_MS,
+    3 * HOUR_MS,
+    3 * HOUR_MS,
+    3 * HOUR_MS,
+    6 * HOUR_MS,
+    6 * HOUR_MS,
+];
+
+/// The merchant has this long to answer, in real time (docs/simulator.md, `notice-schedule`).
+const ANSWER_DEADLINE: Duration = Duration::from_millis(ANSWER_DEADLINE_MS);
+const ANSWER_DEADLINE_MS: u64 = 5_000;
+
+/// What became of sending one attempt.
+struct Sent {
+    at_ms: i64,
+    took_ms: u64,
+    serial: String,
+    /// The merchant's status, or why there is none.
+    answer: Result<u16, String>,
+}
+
+/// What an answer means.
+struct Judgement {
+    /// Whether the status is one of success; also a forgery may be accepted.
+    accepted: bool,
+    verdict: String,
+    /// The rule that the merchant broke, by its kind, with a sentence.
+    violation: Option<(&'static str, String)>,
+}
+
+/// Makes one attempt: sends it, judges the answer, records both, and releases the notice that
+/// waited for it.
+pub(crate) async fn deliver(handle: &Arc<SimulatorHandle>, dispatch: Dispatch) {
+    let Ok(_slot) = handle.slots.acquire().await else {
+        return;
+    };
+    if handle.is_stopping() {
+        return;
+    }
+    let signer = dispatch
+        .merchant
+        .notice_signer(dispatch.by_public_key, dispatch.by_new_certificate);
+    let Some((serial, key)) = signer else {
+        give_up_unsigned(&mut handle.lock(), dispatch.notice.seq);
+        return;
+    };
+    let message = message::build(&dispatch, serial, key, SimulatorHandle::wall_ms());
+    let sent = send(handle, &dispatch, message).await;
+    let mut state = handle.lock();
+    let judgement = judge(
+        &sent,
+        dispatch.distortion,
+        state.behaviours.notice_redirect_fails,
+    );
+    record(handle, &mut state, &dispatch, sent, judgement);
+    release_held(&mut state, dispatch.notice.seq, handle.now_ms());
+}
+
+fn give_up_unsigned(state: &mut State, seq: u64) {
+    if let Some(mut notice) = state.notices.get(&seq).cloned() {
+        notice.progress = Progress::GivenUp;
+        notice.why = Some("WeChat Pay has no key to sign it with".to_owned());
+        notice.next_due_ms = None;
+        notice.on_its_way = false;
+        state.put_notice(notice);
+    }
+}
+
+async fn send(handle: &SimulatorHandle, dispatch: &Dispatch, message: Message) -> Sent {
+    let (started, at_ms) = (Instant::now(), handle.now_ms());
+    let serial = message.serial.clone();
+    let answer = if dispatch.distortion == Distortion::Lost {
+        Err("lost on the way: it never reached the merchant".to_owned())
+    } else {
+        post(handle, &dispatch.notice.url, message).await
+    };
+    Sent {
+        at_ms,
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        serial,
+        answer,
+    }
+}
+
+fn judge(sent: &Sent, distortion: Distortion, redirect_fails: bool) -> Judgement {
+    let status = match &sent.answer {
+        Ok(status) => *status,
+        Err(reason) => {
+            let late = sent.took_ms >= ANSWER_DEADLINE_MS;
+            return Judgement {
+                accepted: false,
+                verdict: reason.clone(),
+                violation: late.then(|| ("late_answer", reason.clone())),
+            };
+        }
+    };
+    let accepted =
+        status == 200 || status == 204 || (!redirect_fails && (300..400).contains(&status));
+    let genuine = match distortion {
+        Distortion::Genuine | Distortion::Lost => true,
+        Distortion::Probe
+        | Distortion::BadSignature
+        | Distortion::UnknownSerial
+        | Distortion::Stale
+        | Distortion::Unopenable => false,
+    };
+    let what = distortion.what();
+    let (verdict, violation) = match (genuine, accepted) {
+        (true, true) => ("accepted".to_owned(), None),
+        (true, false) => {
+            let verdict = format!(
+                "answered {status}: only 200 or 204 within 5 seconds is success, so WeChat Pay sends it \
+                 again"
+            );
+            (verdict, None)
+        }
+        (false, true) => {
+            let explanation = format!(
+                "the merchant accepted {what}; a merchant that verifies answers 4xx or 5xx"
+            );
+            (
+                format!("answered {status} to {what}: violation"),
+                Some(("accepted_forgery", explanation)),
+            )
+        }
+        (false, false) => (format!("rightly refused {what} with {status}"), None),
+    };
+    Judgement {
+        accepted,
+        verdict,
+        violation,
+    }
+}
+
+fn record(
+    handle: &SimulatorHandle,
+    state: &mut State,
+    dispatch: &Dispatch,
+    sent: Sent,
+    judgement: Judgement,
+) {
+    if let Some((kind, explanation)) = judgement.violation {
+        state.violation(json!({
+            "kind": kind,
+            "at": beijing::rfc3339(sent.at_ms),
+            "notice_id": dispatch.notice.id,
+            "out_trade_no": dispatch.notice.out_trade_no,
+            "event_type": dispatch.notice.event_type,
+            "fault": dispatch.distortion,
+            "explanation": explanation,
+        }));
+    }
+    let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() else {
+        return;
+    };
+    notice.attempts.push(Attempt {
+        at_ms: sent.at_ms,
+        status: sent.answer.ok(),
+        took_ms: sent.took_ms,
+        verdict: judgement.verdict,
+        distortion: dispatch.distortion,
+        serial: sent.serial,
+    });
+    let delivered = judgement.accepted && dispatch.distortion == Distortion::Genuine;
+    match dispatch.copy {
+        Copy::Scheduled => {
+            let due_ms = dispatch.notice.next_due_ms.unwrap_or(sent.at_ms);
+            let id_stable = state.behaviours.notice_id_stable;
+            move_on(handle, &mut notice, delivered, due_ms, id_stable);
+        }
+        Copy::Extra => {
+            if delivered && notice.progress == Progress::Pending {
+                notice.progress = Progress::Delivered;
+                notice.next_due_ms = None;
+            }
+        }
+    }
+    state.put_notice(notice);
+}
+
+/// Decides what follows an attempt of the schedule that was due at `due_ms`.
+fn move_on(
+    handle: &SimulatorHandle,
+    notice: &mut Notice,
+    delivered: bool,
+    due_ms: i64,
+    id_stable: bool,
+) {
+    notice.on_its_way = false;
+    notice.tries += 1;
+    notice.next_due_ms = None;
+    match notice.progress {
+        Progress::Pending if delivered => notice.progress = Progress::Delivered,
+        Progress::Pending => match retry_delay_ms(notice) {
+            Some(delay_ms) => {
+                // Counted from when this attempt was due, so that a clock moved by hours brings
+                // every attempt of those hours.
+                notice.next_due_ms = Some(due_ms + handle.scaled(delay_ms));
+                if !id_stable {
+                    notice.id = random::notice_id();
+                }
+            }
+            None => notice.progress = Progress::GivenUp,
+        },
+        // What became of it meanwhile stays, but for what was taken to be never sent and came.
+        Progress::NotSent if delivered => {
+            notice.progress = Progress::Delivered;
+            notice.why = None;
+        }
+        Progress::Delivered | Progress::GivenUp | Progress::NotSent => {}
+    }
+}
+
+fn retry_delay_ms(notice: &Notice) -> Option<i64> {
+    if notice.invented {
+        return None;
+    }
+    RETRY_DELAYS_MS.get(notice.tries.checked_sub(1)?).copied()
+}
+
+async fn post(handle: &SimulatorHandle, url: &str, message: Message) -> Result<u16, String> {
+    let mut request = handle
+        .client
+        .post(url)
+        .timeout(ANSWER_DEADLINE)
+        .body(message.body);
+    for (name, value) in message.headers {
+        request = request.header(name, value);
+    }
+    match request.send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) if error.is_timeout() => {
+            Err("no answer within 5 seconds: answer first, work after".to_owned())
+        }
+        Err(error) if error.is_builder() => Err(format!("notify_url {url:?} is no usable URL")),
+        Err(error) => Err(format!("no answer: {}", root_cause(&error))),
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,324 @@
+//! Callers who ask too much, or for what cannot be: they are answered at once, they cost WeChat Pay
+//! little, they take nothing from others, and no answer of theirs is a 5xx.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, Answer, BOB, TestStack, native_order};
+
+fn tea() -> Value {
+    json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 1}]})
+}
+
+/// How many requests to WeChat Pay went out whose path ends in this.
+fn asked(stack: &TestStack, end: &str) -> usize {
+    let requests = stack.wire.requests();
+    let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
+    requests
+        .iter()
+        .filter(|request| path(&request.target).ends_with(end))
+        .count()
+}
+
+#[tokio::test]
+async fn a_payers_refunds_of_an_unpaid_order_wait_for_nobody_and_starve_nobody() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", tea())
+        .await
+        .expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    let refunds = format!("/orders/{number}/refunds");
+    let body = |number: String| json!({"out_refund_no": number, "amount": {"refund": 1}});
+    let one = async |place: usize| {
+        let number = format!("flood-{place}");
+        stack.post(&alice, &refunds, body(number)).await
+    };
+    let answers: Vec<Answer> = join_all((0..30).map(one)).await;
+    for answer in &answers {
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert_eq!(answer.body["code"], "order_not_paid");
+    }
+    let told_to_wait = answers
+        .iter()
+        .filter(|answer| answer.retry_after == Some(2));
+    let questions = asked(&stack, number);
+    assert_eq!(
+        told_to_wait.count() + questions,
+        30,
+        "the others read the record"
+    );
+    // Paid meanwhile, without a notification; a payer asked a moment ago.
+    stack.fault("notice_lost", json!({"count": 9})).await;
+    stack
+        .control(
+            &format!("orders/{number}/pay"),
+            json!({"openid": ALICE, "pay": placed["pay"]}),
+        )
+        .await;
+    one(30).await;
+    let merchants = stack
+        .post(&stack.merchant, &refunds, body("merchants-1".to_owned()))
+        .await;
+    assert_eq!(merchants.status, 202, "{merchants:?}");
+}
+
+#[tokio::test]
+async fn what_the_merchants_account_lacks_is_no_fault_of_the_servers() {
+    let stack = TestStack::start().await;
+    let mchid = stack.stack.simulator.merchant().mchid.clone();
+    let products = async |open: Value| {
+        let path = format!("merchants/{mchid}");
+        stack.control(&path, json!({"products": open})).await;
+    };
+    products(json!(["jsapi"])).await;
+    let place = async || {
+        stack
+            .post(&stack.merchant, "/orders", native_order("closed-0001", 100))
+            .await
+    };
+    for _ in 0..2 {
+        let refused = place().await.refused(422, "trade_type_unavailable");
+        assert_eq!(refused["wechatpay_code"], "NO_AUTH");
+        assert_eq!(refused["wechatpay_status"], 403);
+    }
+    // Once the product is open, the same request is an order.
+    products(json!(["jsapi", "native"])).await;
+    let placed = place().await.expect(200);
+    assert!(placed["pay"]["code_url"].is_string(), "{placed}");
+}
+
+#[tokio::test]
+async fn what_an_order_says_is_no_fault_of_the_servers() {
+    let stack = TestStack::start().await;
+    // An openid of another app: only WeChat Pay can know.
+    let elsewhere = json!({"appid": "wxanother", "openid": "oOfAnotherApp000000000000000"});
+    stack.control("codes", elsewhere).await;
+    let body = json!({
+        "trade_type": "jsapi", "out_trade_no": "stranger-01", "description": "Coffee",
+        "amount": {"total": 100}, "payer": {"openid": "oOfAnotherApp000000000000000"},
+    });
+    for _ in 0..2 {
+        let answer = stack
+            .send(
+                Method::POST,
+                "/orders",
+                Some(&stack.merchant),
+                &[],
+                Some(body.clone()),
+            )
+            .await;
+        let refused = answer.refused(422, "terms_refused");
+        assert!(refused["wechatpay_code"].is_string(), "{refused}");
+    }
+}
+
+/// Troubles in which an answer of some kind comes.
+const ANSWERED: [&str; 9] = [
+    "rate_limited",
+    "server_error",
+    "server_error_applied",
+    "html_error",
+    "response_unsigned",
+    "response_html",
+    "accepted",
+    "redirected",
+    "unavailable",
+];
+
+#[tokio::test]
+async fn a_native_order_can_be_sent_again_as_soon_as_wechat_pay_has_answered_anything() {
+    let stack = TestStack::start().await;
+    for fault in ANSWERED {
+        let number = format!("claim-{fault}")
+            .replace('_', "-")
+            .chars()
+            .take(32)
+            .collect::<String>();
+        let place = async || {
+            stack
+                .post(&stack.merchant, "/orders", native_order(&number, 100))
+                .await
+        };
+        stack.fault(fault, json!({"count": 2})).await;
+        let first = place().await;
+        first.refused(503, "wechatpay_unavailable");
+        stack.no_faults().await;
+        let again = place().await.expect(200);
+        assert!(again["pay"]["code_url"].is_string(), "{fault}: {again}");
+    }
+}
+
+#[tokio::test]
+async fn a_native_order_in_doubt_says_so_at_once_and_until_when() {
+    let stack = TestStack::start().await;
+    let place = async || {
+        stack
+            .post(&stack.merchant, "/orders", native_order("doubt-0001", 100))
+            .await
+    };
+    stack.fault("response_lost", json!({"count": 1})).await;
+    let first = place().await;
+    let claimed = stack.order_item("doubt-0001")["code_claim_until"]["N"]
+        .as_str()
+        .unwrap()
+        .parse::<i64>()
+        .unwrap();
+    let wait = first.retry_after.unwrap();
+    first.refused(503, "wechatpay_unavailable");
+    assert!((1..=12).contains(&wait), "{wait}");
+    stack.no_faults().await;
+    let again = place().await;
+    let wait = again.retry_after.unwrap();
+    let ends = stack.now() + wait;
+    again.refused(503, "code_pending");
+    assert!(
+        (claimed..=claimed + 2).contains(&ends),
+        "{ends}, not {claimed}"
+    );
+    let lines = stack.log_lines();
+    let line = lines.iter().find(|line| line["code"] == "code_pending");
+    let line = line.unwrap();
+    // Two seconds of waiting, and a machine that does other things, too.
+    assert!(line["duration_ms"].as_i64().unwrap() < 4_000, "{line}");
+    assert_eq!(line["level"], "INFO");
+    let order = stack.until(
+        async || place().await.body,
+        |body| body["pay"]["code_url"].is_string(),
+    );
+    let order = order.await;
+    stack
+        .control(
+            "orders/doubt-0001/pay",
+            json!({"code_url": order["pay"]["code_url"]}),
+        )
+        .await;
+    stack.until_state("doubt-0001", "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn repeats_of_an_order_within_two_seconds_share_one_prepay() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let place = async || {
+        stack
+            .post_once(&alice, "/orders", "key-0000000000001", tea())
+            .await
+    };
+    let placed = place().await.expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    assert!(
+        stack.order_item(number).get("prepay").is_none(),
+        "a first order writes nothing more"
+    );
+    let (began, before) = (stack.now(), asked(&stack, "/transactions/jsapi"));
+    let repeats = async || {
+        let answers = join_all((0..12).map(|_| place())).await;
+        for answer in answers {
+            let order = answer.expect(200);
+            assert!(order["pay"]["paySign"].is_string(), "{order}");
+        }
+    };
+    repeats().await;
+    repeats().await;
+    let seconds = stack.now() - began;
+    let prepays = asked(&stack, "/transactions/jsapi") - before;
+    let most = usize::try_from(1 + seconds / 2 + 1).unwrap();
+    assert!(
+        (1..=most).contains(&prepays),
+        "{prepays} prepays in {seconds} s"
+    );
+    // And whatever a repeat was answered with can be paid, by nobody who reads the table.
+    let again = place().await.expect(200);
+    let prepay_id = again["pay"]["package"].as_str().unwrap();
+    let prepay_id = prepay_id.strip_prefix("prepay_id=").unwrap();
+    let item = stack.order_item(number);
+    assert!(item["prepay"]["S"].is_string() && !item.to_string().contains(prepay_id));
+    stack
+        .control(
+            &format!("orders/{number}/pay"),
+            json!({"openid": ALICE, "pay": again["pay"]}),
+        )
+        .await;
+    stack.until_state(number, "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn a_payer_has_a_bound_on_unpaid_orders_and_nobody_else_feels_it() {
+    let stack = TestStack::with(|options| {
+        let bound = ("MaxOpenOrdersPerPayer".to_owned(), "3".to_owned());
+        options.parameters.extend([bound]);
+    })
+    .await;
+    let (alice, bob) = (stack.login(ALICE).await, stack.login(BOB).await);
+    let place = async |payer: &str, place: usize| {
+        let key = format!("key-{place:013}");
+        stack.post_once(payer, "/orders", &key, tea()).await
+    };
+    let mut orders = Vec::new();
+    for number in 0..3 {
+        orders.push(place(&alice, number).await.expect(201));
+    }
+    let refused = place(&alice, 3).await;
+    assert!(
+        (1_700..=1_800).contains(&refused.retry_after.unwrap()),
+        "{refused:?}"
+    );
+    let refused = refused.refused(429, "too_many_open_orders");
+    assert_eq!(refused["open_orders"], 3);
+    assert_eq!(
+        stack.seen("ledger").await.len(),
+        3,
+        "WeChat Pay hears nothing of it"
+    );
+    // A repeat is no further order; another payer and the merchant have no part in it.
+    assert!(place(&alice, 0).await.expect(200)["pay"].is_object());
+    place(&bob, 0).await.expect(201);
+    let merchants = json!({
+        "trade_type": "jsapi", "out_trade_no": "for-alice-01", "description": "Coffee",
+        "amount": {"total": 100}, "payer": {"openid": ALICE},
+    });
+    stack
+        .post(&stack.merchant, "/orders", merchants)
+        .await
+        .expect(201);
+    // One paid, closed or expired is no longer open.
+    let number = |place: usize| orders[place]["out_trade_no"].as_str().unwrap();
+    let pay = json!({"openid": ALICE, "pay": orders[0]["pay"]});
+    stack
+        .control(&format!("orders/{}/pay", number(0)), pay)
+        .await;
+    stack.until_state(number(0), "SUCCESS").await;
+    place(&alice, 4).await.expect(201);
+    place(&alice, 5).await.refused(429, "too_many_open_orders");
+    let close = format!("/orders/{}/close", number(1));
+    stack.post(&alice, &close, json!({})).await.expect(200);
+    place(&alice, 5).await.expect(201);
+    place(&alice, 6).await.refused(429, "too_many_open_orders");
+    stack.advance(31 * 60).await;
+    place(&alice, 6).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_user_who_logs_in_all_the_time_is_told_that_it_is_too_often() {
+    let stack = TestStack::start().await;
+    let login = async || {
+        let code = stack.control("codes", json!({"openid": ALICE})).await;
+        let body = json!({"code": code["code"]});
+        let answer = stack
+            .send(Method::POST, "/sessions", None, &[], Some(body))
+            .await;
+        if let Some(token) = answer.body["token"].as_str() {
+            stack.watch.hide(token);
+        }
+        answer
+    };
+    for _ in 0..100 {
+        login().await.expect(200);
+    }
+    let refused = login().await;
+    assert_eq!(refused.retry_after, Some(60));
+    refused.refused(429, "too_many_logins");
+}
