@@ -599,6 +599,7 @@ impl TestStack {
     /// The same by the key in this file of the simulator's.
     pub fn signature_by(&self, file: &str, message: &[u8]) -> String {
         let pem = std::fs::read_to_string(self.simulator_file(file)).unwrap();
+        // The signature does not depend on the serial number, which must have its 40 digits.
         shared::wechatpay::MerchantKey::parse(&"0".repeat(40), &pem)
             .unwrap()
             .sign(message)

@@ -149,9 +149,9 @@ pub(super) const ENVELOPES: &[Case] = cases! {
 
 pub(super) const SEALS: &[Case] = cases! {
     "N-68" 500 enveloped("resource.nonce", json!(""));
-    "N-68" 500 enveloped("resource.nonce", json!("fG1l57vn9BC"));
-    "N-68" 500 enveloped("resource.nonce", json!("fG1l57vn9BCXX"));
-    "N-68" 500 enveloped("resource.nonce", json!("fG1l57vn9BCXfG1l"));
+    "N-68" 500 enveloped("resource.nonce", json!("k3J9xQ0vLm2"));
+    "N-68" 500 enveloped("resource.nonce", json!("k3J9xQ0vLm2AX"));
+    "N-68" 500 enveloped("resource.nonce", json!("k3J9xQ0vLm2Ak3J9"));
     "N-69" 500 enveloped("resource.nonce", json!("微信支付微信支付微信支付"));
     "N-70" 500 sealed(|bytes| flipped(bytes, 1));
     "N-70" 500 sealed(|bytes| flipped(bytes, 16));
