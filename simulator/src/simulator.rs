@@ -145,14 +145,7 @@ impl Simulator {
         std::fs::create_dir_all(folder.join("state")).map_err(unusable)?;
         let folder = folder.canonicalize().map_err(unusable)?;
         let lock = lock(&folder)?;
-        let api = listen("the API", config.host, config.port).await?;
-        let backup = listen("the backup host", config.host, config.backup_port).await?;
-        let control_listener =
-            listen("the control calls", config.host, config.control_port).await?;
-        let tls_listener = match config.tls_port {
-            Some(port) => Some(listen("TLS", config.host, port).await?),
-            None => None,
-        };
+        let listeners = Listeners::bind(&config).await?;
 
         let (registry, merchants) = {
             let (folder, config) = (folder.clone(), config.clone());
@@ -161,7 +154,7 @@ impl Simulator {
                 reason: error.to_string(),
             })??
         };
-        let tls = match tls_listener {
+        let tls = match listeners.tls {
             Some(_) => Some(Arc::new(tls(&registry, config.host)?)),
             None => None,
         };
@@ -184,31 +177,16 @@ impl Simulator {
             client()?,
         ));
 
-        let address = |listener: &TcpListener| {
-            let bound = listener.local_addr().map_err(|reason| StartError::Folder {
-                folder: folder.clone(),
-                reason,
-            });
-            bound.map(reachable)
-        };
-        let urls = Urls {
-            base: format!("http://{}", address(&api)?),
-            backup: format!("http://{}", address(&backup)?),
-            control: format!("http://{}", address(&control_listener)?),
-            tls: match &tls_listener {
-                Some(listener) => Some(format!("https://{}", address(listener)?)),
-                None => None,
-            },
-        };
+        let urls = listeners.urls(&folder)?;
         handle.set_urls(urls.clone());
         let merchant = publish(&handle, &urls, &folder)?;
 
         let mut tasks = vec![
-            tokio::spawn(server::run(Arc::clone(&handle), api, None)),
-            tokio::spawn(server::run(Arc::clone(&handle), backup, None)),
+            tokio::spawn(server::run(Arc::clone(&handle), listeners.api, None)),
+            tokio::spawn(server::run(Arc::clone(&handle), listeners.backup, None)),
             tokio::spawn(schedule::run_timers(Arc::clone(&handle))),
         ];
-        if let Some(listener) = tls_listener {
+        if let Some(listener) = listeners.tls {
             tasks.push(tokio::spawn(server::run(
                 Arc::clone(&handle),
                 listener,
@@ -219,7 +197,7 @@ impl Simulator {
         let stopping = Arc::clone(&handle);
         let control = tokio::spawn(async move {
             // Open streams and idle connections end when the simulator stops; no error comes back.
-            let _ = axum::serve(control_listener, router)
+            let _ = axum::serve(listeners.control, router)
                 .with_graceful_shutdown(async move { stopping.stopped().await })
                 .await;
         });
@@ -323,6 +301,49 @@ fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
             folder: folder.to_path_buf(),
         }),
         Err(std::fs::TryLockError::Error(reason)) => Err(unusable(reason)),
+    }
+}
+
+/// The open ports.
+struct Listeners {
+    api: TcpListener,
+    backup: TcpListener,
+    control: TcpListener,
+    tls: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let host = config.host;
+        Ok(Self {
+            api: listen("the API", host, config.port).await?,
+            backup: listen("the backup host", host, config.backup_port).await?,
+            control: listen("the control calls", host, config.control_port).await?,
+            tls: match config.tls_port {
+                Some(port) => Some(listen("TLS", host, port).await?),
+                None => None,
+            },
+        })
+    }
+
+    /// Where they came to listen.
+    fn urls(&self, folder: &Path) -> Result<Urls, StartError> {
+        let address = |listener: &TcpListener| {
+            let bound = listener.local_addr().map_err(|reason| StartError::Folder {
+                folder: folder.to_path_buf(),
+                reason,
+            });
+            bound.map(reachable)
+        };
+        Ok(Urls {
+            base: format!("http://{}", address(&self.api)?),
+            backup: format!("http://{}", address(&self.backup)?),
+            control: format!("http://{}", address(&self.control)?),
+            tls: match &self.tls {
+                Some(listener) => Some(format!("https://{}", address(listener)?)),
+                None => None,
+            },
+        })
     }
 }
 

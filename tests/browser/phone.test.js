@@ -670,10 +670,11 @@ suite("with a simulator alone", () => {
     for (const name of [ends, behind]) await simulator.order(name, 100);
     const rows = (await (await fetch(`${simulator.control_url}/_sim/ledger`)).json()).items;
     const shown = (name, until) => ({ ...rows.find((row) => row.out_trade_no === name), payable_until: new Date(until).toISOString() });
-    const end = Date.now() + 2_000;
+    let end; // five seconds after the page first asked, however long it took to come to that
     const page = await browser.page("about:blank");
     // As if two hundred others were in between, which the simulator gives only once one has ended.
     await page.route("**/_sim/ledger?open=orders*", (route) => {
+      end ??= Date.now() + 5_000;
       const items = Date.now() < end ? [shown(ends, end)] : [shown(behind, end + 3_600_000)];
       return route.fulfill({ json: { items, total: 201 } });
     });

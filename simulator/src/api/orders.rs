@@ -117,6 +117,10 @@ const SETTLE: &[Field] = &[optional(of(
     "是否指定分账",
     Kind::Boolean,
 ))];
+const PARTNER_SETTLE: &[Field] = &[
+    optional(of("profit_sharing", "是否指定分账", Kind::Boolean)),
+    optional(integer("subsidy_amount", "补差金额", 0)),
+];
 
 const fn matching_openid(name: &'static str, label: &'static str) -> Field {
     text(name, label, 128)
@@ -145,7 +149,11 @@ pub(super) fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
         optional(of("support_fapiao", "电子发票入口开放标识", Kind::Boolean)),
         object("amount", "订单金额信息", AMOUNT),
         optional(object("detail", "优惠功能", DETAIL)),
-        optional(object("settle_info", "结算信息", SETTLE)),
+        optional(object(
+            "settle_info",
+            "结算信息",
+            if partner { PARTNER_SETTLE } else { SETTLE },
+        )),
     ]);
     match trade_type {
         TradeType::Jsapi | TradeType::App => {

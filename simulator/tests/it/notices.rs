@@ -433,7 +433,8 @@ async fn a_notice_that_waits_its_turn_is_not_sent_once_the_simulator_has_stopped
         for index in 0..24 {
             bench.order(&format!("ORDER-turn-{index}"), 1).await;
         }
-        let pause = Duration::from_secs(3);
+        // Close to the five seconds after which WeChat Pay waits no longer.
+        let pause = Duration::from_millis(4_500);
         bench.inbox.always(204, pause);
         for index in 0..24 {
             let path = format!("/_sim/orders/ORDER-turn-{index}/pay");

@@ -182,7 +182,7 @@ fn refunds_are_read() {
             let processing = report.status == RefundStatus::Processing;
             assert_eq!(processing, status == "PROCESSING", "{name}");
             if let RefundStatus::Success { at } = report.status {
-                let arrived = plain["success_time"].as_str().map(parse_rfc3339);
+                let arrived = plain["success_time"].as_str().map(crate::rfc3339::parse);
                 assert_eq!(Some(at), arrived, "{name}");
             }
         }

@@ -152,7 +152,7 @@ fn assert_read(case: &Case, told: ReadNotification) {
                 "{name}"
             );
             assert_eq!(
-                report.wechatpay_refund_id,
+                report.wechatpay_refund_id.as_str(),
                 at(&plain, "refund_id"),
                 "{name}"
             );

@@ -494,7 +494,12 @@ const violationBody = (row) => [make("p", {}, row.explanation)];
 const faults = { items: [], hostility: 0 };
 
 async function loadFaults() {
-  Object.assign(faults, await call("GET", "/_sim/faults"));
+  redrawFaults(await call("GET", "/_sim/faults"));
+}
+
+/** Shows the faults as a call answered them: at once, so that the next press means the opposite. */
+function redrawFaults(answer) {
+  Object.assign(faults, answer);
   drawFaults();
 }
 
@@ -520,13 +525,13 @@ function faultRow(first) {
     type: "button", role: "switch", "aria-label": first.name,
     onclick: () => press(toggle, wrong, async () => {
       if (toggle.getAttribute("aria-checked") === "true") {
-        await call("DELETE", `/_sim/faults/${first.name}`);
+        redrawFaults(await call("DELETE", `/_sim/faults/${first.name}`));
         say(`${first.name} is off.`);
       } else {
         const fault = { name: first.name };
         if (rate.value !== "") fault.rate = Number(rate.value) / 100;
         if (times.value !== "") fault.count = Number(times.value);
-        await call("POST", "/_sim/faults", fault);
+        redrawFaults(await call("POST", "/_sim/faults", fault));
         say(`${first.name} is on.`);
       }
     }),
@@ -734,19 +739,16 @@ byId("hostility").addEventListener("change", (event) => tell(async () => {
   say(`Hostility is ${event.target.value}.`);
 }));
 byId("all-off").addEventListener("click", () => tell(async () => {
-  await call("DELETE", "/_sim/faults");
+  redrawFaults(await call("DELETE", "/_sim/faults"));
   say("Every fault is off, and hostility is 0.");
 }));
 byId("lose-next").addEventListener("click", () => tell(async () => {
-  await call("POST", "/_sim/faults", { name: LOSE_NEXT, count: 1 });
+  redrawFaults(await call("POST", "/_sim/faults", { name: LOSE_NEXT, count: 1 }));
   say("The next notice will be lost, and every retry of it.");
 }));
 byId("lose-all").addEventListener("click", (event) => tell(async () => {
   const on = event.currentTarget.getAttribute("aria-checked") !== "true";
-  const now = on ? await call("POST", "/_sim/faults", { name: LOSE_ALL }) : await call("DELETE", `/_sim/faults/${LOSE_ALL}`);
-  // At once, so that the next press means the opposite.
-  Object.assign(faults, now);
-  drawFaults();
+  redrawFaults(on ? await call("POST", "/_sim/faults", { name: LOSE_ALL }) : await call("DELETE", `/_sim/faults/${LOSE_ALL}`));
   say(on ? "Every attempt to send a notice is lost." : "Notices arrive again.");
 }));
 byId("alarm-close").addEventListener("click", () => alarm(""));
