@@ -1,16 +1,19 @@
 //! AWS on this machine: one loopback address that speaks DynamoDB's and Secrets Manager's protocols.
 //!
 //! Functions reach it through the real SDKs. Each has an access key of its own, and what the
-//! template does not allow it is refused here as IAM would: a permission that is missing shows on
-//! the developer's machine, not after the deployment. The table is dynoxide, on disk.
+//! template does not allow it, under the conditions that it names, is refused here as IAM would: a
+//! permission that is missing shows on the developer's machine, not after the deployment. The table
+//! is dynoxide, on disk.
 
 mod access;
+mod request;
 pub mod secrets;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -21,9 +24,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use access::{Access, OPERATOR, access_key_of};
+pub use access::{Access, Need, OPERATOR, access_key_of};
 pub use secrets::Secrets;
 
+use crate::lock::locked;
+use crate::loopback::{self, Pages};
 use crate::template::{Permission, Template, physical};
 
 /// A call on its way to the table or the secrets.
@@ -35,6 +40,8 @@ pub struct AwsCall {
     pub operation: String,
     /// The request.
     pub request: Value,
+    /// The permissions that it needs, each with what it says for a policy's conditions.
+    pub needs: Vec<Need>,
 }
 
 /// What may be made to happen to a call, for tests.
@@ -93,9 +100,13 @@ impl Aws {
         http: reqwest::Client,
     ) -> Result<Self, String> {
         let file = folder.join("table.sqlite");
-        let table = dynoxide::Database::new(&file.to_string_lossy())
-            .map_err(|error| format!("the table {} cannot be opened: {error}", file.display()))?;
-        create_table(&table, &template.table)?;
+        let table = open_table(&file, &template.table).map_err(|why| {
+            format!(
+                "the table {} cannot be used ({why}): move it away, with its orders, and the next \
+                 start makes an empty one",
+                file.display()
+            )
+        })?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
         let inside = TcpListener::bind("127.0.0.1:0")
             .await
@@ -115,7 +126,11 @@ impl Aws {
             table_url,
             http,
         });
-        let router = Router::new().fallback(call).with_state(Arc::clone(&inner));
+        let guard = axum::middleware::from_fn_with_state(Pages::Own, loopback::guard);
+        let router = Router::new()
+            .fallback(call)
+            .with_state(Arc::clone(&inner))
+            .layer(guard);
         let tasks = vec![
             tokio::spawn(dynoxide::server::serve_on(inside, table.clone())),
             tokio::spawn(async move {
@@ -160,9 +175,28 @@ impl Drop for Aws {
     }
 }
 
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is behind these locks is whole after every statement, also where a thread died.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What every SQLite file begins with.
+const SQLITE_HEADER: &[u8] = b"SQLite format 3\0";
+
+fn open_table(file: &Path, properties: &Value) -> Result<dynoxide::Database, String> {
+    let begins = match std::fs::File::open(file) {
+        Ok(opened) => {
+            let mut begins = Vec::new();
+            let length = SQLITE_HEADER.len() as u64;
+            let read = opened.take(length).read_to_end(&mut begins);
+            read.map_err(|error| error.to_string())?;
+            begins
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.to_string()),
+    };
+    if !begins.is_empty() && begins != SQLITE_HEADER {
+        return Err("it is damaged: it does not begin as a table's file does".to_owned());
+    }
+    let table = dynoxide::Database::new(&file.to_string_lossy());
+    let table = table.map_err(|error| error.to_string())?;
+    create_table(&table, properties)?;
+    Ok(table)
 }
 
 fn create_table(database: &dynoxide::Database, properties: &Value) -> Result<(), String> {
@@ -209,9 +243,9 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         return refusal("SerializationException", "the request is not JSON");
     };
     let caller = inner.access.caller(&headers);
-    let needed = match service {
-        "DynamoDB_20120810" => access::table_permissions(operation, &request),
-        "secretsmanager" => access::secret_permissions(operation, &request),
+    let needs = match service {
+        "DynamoDB_20120810" => inner.access.table_needs(operation, &request),
+        "secretsmanager" => access::secret_needs(operation, &request),
         _ => {
             return refusal(
                 "UnknownOperationException",
@@ -219,27 +253,30 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
             );
         }
     };
-    if let Err(denied) = inner.access.check(&caller, &needed) {
+    if let Err(denied) = inner.access.check(&caller, &needs) {
         return refusal(
             "AccessDeniedException",
             &format!(
-                "{caller} is not authorized to perform: {} on {}",
-                denied.action, denied.resource
+                "{caller} is not authorized to perform: {} on resource: {}{}",
+                denied.permission.action,
+                denied.permission.resource,
+                conditions_of(&denied)
             ),
         );
     }
     if caller != OPERATOR {
         let mut used = locked(&inner.used);
         used.extend(
-            needed
-                .into_iter()
-                .map(|permission| (caller.clone(), permission)),
+            needs
+                .iter()
+                .map(|need| (caller.clone(), need.permission.clone())),
         );
     }
     let asked = AwsCall {
         caller,
         operation: operation.to_owned(),
         request,
+        needs,
     };
     let hook = locked(&inner.fault).clone();
     match hook.and_then(|hook| hook(&asked)) {
@@ -262,6 +299,16 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         None => {}
     }
     inner.answer(service, &asked, &headers, body).await
+}
+
+/// What a refused call said for conditions, for whoever looks for the statement that would allow it.
+fn conditions_of(denied: &Need) -> String {
+    let keys: Vec<&str> = denied.leading_keys().collect();
+    if keys.is_empty() {
+        String::new()
+    } else {
+        format!(" with the leading keys {keys:?}")
+    }
 }
 
 impl Inner {

@@ -1,7 +1,10 @@
 //! API Gateway on this machine: HTTP in, an HTTP API event (payload 2.0) to the function, HTTP out.
 //!
-//! Routes come from the template. The event is made as API Gateway documents it, text bodies as text
-//! and others in base64, and read by the function through `lambda_http` like any other.
+//! Routes come from the template. A path is decoded before its route is looked for, as AWS does it:
+//! `/orders/f4%2D1234` is the order `f4-1234`, and an escaped slash is a slash.
+
+mod answer;
+mod event;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,24 +13,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::FutureExt;
+use axum::http::header::{ACCEPT, CONNECTION};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::{FutureExt, StreamExt};
 use lambda_runtime::Context;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shared::clock::Clock;
-use time::macros::format_description;
 
 use crate::console::Console;
 use crate::functions::Invoke;
+use crate::loopback::{self, Pages};
 use crate::template::Function;
+use answer::{http_answer, message};
+use event::Called;
 
 /// What API Gateway takes at most.
 const BODY_MAX: usize = 10 << 20;
+
+/// What is still read of a body that is refused, so that its connection can be used again.
+const DISCARDED_MAX: usize = 4 * BODY_MAX;
 
 /// A function that can be invoked, with what the template says of it.
 #[derive(Clone)]
@@ -42,50 +49,46 @@ pub struct Linked {
 
 /// The gateway's routes and functions.
 pub struct Gateway {
-    routes: Vec<Route>,
+    routes: matchit::Router<BTreeMap<String, Route>>,
     functions: BTreeMap<String, Linked>,
     clock: Clock,
     domain_name: String,
     console: Console,
 }
 
+/// Where requests of one method and path go.
+#[derive(Clone, Debug)]
 struct Route {
-    method: String,
-    path: String,
+    /// As AWS names it: `GET /orders/{out_trade_no}`.
+    key: String,
     function: String,
 }
 
 impl Gateway {
     /// A gateway for these functions, reached as `domain_name`; `console` is served at `/console`.
+    ///
+    /// # Errors
+    /// Names a path of the template that cannot stand beside the others.
     pub fn new(
         declared: &BTreeMap<String, Function>,
         functions: BTreeMap<String, Linked>,
         clock: Clock,
         domain_name: String,
         console: Console,
-    ) -> Self {
-        let routes = declared
-            .iter()
-            .flat_map(|(id, function)| {
-                function.routes.iter().map(|(method, path)| Route {
-                    method: method.clone(),
-                    path: path.clone(),
-                    function: id.clone(),
-                })
-            })
-            .collect();
-        Self {
-            routes,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            routes: router(declared)?,
             functions,
             clock,
             domain_name,
             console,
-        }
+        })
     }
 
     /// The gateway as a service; it needs the callers' addresses.
     pub fn router(self: Arc<Self>) -> Router {
-        Router::new().fallback(serve).with_state(self)
+        let guard = axum::middleware::from_fn_with_state(Pages::Developed, loopback::guard);
+        Router::new().fallback(serve).with_state(self).layer(guard)
     }
 
     /// Invokes a function with an event, as Lambda does: bounded by its timeout, a panic is an error.
@@ -110,108 +113,56 @@ impl Gateway {
         }
     }
 
+    /// The route of a decoded path, and what the path holds for its parameters.
     fn matching(&self, method: &str, path: &str) -> Option<(&Route, Map<String, Value>)> {
-        self.routes
-            .iter()
-            .filter(|route| route.method == method)
-            .find_map(|route| {
-                let (wanted, given) = (route.path.split('/'), path.split('/'));
-                if wanted.clone().count() != given.clone().count() {
-                    return None;
-                }
-                let mut parameters = Map::new();
-                for (wanted, given) in wanted.zip(given) {
-                    match wanted
-                        .strip_prefix('{')
-                        .and_then(|name| name.strip_suffix('}'))
-                    {
-                        Some(_) if given.is_empty() => return None,
-                        Some(name) => {
-                            parameters.insert(name.to_owned(), Value::from(percent_decoded(given)));
-                        }
-                        None if wanted == given => {}
-                        None => return None,
-                    }
-                }
-                Some((route, parameters))
-            })
+        let found = self.routes.at(path).ok()?;
+        let parameters = found.params.iter();
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), Value::from(value)));
+        Some((found.value.get(method)?, parameters.collect()))
     }
 
     async fn route(&self, source: SocketAddr, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let path = parts.uri.path().to_owned();
-        if parts.method == axum::http::Method::GET
-            && let Some(answer) = self.console.answer(&path, &parts.headers).await
-        {
-            return answer;
+        // First of all, whatever the answer will be: a connection on which a body is left unread
+        // cannot be used again.
+        let body = match read(body).await {
+            Read::Whole(body) => body,
+            Read::TooLarge => {
+                return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+            }
+            Read::Unread => return closing(),
+        };
+        let path = event::decoded_path(&parts.uri);
+        if parts.method == Method::GET {
+            if path == "/" && accepts_html(&parts.headers) {
+                return Redirect::temporary("/console").into_response();
+            }
+            if let Some(answer) = self.console.answer(&path).await {
+                return answer;
+            }
         }
         let Some((route, parameters)) = self.matching(parts.method.as_str(), &path) else {
-            return told(StatusCode::NOT_FOUND, "Not Found");
+            return message(StatusCode::NOT_FOUND, "Not Found");
         };
-        let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
-            return told(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        };
-        let event = self.event(route, parameters, &parts, source, &body);
+        let event = event::of(&Called {
+            route_key: &route.key,
+            path: &path,
+            parameters,
+            parts: &parts,
+            source,
+            body: &body,
+            domain_name: &self.domain_name,
+            now_ms: self.clock.wall_millis(),
+        });
         match self.invoke(&route.function, event).await {
             Ok(answer) => http_answer(&answer),
             Err(InvokeError::TimedOut) => {
-                told(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+                message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
             }
             Err(InvokeError::Failed(_)) => {
-                told(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+                message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
             }
         }
-    }
-
-    fn event(
-        &self,
-        route: &Route,
-        parameters: Map<String, Value>,
-        parts: &axum::http::request::Parts,
-        source: SocketAddr,
-        body: &[u8],
-    ) -> Value {
-        let now_ms = self.clock.wall_millis();
-        let query = parts.uri.query().unwrap_or_default();
-        let mut event = json!({
-            "version": "2.0",
-            "routeKey": format!("{} {}", route.method, route.path),
-            "rawPath": parts.uri.path(),
-            "rawQueryString": query,
-            "headers": joined_headers(&parts.headers),
-            "requestContext": {
-                "accountId": "000000000000",
-                "apiId": "local",
-                "domainName": self.domain_name,
-                "domainPrefix": "local",
-                "http": {
-                    "method": parts.method.as_str(),
-                    "path": parts.uri.path(),
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": source.ip().to_string(),
-                    "userAgent": parts.headers.get(header::USER_AGENT)
-                        .and_then(|value| value.to_str().ok()).unwrap_or_default(),
-                },
-                "requestId": shared::random::token(),
-                "routeKey": format!("{} {}", route.method, route.path),
-                "stage": "$default",
-                "time": clf_time(now_ms),
-                "timeEpoch": now_ms,
-            },
-            "isBase64Encoded": false,
-        });
-        if !query.is_empty() {
-            event["queryStringParameters"] = query_parameters(query);
-        }
-        if !parameters.is_empty() {
-            event["pathParameters"] = Value::Object(parameters);
-        }
-        if !body.is_empty() {
-            let (body, encoded) = event_body(&parts.headers, body);
-            event["body"] = Value::from(body);
-            event["isBase64Encoded"] = Value::from(encoded);
-        }
-        event
     }
 }
 
@@ -224,6 +175,31 @@ pub enum InvokeError {
     TimedOut,
 }
 
+fn router(
+    declared: &BTreeMap<String, Function>,
+) -> Result<matchit::Router<BTreeMap<String, Route>>, String> {
+    let mut by_path: BTreeMap<&str, BTreeMap<String, Route>> = BTreeMap::new();
+    for (id, function) in declared {
+        for (method, path) in &function.routes {
+            let route = Route {
+                key: format!("{method} {path}"),
+                function: id.clone(),
+            };
+            let methods = by_path.entry(path).or_default();
+            if methods.insert(method.clone(), route).is_some() {
+                return Err(format!("the route {method} {path} leads to two functions"));
+            }
+        }
+    }
+    let mut routes = matchit::Router::new();
+    for (path, methods) in by_path {
+        routes
+            .insert(path, methods)
+            .map_err(|error| format!("the path {path} cannot be routed: {error}"))?;
+    }
+    Ok(routes)
+}
+
 async fn serve(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(source): ConnectInfo<SocketAddr>,
@@ -232,144 +208,51 @@ async fn serve(
     gateway.route(source, request).await
 }
 
-fn told(status: StatusCode, message: &str) -> Response {
-    (status, axum::Json(json!({"message": message}))).into_response()
+enum Read {
+    /// All of it.
+    Whole(Bytes),
+    /// It is larger than [`BODY_MAX`], and was read to its end nevertheless.
+    TooLarge,
+    /// It was not read to its end.
+    Unread,
 }
 
-/// A moment as the Common Log Format writes it: `25/Nov/2026:09:14:12 +0000`.
-fn clf_time(unix_ms: i64) -> String {
-    time::UtcDateTime::from_unix_timestamp(unix_ms / 1000)
-        .ok()
-        .and_then(|moment| {
-            moment
-                .format(format_description!(
-                    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000"
-                ))
-                .ok()
-        })
-        .unwrap_or_default()
-}
-
-/// Names in lower case, values of one name joined by commas: payload 2.0's form.
-fn joined_headers(headers: &HeaderMap) -> Value {
-    let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        joined
-            .entry(name.as_str().to_owned())
-            .and_modify(|known| {
-                known.push(',');
-                known.push_str(&value);
-            })
-            .or_insert_with(|| value.into_owned());
-    }
-    json!(joined)
-}
-
-fn query_parameters(query: &str) -> Value {
-    let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (percent_decoded(name), percent_decoded(value));
-        joined
-            .entry(name)
-            .and_modify(|known| {
-                known.push(',');
-                known.push_str(&value);
-            })
-            .or_insert(value);
-    }
-    json!(joined)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while let Some(byte) = bytes.get(index) {
-        let escaped = (*byte == b'%')
-            .then(|| text.get(index + 1..index + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(value) => {
-                decoded.push(value);
-                index += 3;
-            }
-            None => {
-                decoded.push(*byte);
-                index += 1;
-            }
+async fn read(body: Body) -> Read {
+    let mut chunks = body.into_data_stream();
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let Ok(chunk) = chunk else {
+            return Read::Unread;
+        };
+        length += chunk.len();
+        if length > DISCARDED_MAX {
+            return Read::Unread;
+        }
+        if length <= BODY_MAX {
+            kept.extend_from_slice(&chunk);
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// Text types as text, everything else in base64.
-fn event_body(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("text/plain");
-    let textual = kind.starts_with("text/")
-        || [
-            "application/json",
-            "application/xml",
-            "application/javascript",
-        ]
-        .iter()
-        .any(|known| kind.starts_with(known));
-    match std::str::from_utf8(body) {
-        Ok(text) if textual => (text.to_owned(), false),
-        Ok(_) | Err(_) => (STANDARD.encode(body), true),
-    }
-}
-
-/// The function's answer as HTTP.
-fn http_answer(answer: &Value) -> Response {
-    let status = answer["statusCode"]
-        .as_u64()
-        .and_then(|status| u16::try_from(status).ok());
-    let mut response = Response::builder().status(status.unwrap_or(500));
-    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
-        if let Some(value) = value.as_str() {
-            response = response.header(name, value);
-        }
-    }
-    for (name, values) in answer["multiValueHeaders"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        for value in values
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            if answer["headers"].get(name).is_none() {
-                response = response.header(name, value);
-            }
-        }
-    }
-    let text = answer["body"].as_str().unwrap_or_default();
-    let body = if answer["isBase64Encoded"] == true {
-        STANDARD.decode(text).unwrap_or_default()
+    if length > BODY_MAX {
+        Read::TooLarge
     } else {
-        text.as_bytes().to_vec()
-    };
-    response
-        .body(Body::from(body))
-        .unwrap_or_else(|_| told(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+        Read::Whole(kept.into())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_time_is_written_as_api_gateway_writes_it() {
-        let event = include_str!("../../events/create-order.app.json");
-        assert!(event.contains("\"timeEpoch\": 1795598052333"));
-        let time = super::clf_time(1_795_598_052_333);
-        assert!(event.contains(&format!("\"time\": \"{time}\"")), "{time}");
-    }
+/// The answer to a body that is not read to its end.
+fn closing() -> Response {
+    let mut answer = message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
+    answer
+}
+
+/// Whether a page is asked for, as browsers do.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    accepted.any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.contains("text/html"))
+    })
 }

@@ -28,23 +28,24 @@ enum Command {
 
 #[derive(Args, Clone)]
 struct Up {
-    /// The API's port; 3000, or a free one where that is taken.
+    /// The API's port; without it 3000, or a free one where 3000 is taken.
     #[arg(long)]
     port: Option<u16>,
-    /// The simulated WeChat Pay's port; 8081, or a free one.
+    /// The simulated WeChat Pay's port; without it 8081, or a free one.
     #[arg(long)]
     simulator_port: Option<u16>,
-    /// The simulator's control port; 8082, or a free one.
+    /// The port of the phone page and of the simulator's control calls; without it 8082, or a free
+    /// one.
     #[arg(long)]
     control_port: Option<u16>,
-    /// The port of the table and the secrets, for AWS tools; 8083, or a free one.
+    /// The port of the table and the secrets, for AWS tools; without it 8083, or a free one.
     #[arg(long)]
     aws_port: Option<u16>,
-    /// The merchant's API key, instead of a random one that is kept for later starts.
-    #[arg(long)]
+    /// The merchant's API key; without it a random one, which later starts keep.
+    #[arg(long, value_parser = api_key)]
     merchant_api_key: Option<String>,
     /// The folder that keeps everything between starts.
-    #[arg(long, default_value = ".wxpay")]
+    #[arg(long, default_value = DATA_DIR)]
     data_dir: PathBuf,
     /// Which keys WeChat Pay signs with.
     #[arg(long, value_enum, default_value_t = Mode::PublicKey)]
@@ -53,10 +54,11 @@ struct Up {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How hostile the simulator is, from 0 (kind) to 1 (cruel).
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = hostility)]
     hostility: f64,
-    /// How many times faster than WeChat Pay's business schedules run.
-    #[arg(long, default_value_t = 60.0)]
+    /// How many times faster than in WeChat Pay and on AWS schedules run: the sweep's minute, the
+    /// minute between two refunds, the retries of notifications.
+    #[arg(long, default_value_t = 60.0, value_parser = speed)]
     speed: f64,
 }
 
@@ -65,9 +67,10 @@ struct Demo {
     /// Joins a running stack at this address instead of starting one.
     #[arg(long)]
     api_url: Option<String>,
-    /// The running stack's folder, for its local.json.
-    #[arg(long, default_value = ".wxpay")]
-    data_dir: PathBuf,
+    /// The folder of the running stack, which holds its local.json; without it .wxpay. A stack of the
+    /// demo's own has a temporary folder.
+    #[arg(long, requires = "api_url")]
+    data_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -78,6 +81,29 @@ enum Mode {
     Certificate,
     /// Both, as during a switch.
     Both,
+}
+
+/// The default of --data-dir.
+const DATA_DIR: &str = ".wxpay";
+
+fn api_key(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a key is one or more visible ASCII characters, without spaces".to_owned())
+    }
+}
+
+fn hostility(text: &str) -> Result<f64, String> {
+    let hostility = text.parse().ok();
+    let hostility = hostility.filter(|hostility| (0.0..=1.0).contains(hostility));
+    hostility.ok_or_else(|| "it is a number from 0 to 1".to_owned())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: Option<f64> = text.parse().ok();
+    let speed = speed.filter(|speed| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "it is a number above 0".to_owned())
 }
 
 #[tokio::main]
@@ -98,11 +124,7 @@ async fn main() -> ExitCode {
 }
 
 async fn up(up: Up) -> Result<(), String> {
-    let speed_ok = up.speed.is_finite() && up.speed > 0.0;
-    if !speed_ok || !(0.0..=1.0).contains(&up.hostility) {
-        return Err("--speed must be above 0 and --hostility from 0 to 1".to_owned());
-    }
-    let mut options = Options::new(up.data_dir);
+    let mut options = Options::new(&up.data_dir);
     options.port = up.port;
     options.simulator_port = up.simulator_port;
     options.control_port = up.control_port;
@@ -132,11 +154,11 @@ async fn up(up: Up) -> Result<(), String> {
 
 /// Says which secrets cannot be used, rather than leave it to the first request.
 async fn warn(stack: &Stack) {
-    for wanting in stack.wanting().await {
+    for unusable in stack.unusable_secrets().await {
         eprintln!(
-            "wxpay: {}. It stops {} until a good one is put (Secrets Manager is at {}).",
-            wanting.problem,
-            wanting.functions.join(", "),
+            "wxpay: {}. Until it is replaced {} cannot work (Secrets Manager is at {}).",
+            unusable.problem,
+            unusable.functions.join(", "),
             stack.aws.url
         );
     }
@@ -145,21 +167,37 @@ async fn warn(stack: &Stack) {
 fn greet(stack: &Stack, speed: f64) {
     let (api, phone) = (&stack.api_url, stack.simulator.control_url());
     let folder = stack.data_dir.display();
-    println!("The API            {api}");
-    println!("The console        {api}/console");
-    println!("The phone          {phone}   a page: pay, scan, end refunds, break things");
+    let taken = |option: &str| {
+        let mut taken = stack.taken_ports.iter();
+        let taken = taken.find(|taken| taken.option == option);
+        taken.map_or(String::new(), |taken| {
+            format!("   port {} is taken; {option} chooses one", taken.port)
+        })
+    };
+    println!("The API            {api}{}", taken("--port"));
+    println!("The console        {api}/console   a page: orders and refunds on both sides");
     println!(
-        "WeChat Pay         {}   simulated: it is not WeChat Pay and no money moves",
-        stack.simulator.base_url()
+        "The phone          {phone}   a page: pay, scan, end refunds, break things{}",
+        taken("--control-port")
+    );
+    println!(
+        "WeChat Pay         {}   simulated: it is not WeChat Pay and no money moves{}",
+        stack.simulator.base_url(),
+        taken("--simulator-port")
+    );
+    println!(
+        "Table and secrets  {}   for AWS tools{}",
+        stack.aws.url,
+        taken("--aws-port")
     );
     println!(
         "Everything is in   {folder}   local.json has the addresses and the merchant's API key"
     );
-    println!("Time               WeChat Pay's schedules run {speed} times as fast (--speed)");
+    println!("Time               schedules run {speed} times as fast (--speed)");
     println!();
     println!("Place an order as the merchant, pay it on the phone, see it paid:");
     println!();
-    // A number that was not used before, so that the lines work after each start.
+    // An order id that was not used before, so that the lines work after each start.
     let number = format!("hello-{}", &random::token()[..8]);
     let credential = format!("-H 'Authorization: Bearer {}'", stack.merchant_api_key);
     let order = format!(
@@ -191,13 +229,16 @@ async fn stopped() {
             return;
         }
     }
-    // Without a signal to wait for there is nothing to do but end.
+    // Where there is no signal to wait for, the process ends.
     let _ = interrupted.await;
 }
 
 async fn run_demo(demo: Demo) -> Result<(), String> {
     match demo.api_url {
-        Some(api_url) => demo::join(&api_url, &demo.data_dir).await,
+        Some(api_url) => {
+            let data_dir = demo.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
+            demo::join(&api_url, &data_dir).await
+        }
         None => demo::alone().await,
     }
 }

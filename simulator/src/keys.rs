@@ -6,6 +6,8 @@ mod certificate;
 mod error;
 mod sealing;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use certificate::{
     Authority, CertificateFacts, issue_merchant, issue_platform, issue_tls, issue_tls_elsewhere,

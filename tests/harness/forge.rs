@@ -9,7 +9,7 @@ use super::{BOB, TestStack};
 pub const NONCE: &str = "0123456789abcdefABCDEF0123456789";
 
 /// The nonce of everything sealed here.
-pub const SEALING_NONCE: &[u8; 12] = b"fG1l57vn9BCX";
+pub const SEALING_NONCE: &[u8; 12] = b"k3J9xQ0vLm2A";
 
 /// A notice's envelope around these bytes, sealed with this key.
 pub fn notice_body(apiv3_key: &[u8], event_type: &str, content: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ pub fn envelope(apiv3_key: &[u8], event_type: &str, content: &[u8]) -> Value {
         "transaction"
     };
     json!({
-        "id": "b62e271c-3389-58a0-8146-4a704966e8f1",
+        "id": "00000000-0000-5000-8000-000000000001",
         "create_time": "2026-01-28T17:07:11+08:00",
         "resource_type": "encrypt-resource",
         "event_type": event_type,
@@ -62,7 +62,7 @@ pub fn payment_content(stack: &TestStack, number: &str, total: i64) -> Value {
     let paid_at = shared::rfc3339::format(stack.stack.clock().business());
     json!({
         "appid": merchant.appid, "mchid": merchant.mchid, "out_trade_no": number,
-        "transaction_id": "4200000925202101284997714292", "trade_type": "NATIVE",
+        "transaction_id": "4200000000202601010000000001", "trade_type": "NATIVE",
         "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": "",
         "success_time": paid_at, "payer": {"openid": BOB},
         "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},

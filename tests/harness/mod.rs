@@ -500,7 +500,7 @@ impl TestStack {
     pub async fn sweep(&self) -> Value {
         let mut failure = None;
         for _ in 0..5 {
-            match self.stack.sweep_now().await {
+            match self.stack.run_scheduled("SweepFunction").await {
                 Ok(swept) => return swept,
                 Err(error) => failure = Some(error),
             }
@@ -599,6 +599,7 @@ impl TestStack {
     /// The same by the key in this file of the simulator's.
     pub fn signature_by(&self, file: &str, message: &[u8]) -> String {
         let pem = std::fs::read_to_string(self.simulator_file(file)).unwrap();
+        // The signature does not depend on the serial number, which must have its 40 digits.
         shared::wechatpay::MerchantKey::parse(&"0".repeat(40), &pem)
             .unwrap()
             .sign(message)

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use local::template::Permission;
-use serde_json::json;
+use local::aws::AwsCall;
+use local::condition::{Condition, LEADING_KEYS, like};
+use local::template::{Grant, Permission};
+use serde_json::{Value, json};
 
+use crate::harness::forge::refund_content;
 use crate::harness::{ALICE, TestStack};
 
 /// Everything each function has a right for, done once.
@@ -34,6 +37,13 @@ async fn everything(stack: &TestStack) {
         .await
         .expect(202);
     stack.refund(&number, "access-r1", 100).await.expect(202);
+    // Within a minute of the other, so that the sweep sends it.
+    let later = stack.refund(&number, "access-r2", 100).await.expect(202);
+    assert_eq!(later["status"], "RESERVED");
+    let order = stack.order(&number).await;
+    let unknown = refund_content(stack, &order, "access-r3", 100, "SUCCESS");
+    let unknown = stack.notice("REFUND.SUCCESS", &unknown).await;
+    assert_eq!(unknown.status, 404);
     stack.native("access-0001", 100).await;
     stack
         .post(&stack.merchant, "/orders/access-0001/close", json!({}))
@@ -51,7 +61,7 @@ async fn the_template_allows_exactly_what_the_functions_do() {
     let used = stack.stack.aws.used();
     let mut allowed = BTreeSet::new();
     for (id, function) in &stack.stack.template.functions {
-        for permission in &function.allowed {
+        for Grant { permission, .. } in &function.allowed {
             // What the emulator has no counterpart for: keys and logs.
             let emulated = ["dynamodb:", "secretsmanager:"];
             if emulated
@@ -66,6 +76,221 @@ async fn the_template_allows_exactly_what_the_functions_do() {
     let missing: Vec<&(String, Permission)> = used.difference(&allowed).collect();
     assert!(unused.is_empty(), "allowed and never used: {unused:#?}");
     assert!(missing.is_empty(), "used and not allowed: {missing:#?}");
+    let unused = unused_keys(&stack, &stack.watch.calls());
+    assert!(
+        unused.is_empty(),
+        "keys allowed and never used: {unused:#?}"
+    );
+}
+
+/// The patterns of partition keys that a role is allowed and that none of these calls used.
+fn unused_keys(stack: &TestStack, calls: &[AwsCall]) -> Vec<(String, Permission, String)> {
+    let mut unused = Vec::new();
+    for (id, function) in &stack.stack.template.functions {
+        let needs = calls
+            .iter()
+            .filter(|call| call.caller == *id)
+            .flat_map(|call| &call.needs);
+        let needs: Vec<_> = needs.collect();
+        for grant in &function.allowed {
+            let of_keys = |condition: &&Condition| condition.key() == LEADING_KEYS;
+            for pattern in grant
+                .conditions
+                .iter()
+                .filter(of_keys)
+                .flat_map(Condition::values)
+            {
+                let used = needs.iter().any(|need| {
+                    need.permission == grant.permission
+                        && need.leading_keys().any(|key| like(pattern, key))
+                });
+                if !used {
+                    unused.push((id.clone(), grant.permission.clone(), pattern.clone()));
+                }
+            }
+        }
+    }
+    unused
+}
+
+/// The template with one more statement of the login function's, which has no business at the table.
+fn with_statement(statement: &str) -> String {
+    let template = include_str!("../../template.yaml");
+    let after =
+        "              Action: kms:Decrypt\n              Resource: !GetAtt SecretsKey.Arn\n";
+    assert!(template.contains(after));
+    let statement: Vec<String> = statement
+        .lines()
+        .map(|line| format!("            {line}\n"))
+        .collect();
+    template.replacen(after, &format!("{after}{}", statement.concat()), 1)
+}
+
+/// Calls the table as a function; gives whether it was allowed.
+async fn allowed(stack: &TestStack, function: &str, operation: &str, request: &Value) -> bool {
+    let answer = shared::platform::Platform::system()
+        .unwrap()
+        .http
+        .post(&stack.stack.aws.url)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            format!(
+                "AWS4-HMAC-SHA256 Credential=LOCAL{function}/20260101/local/dynamodb/aws4_request, \
+                 SignedHeaders=host, Signature=0"
+            ),
+        )
+        .body(request.to_string())
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    let denied = text.contains("AccessDeniedException");
+    // Either refused as IAM refuses, or done.
+    assert!(denied || status == 200, "{operation}: {status} {text}");
+    !denied
+}
+
+#[tokio::test]
+async fn a_role_that_is_bound_to_keys_touches_no_others() {
+    let statement = "- Effect: Allow\n  \
+        Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:BatchGetItem, \
+        dynamodb:Query]\n  \
+        Resource: [!GetAtt Table.Arn, !Sub \"${Table.Arn}/index/due\"]\n  \
+        Condition:\n    \
+        ForAllValues:StringLike: {dynamodb:LeadingKeys: [\"NOTICE#*\", \"7\"]}\n    \
+        StringEqualsIfExists: {dynamodb:ReturnValues: NONE}";
+    let stack = TestStack::with(|options| options.template = Some(with_statement(statement))).await;
+    let table = local::template::physical("Table");
+    let key = |pk: &str| json!({"pk": {"S": pk}, "sk": {"S": "X"}});
+    let put = |pk: &str| json!({"TableName": table, "Item": key(pk)});
+    let part = |kind: &str, pk: &str| {
+        let mut part = json!({});
+        part[kind] = match kind {
+            "Put" => put(pk),
+            "ConditionCheck" => json!({
+                "TableName": table, "Key": key(pk),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }),
+            _ => json!({
+                "TableName": table, "Key": key(pk), "UpdateExpression": "SET a = :a",
+                "ExpressionAttributeValues": {":a": {"S": "a"}},
+            }),
+        };
+        part
+    };
+    let write = |parts: &[Value]| json!({"TransactItems": parts});
+    let read = |keys: &[&str]| {
+        let keys: Vec<Value> = keys.iter().map(|pk| key(pk)).collect();
+        let mut request = json!({"RequestItems": {}});
+        request["RequestItems"][&table] = json!({"Keys": keys});
+        request
+    };
+    let query = |index: &str, expression: &str, value: Value| {
+        let mut request = json!({
+            "TableName": table, "KeyConditionExpression": expression,
+            "ExpressionAttributeValues": {":v": value},
+        });
+        if !index.is_empty() {
+            request["IndexName"] = json!(index);
+        }
+        request
+    };
+    let mut returning = put("NOTICE#1");
+    returning["ReturnValues"] = json!("ALL_OLD");
+    let text = |text: &str| json!({"S": text});
+    for (operation, request, is_allowed) in [
+        ("PutItem", put("NOTICE#1"), true),
+        ("PutItem", put("SKU#tea"), false),
+        ("PutItem", put("XNOTICE#1"), false),
+        ("PutItem", returning, false),
+        (
+            "GetItem",
+            json!({"TableName": table, "Key": key("NOTICE#1")}),
+            true,
+        ),
+        (
+            "GetItem",
+            json!({"TableName": table, "Key": key("ORDER#1")}),
+            false,
+        ),
+        (
+            "UpdateItem",
+            part("Update", "NOTICE#1")["Update"].clone(),
+            true,
+        ),
+        (
+            "UpdateItem",
+            part("Update", "ORDER#1")["Update"].clone(),
+            false,
+        ),
+        (
+            "TransactWriteItems",
+            write(&[part("Put", "NOTICE#2"), part("Update", "NOTICE#1")]),
+            true,
+        ),
+        (
+            "TransactWriteItems",
+            write(&[part("Update", "NOTICE#2"), part("Put", "ORDER#1")]),
+            false,
+        ),
+        // What is allowed to be put may not for that be checked.
+        (
+            "TransactWriteItems",
+            write(&[
+                part("Update", "NOTICE#2"),
+                part("ConditionCheck", "NOTICE#3"),
+            ]),
+            false,
+        ),
+        ("BatchGetItem", read(&["NOTICE#1", "NOTICE#2"]), true),
+        ("BatchGetItem", read(&["NOTICE#1", "ORDER#1"]), false),
+        ("Query", query("", "pk = :v", text("NOTICE#1")), true),
+        ("Query", query("", "pk = :v", text("ORDER#1")), false),
+        ("Query", query("due", "due_shard = :v", text("7")), true),
+        ("Query", query("due", "due_shard = :v", text("8")), false),
+        // An index that the statement does not name, and an action that it does not.
+        ("Query", query("payer", "openid = :v", text("7")), false),
+        ("Scan", json!({"TableName": table}), false),
+        (
+            "DeleteItem",
+            json!({"TableName": table, "Key": key("NOTICE#1")}),
+            false,
+        ),
+    ] {
+        assert_eq!(
+            allowed(&stack, "LoginFunction", operation, &request).await,
+            is_allowed,
+            "{operation} {request}"
+        );
+    }
+    // Nothing of a refused transaction was done.
+    assert_eq!(stack.item("ORDER#1", "X"), Value::Null);
+    // The comparison of roles with their use sees which of the two keys nobody used.
+    let calls = stack.watch.calls();
+    let unused = unused_keys(&stack, &calls);
+    let of_put = |(_, permission, _): &&(String, Permission, String)| {
+        permission.action == "dynamodb:PutItem"
+            && permission.resource == local::template::arn("Table")
+    };
+    let unused: Vec<&str> = unused
+        .iter()
+        .filter(|(id, ..)| id == "LoginFunction")
+        .filter(of_put)
+        .map(|(.., pattern)| pattern.as_str())
+        .collect();
+    assert_eq!(unused, ["7"]);
+    for item in stack.items() {
+        let is_ours = item["sk"]["S"] == "X";
+        if is_ours {
+            let request = json!({"TableName": table, "Key": {"pk": item["pk"], "sk": item["sk"]}});
+            let request = serde_json::from_value(request).unwrap();
+            stack.stack.aws.table.delete_item(request).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -402,6 +402,7 @@ async fn a_credential_that_is_not_ours_opens_nothing_whatever_is_wrong_with_it()
         &[("authorization", &good)],
         &[("authorization", &format!("Basic {good}"))],
         &[("authorization", &format!("bearer\t{good}"))],
+        &[("authorization", &format!("bearers {good}"))],
         &[("x-authorization", &bearer)],
         &[("proxy-authorization", &bearer)],
         &[("cookie", &format!("token={good}"))],
@@ -422,11 +423,24 @@ async fn a_credential_that_is_not_ours_opens_nothing_whatever_is_wrong_with_it()
 }
 
 #[tokio::test]
+async fn the_scheme_is_read_in_any_case() {
+    let stack = TestStack::start().await;
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "bearer "] {
+        let authorization = format!("{scheme} {}", stack.merchant);
+        let headers = [("authorization", authorization.as_str())];
+        let order = "/orders/nobody-0001";
+        let missing = stack.send(Method::GET, order, None, &headers, None).await;
+        missing.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_on_its_way_in_or_out_is_accepted() {
     let stack = TestStack::start().await;
     let mint = Mint::of(&stack);
     let mut api = stack.secret("ApiSecret");
-    let (old, new) = (mint.with(|_| {}), [9; 32]);
+    let new: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    let old = mint.with(|_| {});
     let fresh = mint.token(&header("HS256"), &mint.claims(), &new, hmac::HMAC_SHA256);
     let second = "another-key-of-the-back-office";
     let hash: String = Sha256::digest(second.as_bytes())

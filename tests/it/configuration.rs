@@ -399,7 +399,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
 #[tokio::test]
 async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
     let stack = TestStack::start().await;
-    assert_eq!(stack.stack.wanting().await, Vec::new());
+    assert_eq!(stack.stack.unusable_secrets().await, Vec::new());
     for (secret, message, variable) in [
         ("SigningSecret", SIGNING, "SIGNING_SECRET_ARN"),
         ("WechatpaySecret", WECHATPAY, "WECHATPAY_SECRET_ARN"),
@@ -409,7 +409,7 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
     ] {
         let good = stack.secret(secret).to_string();
         stack.put_secret(secret, "CANARY");
-        let told = stack.stack.wanting().await;
+        let told = stack.stack.unusable_secrets().await;
         let [wanting] = told.as_slice() else {
             panic!("{secret}: {told:?}");
         };
@@ -419,7 +419,7 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
         assert_eq!(stopped, functions_with(variable), "{secret}");
         stack.put_secret(secret, &good);
     }
-    assert_eq!(stack.stack.wanting().await, Vec::new());
+    assert_eq!(stack.stack.unusable_secrets().await, Vec::new());
 }
 
 #[tokio::test]

@@ -37,12 +37,109 @@ fn a_taken_port_is_said_in_one_sentence() {
     command
         .args(["up", "--port", &port, "--data-dir"])
         .arg(folder.path());
-    assert!(refusal(command).contains(&port));
+    assert!(refusal(command).contains(&format!("{port} (--port)")));
+    for option in ["--simulator-port", "--control-port", "--aws-port"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wxpay"));
+        command
+            .args(["up", "--port", "0", option, &port, "--data-dir"])
+            .arg(folder.path());
+        assert!(refusal(command).contains(&format!("{port} ({option})")));
+    }
+}
+
+#[test]
+fn a_usual_port_that_is_taken_is_said_and_another_one_is_used() {
+    // Taken by this test, or by somebody else on this machine.
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", local::stack::PORT));
+    let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wxpay"));
     command
-        .args(["up", "--port", "0", "--simulator-port", &port, "--data-dir"])
-        .arg(folder.path());
-    assert!(refusal(command).contains(&port));
+        .args(["up", "--simulator-port", "0", "--control-port", "0"])
+        .args(["--aws-port", "0", "--data-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = String::new();
+    let mut greeting = BufReader::new(child.stdout.take().unwrap());
+    greeting.read_line(&mut first).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        first.starts_with("The API            http://127.0.0.1:"),
+        "{first}"
+    );
+    assert!(!first.contains("127.0.0.1:3000"), "{first}");
+    assert!(first.contains("port 3000 is taken"), "{first}");
+    assert!(first.contains("--port"), "{first}");
+}
+
+#[test]
+fn a_data_dir_that_is_a_file_is_said_in_one_sentence() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let told = refusal(wxpay(file.path(), &[]));
+    assert!(
+        told.contains("is a file") && told.contains("--data-dir"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_damaged_file_of_the_folder_is_named_with_what_to_do_about_it() {
+    for name in ["table.sqlite", "secrets.json"] {
+        let folder = tempfile::tempdir().unwrap();
+        Process::start(folder.path()).kill();
+        let file = folder.path().join(name);
+        std::fs::write(&file, vec![b'x'; 9_000]).unwrap();
+        let told = refusal(wxpay(folder.path(), &[]));
+        assert!(told.contains(&file.display().to_string()), "{told}");
+        assert!(told.contains("move it away"), "{told}");
+        assert!(!told.contains("Database"), "{told}");
+        std::fs::remove_file(&file).unwrap();
+        Process::start(folder.path()).kill();
+    }
+}
+
+/// Options that cannot be meant, and what the refusal has to name.
+#[test]
+fn an_option_that_cannot_be_meant_is_refused_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let untouched = folder.path().join("untouched");
+    let data_dir = untouched.to_str().unwrap();
+    for (arguments, said) in [
+        (
+            &["up", "--hostility", "7"][..],
+            &["--hostility", "from 0 to 1"][..],
+        ),
+        (&["up", "--hostility=-0.1"], &["--hostility", "from 0 to 1"]),
+        (
+            &["up", "--hostility", "NaN"],
+            &["--hostility", "from 0 to 1"],
+        ),
+        (&["up", "--speed", "0"], &["--speed", "above 0"]),
+        (&["up", "--speed", "inf"], &["--speed", "above 0"]),
+        (&["up", "--merchant-api-key", ""], &["--merchant-api-key"]),
+        (
+            &["up", "--merchant-api-key", "a b"],
+            &["--merchant-api-key", "spaces"],
+        ),
+        (&["demo"], &["--api-url"]),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+            .args(arguments)
+            .args(["--data-dir", data_dir])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert_eq!(output.stdout, b"", "{arguments:?}");
+        for part in said {
+            assert!(
+                told.contains(part),
+                "{arguments:?}: {part} is not in {told}"
+            );
+        }
+    }
+    assert!(!untouched.exists());
 }
 
 #[test]
@@ -213,6 +310,26 @@ fn demo(more: &[&str]) -> String {
 #[test]
 fn the_demo_is_green() {
     demo(&[]);
+}
+
+#[tokio::test]
+async fn the_demo_names_the_knob_that_it_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let knobs = format!("{}/_sim/knobs", process.text("control_url"));
+    let turned = process.post(knobs, None, &[], json!({"refund_delay_s": null}));
+    assert_eq!(turned.await.unwrap().0, 200);
+    let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+        .args(["demo", "--api-url", process.text("api_url"), "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for part in ["PROCESSING", "refund_delay_s", process.text("control_url")] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(!told.contains("--speed"), "{told}");
 }
 
 /// At this speed WeChat Pay's minute between two refunds is longer than anything else is waited for.

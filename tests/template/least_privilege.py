@@ -1,6 +1,7 @@
 """What each role may do is exactly what docs/operations.md, "What each function may do", says.
 
-A permission is a triple (role, action, resource). The table in the manual and the statements of the
+A permission is a triple (role, action, resource); the table's name is followed by the beginning of the
+partition keys that the role is bound to, `Table ORDER#*`. The table in the manual and the statements of the
 expanded template are both turned into sets of triples, and the sets must be equal: taking any one
 permission out of the template, or adding one, turns a rule red. The last two rules prove that by
 doing it. That the functions use what they are given is shown by the Rust tests, which record every
@@ -15,6 +16,8 @@ import pytest
 from conftest import FUNCTIONS
 
 TABLE_HEADING = "### What each function may do"
+# What the partition keys of the table begin with.
+FAMILIES = ["NOTICE#", "ORDER#", "REFUNDNO#", "SKU#"]
 SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
 # Those that hold no key that signs, and must not come to hold it; the manual's table says it of the others.
 NEVER_SIGN = {"LoginFunction", "NotifyCallbackFunction"}
@@ -55,16 +58,28 @@ def _resource(value):
     return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", value["Fn::Sub"])
 
 
+def _keys(statement):
+    """What follows the resource's name where the statement is bound to partition keys: ` ORDER#*`."""
+    if "Condition" not in statement:
+        return [""]
+    ((operator, keys),) = statement["Condition"].items()
+    ((name, patterns),) = keys.items()
+    assert (operator, name) == ("ForAllValues:StringLike", "dynamodb:LeadingKeys"), statement
+    assert patterns and set(patterns) <= {f"{family}*" for family in FAMILIES}, statement
+    return [f" {pattern}" for pattern in patterns]
+
+
 def _granted(expanded, role):
     """The triples that the inline statements of `role` allow."""
     properties = expanded["Resources"][role]["Properties"]
     triples = set()
     for policy in properties.get("Policies", []):
         for statement in _list(policy["PolicyDocument"]["Statement"]):
-            assert statement["Effect"] == "Allow" and set(statement) == {"Effect", "Action", "Resource"}, statement
+            parts = set(statement) - {"Condition"}
+            assert statement["Effect"] == "Allow" and parts == {"Effect", "Action", "Resource"}, statement
             for action in _list(statement["Action"]):
                 for resource in _list(statement["Resource"]):
-                    triples.add((role, action, _resource(resource)))
+                    triples |= {(role, action, _resource(resource) + key) for key in _keys(statement)}
     return triples
 
 
@@ -75,9 +90,11 @@ def _documented(manual):
     rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
     triples = set()
     for row in rows:
-        function, table, indexes, secrets, keys, queues = [re.findall(r"`([^`]+)`", cell) for cell in row]
+        function, _, indexes, secrets, keys, queues = [re.findall(r"`([^`]+)`", cell) for cell in row]
         role = f"{function[0]}Role"
-        triples |= {(role, f"dynamodb:{action}", "Table") for action in table}
+        for part in filter(str.strip, row[1].split(";")):
+            actions, families = [re.findall(r"`([^`]+)`", names) for names in part.split(" of ")]
+            triples |= {(role, f"dynamodb:{action}", f"Table {family}*") for action in actions for family in families}
         triples |= {(role, "dynamodb:Query", f"Table/index/{index}") for index in indexes}
         triples |= {(role, "secretsmanager:GetSecretValue", secret) for secret in secrets}
         triples |= {(role, "kms:Decrypt", key) for key in keys}
@@ -163,8 +180,24 @@ def only_a_route_of_this_api_may_start_its_function(expanded):
 
 
 def no_statement_has_a_wildcard(expanded):
-    for triple in _all_granted(expanded):
-        assert not any("*" in part for part in triple), triple
+    for role, action, resource in _all_granted(expanded):
+        assert "*" not in role + action, (role, action)
+        name, _, key = resource.partition(" ")
+        assert "*" not in name + key.removesuffix("#*"), (role, action, resource)
+
+
+def every_access_to_the_table_is_bound_to_its_keys(expanded):
+    assert not [triple for triple in _all_granted(expanded) if triple[2] == "Table"]
+
+
+def nobody_but_the_operator_writes_articles_and_only_refund_writes_guards(expanded):
+    writers = {}
+    for role, action, resource in _all_granted(expanded):
+        if action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
+            writers.setdefault(resource, set()).add(role)
+    assert "Table SKU#*" not in writers
+    assert writers["Table REFUNDNO#*"] == {"RefundFunctionRole"}
+    assert writers["Table NOTICE#*"] == {"NotifyCallbackFunctionRole"}
 
 
 def nothing_is_deleted_scanned_or_administered(expanded):
@@ -192,36 +225,42 @@ def the_function_that_faces_the_internet_cannot_sign_and_alone_can_open(expanded
 def the_environment_names_what_may_be_used_and_nothing_else(function, expanded):
     variables = expanded["Resources"][function]["Properties"]["Environment"]["Variables"]
     named = {value["Ref"] for key, value in variables.items() if isinstance(value, dict) and "Ref" in value}
-    granted = {resource for _, _, resource in _granted(expanded, f"{function}Role")}
+    granted = {resource.split(" ")[0] for _, _, resource in _granted(expanded, f"{function}Role")}
     assert named & SECRETS == granted & SECRETS
     assert ("Table" in named) == ("Table" in granted) == ("TableKey" in granted)
 
 
-def _with(expanded, role, change):
-    """A copy of the template in which `change` was applied to the statements of `role`."""
+def _single(statement):
+    """The statement as several, each of which allows one thing."""
+    for action in _list(statement["Action"]):
+        for resource in _list(statement["Resource"]):
+            one = {"Effect": "Allow", "Action": action, "Resource": resource}
+            for key in _keys(statement):
+                yield {**one, "Condition": _bound_to(key.strip())} if key else one
+
+
+def _bound_to(pattern):
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [pattern]}}
+
+
+def _without(expanded, triple):
+    """A copy of the template that does not allow this one thing."""
+    role, action, resource = triple
     changed = copy.deepcopy(expanded)
     for policy in changed["Resources"][role]["Properties"]["Policies"]:
-        statements = _list(policy["PolicyDocument"]["Statement"])
-        policy["PolicyDocument"]["Statement"] = [kept for s in statements if (kept := change(s))]
+        singles = [one for s in _list(policy["PolicyDocument"]["Statement"]) for one in _single(s)]
+        policy["PolicyDocument"]["Statement"] = [
+            one for one in singles
+            if (one["Action"], _resource(one["Resource"]) + _keys(one)[0]) != (action, resource)
+        ]
     return changed
 
 
 def taking_out_any_one_permission_is_noticed(expanded, manual):
     documented = _documented(manual)
     assert len(documented) > 40
-    for role, action, resource in documented:
-        def without(statement):
-            actions = [a for a in _list(statement["Action"]) if a != action]
-            hit = [r for r in _list(statement["Resource"]) if _resource(r) == resource]
-            if not hit or len(actions) == len(_list(statement["Action"])):
-                return statement
-            others = [r for r in _list(statement["Resource"]) if _resource(r) != resource]
-            if len(_list(statement["Action"])) > 1:
-                return {**statement, "Action": actions}
-            return {**statement, "Resource": others} if others else None
-
-        lost = documented - _all_granted(_with(expanded, role, without))
-        assert lost == {(role, action, resource)}
+    for triple in documented:
+        assert documented - _all_granted(_without(expanded, triple)) == {triple}
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
@@ -231,12 +270,15 @@ def adding_any_one_permission_is_noticed(function, expanded, manual):
     candidates = [("dynamodb:DeleteItem", "Table"), ("dynamodb:Scan", "Table"), ("dynamodb:*", "Table")]
     candidates += [("secretsmanager:GetSecretValue", secret) for secret in sorted(SECRETS)]
     candidates += [("dynamodb:PutItem", "Table"), ("secretsmanager:PutSecretValue", "SigningSecret")]
+    candidates += [("dynamodb:UpdateItem", f"Table {family}*") for family in FAMILIES]
     for action, resource in candidates:
         extra = (role, action, resource)
         if extra in documented:
             continue
+        name, _, key = resource.partition(" ")
+        statement = {"Effect": "Allow", "Action": action, "Resource": {"Ref": name}}
+        if key:
+            statement["Condition"] = _bound_to(key)
         added = copy.deepcopy(expanded)
-        added["Resources"][role]["Properties"]["Policies"][-1]["PolicyDocument"]["Statement"].append(
-            {"Effect": "Allow", "Action": action, "Resource": {"Ref": resource}}
-        )
+        added["Resources"][role]["Properties"]["Policies"][-1]["PolicyDocument"]["Statement"].append(statement)
         assert _all_granted(added) - documented == {extra}

@@ -101,10 +101,11 @@ impl ScheduledFunction for Sweep {
             shards.push(self.shard(shard, deadline));
         }
         let mut done = Done::default();
-        let mut unavailable = None;
+        let (mut unavailable, mut any_due) = (None, false);
         for outcome in join_all(shards).await {
             match outcome {
                 Ok((shard, oldest)) => {
+                    any_due |= oldest.is_some();
                     done.looked_at += shard.looked_at;
                     done.failed += shard.failed;
                     done.left += shard.left;
@@ -126,7 +127,10 @@ impl ScheduledFunction for Sweep {
         if let Some(error) = &unavailable {
             line.field("error", error.to_string()).raise(Level::Error);
         }
-        line.write(&self.platform.log, clock, "swept");
+        // Nothing was due, which is so at most minutes: not worth a line.
+        if any_due || done != Done::default() || unavailable.is_some() {
+            line.write(&self.platform.log, clock, "swept");
+        }
         match unavailable {
             // The next minute's run does the same work again.
             Some(error) => Err(error.into()),

@@ -1,11 +1,14 @@
 //! IAM on this machine: who calls, what a call needs, and whether the template allows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::HeaderMap;
 use serde_json::Value;
 
-use crate::template::{Permission, Template, arn, physical};
+use super::request::{self, KeyNames};
+use super::secrets;
+use crate::condition::{Context, ENCLOSING_OPERATION, LEADING_KEYS};
+use crate::template::{Grant, Permission, Template, arn, physical};
 
 /// The caller that may do everything: the operator's tools and tests.
 pub const OPERATOR: &str = "operator";
@@ -15,22 +18,38 @@ pub fn access_key_of(caller: &str) -> String {
     format!("LOCAL{caller}")
 }
 
+/// A permission that a call needs, and what the call says for a policy's conditions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The action and its resource.
+    pub permission: Permission,
+    /// The values of DynamoDB's condition keys.
+    pub context: Context,
+}
+
+impl Need {
+    /// The partition keys that the call touches under this permission.
+    pub fn leading_keys(&self) -> impl Iterator<Item = &str> {
+        let keys = self.context.get(LEADING_KEYS).into_iter().flatten();
+        keys.map(String::as_str)
+    }
+}
+
 /// What the template allows.
 #[derive(Debug)]
 pub struct Access {
-    allowed: BTreeMap<String, Vec<Permission>>,
+    allowed: BTreeMap<String, Vec<Grant>>,
+    keys: KeyNames,
 }
 
 impl Access {
     /// What this template allows.
     pub fn new(template: &Template) -> Self {
-        let of = |function: &crate::template::Function| function.allowed.clone();
-        let allowed = template
-            .functions
-            .iter()
-            .map(|(id, function)| (id.clone(), of(function)));
+        let functions = template.functions.iter();
+        let allowed = functions.map(|(id, function)| (id.clone(), function.allowed.clone()));
         Self {
             allowed: allowed.collect(),
+            keys: KeyNames::of(&template.table),
         }
     }
 
@@ -50,80 +69,93 @@ impl Access {
     ///
     /// # Errors
     /// The first thing that it may not do.
-    pub fn check(&self, caller: &str, needed: &[Permission]) -> Result<(), Permission> {
+    pub fn check(&self, caller: &str, needs: &[Need]) -> Result<(), Need> {
         if caller == OPERATOR {
             return Ok(());
         }
         let allowed = self.allowed.get(caller).map_or(&[][..], Vec::as_slice);
-        match needed
-            .iter()
-            .find(|permission| !allowed.contains(permission))
-        {
+        let is_allowed = |need: &&Need| {
+            let mut grants = allowed.iter();
+            grants.any(|grant| grant.allows(&need.permission, &need.context))
+        };
+        match needs.iter().find(|need| !is_allowed(need)) {
             Some(denied) => Err(denied.clone()),
             None => Ok(()),
         }
     }
+
+    /// What a call to the table needs. A batch needs its action on each table; a transaction needs,
+    /// for each of its parts, what that part alone would need.
+    pub fn table_needs(&self, operation: &str, request: &Value) -> Vec<Need> {
+        match operation {
+            "BatchGetItem" | "BatchWriteItem" => request["RequestItems"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(table, of_table)| Need {
+                    permission: on_table(operation, table, None),
+                    context: request::of_batch(&self.keys, operation, of_table),
+                })
+                .collect(),
+            "TransactWriteItems" | "TransactGetItems" => request["TransactItems"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|item| item.as_object().into_iter().flatten())
+                .map(|(kind, part)| self.part_needs(operation, kind, part))
+                .collect(),
+            _ => vec![self.single_need(operation, request)],
+        }
+    }
+
+    fn part_needs(&self, operation: &str, kind: &str, part: &Value) -> Need {
+        let action = match kind {
+            "Put" => "PutItem",
+            "Update" => "UpdateItem",
+            "Delete" => "DeleteItem",
+            "Get" => "GetItem",
+            _ => "ConditionCheckItem",
+        };
+        let mut need = self.single_need(action, part);
+        let enclosing = BTreeSet::from([operation.to_owned()]);
+        need.context.insert(ENCLOSING_OPERATION, enclosing);
+        need
+    }
+
+    fn single_need(&self, action: &str, request: &Value) -> Need {
+        let table = request["TableName"].as_str().unwrap_or_default();
+        Need {
+            permission: on_table(action, table, request["IndexName"].as_str()),
+            context: request::of_single(&self.keys, action, request),
+        }
+    }
 }
 
-/// What a call to the table needs: each item action on each table or index it touches.
-pub(super) fn table_permissions(operation: &str, request: &Value) -> Vec<Permission> {
-    let one = |action: &str, table: &str, index: Option<&str>| {
-        let table = if table == physical("Table") {
-            arn("Table")
-        } else {
-            format!("table/{table}")
-        };
-        let resource = match index {
+fn on_table(action: &str, table: &str, index: Option<&str>) -> Permission {
+    // A table may be called by its ARN, too.
+    let table = if table == physical("Table") || table == arn("Table") {
+        arn("Table")
+    } else {
+        format!("table/{table}")
+    };
+    Permission {
+        action: format!("dynamodb:{action}"),
+        resource: match index {
             Some(index) => format!("{table}/index/{index}"),
             None => table,
-        };
-        Permission {
-            action: format!("dynamodb:{action}"),
-            resource,
-        }
-    };
-    let name = |value: &Value| value["TableName"].as_str().unwrap_or_default().to_owned();
-    match operation {
-        "BatchGetItem" | "BatchWriteItem" => request["RequestItems"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(table, _)| one(operation, table, None))
-            .collect(),
-        "TransactWriteItems" => request["TransactItems"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .flat_map(|item| item.as_object().into_iter().flatten())
-            .map(|(kind, write)| {
-                let action = match kind.as_str() {
-                    "Put" => "PutItem",
-                    "Update" => "UpdateItem",
-                    "Delete" => "DeleteItem",
-                    _ => "ConditionCheckItem",
-                };
-                one(action, &name(write), None)
-            })
-            .collect(),
-        "TransactGetItems" => request["TransactItems"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|item| one("GetItem", &name(&item["Get"]), None))
-            .collect(),
-        _ => vec![one(
-            operation,
-            &name(request),
-            request["IndexName"].as_str(),
-        )],
+        },
     }
 }
 
 /// What a call to the secrets needs.
-pub(super) fn secret_permissions(operation: &str, request: &Value) -> Vec<Permission> {
-    let resource = request["SecretId"].as_str().unwrap_or_default().to_owned();
-    vec![Permission {
+pub(super) fn secret_needs(operation: &str, request: &Value) -> Vec<Need> {
+    let id = request["SecretId"].as_str().unwrap_or_default();
+    let permission = Permission {
         action: format!("secretsmanager:{operation}"),
-        resource,
+        resource: secrets::arn_of(id),
+    };
+    vec![Need {
+        permission,
+        context: Context::new(),
     }]
 }

@@ -107,7 +107,7 @@ impl Callers {
         };
         let credential = incoming
             .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(bearer)
             .filter(|credential| !credential.is_empty() && credential.len() <= CREDENTIAL_MAX)
             .ok_or_else(refused)?;
         let keys = self.keys.get().await?;
@@ -176,3 +176,14 @@ impl Callers {
             .map(|openid| Caller::Payer { openid })
     }
 }
+
+/// The credential of a `Bearer` scheme, whose name may be in any case (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, credential) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("Bearer")
+        .then(|| credential.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests;

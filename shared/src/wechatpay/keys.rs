@@ -60,6 +60,9 @@ pub enum KeyError {
     /// An APIv3 key is not 32 bytes.
     #[error("an APIv3 key has {0} bytes; it must have 32")]
     Apiv3Length(usize),
+    /// Two equal APIv3 keys: one of them was meant to be another.
+    #[error("an APIv3 key is given twice")]
+    Apiv3Twice,
 }
 
 /// What names one of WeChat Pay's public keys, in headers and in our configuration: `PUB_KEY_ID_` and
@@ -283,7 +286,7 @@ impl Apiv3Keys {
     /// Takes keys as the merchant platform shows them: 32 characters, used as they are.
     ///
     /// # Errors
-    /// Says which length a key has instead, or that there is none.
+    /// Says which length a key has instead, that two are equal, or that there is none.
     pub fn parse(keys: &[&str]) -> Result<Self, KeyError> {
         if keys.is_empty() {
             return Err(KeyError::None);
@@ -295,7 +298,11 @@ impl Apiv3Keys {
                     .map(Zeroizing::new)
                     .map_err(|_| KeyError::Apiv3Length(key.len()))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let twice = |(index, key)| keys.iter().take(index).any(|earlier| earlier == key);
+        if keys.iter().enumerate().any(twice) {
+            return Err(KeyError::Apiv3Twice);
+        }
         Ok(Self { keys })
     }
 

@@ -175,6 +175,12 @@ pub(super) fn app_parameters(
     }
 }
 
-fn client_message(appid: &Appid, timestamp: Timestamp, nonce: &str, last: &str) -> Vec<u8> {
+/// The four lines that a client's signature is over.
+pub(super) fn client_message(
+    appid: &Appid,
+    timestamp: Timestamp,
+    nonce: &str,
+    last: &str,
+) -> Vec<u8> {
     format!("{appid}\n{timestamp}\n{nonce}\n{last}\n").into_bytes()
 }

@@ -1,6 +1,5 @@
-//! The wire is held against what others published: signatures, sealed resources and bodies of the
-//! official documentation and SDKs (`tests/vectors/wechatpay`, whose README names each source), and
-//! against a hand-made server that answers as WeChat Pay never should.
+//! The wire is held against known answers (`tests/vectors`, whose README says where each comes from)
+//! and against a hand-made server that answers as WeChat Pay never should.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,58 +15,37 @@ mod keys;
 mod notices;
 mod server;
 mod signatures;
+#[path = "../../../tests/vectors/mod.rs"]
+mod vectors;
 
-use serde_json::Value;
-
+use self::vectors::{at, text, vector};
 use super::{MerchantKey, PlatformKeys, SignatureHeaders};
 use crate::domain::Timestamp;
 
-/// The serial number of `java_wechat_pay_certificate.pem`, whose private key is published too.
-const PLATFORM_SERIAL: &str = "440024045C4A427599D09BB4E3DE0279F2E813FD";
+/// The serial number of `platform_certificate.pem`.
+const PLATFORM_SERIAL: &str = "5B1D9F0E2C3A48576675849302A1BFCEDD0E1F20";
 
-/// The serial number of the documentation's example merchant.
-const MERCHANT_SERIAL: &str = "408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB";
+/// The serial number of `merchant_certificate.pem`.
+const MERCHANT_SERIAL: &str = "3A5C0E7192B48D6F01E3C5A79B8D7F6152433475";
 
-fn text(path: &str) -> String {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/wechatpay");
-    std::fs::read_to_string(format!("{root}/{path}")).unwrap()
-}
-
-fn vector(path: &str) -> Value {
-    serde_json::from_str(&text(path)).unwrap()
-}
-
-/// A member that must be a text.
-fn at<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("{name} is a text"))
-}
+/// The APIv3 key under which our own vectors are sealed.
+const APIV3_KEY: &str = "vectors-of-our-own-apiv3-key-032";
 
 fn seconds(text: &str) -> Timestamp {
     Timestamp::from_unix_seconds(text.parse().unwrap())
 }
 
 fn merchant() -> MerchantKey {
-    let pem = text("keys/doc_merchant_1900007291_private_pkcs8.pem");
-    MerchantKey::parse(MERCHANT_SERIAL, &pem).unwrap()
+    MerchantKey::parse(MERCHANT_SERIAL, &text("keys/merchant_private.pem")).unwrap()
 }
 
 /// What WeChat Pay signs with in these tests; the private half of [`platform_keys`].
 fn platform_signer() -> MerchantKey {
-    MerchantKey::parse(
-        PLATFORM_SERIAL,
-        &text("keys/java_wechat_pay_private_key.pem"),
-    )
-    .unwrap()
+    MerchantKey::parse(PLATFORM_SERIAL, &text("keys/platform_private.pem")).unwrap()
 }
 
 fn platform_keys() -> PlatformKeys {
-    PlatformKeys::parse(&[(
-        PLATFORM_SERIAL,
-        &text("keys/java_wechat_pay_public_key.pem"),
-    )])
-    .unwrap()
+    PlatformKeys::parse(&[(PLATFORM_SERIAL, &text("keys/platform_public.pem"))]).unwrap()
 }
 
 fn headers(pairs: &[(&str, &str)]) -> SignatureHeaders {

@@ -15,7 +15,7 @@ async fn business(bench: &Bench) -> OffsetDateTime {
 }
 
 /// Moves the business clock to an hour and minute of the next day in Beijing.
-async fn tomorrow_at(bench: &Bench, hour: i64, minute: i64) -> String {
+pub(crate) async fn tomorrow_at(bench: &Bench, hour: i64, minute: i64) -> String {
     let now = business(bench).await;
     let today = now.date();
     let since_midnight =
@@ -33,7 +33,7 @@ async fn apply(bench: &Bench, query: &str) -> Answer {
         .await
 }
 
-async fn download(bench: &Bench, client: &Client, applied: &Answer) -> Answer {
+pub(crate) async fn download(bench: &Bench, client: &Client, applied: &Answer) -> Answer {
     let url = applied.json()["download_url"].as_str().unwrap().to_owned();
     let target = url.strip_prefix(bench.simulator.base_url()).unwrap();
     client.get(target).await

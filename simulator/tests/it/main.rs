@@ -10,6 +10,7 @@
 )]
 
 mod authentication;
+mod bill_shapes;
 mod bills;
 mod certificates;
 mod documentation;
@@ -32,3 +33,5 @@ mod start;
 mod support;
 mod transport;
 mod tree;
+#[path = "../../../tests/vectors/mod.rs"]
+mod vectors;

@@ -89,7 +89,7 @@ async fn a_payment_and_its_refunds(stack: &TestStack, number: &str) {
     let settled = async || {
         stack.advance(130).await;
         // A sweep that finds the table wanting says so; the next minute's goes on.
-        let _ = stack.stack.sweep_now().await;
+        let _ = stack.stack.run_scheduled("SweepFunction").await;
         let path = format!("/orders/{number}");
         persistent(stack, Method::GET, &path, None)
             .await

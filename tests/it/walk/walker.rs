@@ -429,7 +429,7 @@ async fn on_the_phone(stack: &TestStack, noted: &Noted, act: Act) -> u16 {
 
 /// A sweep that may fail where the table does: the next one goes on.
 pub(super) async fn sweep(stack: &TestStack) -> String {
-    match stack.stack.sweep_now().await {
+    match stack.stack.run_scheduled("SweepFunction").await {
         Ok(swept) => swept.to_string(),
         Err(error) => format!("{error:?}"),
     }

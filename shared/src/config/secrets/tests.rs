@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::config::Vars;
 use crate::platform::Platform;
+use crate::wechatpay::Apiv3Keys;
 
 /// What the server answers, as a status and a body.
 type Answer = Arc<Shared<(u16, Value)>>;
@@ -163,4 +164,108 @@ async fn a_refresh_that_succeeds_is_not_told() {
     watched.age(FRESH_SECONDS).await;
     assert_eq!(watched.used().await, "the-second-secret-of-all");
     assert_eq!(watched.told(), Vec::<Value>::new());
+}
+
+/// What is said of an `api` secret in which one member was replaced; nothing where it is accepted.
+fn said_of_api(member: &str, value: Value) -> String {
+    let mut text = json!({
+        "token_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "number_key": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
+        "merchant_key_hashes": [
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        ],
+    });
+    text[member] = value;
+    let said = ApiKeys::parse(&text.to_string()).err().unwrap_or_default();
+    let secret = text["number_key"].as_str().unwrap();
+    assert!(secret.is_empty() || !said.contains(secret), "{said}");
+    said
+}
+
+#[test]
+fn keys_that_cannot_be_meant_are_refused_with_the_reason() {
+    let token = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let of_a_line_feed = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b";
+    assert_eq!(said_of_api("merchant_key_hashes", json!([hash])), "");
+    assert_eq!(said_of_api("merchant_key_hashes", json!([])), "");
+    assert_eq!(said_of_api("also_accepted_token_keys", json!([])), "");
+    for (member, value, reason) in [
+        (
+            "merchant_key_hashes",
+            json!([of_nothing]),
+            "of an empty key",
+        ),
+        (
+            "merchant_key_hashes",
+            json!([hash, of_nothing]),
+            "of an empty key",
+        ),
+        (
+            "merchant_key_hashes",
+            json!([of_nothing.to_uppercase()]),
+            "of an empty key",
+        ),
+        (
+            "merchant_key_hashes",
+            json!([of_a_line_feed]),
+            "of an empty key",
+        ),
+        ("merchant_key_hashes", json!([""]), "not SHA-256 in hex"),
+        (
+            "merchant_key_hashes",
+            json!([hash, hash]),
+            "a merchant key hash is given twice",
+        ),
+        (
+            "merchant_key_hashes",
+            json!([hash, hash.to_uppercase()]),
+            "is given twice",
+        ),
+        (
+            "also_accepted_token_keys",
+            json!([token]),
+            "a token key is given twice",
+        ),
+        ("number_key", json!(token), "number_key is a token key, too"),
+        (
+            "number_key",
+            json!(""),
+            "number_key has 0 bytes; it must have 32",
+        ),
+        (
+            "number_key",
+            json!("ICEiIyQlJicoKSorLC0uLw=="),
+            "number_key has 16 bytes",
+        ),
+        ("number_key", json!(hash), "number_key has 48 bytes"),
+        ("number_key", json!("CANARY!"), "number_key is not base64"),
+        (
+            "number_key",
+            json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+            "number_key is one byte 32 times",
+        ),
+        ("token_key", json!(""), "token_key has 0 bytes"),
+    ] {
+        let said = said_of_api(member, value.clone());
+        assert!(said.contains(reason), "{member} {value}: {said:?}");
+    }
+}
+
+#[test]
+fn apiv3_keys_that_cannot_be_meant_are_refused_with_the_reason() {
+    let key = "0123456789abcdef0123456789ABCDEF";
+    let said = |text: Value| {
+        <Apiv3Keys as Content>::parse(&text.to_string())
+            .err()
+            .unwrap_or_default()
+    };
+    assert_eq!(said(json!({"apiv3_key": key})), "");
+    let twice = said(json!({"apiv3_key": key, "also_accepted": [key]}));
+    assert_eq!(twice, "an APIv3 key is given twice");
+    let empty = said(json!({"apiv3_key": ""}));
+    assert_eq!(empty, "an APIv3 key has 0 bytes; it must have 32");
+    let short = said(json!({"apiv3_key": "", "also_accepted": [""]}));
+    assert_eq!(short, "an APIv3 key has 0 bytes; it must have 32");
 }

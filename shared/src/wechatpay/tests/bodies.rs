@@ -1,6 +1,9 @@
-//! Bodies sent, byte for byte, and bodies received, as others captured them.
+//! Bodies sent, byte for byte, and bodies received, in the shapes of the real service.
 
-use super::{at, vector};
+use serde_json::Value;
+
+use super::at;
+use super::vectors::{Case, every};
 use crate::domain::report::{RefundStatus, TradeState};
 use crate::domain::terms::Party;
 use crate::domain::{
@@ -38,7 +41,7 @@ pub(super) fn refund() -> Refund {
     Refund {
         refund_id: RefundId::parse("R1").unwrap(),
         order_id: OrderId::parse("order_1").unwrap(),
-        transaction_id: TransactionId::parse("4200000925202101284997714292").unwrap(),
+        transaction_id: TransactionId::parse("4200000000202601010000000001").unwrap(),
         amount: Fen::new(1).unwrap(),
         total: Fen::new(2).unwrap(),
         reason: None,
@@ -101,7 +104,7 @@ fn an_order_of_another_wire_version_has_no_request() {
 fn a_refunds_bytes_never_change() {
     let refund = refund();
     let tail = r#""notify_url":"https://pay.example/wechatpay/notify","amount":{"refund":1,"total":2,"currency":"CNY"}}"#;
-    let head = r#"{"transaction_id":"4200000925202101284997714292","out_refund_no":"R1","#;
+    let head = r#"{"transaction_id":"4200000000202601010000000001","out_refund_no":"R1","#;
     assert_eq!(
         written(&wire::refund_body(&refund)),
         format!("{head}{tail}")
@@ -116,78 +119,105 @@ fn a_refunds_bytes_never_change() {
     );
 }
 
-fn observed(name: &str) -> String {
-    let bodies = vector("bodies/observed.json");
-    let cases = bodies["cases"].as_array().unwrap();
-    at(
-        cases.iter().find(|case| at(case, "name") == name).unwrap(),
-        "body",
-    )
-    .to_owned()
+/// Every known body of a name, as text and as JSON.
+fn known(name: &str) -> Vec<(String, Value)> {
+    let all = every(&["bodies", "observed_bodies"]);
+    let named = all.iter().flat_map(Case::cases);
+    let found: Vec<(String, Value)> = named
+        .filter(|case| at(case, "name") == name)
+        .map(|case| {
+            let body = at(case, "body");
+            (body.to_owned(), serde_json::from_str(body).unwrap())
+        })
+        .collect();
+    assert!(!found.is_empty(), "{name}");
+    found
 }
 
 #[test]
-fn captured_orders_are_read_with_their_quirks() {
-    let body = observed("query_unpaid");
-    let report = wire::read::<TransactionAnswer>(body.as_bytes())
-        .unwrap()
-        .report()
-        .unwrap();
-    assert_eq!(report.state, TradeState::Unpaid);
-    assert_eq!(report.total, Some(Fen::new(6000).unwrap()));
-    assert_eq!(report.currency, None);
-    let body = observed("query_paid_native");
-    let report = wire::read::<TransactionAnswer>(body.as_bytes())
-        .unwrap()
-        .report()
-        .unwrap();
-    let TradeState::Paid(paid) = report.state else {
-        panic!("{report:?}")
-    };
-    assert_eq!(paid.payer_total, Some(1));
-    assert_eq!(report.currency.as_deref(), Some("CNY"));
-    assert!(paid.success_time.is_some() && paid.openid.is_some() && !paid.refunded);
-}
-
-#[test]
-fn captured_refunds_are_read() {
-    let read = |name: &str| {
-        wire::read::<RefundAnswer>(observed(name).as_bytes())
+fn orders_are_read_with_their_quirks() {
+    for (body, plain) in known("query_unpaid") {
+        let report = wire::read::<TransactionAnswer>(body.as_bytes())
             .unwrap()
             .report()
+            .unwrap();
+        assert_eq!(report.state, TradeState::Unpaid);
+        let total = report.total.map(Fen::get);
+        assert_eq!(total, plain["amount"]["total"].as_i64());
+        assert_eq!(report.order_id.as_str(), at(&plain, "out_trade_no"));
+        assert_eq!(report.currency, None);
+    }
+    for (body, plain) in known("query_paid_native") {
+        let report = wire::read::<TransactionAnswer>(body.as_bytes())
             .unwrap()
-    };
-    let accepted = read("refund_accepted");
-    assert_eq!(accepted.status, RefundStatus::Processing);
-    assert_eq!((accepted.amount.get(), accepted.total.get()), (10, 10));
-    assert!(matches!(
-        read("refund_query_success").status,
-        RefundStatus::Success { at: Some(_) | None }
-    ));
+            .report()
+            .unwrap();
+        let TradeState::Paid(paid) = report.state else {
+            panic!("{report:?}")
+        };
+        assert_eq!(paid.payer_total, plain["amount"]["payer_total"].as_i64());
+        assert_eq!(report.currency.as_deref(), Some("CNY"));
+        assert_eq!(paid.transaction_id.as_str(), at(&plain, "transaction_id"));
+        let openid = paid.openid.as_ref().map(Openid::as_str);
+        assert_eq!(openid, plain["payer"]["openid"].as_str());
+        assert!(paid.success_time.is_some() && !paid.refunded);
+    }
 }
 
 #[test]
-fn captured_refusals_give_their_code() {
-    for case in vector("bodies/observed.json")["cases"].as_array().unwrap() {
-        if case["http_status"]
-            .as_u64()
-            .is_some_and(|status| status >= 400)
-        {
-            let answer: RefusalAnswer = wire::read(at(case, "body").as_bytes()).unwrap();
-            assert!(
-                answer.code.is_some_and(|code| !code.is_empty()),
-                "{}",
-                at(case, "name")
-            );
-            assert!(answer.message.is_some(), "{}", at(case, "name"));
+fn refunds_are_read() {
+    for (name, status) in [
+        ("refund_accepted", "PROCESSING"),
+        ("refund_query_success", "SUCCESS"),
+    ] {
+        for (body, plain) in known(name) {
+            let report = wire::read::<RefundAnswer>(body.as_bytes())
+                .unwrap()
+                .report()
+                .unwrap();
+            let amounts = (report.amount.get(), report.total.get());
+            let amount = |member: &str| plain["amount"][member].as_i64().unwrap();
+            assert_eq!(amounts, (amount("refund"), amount("total")), "{name}");
+            assert_eq!(report.refund_id.as_str(), at(&plain, "out_refund_no"));
+            let processing = report.status == RefundStatus::Processing;
+            assert_eq!(processing, status == "PROCESSING", "{name}");
+            if let RefundStatus::Success { at } = report.status {
+                let arrived = plain["success_time"].as_str().map(parse_rfc3339);
+                assert_eq!(Some(at), arrived, "{name}");
+            }
         }
     }
-    let body = observed("prepay_success");
-    let prepaid: PrepaidAnswer = wire::read(body.as_bytes()).unwrap();
-    assert_eq!(
-        prepaid.prepay_id.as_deref(),
-        Some("wx15234337156985c7708abc64fd7e610000")
-    );
+}
+
+#[test]
+fn refusals_give_their_code() {
+    let mut refused = 0;
+    for case in every(&["bodies", "observed_bodies"]) {
+        for answer in case.cases() {
+            let name = format!("{} {}", case.name, at(answer, "name"));
+            if answer["http_status"]
+                .as_u64()
+                .is_none_or(|status| status < 400)
+            {
+                continue;
+            }
+            refused += 1;
+            let body = at(answer, "body");
+            let plain: Value = serde_json::from_str(body).unwrap();
+            let read: RefusalAnswer = wire::read(body.as_bytes()).unwrap();
+            assert_eq!(read.code.as_deref(), Some(at(&plain, "code")), "{name}");
+            assert_eq!(
+                read.message.as_deref(),
+                Some(at(&plain, "message")),
+                "{name}"
+            );
+        }
+    }
+    assert!(refused > 0);
+    for (body, plain) in known("prepay_success") {
+        let prepaid: PrepaidAnswer = wire::read(body.as_bytes()).unwrap();
+        assert_eq!(prepaid.prepay_id.as_deref(), Some(at(&plain, "prepay_id")));
+    }
 }
 
 #[test]

@@ -4,18 +4,15 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1::EncodeRsaPrivateKey;
-use rsa::pkcs8::DecodePrivateKey;
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use sha1::Sha1;
 use sha2::Sha256;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, at, merchant, text, vector};
+use super::vectors::every;
+use super::{APIV3_KEY, MERCHANT_SERIAL, PLATFORM_SERIAL, at, merchant, text};
 use crate::wechatpay::seal::{KeySlot, OpenError, SealedResource, open};
 use crate::wechatpay::{Apiv3Keys, KeyError, KeyId, MerchantKey, PlatformKeys};
-
-const WEAK_PRIVATE: &str = include_str!("weak_private.pem");
-const WEAK_PUBLIC: &str = include_str!("weak_public.pem");
-const EC_PUBLIC: &str = include_str!("ec_public.pem");
 
 /// A certificate's serial number in upper-case hexadecimal, and its public key as PEM.
 pub(super) fn certificate(pem: &str) -> (String, String) {
@@ -38,7 +35,7 @@ pub(super) fn certificate(pem: &str) -> (String, String) {
 
 #[test]
 fn both_private_key_formats_give_the_same_key() {
-    let pem = text("keys/doc_merchant_1900007291_private_pkcs8.pem");
+    let pem = text("keys/merchant_private.pem");
     let other = rsa::PrivateKey::from_pkcs8_pem(&pem).unwrap();
     let pkcs1 = other.to_pkcs1_pem(rsa::pkcs8::LineEnding::LF).unwrap();
     assert!(pkcs1.contains("BEGIN RSA PRIVATE KEY"));
@@ -49,16 +46,17 @@ fn both_private_key_formats_give_the_same_key() {
 
 #[test]
 fn a_private_key_that_cannot_serve_is_refused_without_showing_it() {
-    let pem = text("keys/doc_merchant_1900007291_private_pkcs8.pem");
-    let certificate = text("keys/java_merchant_certificate.pem");
-    for broken in ["", "secret", &certificate, WEAK_PUBLIC, &pem[..900]] {
+    let pem = text("keys/merchant_private.pem");
+    let certificate = text("keys/merchant_certificate.pem");
+    let public = text("keys/merchant_public.pem");
+    for broken in ["", "secret", &certificate, &public, &pem[..900]] {
         assert_eq!(
             MerchantKey::parse(MERCHANT_SERIAL, broken).unwrap_err(),
             KeyError::NotPrivatePem
         );
     }
     assert!(matches!(
-        MerchantKey::parse(MERCHANT_SERIAL, WEAK_PRIVATE),
+        MerchantKey::parse(MERCHANT_SERIAL, &text("keys/weak_private.pem")),
         Err(KeyError::Unsound(_))
     ));
     let middle = pem.len() / 2;
@@ -89,9 +87,11 @@ fn key_id(text: &str) -> KeyId {
 
 #[test]
 fn a_platform_key_that_cannot_serve_is_refused_by_name() {
-    let pem = text("keys/java_wechat_pay_public_key.pem");
+    let pem = text("keys/platform_public.pem");
     assert_eq!(PlatformKeys::parse(&[]).unwrap_err(), KeyError::None);
-    for broken in ["", "secret", WEAK_PUBLIC, EC_PUBLIC, WEAK_PRIVATE] {
+    let (weak, ec) = (text("keys/weak_public.pem"), text("keys/ec_public.pem"));
+    let private = text("keys/platform_private.pem");
+    for broken in ["", "secret", &weak, &ec, &private] {
         let refused = PlatformKeys::parse(&[("PUB_KEY_ID_01", broken)]).unwrap_err();
         assert_eq!(refused, KeyError::NotPublicPem(key_id("PUB_KEY_ID_01")));
     }
@@ -126,14 +126,13 @@ fn a_platform_key_that_cannot_serve_is_refused_by_name() {
 
 #[test]
 fn no_key_is_ever_printed() {
-    let secret = "AES256Key-32Characters1234567890";
     let shown = format!(
         "{:?} {:?} {:?}",
         merchant(),
         super::platform_keys(),
-        Apiv3Keys::parse(&[secret]).unwrap(),
+        Apiv3Keys::parse(&[APIV3_KEY]).unwrap(),
     );
-    assert!(!shown.contains("Key-32"), "{shown}");
+    assert!(!shown.contains("of-our-own"), "{shown}");
     assert!(shown.len() < 200, "{shown}");
     assert_eq!(
         Apiv3Keys::parse(&["short"]).unwrap_err(),
@@ -144,7 +143,10 @@ fn no_key_is_ever_printed() {
 
 fn resource(case: &serde_json::Value) -> SealedResource {
     SealedResource {
-        algorithm: "AEAD_AES_256_GCM".to_owned(),
+        algorithm: case["algorithm"]
+            .as_str()
+            .unwrap_or("AEAD_AES_256_GCM")
+            .to_owned(),
         ciphertext: at(case, "ciphertext").to_owned(),
         nonce: at(case, "nonce").to_owned(),
         associated_data: Some(at(case, "associated_data").to_owned()),
@@ -152,44 +154,82 @@ fn resource(case: &serde_json::Value) -> SealedResource {
 }
 
 #[test]
-fn published_sealed_texts_open() {
-    for case in vector("aead/aes_gcm_vectors.json")["cases"]
-        .as_array()
-        .unwrap()
-    {
-        match Apiv3Keys::parse(&[at(case, "key")]) {
-            Ok(keys) => {
-                let (text, slot) = open(&keys, &resource(case)).unwrap();
-                assert_eq!(text, at(case, "plaintext").as_bytes());
-                assert_eq!(slot, KeySlot::Current);
+fn sealed_texts_open() {
+    for case in every(&["aes_gcm"]) {
+        for sealed in case.cases() {
+            let name = format!("{} {}", case.name, at(sealed, "name"));
+            match Apiv3Keys::parse(&[at(sealed, "key")]) {
+                Ok(keys) => {
+                    let (text, slot) = open(&keys, &resource(sealed)).unwrap();
+                    assert_eq!(text, at(sealed, "plaintext").as_bytes(), "{name}");
+                    assert_eq!(slot, KeySlot::Current);
+                }
+                // One SDK tests itself with a 16-byte key, which no merchant has.
+                Err(error) => assert_eq!(error, KeyError::Apiv3Length(16), "{name}"),
             }
-            // One SDK tests itself with a 16-byte key, which no merchant has.
-            Err(error) => assert_eq!(error, KeyError::Apiv3Length(16)),
         }
     }
 }
 
 #[test]
-fn published_certificates_open_and_name_their_key() {
-    for (name, whole) in [("java_sdk", true), ("gunsluo", false)] {
-        let case = vector(&format!("certificates/{name}_certificates_response.json"));
-        let keys = Apiv3Keys::parse(&[at(&case, "api_v3_key")]).unwrap();
-        let body: serde_json::Value = serde_json::from_str(at(&case, "body")).unwrap();
+fn what_is_sealed_in_any_other_way_does_not_open() {
+    for case in every(&["aes_gcm_refused"]) {
+        for sealed in case.cases() {
+            let key = at(sealed, "key");
+            let outcome = Apiv3Keys::parse(&[key])
+                .map(|keys| open(&keys, &resource(sealed)).map(|_| "opened"));
+            let expected = match at(sealed, "why") {
+                "key length" => Err(KeyError::Apiv3Length(key.len())),
+                "nonce length" | "associated data length" | "text length" | "base64" => {
+                    Ok(Err(OpenError::Shape))
+                }
+                "algorithm" => Ok(Err(OpenError::Algorithm)),
+                "tag" => Ok(Err(OpenError::NoKey)),
+                other => panic!("{other}"),
+            };
+            assert_eq!(outcome, expected, "{} {}", case.name, at(sealed, "name"));
+        }
+    }
+}
+
+#[test]
+fn certificates_open_and_name_their_key() {
+    for case in every(&["certificates_response"]) {
+        let Ok(keys) = Apiv3Keys::parse(&[case.at("api_v3_key")]) else {
+            assert_eq!(case.at("api_v3_key").len(), 16, "{}", case.name);
+            continue;
+        };
+        let body: serde_json::Value = serde_json::from_str(case.at("body")).unwrap();
         let listed = &body["data"][0];
         let sealed: SealedResource =
             serde_json::from_value(listed["encrypt_certificate"].clone()).unwrap();
         let (pem, _) = open(&keys, &sealed).unwrap();
         let pem = String::from_utf8(pem).unwrap();
-        assert_eq!(pem, at(&case, "plaintext"), "{name}");
+        assert_eq!(pem, case.at("plaintext"), "{}", case.name);
         let (serial, public_key) = certificate(&pem);
-        // The second file's certificate is a mock with another serial number than listed.
-        assert_eq!(serial == at(listed, "serial_no"), whole, "{name}");
-        let listed = PlatformKeys::parse(&[(at(listed, "serial_no"), &public_key)]);
-        assert!(listed.is_ok(), "{name}");
+        // One published certificate is a mock with another serial number than listed, of fewer
+        // digits than WeChat Pay's have.
+        let inside = case.value["embedded_serial_upper_hex"].as_str();
+        let inside = inside.unwrap_or_else(|| at(listed, "serial_no"));
+        assert_eq!(serial, inside, "{}", case.name);
+        let parsed = PlatformKeys::parse(&[(at(listed, "serial_no"), &public_key)]);
+        assert!(parsed.is_ok(), "{}", case.name);
     }
-    let (serial, public_key) = certificate(&text("certificates/tenpay_platform_certificate.pem"));
-    assert_eq!(serial.len(), 40);
-    assert!(PlatformKeys::parse(&[(&serial, &public_key)]).is_ok());
+}
+
+#[test]
+fn a_signature_verifies_with_the_key_of_its_certificate() {
+    for case in every(&["raw_sign"]) {
+        if case.value["certificate_file"].is_string() {
+            let (serial, public_key) = certificate(&case.file("certificate_file"));
+            assert_eq!(serial, case.at("certificate_serial_upper_hex"));
+            let (_, pem) = x509_parser::pem::parse_x509_pem(public_key.as_bytes()).unwrap();
+            let key = rsa::PublicKey::from_public_key_der(&pem.contents).unwrap();
+            let signature = STANDARD.decode(case.at("signature")).unwrap();
+            let outcome = key.pkcs1v15_verify::<Sha256>(case.at("message").as_bytes(), &signature);
+            assert!(outcome.is_ok(), "{}", case.name);
+        }
+    }
 }
 
 /// Seals as WeChat Pay does.
@@ -205,9 +245,9 @@ pub(super) fn seal(key: &str, nonce: &str, associated_data: &str, plain: &[u8]) 
 
 #[test]
 fn a_damaged_seal_does_not_open_and_nothing_panics() {
-    let key = "AES256Key-32Characters1234567890";
+    let key = APIV3_KEY;
     let keys = Apiv3Keys::parse(&[key]).unwrap();
-    let nonce = "fG1l57vn9BCX";
+    let nonce = "k3J9xQ0vLm2A";
     let sealed = seal(key, nonce, "transaction", b"{\"out_trade_no\":\"1\"}");
     let outcome =
         |algorithm: &str, ciphertext: &str, nonce: &str, associated_data: Option<&str>| {
@@ -238,9 +278,9 @@ fn a_damaged_seal_does_not_open_and_nothing_panics() {
     // Twelve characters are not twelve bytes.
     for nonce in [
         "",
-        "fG1l57vn9BC",
-        "fG1l57vn9BCX1",
-        "fG1l57vn9BCX1234",
+        "k3J9xQ0vLm2",
+        "k3J9xQ0vLm2A1",
+        "k3J9xQ0vLm2A1234",
         "随机数随机数随机数随机数",
     ] {
         assert_eq!(
@@ -302,8 +342,8 @@ fn a_key_on_its_way_out_still_opens_and_is_told() {
     for (key, slot) in [(&current, KeySlot::Current), (&previous, KeySlot::Other)] {
         let resource = SealedResource {
             algorithm: "AEAD_AES_256_GCM".to_owned(),
-            ciphertext: seal(key, "fG1l57vn9BCX", "", b"{}"),
-            nonce: "fG1l57vn9BCX".to_owned(),
+            ciphertext: seal(key, "k3J9xQ0vLm2A", "", b"{}"),
+            nonce: "k3J9xQ0vLm2A".to_owned(),
             associated_data: None,
         };
         assert_eq!(open(&keys, &resource), Ok((b"{}".to_vec(), slot)));
@@ -312,19 +352,19 @@ fn a_key_on_its_way_out_still_opens_and_is_told() {
 
 #[test]
 fn sensitive_fields_are_encrypted_as_the_sdks_do() {
-    // The published ciphertexts prove the padding: SHA-1 opens them, SHA-256 does not.
-    for case in vector("oaep/rsa_oaep_sha1_vectors.json")["cases"]
-        .as_array()
-        .unwrap()
-    {
-        let key = rsa::PrivateKey::from_pkcs8_pem(&text(at(case, "private_key_file"))).unwrap();
-        let ciphertext = STANDARD.decode(at(case, "ciphertext")).unwrap();
-        let plain = key.oaep_decrypt::<Sha1>(&ciphertext).unwrap();
-        assert_eq!(plain, at(case, "plaintext").as_bytes());
-        assert!(key.oaep_decrypt::<Sha256>(&ciphertext).is_err());
+    // The known ciphertexts prove the padding: SHA-1 opens them, SHA-256 does not.
+    for case in every(&["rsa_oaep_sha1"]) {
+        for field in case.cases() {
+            let name = format!("{} {}", case.name, at(field, "name"));
+            let pem = case.file_of(field, "private_key_file");
+            let key = rsa::PrivateKey::from_pkcs8_pem(&pem).unwrap();
+            let ciphertext = STANDARD.decode(at(field, "ciphertext")).unwrap();
+            let plain = key.oaep_decrypt::<Sha1>(&ciphertext).unwrap();
+            assert_eq!(plain, at(field, "plaintext").as_bytes(), "{name}");
+            assert!(key.oaep_decrypt::<Sha256>(&ciphertext).is_err(), "{name}");
+        }
     }
-    let key =
-        rsa::PrivateKey::from_pkcs8_pem(&text("keys/java_wechat_pay_private_key.pem")).unwrap();
+    let key = rsa::PrivateKey::from_pkcs8_pem(&text("keys/platform_private.pem")).unwrap();
     let keys = super::platform_keys();
     let longest = "x".repeat(214);
     for plain in ["", "6222021234567890", "张三", &longest] {
