@@ -39,14 +39,16 @@ fn refund() -> Refund {
     }
 }
 
+type Alter = fn(&mut Refund);
+
 /// Every term of a refund, changed in every way that could matter.
-fn altered() -> Vec<(&'static str, fn(&mut Refund))> {
+fn altered() -> Vec<(&'static str, Alter)> {
     vec![
         ("out_refund_no", |refund| {
-            refund.refund_id = RefundId::parse("R2").unwrap()
+            refund.refund_id = RefundId::parse("R2").unwrap();
         }),
         ("out_trade_no", |refund| {
-            refund.order_id = OrderId::parse("order_2").unwrap()
+            refund.order_id = OrderId::parse("order_2").unwrap();
         }),
         ("transaction_id", |refund| {
             refund.transaction_id = TransactionId::parse("4200000925202101284997714293").unwrap();
@@ -59,10 +61,10 @@ fn altered() -> Vec<(&'static str, fn(&mut Refund))> {
         ("reason", |refund| refund.reason = Some("later".to_owned())),
         ("no reason", |refund| refund.reason = None),
         ("an empty reason", |refund| {
-            refund.reason = Some(String::new())
+            refund.reason = Some(String::new());
         }),
         ("notify_url", |refund| {
-            refund.notify_url = "https://evil.example".to_owned()
+            refund.notify_url = "https://evil.example".to_owned();
         }),
         ("asked_by", |refund| refund.asked_by = Party::Merchant),
         // Letters that move from one part to the next.
