@@ -4,10 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
-use shared::api::{HttpFunction, ScheduledFunction, TextResponse};
+use shared::api::{HttpFunction, ScheduledFunction};
 use shared::config::secrets::{
     ApiKeys, AppSecret, Content, PlatformKeysSecret, Secret, SecretError, SigningSecret,
 };
@@ -70,19 +69,9 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            let request: LambdaRequest = serde_json::from_value(event)
+            let event = serde_json::from_value(event)
                 .map_err(|error| format!("the event cannot be read: {error}"))?;
-            let service = lambda_http::service_fn(move |request| {
-                let function = Arc::clone(&function);
-                async move {
-                    Ok::<_, std::convert::Infallible>(TextResponse(function.handle(request).await))
-                }
-            });
-            let mut adapter = lambda_http::Adapter::from(service);
-            let answer =
-                lambda_http::Service::call(&mut adapter, LambdaEvent::new(request, context))
-                    .await
-                    .map_err(|error| error.to_string())?;
+            let answer = function.handle(LambdaEvent::new(event, context)).await;
             serde_json::to_value(answer).map_err(|error| error.to_string())
         })
     }))

@@ -10,20 +10,25 @@ pub mod answer;
 pub mod body;
 mod caller;
 pub mod derived_ids;
+mod event;
 mod incoming;
 mod problem;
 mod response;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_http::{Body, Request, Response};
+use futures_util::FutureExt;
+use lambda_http::LambdaEvent;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 
 pub use caller::{Caller, Callers};
+pub use event::Event;
 pub use incoming::{Incoming, malformed_id};
 pub use problem::{Code, Problem};
-pub use response::{Answer, TextResponse};
+pub use response::Answer;
 
 use crate::config::secrets::{self, AnySecret, SecretError};
 use crate::config::{ConfigError, Vars};
@@ -75,12 +80,19 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
         problem.retry_after(1).into_answer(line)
     }
 
-    /// Answers a request; never fails, and writes one log line.
-    fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send {
+    /// Answers an event, whatever stands in it; never fails, and writes one log line.
+    fn handle(
+        &self,
+        event: LambdaEvent<Event>,
+    ) -> impl Future<Output = ApiGatewayV2httpResponse> + Send {
         async move {
             let platform = self.platform();
             let mut line = LogLine::start(Self::NAME, &platform.clock);
-            let answer = match Incoming::read(request, &platform.clock) {
+            let LambdaEvent { payload, context } = event;
+            line.field("request_id", context.request_id.clone());
+            let request = payload.into_request(context);
+            let read = request.and_then(|request| Incoming::read(request, &platform.clock));
+            let answer = match read {
                 Ok(incoming) => {
                     line.field("request_id", incoming.request_id.clone());
                     line.field("route", incoming.route());
@@ -132,9 +144,9 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
         F::from_vars(&Vars::from_env(), &platform),
     )?);
     secrets::warm_up(&function.secrets()).await;
-    lambda_http::run(lambda_http::service_fn(move |request| {
+    lambda_runtime::run(lambda_runtime::service_fn(move |event| {
         let function = Arc::clone(&function);
-        async move { Ok::<_, lambda_http::Error>(TextResponse(function.handle(request).await)) }
+        async move { Ok::<_, lambda_runtime::Error>(function.handle(event).await) }
     }))
     .await
 }
@@ -175,13 +187,18 @@ pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<
     Ok(format!("{base}/wechatpay/notify"))
 }
 
-/// Serves a request; where a key is wanting, notes which of all it holds are.
+/// Serves a request; where a key is wanting, notes which of all it holds are. A panic is a problem
+/// like others.
 async fn served<F: HttpFunction>(
     function: &F,
     incoming: &Incoming,
     line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    let served = function.serve(incoming, line).await;
+    let served = AssertUnwindSafe(function.serve(incoming, line)).catch_unwind();
+    let served = served.await.unwrap_or_else(|_| {
+        // What it said stands in the log already, by the panic hook, with the place.
+        Err(Problem::plain(Code::InternalError).because("the function panicked"))
+    });
     if let Err(problem) = &served
         && problem.code == Code::NotConfigured
     {

@@ -4,6 +4,8 @@
 //! `.ci/lambda-contract` does the same to the release binaries, with the same expectations; how they
 //! are to be read is told in `events/README.md`.
 
+mod mutations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use serde_json::json;
-use shared::api::{Answer, HttpFunction, Incoming, Problem, note_unusable_secrets};
+use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
 use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Contradiction;
@@ -98,9 +98,14 @@ impl HttpFunction for NotifyCallback {
         vec![&self.platform_keys, &self.apiv3_keys]
     }
 
-    fn refused_unread(&self, _problem: Problem, line: &mut LogLine) -> Answer {
-        line.field("notice", "too large");
-        Reply::TooLarge.answer()
+    fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        let (notice, reply) = if problem.code == Code::BodyTooLarge {
+            ("too large", Reply::TooLarge)
+        } else {
+            ("malformed", Reply::Malformed)
+        };
+        line.field("notice", notice);
+        reply.answer()
     }
 
     fn out_of_time(&self, line: &mut LogLine) -> Answer {

@@ -1,24 +1,10 @@
 //! Answers: a status, a body and how they become HTTP.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
-
+use lambda_http::Body;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::http::HeaderValue;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use lambda_http::{Body, IntoResponse, Response};
 use serde_json::Value;
-
-/// An HTTP answer that Lambda gets as it is, since our bodies are text already.
-///
-/// lambda_http would make every body text by the charset of its type, and for that bring the tables
-/// of all text encodings into each binary.
-#[derive(Debug)]
-pub struct TextResponse(pub Response<Body>);
-
-impl IntoResponse for TextResponse {
-    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(ready(self.0))
-    }
-}
 
 /// What goes back to a caller.
 #[derive(Clone, Debug)]
@@ -54,25 +40,22 @@ impl Answer {
         }
     }
 
-    /// The answer as HTTP.
-    pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::builder()
-            .status(self.status)
-            .header(CACHE_CONTROL, "no-store");
+    /// The answer as API Gateway reads it.
+    ///
+    /// `lambda_http` would make every body text by the charset of its type, and for that bring the
+    /// tables of all text encodings into each binary; our bodies are text already.
+    pub fn into_response(self) -> ApiGatewayV2httpResponse {
+        let mut response = ApiGatewayV2httpResponse::default();
+        response.status_code = i64::from(self.status);
+        let headers = &mut response.headers;
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
-            response = response.header(RETRY_AFTER, seconds);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let built = match self.body {
-            Some(body) => response
-                .header(CONTENT_TYPE, self.content_type)
-                .body(Body::Text(body.to_string())),
-            None => response.body(Body::Empty),
-        };
-        built.unwrap_or_else(|_| {
-            // Every part above is a valid one; this is what is left if that ever changes.
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = lambda_http::http::StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
+        if let Some(body) = self.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+            response.body = Some(Body::Text(body.to_string()));
+        }
+        response
     }
 }
