@@ -190,7 +190,7 @@ impl Stack {
             None => file_log(&folder)?,
         };
         let platform =
-            Platform::local(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+            Platform::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
         let aws_listener = listen("--aws-port", options.aws_port, AWS_PORT).await?;
         let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
         let merchant_api_key = match &options.merchant_api_key {
@@ -450,6 +450,21 @@ fn merchant_api_key(folder: &Path) -> String {
         .unwrap_or_else(|| format!("local-{}{}", random::token(), random::token()))
 }
 
+/// What signs, as the simulator has it; what vouches for refunds stays as it was, or those that are
+/// under way would not be sent any more.
+fn signing(aws: &Aws, serial_no: &str, private_key: &str) -> Value {
+    let known = aws.secrets().current(&arn("SigningSecret"));
+    let known: Option<Value> = known.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = |name: &str| known.as_ref().and_then(|known| known.get(name)).cloned();
+    let mut signing = json!({"serial_no": serial_no, "private_key": private_key});
+    signing["record_key"] =
+        kept("record_key").unwrap_or_else(|| Value::from(STANDARD.encode(random::bytes::<32>())));
+    if let Some(also_accepted) = kept("also_accepted_record_keys") {
+        signing["also_accepted_record_keys"] = also_accepted;
+    }
+    signing
+}
+
 fn put_secrets(
     aws: &Aws,
     folder: &Path,
@@ -477,7 +492,7 @@ fn put_secrets(
     };
     put(
         "SigningSecret",
-        json!({"serial_no": merchant.serial_no, "private_key": read("apiclient_key.pem")?}),
+        signing(aws, &merchant.serial_no, &read("apiclient_key.pem")?),
     )?;
     let public_key =
         json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?});

@@ -35,7 +35,7 @@ use crate::config::{ConfigError, Vars};
 use crate::platform::Platform;
 use crate::telemetry::{Level, LogLine, Metric};
 
-/// How long to look, once a key is wanting, which others are.
+/// How long to spend listing the other unusable secrets once one is.
 const UNUSABLE_SECRETS_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a request may be served, whatever time Lambda gives: an HTTP API waits 30 seconds.
@@ -74,8 +74,8 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// Answers a request whose time is over; the webhook has its own dialect.
     fn out_of_time(&self, line: &mut LogLine) -> Answer {
         let problem = Problem::new(
-            Code::StoreUnavailable,
-            "this took too long; send the same request again",
+            Code::OutOfTime,
+            "the request took too long; send the same request again",
         );
         problem.retry_after(1).into_answer(line)
     }
@@ -169,7 +169,7 @@ pub async fn run_scheduled<F: ScheduledFunction>() -> Result<(), lambda_runtime:
     .await
 }
 
-/// Where WeChat Pay sends its notices: below `PUBLIC_BASE_URL`, or below the name the gateway was
+/// Where WeChat Pay sends its notifications: below `PUBLIC_BASE_URL`, or below the name the gateway was
 /// called by, which is the gateway's own and not the caller's to choose.
 ///
 /// # Errors
@@ -180,14 +180,14 @@ pub fn notify_url(public_base_url: Option<&str>, incoming: &Incoming) -> Result<
         (None, Some(domain_name)) => format!("https://{domain_name}"),
         (None, None) => {
             return Err(Problem::plain(Code::NotConfigured)
-                .because("neither PUBLIC_BASE_URL nor the request tells the API's name")
+                .because("neither PUBLIC_BASE_URL nor the request says what the API's host is")
                 .counting(Metric::NotConfigured));
         }
     };
     Ok(format!("{base}/wechatpay/notify"))
 }
 
-/// Serves a request; where a key is wanting, notes which of all it holds are. A panic is a problem
+/// Serves a request; where a secret is unusable, notes every one that is. A panic is a problem
 /// like others.
 async fn served<F: HttpFunction>(
     function: &F,
@@ -202,7 +202,7 @@ async fn served<F: HttpFunction>(
     if let Err(problem) = &served
         && problem.code == Code::NotConfigured
     {
-        // Where the keys cannot even be read, that is told already, and the caller waits for an answer.
+        // The problem itself names one of them, and the caller waits for an answer.
         let held = function.secrets();
         if let Ok(unusable) =
             tokio::time::timeout(UNUSABLE_SECRETS_WAIT, secrets::unusable(&held)).await
@@ -213,11 +213,11 @@ async fn served<F: HttpFunction>(
     served
 }
 
-/// Notes all that is wrong with keys, one by one, so that no line is too long for them.
+/// Notes what is wrong with each secret in a list, so that no text grows too long for the line.
 pub fn note_unusable_secrets(errors: &[SecretError], line: &mut LogLine) {
-    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    if !told.is_empty() {
-        line.field("problems", told);
+    let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        line.field("problems", problems);
     }
 }
 

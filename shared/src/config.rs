@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::domain::{Appid, Mchid};
 use crate::platform::Platform;
 use crate::store::Table;
 use crate::wechatpay::Endpoints;
@@ -79,9 +80,9 @@ pub struct Environment<'a> {
 #[derive(Clone, Debug)]
 pub struct Merchant {
     /// `MCHID`: WeChat Pay's number of the merchant, 8 to 32 digits.
-    pub mchid: String,
+    pub mchid: Mchid,
     /// `APPID`: the mini-program, `wx` and what follows.
-    pub appid: String,
+    pub appid: Appid,
 }
 
 impl<'a> Environment<'a> {
@@ -149,26 +150,31 @@ impl<'a> Environment<'a> {
 
     /// `MCHID` and `APPID`.
     pub fn merchant(&mut self) -> Merchant {
+        Merchant {
+            mchid: self.mchid(),
+            appid: self.appid(),
+        }
+    }
+
+    /// `MCHID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    fn mchid(&mut self) -> Mchid {
         let mchid = self.required("MCHID");
         let legal =
             (8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit());
         if !mchid.is_empty() && !legal {
             self.problem("MCHID must be 8 to 32 digits".to_owned());
         }
-        Merchant {
-            mchid,
-            appid: self.appid(),
-        }
+        Mchid::parse(mchid).unwrap_or_default()
     }
 
-    /// `APPID`.
-    pub fn appid(&mut self) -> String {
+    /// `APPID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
+    pub fn appid(&mut self) -> Appid {
         let appid = self.required("APPID");
         let legal = appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !appid.is_empty() && !legal {
             self.problem("APPID must be at most 32 letters and digits".to_owned());
         }
-        appid
+        Appid::parse(appid).unwrap_or_default()
     }
 
     /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.

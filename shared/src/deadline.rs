@@ -10,7 +10,7 @@ const ANSWER_RESERVE_MS: i64 = 300;
 /// What an invocation without a deadline gets, in milliseconds (only outside Lambda).
 const DEFAULT_DEADLINE_MS: i64 = 9_000;
 
-/// What is no moment, in Unix milliseconds: `cargo lambda watch` sends its ten minutes as they are.
+/// Smaller values are durations, not times: `cargo lambda watch` sends 600 000.
 const DEADLINE_MIN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// When the answer has to be given.
@@ -20,14 +20,14 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// A deadline at this moment of the wall clock, in Unix milliseconds; 0, or what is a span and no
-    /// moment, means none was told.
+    /// A deadline at this time of the wall clock, in Unix milliseconds. 0 and durations (see
+    /// [`DEADLINE_MIN_MS`]) count as no deadline.
     pub fn at_ms_of_wall(at_ms: u64, clock: &Clock) -> Self {
-        let told = i64::try_from(at_ms).unwrap_or(i64::MAX);
-        let at_ms = if told < DEADLINE_MIN_MS {
+        let given = i64::try_from(at_ms).unwrap_or(i64::MAX);
+        let at_ms = if given < DEADLINE_MIN_MS {
             clock.wall_millis() + DEFAULT_DEADLINE_MS
         } else {
-            told
+            given
         };
         Self {
             at_ms: at_ms - ANSWER_RESERVE_MS,

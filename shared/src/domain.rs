@@ -7,6 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod id;
+pub mod mac;
 pub mod money;
 pub mod order;
 pub mod refund;
@@ -14,7 +15,10 @@ pub mod report;
 pub mod terms;
 pub mod time;
 
-pub use id::{InvalidId, OrderId, RefundId, TransactionId};
+pub use id::{
+    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+};
+pub use mac::RecordMac;
 pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};

@@ -2,7 +2,7 @@
 //!
 //! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
 //! `config` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
-//! `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
+//! `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
 
 pub mod api;
 pub mod clock;
@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod domain;
 pub mod platform;
 pub mod random;
+pub mod record_keys;
 pub mod refund_sender;
 pub mod rfc3339;
 pub mod settlement;

@@ -2,7 +2,7 @@
 //!
 //! One HTTP client serves WeChat Pay and the AWS SDK alike: one TLS stack, one root store, one pool.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,10 +39,38 @@ pub struct Platform {
     pub log: Log,
 }
 
-/// Why the HTTP client could not be built.
+/// Why a platform could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be built: {0}")]
-pub struct PlatformError(String);
+pub enum PlatformError {
+    /// TLS could not be set up.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client could not be built.
+    #[error("the HTTP client could not be built: {0}")]
+    Client(#[from] reqwest::Error),
+    /// A file of certificate authorities cannot be read.
+    #[error("{EXTRA_CA_FILE} {} cannot be used: {source}", .path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A certificate in a file of authorities is none.
+    #[error("{EXTRA_CA_FILE} {} cannot be used: {source}", .path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// A file of authorities names none.
+    #[error("{EXTRA_CA_FILE} {} cannot be used: it holds no certificate", .path.display())]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+    },
+}
 
 impl Platform {
     /// The platform of a Lambda process: system clock, standard output, and the authorities that
@@ -64,7 +92,7 @@ impl Platform {
     ///
     /// # Errors
     /// TLS could not be set up.
-    pub fn local(clock: Clock, log: Log) -> Result<Self, PlatformError> {
+    pub fn with(clock: Clock, log: Log) -> Result<Self, PlatformError> {
         Ok(Self {
             clock,
             http: http_client(None)?,
@@ -94,11 +122,10 @@ fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, Plat
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PlatformError(error.to_string()))?
+        .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         // A proxy from the environment would see what is signed here.
         .no_proxy()
@@ -107,24 +134,27 @@ fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, Plat
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_nodelay(true)
-        .build()
-        .map_err(|error| PlatformError(error.to_string()))
+        .build()?;
+    Ok(client)
 }
 
 fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), PlatformError> {
-    let unusable = |error: &dyn std::fmt::Display| {
-        PlatformError(format!(
-            "{EXTRA_CA_FILE} {} cannot be used: {error}",
-            path.display()
-        ))
+    let path = || path.to_owned();
+    let unreadable = |source| PlatformError::Authorities {
+        path: path(),
+        source,
     };
     let before = roots.len();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
-        let certificate = certificate.map_err(|error| unusable(&error))?;
-        roots.add(certificate).map_err(|error| unusable(&error))?;
+    for certificate in CertificateDer::pem_file_iter(path()).map_err(unreadable)? {
+        let certificate = certificate.map_err(unreadable)?;
+        let added = roots.add(certificate);
+        added.map_err(|source| PlatformError::Certificate {
+            path: path(),
+            source,
+        })?;
     }
     if roots.len() == before {
-        return Err(unusable(&"it holds no certificate"));
+        return Err(PlatformError::NoAuthority { path: path() });
     }
     Ok(())
 }

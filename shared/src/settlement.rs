@@ -12,9 +12,9 @@ pub mod notes;
 
 use crate::domain::order::{Contradiction, Observation};
 use crate::domain::refund;
-use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
+use crate::domain::{Mchid, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
 use crate::store::{Commit, Due, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
-use crate::wechatpay::{Closed, Refusal, Signed};
+use crate::wechatpay::{Absence, Closed, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
 ///
@@ -82,7 +82,7 @@ impl Settlement {
     pub async fn closed(
         &self,
         order_id: &OrderId,
-        mchid: &str,
+        mchid: &Mchid,
         _closed: &Signed<Closed>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
@@ -92,25 +92,19 @@ impl Settlement {
         .await
     }
 
-    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order; an unsigned one,
-    /// or another refusal, changes nothing.
+    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn absent(
         &self,
         order_id: &OrderId,
-        mchid: &str,
-        refusal: &Refusal,
+        mchid: &Mchid,
+        _absence: &Signed<Absence>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
-        let counts = refusal.is_signed_absence();
         self.decide_order(order_id, now, |order| {
-            if counts {
-                of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
-            } else {
-                Observation::Unchanged
-            }
+            of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
         })
         .await
     }
@@ -123,7 +117,7 @@ impl Settlement {
     pub async fn begin_close(
         &self,
         order_id: &OrderId,
-        mchid: &str,
+        mchid: &Mchid,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         self.decide_order(order_id, now, |order| {
@@ -237,8 +231,8 @@ impl Settlement {
 
 /// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
 /// merchant themselves, and a stack may have been given another number since the order was placed.
-fn of_another_merchant(order: &Order, mchid: &str) -> Option<Observation> {
-    let differs = order.terms.mchid != mchid;
+fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<Observation> {
+    let differs = order.terms.mchid != *mchid;
     differs.then_some(Observation::Contradiction(Contradiction::Differs {
         field: "mchid",
     }))
@@ -257,8 +251,5 @@ fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
 }
 
 fn contended(action: &'static str) -> StoreError {
-    StoreError::Unavailable {
-        action,
-        cause: "too many writers at once".to_owned(),
-    }
+    StoreError::Contended { action }
 }

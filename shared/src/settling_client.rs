@@ -9,12 +9,13 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
-use crate::domain::{OrderId, OrderReport, Refund, TradeType, TransactionId};
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, TransactionId};
+use crate::random;
 use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::LogLine;
-use crate::wechatpay::{Call, CallError, Client, Keys, Prepaid, RefundRequest, Signed};
+use crate::wechatpay::{Call, CallError, Client, Keys, PayParameters, PrepayRequest, Signed};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
@@ -37,7 +38,7 @@ pub enum SettlingError {
 #[derive(Debug)]
 pub struct SettlingClient {
     client: Client,
-    mchid: String,
+    mchid: Mchid,
     signing: Secret<SigningSecret>,
     platform_keys: Secret<PlatformKeysSecret>,
     settlement: Settlement,
@@ -49,7 +50,7 @@ impl SettlingClient {
     /// Pay's hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
-        mchid: &str,
+        mchid: &Mchid,
         settlement: Settlement,
     ) -> Self {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
@@ -57,8 +58,8 @@ impl SettlingClient {
         let endpoints = environment.endpoints();
         let platform = environment.platform();
         Self {
-            client: Client::new(platform.http.clone(), endpoints, mchid.to_owned()),
-            mchid: mchid.to_owned(),
+            client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
+            mchid: mchid.clone(),
             signing,
             platform_keys,
             settlement,
@@ -80,7 +81,7 @@ impl SettlingClient {
     ///
     /// # Errors
     /// A secret is not usable.
-    pub async fn keys(&self) -> Result<Keys, SecretError> {
+    async fn keys(&self) -> Result<Keys, SecretError> {
         let (signing, platform_keys) = tokio::join!(self.signing.get(), self.platform_keys.get());
         match (signing, platform_keys) {
             (Ok(signing), Ok(platform_keys)) => Ok(Keys {
@@ -92,22 +93,29 @@ impl SettlingClient {
         }
     }
 
-    /// Places the order's wire bytes at WeChat Pay; the same bytes may go out again.
+    /// Places the order at WeChat Pay, and signs what it is paid with; the same order may be placed
+    /// again, and gives something payable again.
     ///
     /// # Errors
     /// A refusal moves no state: WeChat Pay may know the order nevertheless.
     pub async fn prepay(
         &self,
-        trade_type: TradeType,
-        bytes: &[u8],
+        request: &PrepayRequest<'_>,
         deadline: &Deadline,
-    ) -> Result<(Signed<Prepaid>, Keys), SettlingError> {
+    ) -> Result<PayParameters, SettlingError> {
         let keys = self.keys().await?;
         let prepaid = self
             .client
-            .prepay(&self.call(&keys, deadline), trade_type, bytes)
+            .prepay(&self.call(&keys, deadline), request)
             .await;
-        Ok((self.refresh_keys_after(prepaid).await?, keys))
+        let prepaid = self.refresh_keys_after(prepaid).await?.into_inner();
+        Ok(PayParameters::of(
+            prepaid,
+            request.terms(),
+            &keys.merchant,
+            self.clock.wall(),
+            &random::nonce(),
+        ))
     }
 
     /// Asks about an order by its number, and settles the answer.
@@ -126,20 +134,21 @@ impl SettlingClient {
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        match self.refresh_keys_after(asked).await {
-            Ok(report) => self.settle_order(&report, line).await,
-            Err(CallError::Refused(refusal)) if refusal.is_signed_absence() => {
-                let now = self.clock.business();
-                let settled = self
-                    .settlement
-                    .absent(order_id, &self.mchid, &refusal, now)
-                    .await?;
-                note_settled(&settled, line);
-                line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
-                Ok(settled)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let error = match self.refresh_keys_after(asked).await {
+            Ok(report) => return self.settle_order(&report, line).await,
+            Err(error) => error,
+        };
+        let Some(absence) = error.absence() else {
+            return Err(error.into());
+        };
+        let now = self.clock.business();
+        let settled = self
+            .settlement
+            .absent(order_id, &self.mchid, &absence, now)
+            .await?;
+        note_settled(&settled, line);
+        line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
+        Ok(settled)
     }
 
     /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
@@ -213,17 +222,9 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
         let keys = self.keys().await?;
-        let request = RefundRequest {
-            transaction_id: &refund.transaction_id,
-            refund_id: &refund.refund_id,
-            reason: refund.reason.as_deref(),
-            notify_url: &refund.notify_url,
-            refund: refund.amount,
-            total: refund.total,
-        };
         let sent = self
             .client
-            .refund(&self.call(&keys, deadline), &request)
+            .refund(&self.call(&keys, deadline), refund)
             .await;
         let report = self.refresh_keys_after(sent).await?;
         let settled = self

@@ -104,6 +104,12 @@ pub enum StoreError {
         /// The service's error code or the kind of transport failure.
         cause: String,
     },
+    /// The table is well, but others changed the item each time this was tried.
+    #[error("{action}: others changed the record each time")]
+    Contended {
+        /// The action.
+        action: &'static str,
+    },
     /// An item that this version cannot read, or that contradicts what was written with it.
     #[error("the item {key} cannot be used: {cause}")]
     Unreadable {
@@ -119,6 +125,9 @@ fn unavailable<E: ProvideErrorMetadata, R>(
     action: &'static str,
     error: &SdkError<E, R>,
 ) -> StoreError {
+    if error.code() == Some("TransactionConflictException") {
+        return StoreError::Contended { action };
+    }
     let cause = match error {
         SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
         SdkError::TimeoutError(_) => "timeout".to_owned(),

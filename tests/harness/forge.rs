@@ -59,11 +59,12 @@ pub fn seal(key: &[u8], nonce: &[u8; 12], associated: &[u8], content: &[u8]) -> 
 /// What WeChat Pay puts into a payment's notice.
 pub fn payment_content(stack: &TestStack, number: &str, total: i64) -> Value {
     let merchant = stack.stack.simulator.merchant();
+    let paid_at = shared::rfc3339::format(stack.stack.clock().business());
     json!({
         "appid": merchant.appid, "mchid": merchant.mchid, "out_trade_no": number,
         "transaction_id": "4200000925202101284997714292", "trade_type": "NATIVE",
         "trade_state": "SUCCESS", "trade_state_desc": "支付成功", "bank_type": "OTHERS", "attach": "",
-        "success_time": "2026-01-28T17:07:11+08:00", "payer": {"openid": BOB},
+        "success_time": paid_at, "payer": {"openid": BOB},
         "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},
     })
 }

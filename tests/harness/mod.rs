@@ -11,11 +11,13 @@ pub mod process;
 pub mod tap;
 pub mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use local::gateway::InvokeError;
+use local::template::Function;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -52,6 +54,23 @@ pub async fn keys() -> PathBuf {
     folder.path().to_owned()
 }
 
+/// The functions that the template declares, by logical id.
+pub fn declared() -> BTreeMap<String, Function> {
+    let text = std::fs::read_to_string("../template.yaml").unwrap();
+    let given = ["Mchid", "Appid"].map(|name| (name.to_owned(), "0".to_owned()));
+    let template = local::template::Template::parse(&text, &given.into());
+    template.unwrap().functions
+}
+
+/// The crates of those functions to which the template gives this variable, in alphabetical order.
+pub fn functions_with(variable: &str) -> Vec<String> {
+    let functions = declared().into_values();
+    let reading = functions.filter(|function| function.environment.contains_key(variable));
+    let mut names: Vec<String> = reading.map(|function| function.binary).collect();
+    names.sort();
+    names
+}
+
 /// A runtime of one thread, for tests that are not one future themselves.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -65,6 +84,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    pub retry_after: Option<i64>,
     pub body: Value,
 }
 
@@ -256,6 +276,8 @@ impl TestStack {
         let content_type = answer.headers().get("content-type");
         let content_type = content_type.map_or("", |value| value.to_str().unwrap());
         let content_type = content_type.to_owned();
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
         let text = answer.text().await.unwrap();
         self.watch.answered(path, &text);
         let body = if text.is_empty() {
@@ -266,6 +288,7 @@ impl TestStack {
         Answer {
             status,
             content_type,
+            retry_after,
             body,
         }
     }
@@ -293,6 +316,7 @@ impl TestStack {
         Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             content_type: header("content-type:").unwrap_or_default(),
+            retry_after: header("retry-after:").map(|value| value.parse().unwrap()),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         }
     }
@@ -533,6 +557,9 @@ impl TestStack {
         Ok(Answer {
             status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),
             content_type: content_type.unwrap_or_default().to_owned(),
+            retry_after: answer["headers"]["retry-after"]
+                .as_str()
+                .map(|value| value.parse().unwrap()),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         })
     }

@@ -526,18 +526,21 @@ async fn a_login_is_a_fresh_code_and_nothing_else() {
         422 invalid_value "code" json!({"code": 1});
         422 invalid_value "code" json!({"code": ""});
         422 invalid_value "code" json!({"code": "a b"});
-        422 invalid_value "code" json!({"code": "c".repeat(129)});
+        422 invalid_value "code" json!({"code": "c".repeat(23)});
+        422 invalid_value "code" json!({"code": "c".repeat(65)});
+        422 invalid_value "code" json!({"code": "never-issued"});
+        422 invalid_value "code" json!({"code": "x&appid=wx0000000000000000000000"});
+        422 invalid_value "code" json!({"code": "x%26secret%3Dy%26js_code%3Dz00000"});
+        422 invalid_value "code" json!({"code": "a#b00000000000000000000000000000"});
         422 invalid_value "code" json!({"code": "码"});
         422 unknown_field "openid" json!({"code": code, "openid": "oSomebodyElse"});
         422 unknown_field "appid" json!({"code": code, "appid": "wx0000000000000000"});
     };
     all_refused(&stack, "", "/sessions", &[], &cases).await;
-    // A code with what a query is made of is a code like any other: it names no secret and no app.
+    // What has a code's form is for WeChat to judge.
     for made_up in [
-        "never-issued",
-        "x&appid=wx0000000000000000",
-        "x%26secret%3Dy",
-        "a#b",
+        "never-issued_0000000000000000000",
+        "neverIssued000000000000000000000",
     ] {
         let asked = stack.wire.requests().len();
         stack
@@ -598,4 +601,32 @@ async fn stray_bytes_are_no_json() {
         }
     }
     assert_eq!((stack.books(), stack.wire.requests().len()), (books, asked));
+}
+
+#[tokio::test]
+async fn an_amount_in_yuan_is_refused_with_the_sentence_that_says_fen() {
+    let stack = TestStack::start().await;
+    stack.paid("yuan-000001", 2_000).await;
+    let order = native_order("yuan-000002", 100);
+    let refund = json!({"out_refund_no": "yuan-r1", "amount": {"refund": 1}});
+    for (path, body, field) in [
+        ("/orders", order, "total"),
+        ("/orders/yuan-000001/refunds", refund, "refund"),
+    ] {
+        for amount in ["12.50", "1e3", "\"1250\"", "\"12.50\""] {
+            let amount = format!("{{\"{field}\": {amount}}}");
+            let bytes = raw(&body, "amount", &amount).into_bytes();
+            let merchant = Some(stack.merchant.as_str());
+            let answer = stack
+                .send_bytes(Method::POST, path, merchant, &[], Some(bytes))
+                .await;
+            let refused = answer.refused(422, "invalid_value");
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(
+                detail.ends_with("expected a whole number of fen, such as 1250 for ¥12.50"),
+                "{amount}: {detail}"
+            );
+            assert_eq!(refused["field"], format!("amount.{field}"));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use shared::config::Vars;
 use shared::platform::Platform;
 use shared::telemetry::Log;
 
-use crate::harness::{TestStack, native_order, payment_content};
+use crate::harness::{TestStack, functions_with, native_order, payment_content};
 
 type Variables = BTreeMap<String, String>;
 
@@ -36,7 +36,7 @@ async fn environments() -> Vec<(String, Variables)> {
 
 /// Why the function does not start with these variables; `None` where it does.
 fn refusal(binary: &str, variables: &Variables) -> Option<String> {
-    let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let vars = Vars::from_map(variables.clone());
     functions::link(binary, &vars, &platform).err()
 }
@@ -78,21 +78,11 @@ async fn every_missing_variable_is_named_at_the_first_start() {
 
 #[tokio::test]
 async fn every_malformed_variable_is_named_beside_the_missing_ones() {
-    const DESKS: &[&str] = &["create-order", "query", "close-order", "refund", "sweep"];
-    const EVERYWHERE: &[&str] = &[
-        "login",
-        "notify-callback",
-        "create-order",
-        "query",
-        "close-order",
-        "refund",
-        "sweep",
-    ];
-    // A variable, the functions that read it, and values that it cannot have.
-    let malformed: &[(&str, &[&str], &[&str])] = &[
+    // A variable, one that its readers have and no other function, and values that it cannot have.
+    let malformed: &[(&str, &str, &[&str])] = &[
         (
             "MCHID",
-            &EVERYWHERE[1..],
+            "TABLE_NAME",
             &[
                 "1234567",
                 "12345678x",
@@ -102,27 +92,27 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
         ),
         (
             "APPID",
-            EVERYWHERE,
+            "APPID",
             &["wx 1", "wx/../..", "wx0000000000000000000000000000000"],
         ),
         (
             "ORDER_NUMBER_PREFIX",
-            &["create-order", "refund"],
+            "ORDER_NUMBER_PREFIX",
             &["toolong", "a b", "a#", "a/"],
         ),
         (
             "REFUND_INTERVAL_SECONDS",
-            &["refund", "sweep"],
+            "REFUND_INTERVAL_SECONDS",
             &["0", "-1", "3601", "soon", "60s", "1e3"],
         ),
         (
             "AUTO_APPROVE_REFUND_HOURS",
-            &["refund"],
+            "AUTO_APPROVE_REFUND_HOURS",
             &["-1", "8761", "1.5", "never"],
         ),
         (
             "WECHATPAY_BASE_URL",
-            DESKS,
+            "WECHATPAY_BASE_URL",
             &[
                 "nowhere",
                 "ftp://api.mch.weixin.qq.com",
@@ -134,12 +124,12 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
         ),
         (
             "WECHATPAY_BACKUP_URL",
-            DESKS,
+            "WECHATPAY_BACKUP_URL",
             &["nowhere", "https://api.mch.weixin.qq.com.evil.example"],
         ),
         (
             "WECHAT_API_BASE_URL",
-            &["login"],
+            "WECHAT_API_BASE_URL",
             &[
                 "nowhere",
                 "https://api.weixin.qq.com.evil.example",
@@ -150,8 +140,8 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
     for (binary, variables) in environments().await {
         let mut all = variables.clone();
         let mut named = Vec::new();
-        for (name, readers, values) in malformed {
-            if !readers.contains(&binary.as_str()) {
+        for (name, readers_have, values) in malformed {
+            if !variables.contains_key(*readers_have) {
                 continue;
             }
             for value in *values {
@@ -179,6 +169,9 @@ const APIV3: &str = "the apiv3 secret cannot be used";
 const APP: &str = "the app secret cannot be used";
 const API: &str = "the api secret cannot be used";
 
+/// A serial number of the right length.
+const SERIAL: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
+
 /// A secret, a text for it, and what has to be told about it.
 fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let key = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----";
@@ -202,8 +195,23 @@ fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         ),
         (
             "SigningSecret",
-            json!({"serial_no": "0A", "private_key": key}),
-            vec!["private key"],
+            json!({"serial_no": SERIAL, "private_key": key}),
+            vec!["private key", "record_key is missing"],
+        ),
+        (
+            "SigningSecret",
+            json!({"serial_no": "0A", "private_key": "CANARY", "record_key": "CANARY", "also_accepted_record_keys": ["CANARY"]}),
+            vec![
+                "serial number",
+                "private key is not PEM",
+                "record_key is not 32 bytes",
+                "also_accepted_record_keys is not 32 bytes",
+            ],
+        ),
+        (
+            "WechatpaySecret",
+            json!({"public_key_id": "0119000001092026112800001000000000", "public_key": key}),
+            vec!["public key's id"],
         ),
         ("WechatpaySecret", json!("{}"), vec!["expected shape"]),
         (
@@ -261,7 +269,7 @@ fn route(secret: &str) -> (Method, &'static str, Value, &'static str) {
         "AppSecret" => (
             Method::POST,
             "/sessions",
-            json!({"code": "a-code"}),
+            json!({"code": "a-code-0000000000000000000000000"}),
             "login",
         ),
         other => panic!("{other} has no route of callers"),
@@ -334,7 +342,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
         (
             &post,
             "/sessions",
-            Some(json!({"code": "a-code"})),
+            Some(json!({"code": "a-code-0000000000000000000000000"})),
             "login",
             &[APP, API][..],
         ),
@@ -387,20 +395,12 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
 async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
     let stack = TestStack::start().await;
     assert_eq!(stack.stack.wanting().await, Vec::new());
-    // A secret, and the functions that read it.
-    let desks = ["close-order", "create-order", "query", "refund", "sweep"];
-    let webhook = ["notify-callback"];
-    let callers = ["close-order", "create-order", "login", "query", "refund"];
-    for (secret, message, mut functions) in [
-        ("SigningSecret", SIGNING, desks.to_vec()),
-        (
-            "WechatpaySecret",
-            WECHATPAY,
-            [&desks[..], &webhook].concat(),
-        ),
-        ("Apiv3Secret", APIV3, webhook.to_vec()),
-        ("AppSecret", APP, vec!["login"]),
-        ("ApiSecret", API, callers.to_vec()),
+    for (secret, message, variable) in [
+        ("SigningSecret", SIGNING, "SIGNING_SECRET_ARN"),
+        ("WechatpaySecret", WECHATPAY, "WECHATPAY_SECRET_ARN"),
+        ("Apiv3Secret", APIV3, "APIV3_SECRET_ARN"),
+        ("AppSecret", APP, "APP_SECRET_ARN"),
+        ("ApiSecret", API, "API_SECRET_ARN"),
     ] {
         let good = stack.secret(secret).to_string();
         stack.put_secret(secret, "CANARY");
@@ -409,10 +409,9 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
             panic!("{secret}: {told:?}");
         };
         assert!(wanting.problem.contains(message), "{told:?}");
-        let mut stopped: Vec<&str> = wanting.functions.iter().map(String::as_str).collect();
-        stopped.sort_unstable();
-        functions.sort_unstable();
-        assert_eq!(stopped, functions, "{secret}");
+        let mut stopped: Vec<String> = wanting.functions.clone();
+        stopped.sort();
+        assert_eq!(stopped, functions_with(variable), "{secret}");
         stack.put_secret(secret, &good);
     }
     assert_eq!(stack.stack.wanting().await, Vec::new());

@@ -62,7 +62,7 @@ impl Operator {
         fs::write(&aws, AWS).unwrap();
         fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
         operator.openssl(
-            "req -x509 -newkey rsa:2048 -nodes -subj /CN=merchant -days 1 -set_serial 0x5157F09EFDC096DE \
+            "req -x509 -newkey rsa:2048 -nodes -subj /CN=merchant -days 1 -set_serial 0x5157F09EFDC096DE15EBE81A47057A7232F1B8E1 \
              -keyout apiclient_key.pem -out apiclient_cert.pem",
         );
         operator.openssl("genpkey -algorithm RSA -out platform.pem");
@@ -187,7 +187,10 @@ fn the_secrets_are_filled_once_and_the_number_key_never_changes() {
         assert_ne!(api["number_key"], api["token_key"]);
 
         let signing = operator.value("SigningSecretArn");
-        assert_eq!(signing["serial_no"], "5157F09EFDC096DE");
+        assert_eq!(
+            signing["serial_no"],
+            "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+        );
         assert_eq!(signing["private_key"], operator.file("apiclient_key.pem"));
         let wechatpay = operator.value("WechatpaySecretArn");
         assert_eq!(wechatpay["public_key"], operator.file("pub_key.pem"));

@@ -25,6 +25,7 @@ mod create;
 mod documents;
 mod events;
 mod first_deployment;
+mod floods;
 mod kills;
 mod notices;
 mod pasted;

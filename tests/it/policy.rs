@@ -29,10 +29,13 @@ async fn bought(stack: &TestStack, token: &str, paid_ago: i64) -> String {
     let number = placed["out_trade_no"].as_str().unwrap().to_owned();
     let total = placed["amount"]["total"].as_i64().unwrap();
     let mut content = payment_content(stack, &number, total);
-    let paid_at = stack.stack.clock().business().minus_seconds(paid_ago);
+    let paid_at = stack.stack.clock().business().minus_seconds(paid_ago.min(0));
     content["success_time"] = Value::from(shared::rfc3339::format(paid_at));
     let told = stack.notice("TRANSACTION.SUCCESS", &content).await;
     assert_eq!(told.status, 204, "{}", told.body);
+    if paid_ago > 0 {
+        stack.advance(paid_ago).await;
+    }
     number
 }
 
@@ -662,7 +665,7 @@ impl HttpFunction for Endless {
 
 #[tokio::test]
 async fn a_request_whose_time_is_over_is_answered_before_lambda_kills_it() {
-    let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let killed_at = platform.clock.wall_millis() + 600;
     let mut context = Context::default();
     context.deadline = u64::try_from(killed_at).unwrap();
@@ -704,7 +707,7 @@ async fn a_panic_is_answered_and_leaves_its_line() {
     let log = Log::to(Arc::new(move |line| {
         log.lock().unwrap().push(line.to_owned())
     }));
-    let platform = Platform::local(Clock::system(), log).unwrap();
+    let platform = Platform::with(Clock::system(), log).unwrap();
     let event = LambdaEvent::new(request_event(), Context::default());
     let answer = serde_json::to_value(Panicking(platform).handle(event).await).unwrap();
     assert_eq!(answer["statusCode"], 500);

@@ -20,8 +20,8 @@ mod stream;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Fen, Order, OrderId, OrderState, Payment, Refund, RefundId, RefundState, Terms, Timestamp,
-    TradeType, TransactionId,
+    Appid, Fen, Mchid, Openid, Order, OrderId, OrderState, Payment, RecordMac, Refund, RefundId,
+    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
 use shared::store::{Due, Reserve};
 
@@ -48,21 +48,25 @@ fn fen(amount: i64) -> Fen {
     Fen::new(amount).unwrap()
 }
 
+fn openid(text: &str) -> Openid {
+    Openid::parse(text).unwrap()
+}
+
 /// A payer's order with everything in it that a payer's order usually has.
 fn terms(number: &str) -> Terms {
     Terms {
         order_id: order_id(number),
         trade_type: TradeType::Jsapi,
         wire_version: 1,
-        appid: "wxd678efh567hg6787".to_owned(),
-        mchid: "1230000109".to_owned(),
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1230000109").unwrap(),
         description: "美式咖啡（大杯） 等".to_owned(),
         total: fen(600),
         time_expire: NOW.plus_seconds(30 * 60),
         attach: Some("table 12".to_owned()),
         notify_url: "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/wechatpay/notify"
             .to_owned(),
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: vec![
             Item {
@@ -136,6 +140,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         refusals: 0,
         next_attempt_at: Some(soon().at),
         needs_human: None,
+        mac: RecordMac::from_slice(&[7; 32]),
     }
 }
 
@@ -154,7 +159,7 @@ fn reported(refund: &Refund, state: RefundState) -> Refund {
     Refund {
         state,
         version: refund.version + 1,
-        wechatpay_refund_id: Some("50000000382019052709732678859".to_owned()),
+        wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859").ok(),
         ..refund.clone()
     }
 }

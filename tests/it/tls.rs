@@ -9,7 +9,7 @@ use shared::telemetry::Log;
 use crate::harness;
 
 fn platform() -> Platform {
-    Platform::local(Clock::system(), Log::stdout()).unwrap()
+    Platform::with(Clock::system(), Log::stdout()).unwrap()
 }
 
 #[tokio::test]

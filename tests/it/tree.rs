@@ -44,10 +44,11 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 14] = [
+const SHARED_LAYERS: [&str; 15] = [
     "domain",
     "rfc3339",
     "random",
+    "record_keys",
     "clock",
     "telemetry",
     "platform",

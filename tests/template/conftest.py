@@ -8,6 +8,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
+# A folder each: functions/close-order is CloseOrderFunction.
+FUNCTIONS = {
+    "".join(word.title() for word in folder.name.split("-")) + "Function": folder.name
+    for folder in (ROOT / "functions").iterdir()
+    if folder.is_dir()
+}
+
 
 def _script(name):
     """A script of .ci/ as a module; its name has no suffix, so it is named to the loader."""

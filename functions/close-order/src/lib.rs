@@ -1,4 +1,4 @@
-//! `POST /orders/{out_trade_no}/close`: an order that is not to be paid any more.
+//! `POST /orders/{out_trade_no}/close`: closes an order, so that nobody can pay it any more.
 //!
 //! The intention is stored (CLOSING), WeChat Pay is asked to close, and only its signed 204 makes the
 //! order CLOSED. A payer may have paid in the meantime: then the order is SUCCESS and the answer says
@@ -144,7 +144,7 @@ fn answered(order: &Order) -> Result<Answer, Problem> {
         OrderState::Success(_) => {
             let mut problem = Problem::new(
                 Code::OrderPaid,
-                "the order was paid before it could be closed; refund it to give the money back",
+                "the order was paid before it could be closed; refund it to return the money",
             );
             for (name, value) in body {
                 problem = problem.with(&name, value);

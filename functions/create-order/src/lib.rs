@@ -26,8 +26,7 @@ use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
-use shared::wechatpay::wire::WIRE_VERSION;
-use shared::wechatpay::{self, CallError, Keys, Prepaid};
+use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
 /// Places orders.
 #[derive(Debug)]
@@ -103,7 +102,7 @@ impl HttpFunction for CreateOrder {
             (None, None) => return Err(terms::unnamed()),
         };
         line.field("order.out_trade_no", order_id.as_str());
-        let order = match self.agreed(&caller, &asked, &order_id, incoming).await {
+        let order = match self.agreed(&asked, &order_id, incoming).await {
             Ok(terms) => Order::placed(terms),
             // What is no longer on sale, or was never, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
@@ -152,7 +151,7 @@ impl CreateOrder {
         if *caller == Caller::Merchant && stored.order.terms.placed_by == Party::Payer {
             return Err(terms::differ("out_trade_no"));
         }
-        if let Some(field) = asked.differing_field(caller, &stored.order.terms) {
+        if let Some(field) = asked.differing_field(&stored.order.terms) {
             return Err(terms::differ(field));
         }
         self.pay(stored, None, 200, incoming, line).await
@@ -170,15 +169,18 @@ impl CreateOrder {
         if !stored.order.is_payable(self.platform.clock.business()) {
             return Ok(answered(status, &stored.order, None));
         }
-        if stored.order.terms.wire_version != WIRE_VERSION {
+        let Some(request) = PrepayRequest::of(&stored.order.terms) else {
             // Placed by a newer build that was rolled back: other bytes would be refused anyway.
             return Err(Problem::plain(Code::InternalError)
                 .because("the order's wire version is not this build's"));
-        }
+        };
         let prepaid = match stored.order.terms.trade_type {
-            TradeType::Native => self.native_code(&stored, attempt, incoming, line).await,
+            TradeType::Native => {
+                self.native_code(&stored, &request, attempt, incoming, line)
+                    .await
+            }
             TradeType::Jsapi | TradeType::H5 | TradeType::App => {
-                self.prepaid(&stored.order, incoming).await
+                self.prepaid(&request, incoming).await
             }
         };
         match prepaid {
@@ -196,78 +198,24 @@ impl CreateOrder {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }
-                    _ => Err(CallError::Refused(refusal).into()),
+                    _ => Err(refused(&refusal)),
                 }
             }
+            Err(SettlingError::Call(CallError::Refused(refusal))) => Err(refused(&refusal)),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn prepaid(&self, order: &Order, incoming: &Incoming) -> Result<Pay, SettlingError> {
-        let terms = &order.terms;
-        let bytes = terms::wire(terms).body();
-        let (prepaid, keys) = self
-            .settling_client
-            .prepay(terms.trade_type, &bytes, &incoming.deadline)
-            .await?;
-        Ok(Pay::Ready(self.pay_parameters(
-            terms.trade_type,
-            prepaid.get(),
-            &keys,
-            order,
-        )))
-    }
-
-    /// What the client is handed; fresh timestamp, nonce and signature each time.
-    fn pay_parameters(
+    async fn prepaid(
         &self,
-        trade_type: TradeType,
-        prepaid: &Prepaid,
-        keys: &Keys,
-        order: &Order,
-    ) -> Value {
-        let now = self.platform.clock.wall();
-        let nonce = random::nonce();
-        match prepaid {
-            Prepaid::PrepayId(prepay_id) if trade_type == TradeType::App => {
-                let terms = &order.terms;
-                let parameters = wechatpay::sign::app_parameters(
-                    &keys.merchant,
-                    &terms.appid,
-                    &terms.mchid,
-                    prepay_id,
-                    now,
-                    &nonce,
-                );
-                json!({
-                    "appId": parameters.appid,
-                    "partnerId": parameters.partner_id,
-                    "prepayId": parameters.prepay_id,
-                    "packageValue": parameters.package_value,
-                    "nonceStr": parameters.nonce_str,
-                    "timeStamp": parameters.time_stamp,
-                    "sign": parameters.sign,
-                })
-            }
-            Prepaid::PrepayId(prepay_id) => {
-                let parameters = wechatpay::sign::pay_parameters(
-                    &keys.merchant,
-                    &order.terms.appid,
-                    prepay_id,
-                    now,
-                    &nonce,
-                );
-                json!({
-                    "timeStamp": parameters.time_stamp,
-                    "nonceStr": parameters.nonce_str,
-                    "package": parameters.package,
-                    "signType": parameters.sign_type,
-                    "paySign": parameters.pay_sign,
-                })
-            }
-            Prepaid::CodeUrl(code_url) => native::shown(code_url),
-            Prepaid::H5Url(h5_url) => json!({"h5_url": h5_url}),
-        }
+        request: &PrepayRequest<'_>,
+        incoming: &Incoming,
+    ) -> Result<Pay, SettlingError> {
+        let pay = self
+            .settling_client
+            .prepay(request, &incoming.deadline)
+            .await?;
+        Ok(Pay::Ready(handed_out(&pay)))
     }
 
     async fn as_it_stands(&self, order: &Order, status: u16) -> Result<Answer, Problem> {
@@ -277,11 +225,48 @@ impl CreateOrder {
     }
 }
 
+/// What the client is handed, as its own SDK names it.
+fn handed_out(pay: &PayParameters) -> Value {
+    match pay {
+        PayParameters::Jsapi(parameters) => json!({
+            "timeStamp": parameters.time_stamp,
+            "nonceStr": parameters.nonce_str,
+            "package": parameters.package,
+            "signType": parameters.sign_type,
+            "paySign": parameters.pay_sign,
+        }),
+        PayParameters::App(parameters) => json!({
+            "appId": parameters.appid,
+            "partnerId": parameters.partner_id,
+            "prepayId": parameters.prepay_id,
+            "packageValue": parameters.package_value,
+            "nonceStr": parameters.nonce_str,
+            "timeStamp": parameters.time_stamp,
+            "sign": parameters.sign,
+        }),
+        PayParameters::Native { code_url } => native::shown(code_url),
+        PayParameters::H5 { h5_url } => json!({"h5_url": h5_url}),
+    }
+}
+
 /// What a payer's order is known by: the number is derived from it.
 fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
     derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
         Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
     })
+}
+
+/// Whose matter a refused prepay is. What the order says, or the merchant's account lacks, is no fault
+/// of the server's, whoever sends it however often (docs/wechatpay.md, "Refusals").
+fn refused(refusal: &Refusal) -> Problem {
+    let code = match refusal.code.as_str() {
+        "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
+            Code::TradeTypeUnavailable
+        }
+        _ if refusal.may_mean_settled() => Code::TermsRefused,
+        _ => Code::WechatpayRefused,
+    };
+    Problem::refused(code, refusal)
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

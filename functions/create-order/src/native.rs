@@ -17,9 +17,9 @@ use shared::random;
 use shared::settling_client::SettlingError;
 use shared::store::{CodeClaim, Commit, NativeCode, StoreError, StoredOrder};
 use shared::telemetry::LogLine;
-use shared::wechatpay::{CallError, Prepaid};
+use shared::wechatpay::{CallError, PayParameters, PrepayRequest};
 
-use crate::{CreateOrder, Pay, terms};
+use crate::{CreateOrder, Pay, handed_out};
 
 /// How long a code is repeated, in seconds: WeChat Pay's are good for two hours, and whoever is shown
 /// one still needs minutes to pay.
@@ -61,6 +61,7 @@ impl CreateOrder {
     pub(crate) async fn native_code(
         &self,
         stored: &StoredOrder,
+        request: &PrepayRequest<'_>,
         attempt: Option<&str>,
         incoming: &Incoming,
         line: &mut LogLine,
@@ -70,7 +71,7 @@ impl CreateOrder {
         if let (Some(attempt), Some(claim)) = (attempt, &stored.code_claim)
             && claim.token == attempt
         {
-            return self.ask_for_code(&stored.order, claim, incoming).await;
+            return self.ask_for_code(request, claim, incoming).await;
         }
         let mut latest = stored.clone();
         let until_left = incoming.deadline.left(clock, WAIT_MAX);
@@ -96,7 +97,7 @@ impl CreateOrder {
                 .await?
                 == Commit::Done
             {
-                return self.ask_for_code(&latest.order, &claim, incoming).await;
+                return self.ask_for_code(request, &claim, incoming).await;
             }
             if waited >= until_left {
                 return Err(StoreError::Unavailable {
@@ -117,19 +118,18 @@ impl CreateOrder {
 
     async fn ask_for_code(
         &self,
-        order: &Order,
+        request: &PrepayRequest<'_>,
         claim: &CodeClaim,
         incoming: &Incoming,
     ) -> Result<Pay, SettlingError> {
-        let order_id = &order.terms.order_id;
-        let bytes = terms::wire(&order.terms).body();
+        let order_id = &request.terms().order_id;
         let asked_at = self.platform.clock.business();
-        let prepaid = match self
+        let pay = match self
             .settling_client
-            .prepay(TradeType::Native, &bytes, &incoming.deadline)
+            .prepay(request, &incoming.deadline)
             .await
         {
-            Ok((prepaid, _)) => prepaid.into_inner(),
+            Ok(pay) => pay,
             Err(error) => {
                 // A definite refusal gave no code, and without keys nothing was asked. After anything
                 // else a code may still come to be, and the claim runs out by itself when that can no
@@ -143,10 +143,9 @@ impl CreateOrder {
                 return Err(error);
             }
         };
-        let Prepaid::CodeUrl(code_url) = prepaid else {
-            return Err(SettlingError::Call(CallError::unexpected(
-                "a Native order without a code_url",
-            )));
+        let PayParameters::Native { code_url } = pay else {
+            // Only a code dies when a newer one is given; nothing else is kept.
+            return Ok(Pay::Ready(handed_out(&pay)));
         };
         let code = NativeCode {
             code_url,

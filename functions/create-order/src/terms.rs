@@ -9,14 +9,14 @@ use serde::Deserialize;
 use shared::api::body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Fen, OrderId, Terms, Timestamp, TradeType};
+use shared::domain::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
 use shared::rfc3339;
-use shared::wechatpay::wire::{self, PrepayRequest};
+use shared::wechatpay::WIRE_VERSION;
 
 use crate::CreateOrder;
 
-/// How long a payer's order can be paid, in seconds.
-const PAYER_ORDER_SECONDS: i64 = 30 * 60;
+/// How long an order can be paid whose `time_expire` nobody named, in seconds: each payer's.
+const DEFAULT_ORDER_SECONDS: i64 = 30 * 60;
 
 /// How long a merchant's order can be paid at most, in seconds: WeChat Pay cuts longer ones silently
 /// (docs/wechatpay.md, "time_expire").
@@ -36,9 +36,6 @@ const DESCRIPTION_MAX: usize = 127;
 
 /// How long the merchant's note may be, in bytes.
 const ATTACH_MAX: usize = 128;
-
-/// How long an openid may be, in characters.
-const OPENID_MAX: usize = 128;
 
 /// How long an article's name may be, in characters.
 const SKU_MAX: usize = 64;
@@ -67,6 +64,7 @@ struct ItemBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
+    #[serde(deserialize_with = "body::whole_fen")]
     total: i64,
     currency: Option<String>,
 }
@@ -85,12 +83,16 @@ struct SceneBody {
 
 /// A request that is well-formed and allowed.
 pub(crate) enum Asked {
-    Payer {
-        trade_type: TradeType,
-        items: Vec<Item>,
-        attach: Option<String>,
-    },
+    Payer(PayerOrder),
     Merchant(Box<MerchantOrder>),
+}
+
+pub(crate) struct PayerOrder {
+    trade_type: TradeType,
+    /// Who asks: from the token, never from the body.
+    openid: Openid,
+    items: Vec<Item>,
+    attach: Option<String>,
 }
 
 pub(crate) struct MerchantOrder {
@@ -98,7 +100,7 @@ pub(crate) struct MerchantOrder {
     order_id: Option<OrderId>,
     description: String,
     total: Fen,
-    openid: Option<String>,
+    openid: Option<Openid>,
     time_expire: Option<Timestamp>,
     attach: Option<String>,
     payer_client_ip: Option<String>,
@@ -114,7 +116,7 @@ impl Asked {
             .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
         text("attach", body.attach.as_deref(), ATTACH_MAX)?;
         match caller {
-            Caller::Payer { .. } => body.payers(trade_type),
+            Caller::Payer { openid } => body.payers(trade_type, openid),
             Caller::Merchant => body.merchants(trade_type, incoming),
         }
     }
@@ -122,31 +124,22 @@ impl Asked {
     /// The number that the merchant gave the order.
     pub(crate) fn named(&self) -> Option<&OrderId> {
         match self {
-            Self::Payer { .. } => None,
+            Self::Payer(_) => None,
             Self::Merchant(order) => order.order_id.as_ref(),
         }
     }
 
     /// The first field in which a repeat differs from the order's terms.
-    pub(crate) fn differing_field(&self, caller: &Caller, terms: &Terms) -> Option<&'static str> {
+    pub(crate) fn differing_field(&self, terms: &Terms) -> Option<&'static str> {
         let differs = |differs: bool, field| differs.then_some(field);
         match self {
-            Self::Payer {
-                trade_type,
-                items,
-                attach,
-            } => {
-                let Caller::Payer { openid } = caller else {
-                    return Some("payer.openid");
-                };
-                differs(*trade_type != terms.trade_type, "trade_type")
-                    .or(differs(
-                        terms.openid.as_ref() != Some(openid),
-                        "payer.openid",
-                    ))
-                    .or(differs(*items != terms.items, "items"))
-                    .or(differs(*attach != terms.attach, "attach"))
-            }
+            Self::Payer(order) => differs(order.trade_type != terms.trade_type, "trade_type")
+                .or(differs(
+                    terms.openid.as_ref() != Some(&order.openid),
+                    "payer.openid",
+                ))
+                .or(differs(order.items != terms.items, "items"))
+                .or(differs(order.attach != terms.attach, "attach")),
             Self::Merchant(order) => {
                 let expires = order.time_expire;
                 differs(order.trade_type != terms.trade_type, "trade_type")
@@ -171,7 +164,7 @@ impl Asked {
 }
 
 impl Body {
-    fn payers(self, trade_type: TradeType) -> Result<Asked, Problem> {
+    fn payers(self, trade_type: TradeType, openid: &Openid) -> Result<Asked, Problem> {
         let merchants = [
             ("out_trade_no", self.out_trade_no.is_some()),
             ("description", self.description.is_some()),
@@ -220,11 +213,12 @@ impl Body {
                 quantity: item.quantity,
             });
         }
-        Ok(Asked::Payer {
+        Ok(Asked::Payer(PayerOrder {
             trade_type,
+            openid: openid.clone(),
             items: lines,
             attach: self.attach,
-        })
+        }))
     }
 
     fn merchants(self, trade_type: TradeType, incoming: &Incoming) -> Result<Asked, Problem> {
@@ -262,9 +256,10 @@ impl Body {
                     "payer.openid is for jsapi orders only",
                 ));
             }
-            (TradeType::Jsapi, Some(openid)) => openid_shape(openid)?,
-            (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
+            (TradeType::Jsapi, Some(_))
+            | (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
         }
+        let openid = openid.map(openid_of).transpose()?;
         let time_expire = self
             .time_expire
             .map(|text| {
@@ -312,68 +307,14 @@ impl CreateOrder {
     /// The terms of a new order: priced, dated, and complete for the wire.
     pub(crate) async fn agreed(
         &self,
-        caller: &Caller,
         asked: &Asked,
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
-        let now = self.platform.clock.business();
-        let mut terms = Terms {
-            order_id: order_id.clone(),
-            trade_type: TradeType::Jsapi,
-            wire_version: wire::WIRE_VERSION,
-            appid: self.merchant.appid.clone(),
-            mchid: self.merchant.mchid.clone(),
-            description: String::new(),
-            total: Fen::new(1)?,
-            time_expire: now.plus_seconds(PAYER_ORDER_SECONDS),
-            attach: None,
-            notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
-            openid: None,
-            payer_client_ip: None,
-            items: Vec::new(),
-            placed_by: Party::Merchant,
-            created_at: now,
+        let terms = match asked {
+            Asked::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
+            Asked::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
         };
-        match asked {
-            Asked::Payer {
-                trade_type,
-                items,
-                attach,
-            } => {
-                let (description, total) = self.priced(items).await?;
-                if let Caller::Payer { openid } = caller {
-                    terms.openid = Some(openid.clone());
-                }
-                terms.placed_by = Party::Payer;
-                terms.trade_type = *trade_type;
-                terms.description = description;
-                terms.total = total;
-                terms.attach.clone_from(attach);
-                terms.items.clone_from(items);
-                if *trade_type == TradeType::H5 {
-                    terms.payer_client_ip.clone_from(&incoming.source_ip);
-                }
-            }
-            Asked::Merchant(order) => {
-                terms.trade_type = order.trade_type;
-                terms.description.clone_from(&order.description);
-                terms.total = order.total;
-                terms.openid.clone_from(&order.openid);
-                terms.attach.clone_from(&order.attach);
-                terms.payer_client_ip.clone_from(&order.payer_client_ip);
-                if let Some(expires) = order.time_expire {
-                    let seconds = expires.seconds_since(now);
-                    if !(ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX).contains(&seconds) {
-                        return Err(invalid(
-                            "time_expire",
-                            "time_expire must be 1 minute to 7 days ahead",
-                        ));
-                    }
-                    terms.time_expire = expires;
-                }
-            }
-        }
         if terms.trade_type == TradeType::H5 && terms.payer_client_ip.is_none() {
             return Err(invalid(
                 "scene_info.payer_client_ip",
@@ -381,6 +322,76 @@ impl CreateOrder {
             ));
         }
         Ok(terms)
+    }
+
+    async fn payers_terms(
+        &self,
+        order: &PayerOrder,
+        order_id: &OrderId,
+        incoming: &Incoming,
+    ) -> Result<Terms, Problem> {
+        let now = self.platform.clock.business();
+        let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
+        let (description, total) = self.priced(&order.items).await?;
+        let payer_client_ip = match order.trade_type {
+            TradeType::H5 => incoming.source_ip.clone(),
+            TradeType::Jsapi | TradeType::Native | TradeType::App => None,
+        };
+        Ok(Terms {
+            order_id: order_id.clone(),
+            trade_type: order.trade_type,
+            wire_version: WIRE_VERSION,
+            appid: self.merchant.appid.clone(),
+            mchid: self.merchant.mchid.clone(),
+            description,
+            total,
+            time_expire: now.plus_seconds(DEFAULT_ORDER_SECONDS),
+            attach: order.attach.clone(),
+            notify_url,
+            openid: Some(order.openid.clone()),
+            payer_client_ip,
+            items: order.items.clone(),
+            placed_by: Party::Payer,
+            created_at: now,
+        })
+    }
+
+    fn merchants_terms(
+        &self,
+        order: &MerchantOrder,
+        order_id: &OrderId,
+        incoming: &Incoming,
+    ) -> Result<Terms, Problem> {
+        let now = self.platform.clock.business();
+        let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
+        let payable_seconds = ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX;
+        let time_expire = match order.time_expire {
+            None => now.plus_seconds(DEFAULT_ORDER_SECONDS),
+            Some(expires) if payable_seconds.contains(&expires.seconds_since(now)) => expires,
+            Some(_) => {
+                return Err(invalid(
+                    "time_expire",
+                    "time_expire must be 1 minute to 7 days ahead",
+                ));
+            }
+        };
+        Ok(Terms {
+            order_id: order_id.clone(),
+            trade_type: order.trade_type,
+            wire_version: WIRE_VERSION,
+            appid: self.merchant.appid.clone(),
+            mchid: self.merchant.mchid.clone(),
+            description: order.description.clone(),
+            total: order.total,
+            time_expire,
+            attach: order.attach.clone(),
+            notify_url,
+            openid: order.openid.clone(),
+            payer_client_ip: order.payer_client_ip.clone(),
+            items: Vec::new(),
+            placed_by: Party::Merchant,
+            created_at: now,
+        })
     }
 
     async fn priced(&self, items: &[Item]) -> Result<(String, Fen), Problem> {
@@ -410,26 +421,6 @@ impl CreateOrder {
     }
 }
 
-/// The order's fields as they go to WeChat Pay, the same bytes each time.
-pub(crate) fn wire(terms: &Terms) -> PrepayRequest<'_> {
-    PrepayRequest {
-        wire_version: terms.wire_version,
-        appid: &terms.appid,
-        mchid: &terms.mchid,
-        description: &terms.description,
-        out_trade_no: &terms.order_id,
-        time_expire: terms.time_expire,
-        attach: terms.attach.as_deref(),
-        notify_url: &terms.notify_url,
-        total: terms.total,
-        openid: match terms.trade_type {
-            TradeType::Jsapi => terms.openid.as_deref(),
-            TradeType::Native | TradeType::H5 | TradeType::App => None,
-        },
-        payer_client_ip: terms.payer_client_ip.as_deref(),
-    }
-}
-
 pub(crate) fn unnamed() -> Problem {
     invalid(
         "out_trade_no",
@@ -440,7 +431,7 @@ pub(crate) fn unnamed() -> Problem {
 pub(crate) fn differ(field: &'static str) -> Problem {
     Problem::new(
         Code::TermsDiffer,
-        format!("the order of this number differs in {field}"),
+        format!("the order with this number differs in {field}"),
     )
     .field(field)
 }
@@ -464,15 +455,9 @@ fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Pro
     Ok(())
 }
 
-fn openid_shape(openid: &str) -> Result<(), Problem> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if openid.is_empty() || openid.len() > OPENID_MAX || !openid.bytes().all(legal) {
-        return Err(invalid(
-            "payer.openid",
-            "payer.openid is not of an openid's shape",
-        ));
-    }
-    Ok(())
+fn openid_of(text: String) -> Result<Openid, Problem> {
+    Openid::parse(text)
+        .map_err(|error| invalid(error.field, "payer.openid is not of an openid's shape"))
 }
 
 /// The text, cut at a character's end to at most `most` bytes.

@@ -12,6 +12,7 @@ use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
 use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
+use shared::domain::{Appid, Openid};
 use shared::platform::Platform;
 use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
@@ -22,8 +23,9 @@ const WECHAT_API: &str = "https://api.weixin.qq.com";
 /// How long WeChat may take, in milliseconds.
 const CALL_MAX_MS: u64 = 3_000;
 
-/// How long a code may be, in characters; WeChat's have 32.
-const CODE_MAX: usize = 128;
+/// How long a code may be, in characters; WeChat's have 32 letters and digits. What has another form
+/// is refused here, since each call counts against WeChat's daily quota of the app.
+const CODE_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// WeChat's errcodes for an app or app secret that it does not know.
 const APP_REFUSED: [i64; 2] = [40013, 40125];
@@ -36,7 +38,7 @@ const ANSWER_MAX: usize = 16 * 1024;
 pub struct Login {
     app: Secret<AppSecret>,
     callers: Callers,
-    appid: String,
+    appid: Appid,
     jscode2session: Url,
     platform: Platform,
 }
@@ -89,13 +91,13 @@ impl HttpFunction for Login {
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let request: SessionRequest = body::read(&incoming.body)?;
         let code = request.code;
-        if code.is_empty()
-            || code.len() > CODE_MAX
-            || !code.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Err(
-                Problem::new(Code::InvalidValue, "code is not one of wx.login's").field("code"),
-            );
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !CODE_LENGTHS.contains(&code.len()) || !code.bytes().all(legal) {
+            return Err(Problem::new(
+                Code::InvalidValue,
+                "code does not have the form of a wx.login code",
+            )
+            .field("code"));
         }
         let openid = self.openid(&code, incoming, line).await?;
         let (token, expires_at) = self.callers.issue(&openid).await?;
@@ -112,22 +114,25 @@ impl Login {
         code: &str,
         incoming: &Incoming,
         line: &mut LogLine,
-    ) -> Result<String, Problem> {
+    ) -> Result<Openid, Problem> {
         let app = self.app.get().await?;
-        if app.appid != self.appid {
-            return Err(
-                Problem::new(Code::NotConfigured, "the service is set up for another app")
-                    .because("the app secret belongs to another appid than APPID")
-                    .counting(Metric::NotConfigured),
-            );
+        if app.appid != self.appid.as_str() {
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "the service is configured for another app",
+            )
+            .because("the app secret belongs to another appid than APPID")
+            .counting(Metric::NotConfigured));
         }
         let answer = self
             .ask(&app, code, incoming)
             .await
             .map_err(|cause| unavailable().because(cause))?;
         match (answer.errcode.unwrap_or(0), answer.openid) {
-            (0, Some(openid)) if !openid.is_empty() && openid.len() <= 128 => Ok(openid),
-            (0, _) => Err(unavailable().because("an answer without an openid")),
+            (0, Some(openid)) => {
+                Openid::parse(openid).map_err(|error| unavailable().because(error.to_string()))
+            }
+            (0, None) => Err(unavailable().because("an answer without an openid")),
             (errcode, _) => {
                 line.field("wechat.errcode", errcode);
                 if APP_REFUSED.contains(&errcode) {
@@ -189,15 +194,12 @@ fn refusal(errcode: i64) -> Problem {
     match errcode {
         40029 | 40163 | 40226 => Problem::new(
             Code::LoginRefused,
-            "WeChat did not accept the code; get a fresh one by wx.login",
+            "WeChat refused the code; get a fresh one from wx.login",
         ),
         -1 | 45011 => unavailable().because(format!("errcode {errcode}")),
-        _ => Problem::new(
-            Code::NotConfigured,
-            "WeChat did not accept the app's credentials",
-        )
-        .because(format!("jscode2session answered errcode {errcode}"))
-        .counting(Metric::NotConfigured),
+        _ => Problem::new(Code::NotConfigured, "WeChat refused the app's credentials")
+            .because(format!("jscode2session answered errcode {errcode}"))
+            .counting(Metric::NotConfigured),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /wechatpay/notify`: WeChat Pay's word arrives.
+//! `POST /wechatpay/notify`: receives WeChat Pay's notifications.
 //!
 //! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
 //! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the
@@ -14,18 +14,17 @@ use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_s
 use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::Contradiction;
-use shared::domain::{OrderId, OrderReport, RefundReport};
+use shared::domain::{Mchid, OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
 use shared::rfc3339;
 use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
-use shared::store::{Evidence, EvidenceOf, Orders, Refunds};
+use shared::store::{Evidence, EvidenceOf, Orders, Refunds, StoreError};
 use shared::telemetry::{Level, LogLine, Metric};
-use shared::wechatpay::notification::{self, Notification, NotificationError};
-use shared::wechatpay::{Apiv3Keys, SignatureHeaders, Signed, VerifyError, verify};
-
-/// How much of an event's type is kept, in characters.
-const EVENT_TYPE_MAX: usize = 64;
+use shared::wechatpay::{
+    Apiv3Keys, Notification, NotificationError, SignatureHeaders, Signed, VerifyError,
+    read_notification, verify,
+};
 
 /// Receives notices.
 #[derive(Debug)]
@@ -148,7 +147,7 @@ impl NotifyCallback {
             }
         };
         let now = self.platform.clock.wall();
-        let verified = match verify(&platform_keys, &headers, &incoming.body, now) {
+        let verified = match verify(&platform_keys, &headers, incoming.body.as_slice(), now) {
             Ok(verified) => verified,
             Err(error) => {
                 let reason = match error {
@@ -162,7 +161,7 @@ impl NotifyCallback {
             }
         };
         let envelope = String::from_utf8_lossy(&incoming.body).into_owned();
-        match notification::read(verified, &apiv3_keys) {
+        match read_notification(&verified, &apiv3_keys) {
             Ok(read) => {
                 line.field("notice.id", read.id.clone());
                 // While a key is replaced this tells when WeChat Pay has gone over to the other.
@@ -237,7 +236,7 @@ impl NotifyCallback {
     ) -> Reply {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "TRANSACTION",
@@ -275,7 +274,7 @@ impl NotifyCallback {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
         line.field("refund.out_refund_no", report.get().refund_id.as_str());
-        if self.is_foreign(report.get().mchid.as_deref()) {
+        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "REFUND",
@@ -306,7 +305,7 @@ impl NotifyCallback {
     /// Whether a notice is for a merchant that is not this stack's; the order's own merchant and app
     /// are compared when it is settled, but such a notice may name no order of ours at all.
     fn is_foreign(&self, mchid: Option<&str>) -> bool {
-        mchid.is_some_and(|mchid| mchid != self.merchant.mchid)
+        mchid.is_some_and(|mchid| mchid != self.merchant.mchid.as_str())
     }
 
     async fn foreign(
@@ -397,11 +396,10 @@ impl NotifyCallback {
 
     async fn keep(&self, draft: &EvidenceDraft<'_>, envelope: &str, line: &mut LogLine) -> bool {
         let now = self.platform.clock.wall();
-        let event_type: String = draft.event_type.chars().take(EVENT_TYPE_MAX).collect();
         let evidence = EvidenceOf {
             notice_id: draft.id,
             day: &rfc3339::beijing_day(now),
-            event_type: &event_type,
+            event_type: draft.event_type,
             outcome: draft.outcome,
             out_trade_no: draft.order,
             envelope,
@@ -433,11 +431,11 @@ const fn set_aside_reason<T>(settled: &Settled<T>) -> &'static str {
     }
 }
 
-fn later(error: &shared::store::StoreError, line: &mut LogLine) -> Reply {
+fn later(error: &StoreError, line: &mut LogLine) -> Reply {
     line.field("error", error.to_string()).raise(Level::Warn);
     match error {
-        shared::store::StoreError::Unavailable { .. } => Reply::Later,
-        shared::store::StoreError::Unreadable { .. } => {
+        StoreError::Unavailable { .. } | StoreError::Contended { .. } => Reply::Later,
+        StoreError::Unreadable { .. } => {
             line.count(Metric::NeedsHuman).raise(Level::Error);
             Reply::Unreadable
         }

@@ -1,9 +1,9 @@
-//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: the truth, corrected
-//! on the way.
+//! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
+//! WeChat Pay first where the record is not final.
 //!
-//! What is settled for good is answered from the table. Otherwise WeChat Pay is asked, at most once
-//! per order in `ASK_FLOOR_SECONDS`, and the answer settled by the same door as a notice; whoever
-//! does not get to ask, or gets no usable answer, is told the record with `"fresh": false`.
+//! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
+//! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
+//! gets no usable answer, reads the record with `"fresh": false`.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -15,7 +15,9 @@ use shared::api::{
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId};
+use shared::domain::{
+    Openid, Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId,
+};
 use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
@@ -259,7 +261,7 @@ impl Query {
         let transaction_id = transaction_id.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "transaction_id is missing: a merchant asks for one order",
+                "transaction_id is missing; as the merchant, name the payment",
             )
             .field("transaction_id")
         })?;
@@ -289,14 +291,14 @@ impl Query {
     }
 
     /// The payer's own orders, newest first, as the table has them.
-    async fn own(&self, openid: &str, incoming: &Incoming) -> Result<Answer, Problem> {
+    async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
         let [next_token] = incoming.query(["next_token"])?;
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
         let items: Vec<Value> = orders
             .iter()
-            .filter(|order| order.terms.openid.as_deref() == Some(openid))
+            .filter(|order| order.terms.openid.as_ref() == Some(openid))
             .map(|order| Value::Object(answer::order(order)))
             .collect();
         let mut body = json!({"items": items});
@@ -313,7 +315,7 @@ fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let refused = || {
         Problem::new(
             Code::MalformedRequest,
-            "next_token is not one of this API's",
+            "next_token was not issued by this API",
         )
         .field("next_token")
     };

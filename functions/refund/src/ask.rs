@@ -21,6 +21,7 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
+    #[serde(deserialize_with = "body::whole_fen")]
     refund: i64,
     currency: Option<String>,
 }
@@ -75,7 +76,7 @@ pub(crate) const fn party(caller: &Caller) -> Party {
 pub(crate) fn exceeds(refundable: i64) -> Problem {
     Problem::new(
         Code::RefundExceeds,
-        format!("{refundable} fen are left to give back, refunds under way taken off"),
+        format!("{refundable} fen can still be refunded; pending refunds are deducted"),
     )
     .with("refundable", refundable)
 }
@@ -83,9 +84,19 @@ pub(crate) fn exceeds(refundable: i64) -> Problem {
 pub(crate) fn decided(refund: &Refund) -> Problem {
     Problem::new(
         Code::RefundDecided,
-        format!("the refund is {} already", refund.state.as_str()),
+        format!("the refund is already {}", refund.state.as_str()),
     )
     .with("refund_status", refund.state.as_str())
+}
+
+/// The record says that the order is not paid, and WeChat Pay was asked less than `seconds` ago.
+pub(crate) fn not_paid_moments_ago(seconds: i64) -> Problem {
+    Problem::new(
+        Code::OrderNotPaid,
+        "the order was not paid when WeChat Pay was last asked, moments ago; if it has been paid \
+         since, send the same request again",
+    )
+    .retry_after(u32::try_from(seconds).unwrap_or(1))
 }
 
 /// Why nothing was reserved.
@@ -93,20 +104,20 @@ pub(crate) fn refused(reserve: Reserve) -> Problem {
     match reserve {
         Reserve::NumberTaken => Problem::new(
             Code::RefundNumberTaken,
-            "another order's refund has this out_refund_no",
+            "this out_refund_no belongs to a refund of another order",
         )
         .field("out_refund_no"),
         Reserve::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
         Reserve::Exceeds { refundable } => exceeds(refundable),
         Reserve::TooMany => Problem::new(
             Code::TooManyRefunds,
-            "an order takes 50 refunds, and its payer may ask for 50",
+            "an order can have 50 refunds, and its payer can request 50",
         ),
         Reserve::TooOld => Problem::plain(Code::RefundTooLate),
         // These are dealt with by whoever reserves; a new one between two tries is tried again.
         Reserve::Done | Reserve::Exists(_) | Reserve::SlotTaken { .. } => Problem::new(
-            Code::StoreUnavailable,
-            "the order's refunds changed meanwhile; send this again",
+            Code::ConcurrentChanges,
+            "the order's refunds changed at the same time; send the same request again",
         )
         .retry_after(1),
     }

@@ -23,15 +23,9 @@ use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
-/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
+/// At most one question to WeChat Pay per order or refund in this time, in seconds, however many
+/// payers ask.
 const ASK_FLOOR_SECONDS: i64 = 2;
-
-/// How often a request looks whether it may ask about an order, [`TURN_PAUSE`] apart: for a little
-/// longer than [`ASK_FLOOR_SECONDS`].
-const TURNS_MAX: u32 = 6;
-
-/// How long lies between two such looks.
-const TURN_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
 const FOLLOW_UP_SECONDS: i64 = 30;
@@ -143,7 +137,7 @@ impl Refund {
                 .repeat(caller, &asked, known.refund, &incoming.deadline, line)
                 .await;
         }
-        let order = self.paid(stored, incoming, line).await?;
+        let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
             .payment_on_record()
             .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))?;
@@ -164,6 +158,7 @@ impl Refund {
             refusals: 0,
             next_attempt_at: None,
             needs_human: None,
+            mac: None,
         };
         // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
         // no hours of policy that must not be an approval.
@@ -267,16 +262,16 @@ impl Refund {
         let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
         if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
             let what = if refund.state == RefundState::Requested {
-                "a payer's request of this number waits: approve it, or send another number"
+                "a payer's request with this number is waiting: approve it, or use another number"
             } else {
-                "a payer's request of this number was rejected: send another number"
+                "a payer's request with this number was rejected: use another number"
             };
             return Err(Problem::new(Code::TermsDiffer, what).field("out_refund_no"));
         }
         if let Some(field) = asked.differing_field(&refund) {
             return Err(Problem::new(
                 Code::TermsDiffer,
-                format!("the refund of this number differs in {field}"),
+                format!("the refund with this number differs in {field}"),
             )
             .field(field));
         }
@@ -404,8 +399,13 @@ impl Refund {
     }
 
     /// The order, paid on record: where the record says otherwise WeChat Pay is asked first.
+    ///
+    /// A payer asks at most once in [`ASK_FLOOR_SECONDS`] and otherwise reads the record, at once: no
+    /// request waits for another. The merchant always asks, so that a payer's requests cannot keep a
+    /// refund from being made.
     async fn paid(
         &self,
+        caller: &Caller,
         stored: StoredOrder,
         incoming: &Incoming,
         line: &mut LogLine,
@@ -414,8 +414,14 @@ impl Refund {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
-        if let Some(paid) = self.turn_to_ask(order_id).await? {
-            return Ok(paid);
+        let floor_seconds = match caller {
+            Caller::Payer { .. } => ASK_FLOOR_SECONDS,
+            Caller::Merchant => 0,
+        };
+        let now = self.platform.clock.wall();
+        let claimed = self.orders.claim_asking(order_id, now, floor_seconds);
+        if claimed.await? == Commit::Conflict {
+            return Err(ask::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
         let settled = self
             .sender
@@ -427,30 +433,6 @@ impl Refund {
             .map(|stored| stored.order)
             .filter(|order| order.payment_on_record().is_some())
             .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))
-    }
-
-    /// Waits for the turn to ask WeChat Pay about the order, which comes round for all askers of an
-    /// order together; or gives the order, where somebody else learns meanwhile that it is paid.
-    async fn turn_to_ask(&self, order_id: &OrderId) -> Result<Option<Order>, Problem> {
-        for _ in 0..TURNS_MAX {
-            let now = self.platform.clock.wall();
-            let claimed = self.orders.claim_asking(order_id, now, ASK_FLOOR_SECONDS);
-            if claimed.await? == Commit::Done {
-                return Ok(None);
-            }
-            tokio::time::sleep(TURN_PAUSE).await;
-            let order = self.orders.load(order_id).await?.map(|stored| stored.order);
-            if let Some(order) = order
-                && order.payment_on_record().is_some()
-            {
-                return Ok(Some(order));
-            }
-        }
-        Err(Problem::new(
-            Code::WechatpayUnavailable,
-            "the order is being asked about; send this again",
-        )
-        .retry_after(2))
     }
 
     /// The refund, after WeChat Pay was asked where it knows it and may have news.
@@ -506,7 +488,7 @@ impl Refund {
         let key = key.ok_or_else(|| {
             Problem::new(
                 Code::MalformedRequest,
-                "send an Idempotency-Key, or name the out_refund_no",
+                "send an Idempotency-Key or an out_refund_no",
             )
             .field("Idempotency-Key")
         })?;

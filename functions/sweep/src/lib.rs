@@ -215,7 +215,10 @@ impl Sweep {
                 SettlingError::Store(StoreError::Unreadable { .. }) => {
                     line.count(Metric::NeedsHuman).raise(Level::Error);
                 }
-                SettlingError::Store(StoreError::Unavailable { .. }) | SettlingError::Call(_) => {}
+                SettlingError::Store(
+                    StoreError::Unavailable { .. } | StoreError::Contended { .. },
+                )
+                | SettlingError::Call(_) => {}
             }
         }
         line.write(&self.platform.log, clock, "looked at");

@@ -1,6 +1,6 @@
 //! Bodies: JSON objects with known fields, and nothing else.
 //!
-//! 400 says that it is not JSON or no object; 422 that it is, and what in it is not allowed.
+//! 400 says that it is not JSON; 422 that it is, and what in it is not allowed.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,6 +35,30 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// Reads a whole number of fen; whether it is in range is for `Fen` to say.
+///
+/// # Errors
+/// Any other number or type, with the sentence that people who think in yuan need.
+pub fn whole_fen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct WholeFen;
+    impl Visitor<'_> for WholeFen {
+        type Value = i64;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a whole number of fen, such as 1250 for ¥12.50")
+        }
+
+        fn visit_i64<E>(self, fen: i64) -> Result<i64, E> {
+            Ok(fen)
+        }
+
+        fn visit_u64<E>(self, fen: u64) -> Result<i64, E> {
+            Ok(i64::try_from(fen).unwrap_or(i64::MAX))
+        }
+    }
+    deserializer.deserialize_i64(WholeFen)
+}
+
 /// Reads a body whose type denies unknown fields.
 ///
 /// # Errors
@@ -62,7 +86,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     deserializer.end().map_err(|_| {
         Problem::new(
             Code::MalformedJson,
-            "something follows the body's JSON object",
+            "the body continues after its JSON object",
         )
     })?;
     Ok(object.0)

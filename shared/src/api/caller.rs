@@ -14,7 +14,7 @@ use super::problem::{Code, Problem};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, ApiKeys, Secret, SecretError};
-use crate::domain::{Order, Timestamp};
+use crate::domain::{Openid, Order, Timestamp};
 
 /// How long a payer's token is good, in seconds.
 ///
@@ -31,7 +31,7 @@ pub enum Caller {
     /// The mini-program's user.
     Payer {
         /// Who, under this app.
-        openid: String,
+        openid: Openid,
     },
     /// The merchant's back office.
     Merchant,
@@ -41,7 +41,7 @@ impl Caller {
     /// Whether the caller may see and act on the order. What is not theirs is answered as missing.
     pub fn may_see(&self, order: &Order) -> bool {
         match self {
-            Self::Payer { openid } => order.terms.openid.as_deref() == Some(openid),
+            Self::Payer { openid } => order.terms.openid.as_ref() == Some(openid),
             Self::Merchant => true,
         }
     }
@@ -123,7 +123,7 @@ impl Callers {
     ///
     /// # Errors
     /// The secret is not usable.
-    pub async fn issue(&self, openid: &str) -> Result<(String, Timestamp), Problem> {
+    pub async fn issue(&self, openid: &Openid) -> Result<(String, Timestamp), Problem> {
         let keys = self.keys.get().await?;
         let key = keys
             .token_keys
@@ -132,7 +132,7 @@ impl Callers {
         let now = self.clock.wall();
         let expires_at = now.plus_seconds(TOKEN_SECONDS);
         let claims = Claims {
-            sub: openid.to_owned(),
+            sub: openid.as_str().to_owned(),
             aud: self.audience.clone(),
             iat: now.unix_seconds(),
             exp: expires_at.unix_seconds(),
@@ -171,9 +171,8 @@ impl Callers {
                 )
                 .ok()
             })
-            .filter(|token| now < token.claims.exp && !token.claims.sub.is_empty())
-            .map(|token| Caller::Payer {
-                openid: token.claims.sub,
-            })
+            .filter(|token| now < token.claims.exp)
+            .and_then(|token| Openid::parse(token.claims.sub).ok())
+            .map(|openid| Caller::Payer { openid })
     }
 }

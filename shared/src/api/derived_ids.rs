@@ -78,7 +78,7 @@ const fn kind(caller: &Caller) -> &'static str {
 
 fn who(caller: &Caller) -> &str {
     match caller {
-        Caller::Payer { openid } => openid,
+        Caller::Payer { openid } => openid.as_str(),
         Caller::Merchant => "",
     }
 }

@@ -1,5 +1,5 @@
-//! A request as a function sees it: bounded, with its deadline, and with nothing of the gateway's in
-//! it that a caller could have made up.
+//! A request as a function sees it: bounded, with its deadline; what API Gateway vouches for is taken
+//! from its context, never from a header that a caller could have made up.
 
 use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::RequestContext;
@@ -63,7 +63,10 @@ impl Incoming {
         if body.len() > BODY_MAX {
             return Err(Problem::new(
                 Code::BodyTooLarge,
-                format!("a body may be {BODY_MAX} bytes, this one is {}", body.len()),
+                format!(
+                    "the body has {} bytes, at most {BODY_MAX} are allowed",
+                    body.len()
+                ),
             ));
         }
         Ok(Self {
@@ -133,7 +136,7 @@ impl Incoming {
             let Some(place) = known.iter().position(|known| known == name) else {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("there is no query parameter {name:?} here"),
+                    format!("unknown query parameter {name:?}"),
                 ));
             };
             let Some(slot) = found.get_mut(place) else {
@@ -142,7 +145,7 @@ impl Incoming {
             if slot.replace(value.as_str()).is_some() {
                 return Err(Problem::new(
                     Code::MalformedRequest,
-                    format!("{name} is given twice"),
+                    format!("the query parameter {name} is repeated"),
                 ));
             }
         }

@@ -10,7 +10,7 @@ use crate::domain::{InvalidFen, InvalidId};
 use crate::settling_client::SettlingError;
 use crate::store::StoreError;
 use crate::telemetry::{Level, LogLine, Metric};
-use crate::wechatpay::CallError;
+use crate::wechatpay::{CallError, Refusal};
 
 /// Declares [`Code`]: its variants, each with its status, the level of its log line, its stable code
 /// and its title.
@@ -49,7 +49,7 @@ macro_rules! codes {
     };
 }
 
-// In order of precedence: size, credential, path and headers, body, record. The last five end a
+// In order of precedence: size, credential, path and headers, body, record. The last seven end a
 // request wherever it was.
 codes! {
     BodyTooLarge = 413, Info, "body_too_large", "The body is too large";
@@ -64,23 +64,30 @@ codes! {
     UnknownSku = 422, Info, "unknown_sku", "Not on sale";
     LoginRefused = 401, Info, "login_refused", "The login code was refused";
     NotFound = 404, Info, "not_found", "Not found";
+    TooManyOpenOrders = 429, Info, "too_many_open_orders", "Too many unpaid orders";
     TermsDiffer = 409, Info, "terms_differ", "The number was used with other terms";
     OrderPaid = 409, Info, "order_paid", "The order is paid";
     OrderNotPaid = 409, Info, "order_not_paid", "The order is not paid";
     RefundNumberTaken = 409, Info, "refund_number_taken",
         "The refund number belongs to another order";
-    RefundDecided = 409, Info, "refund_decided", "The refund was decided already";
-    RefundExceeds = 409, Info, "refund_exceeds", "More than what is left to give back";
-    TooManyRefunds = 409, Info, "too_many_refunds", "The order has had its 50 refunds";
+    RefundDecided = 409, Info, "refund_decided", "The refund has already been decided";
+    RefundExceeds = 409, Info, "refund_exceeds", "Amount exceeds what can be refunded";
+    TooManyRefunds = 409, Info, "too_many_refunds", "Refund limit reached (50)";
     RefundTooLate = 409, Info, "refund_too_late", "The payment is older than a year";
+    TradeTypeUnavailable = 422, Warn, "trade_type_unavailable",
+        "The merchant's account cannot take this trade type";
+    TermsRefused = 422, Warn, "terms_refused", "WeChat Pay does not accept these terms";
+    CodePending = 503, Info, "code_pending", "Another request is getting what to pay with";
     WechatpayRefused = 502, Warn, "wechatpay_refused", "WeChat Pay refused";
     WechatpayUnavailable = 503, Warn, "wechatpay_unavailable", "WeChat Pay gave no usable answer";
+    ConcurrentChanges = 503, Info, "concurrent_changes", "Other requests are changing the record";
     StoreUnavailable = 503, Warn, "store_unavailable", "The record could not be read or written";
+    OutOfTime = 503, Warn, "out_of_time", "The request took too long";
     NotConfigured = 503, Error, "not_configured", "The service is not configured";
-    InternalError = 500, Error, "internal_error", "Something here is wrong";
+    InternalError = 500, Error, "internal_error", "Internal error";
 }
 
-/// A request that was not done: what the caller is told, and what the log is.
+/// A request that was not done: what the caller reads, and what the log keeps.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The stable code.
@@ -105,14 +112,28 @@ impl Problem {
         }
     }
 
-    /// A problem of which nothing more is said than its title.
+    /// A problem whose title says everything.
     pub fn plain(code: Code) -> Self {
         Self::new(code, code.title())
     }
 
-    /// The answer for what is missing and for what is somebody else's; the same for both.
+    /// The one answer for what does not exist and for what belongs to somebody else.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "there is nothing of this number here")
+        Self::new(Code::NotFound, "no such order or refund")
+    }
+
+    /// Says that WeChat Pay refused, in its own words, under this code.
+    pub fn refused(code: Code, refusal: &Refusal) -> Self {
+        let detail = format!("WeChat Pay answered {}", refusal.code);
+        let problem = Self::new(code, detail)
+            .with("wechatpay_code", refusal.code.clone())
+            .with("wechatpay_status", refusal.status)
+            .because(CallError::Refused(refusal.clone()).to_string())
+            .counting(Metric::WechatpayErrors);
+        match &refusal.request_id {
+            Some(id) => problem.noting("wechatpay.request_id", id),
+            None => problem,
+        }
     }
 
     /// Names the field it is about.
@@ -194,6 +215,12 @@ impl From<StoreError> for Problem {
             )
             .retry_after(1)
             .because(error.to_string()),
+            StoreError::Contended { .. } => Self::new(
+                Code::ConcurrentChanges,
+                "other requests are changing the same record; send the same request again",
+            )
+            .retry_after(1)
+            .because(error.to_string()),
             StoreError::Unreadable { .. } => {
                 Self::plain(Code::InternalError).because(error.to_string())
             }
@@ -205,7 +232,7 @@ impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
         Self::new(
             Code::NotConfigured,
-            "the service has no usable keys yet; its operator is told",
+            "the service has no usable keys yet; its operator has been notified",
         )
         .retry_after(60)
         .because(error.to_string())
@@ -216,20 +243,7 @@ impl From<SecretError> for Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused(refusal) => {
-                let problem = Self::new(
-                    Code::WechatpayRefused,
-                    format!("WeChat Pay answered {}", refusal.code),
-                )
-                .with("wechatpay_code", refusal.code.clone())
-                .with("wechatpay_status", refusal.status)
-                .because(error.to_string())
-                .counting(Metric::WechatpayErrors);
-                match &refusal.request_id {
-                    Some(id) => problem.noting("wechatpay.request_id", id),
-                    None => problem,
-                }
-            }
+            CallError::Refused(refusal) => Self::refused(Code::WechatpayRefused, refusal),
             CallError::Unknown(_) => {
                 let metric = if error.is_unverified() {
                     Metric::WechatpayUnverified

@@ -41,7 +41,7 @@ pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 pub const FIRST_FLOOR_SECONDS: i64 = 2;
 
 /// How long a request waits for a newer reading while it has a good one.
-const REFRESH_WAIT: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 1 });
+const REFRESH_WAIT: Duration = Duration::from_secs(1);
 
 /// The `function` of the line about a refresh: all functions that read a secret read the same one.
 const REFRESH: &str = "secrets";
@@ -71,6 +71,7 @@ pub struct Secret<T> {
     arn: String,
     clock: Clock,
     log: Log,
+    refresh_wait: Duration,
     reading: Mutex<Reading<T>>,
 }
 
@@ -127,6 +128,7 @@ impl<T: Content> Secret<T> {
             client: environment.secrets_client(),
             clock: environment.platform().clock.clone(),
             log: environment.platform().log.clone(),
+            refresh_wait: REFRESH_WAIT,
             reading: Mutex::new(Reading {
                 content: None,
                 tried: None,
@@ -169,7 +171,7 @@ impl<T: Content> Secret<T> {
         }
         let read = match &reading.content {
             // Rather the old reading now than a newer one after the caller's time is over.
-            Some(_) => tokio::time::timeout(REFRESH_WAIT, self.read())
+            Some(_) => tokio::time::timeout(self.refresh_wait, self.read())
                 .await
                 .unwrap_or_else(|_| {
                     Err(SecretError {

@@ -1,11 +1,11 @@
-//! Deadlines: moments, and what is none.
+//! Deadlines: times, and durations that are no deadline.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use super::*;
 
 #[test]
-fn a_deadline_is_a_moment_and_a_span_is_none() {
+fn a_deadline_is_a_time_and_a_duration_is_none() {
     let clock = Clock::system();
     let most = Duration::from_secs(60);
     let soon = u64::try_from(clock.wall_millis() + 5_000).unwrap();

@@ -86,5 +86,84 @@ id!(
     "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
 );
 
+id!(
+    /// `refund_id`: WeChat Pay's own number of a refund, given once it knows it.
+    WechatpayRefundId,
+    "refund_id",
+    1..=64,
+    "1 to 64 characters of 0-9, A-Z, a-z, _ and -"
+);
+id!(
+    /// `mchid`: WeChat Pay's number of a merchant.
+    Mchid,
+    "mchid",
+    1..=32,
+    "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
+);
+id!(
+    /// `appid`: what WeChat calls a mini-program, an official account or an app.
+    Appid,
+    "appid",
+    1..=32,
+    "1 to 32 characters of 0-9, A-Z, a-z, _ and -"
+);
+
+/// Nobody's: what an unusable configuration holds until it is refused.
+impl Default for Mchid {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+/// Nobody's, as [`Mchid::default`].
+impl Default for Appid {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+/// How long an openid may be, in characters; WeChat's have 28.
+const OPENID_MAX: usize = 128;
+
+/// `openid`: who a payer is, under one appid.
+///
+/// It is personal data: it can be stored, sent and compared, and it cannot be printed.
+///
+/// ```compile_fail
+/// let openid = shared::domain::Openid::parse("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o").unwrap();
+/// println!("{openid}");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Openid(String);
+
+impl Openid {
+    /// Parses the openid.
+    ///
+    /// # Errors
+    /// Refuses another length or alphabet, naming the rule.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let text = text.into();
+        if (1..=OPENID_MAX).contains(&text.len()) && plain(&text) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidId {
+                field: "payer.openid",
+                rule: "1 to 128 characters of 0-9, A-Z, a-z, _ and -",
+            })
+        }
+    }
+
+    /// The openid as text, for the wire, the table and tokens.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Openid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Openid([redacted])")
+    }
+}
+
 #[cfg(test)]
 mod tests;

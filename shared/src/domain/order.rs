@@ -6,7 +6,7 @@
 //! it once; `domain::order::tests` walks every state and every report.
 
 use super::report::{PaidReport, TradeState};
-use super::terms::Terms;
+use super::terms::{Terms, TradeType};
 use super::{OrderReport, Timestamp, TransactionId};
 
 /// The only currency of WeChat Pay's mainland API.
@@ -23,6 +23,11 @@ pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 
 /// How far apart the two signed "no such order" must be that close an order, in seconds.
 pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
+
+/// How long before its order a payment may be dated, in seconds: by so much WeChat Pay's clock and ours
+/// may differ. WeChat Pay refuses requests dated further from its own time (docs/wechatpay.md,
+/// "Signing"), so an order that it knows was placed with clocks no further apart.
+pub const CLOCKS_APART_SECONDS: i64 = 300;
 
 /// When an order that was closed by absence is looked at again, in seconds after the close.
 pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
@@ -135,6 +140,8 @@ pub enum Contradiction {
         /// The field's name on the wire.
         field: &'static str,
     },
+    /// A payment older than the order itself.
+    PaidBeforePlaced,
     /// A second payment for a paid order.
     SecondTransaction {
         /// The one on record.
@@ -157,6 +164,9 @@ impl std::fmt::Display for Contradiction {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Differs { field } => write!(formatter, "{field} differs from the record"),
+            Self::PaidBeforePlaced => {
+                formatter.write_str("it was paid before the order was placed")
+            }
             Self::SecondTransaction { .. } => {
                 formatter.write_str("a second payment of a paid order")
             }
@@ -438,8 +448,36 @@ impl Order {
             {
                 return differs("amount.payer_total");
             }
+            return self.older_payment(paid);
         }
         None
+    }
+
+    /// How a payment shows that it was made for another order of this number: an earlier one, whose
+    /// record was lost or was never here.
+    fn older_payment(&self, paid: &PaidReport) -> Option<Contradiction> {
+        let terms = &self.terms;
+        let paid_before_seconds = paid
+            .success_time
+            .map_or(0, |paid_at| terms.created_at.seconds_since(paid_at));
+        if paid_before_seconds > CLOCKS_APART_SECONDS {
+            return Some(Contradiction::PaidBeforePlaced);
+        }
+        if paid.attach.is_some() && paid.attach != terms.attach {
+            return Some(Contradiction::Differs { field: "attach" });
+        }
+        let fixed = match terms.trade_type {
+            TradeType::Jsapi => terms.openid.as_ref(),
+            TradeType::Native | TradeType::H5 | TradeType::App => None,
+        };
+        match (fixed, &paid.openid) {
+            (Some(ordered_by), Some(paid_by)) if ordered_by != paid_by => {
+                Some(Contradiction::Differs {
+                    field: "payer.openid",
+                })
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        }
     }
 
     fn payment(&self, paid: &PaidReport, closed_at: Option<Timestamp>, now: Timestamp) -> Payment {

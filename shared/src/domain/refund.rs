@@ -7,7 +7,9 @@
 use super::order::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
-use super::{Fen, OrderId, RefundId, RefundReport, Timestamp, TransactionId};
+use super::{
+    Fen, OrderId, RecordMac, RefundId, RefundReport, Timestamp, TransactionId, WechatpayRefundId,
+};
 
 /// How many refunds WeChat Pay takes of one order.
 pub const REFUNDS_MAX: u32 = 50;
@@ -98,13 +100,16 @@ pub struct Refund {
     /// Raised by one with every change of the record that tells something.
     pub version: u64,
     /// WeChat Pay's own number of the refund, once it gave one.
-    pub wechatpay_refund_id: Option<String>,
+    pub wechatpay_refund_id: Option<WechatpayRefundId>,
     /// How often WeChat Pay refused it in a way that time may mend.
     pub refusals: u32,
     /// When the sweep sends it or asks about it next.
     pub next_attempt_at: Option<Timestamp>,
     /// Why a person has to look, if one has to.
     pub needs_human: Option<String>,
+    /// What proves that the terms, and how far they were decided, were written by somebody who may
+    /// send refunds; nothing is sent without it.
+    pub mac: Option<RecordMac>,
 }
 
 /// What a report means for a refund.

@@ -4,7 +4,9 @@
 //! (`wechatpay::Signed`), and whether it fits our record is decided by [`super::order`] and
 //! [`super::refund`].
 
-use super::{Fen, OrderId, RefundId, Timestamp, TransactionId};
+use super::{
+    Appid, Fen, Mchid, Openid, OrderId, RefundId, Timestamp, TransactionId, WechatpayRefundId,
+};
 
 /// The outcome of an order as WeChat Pay reports it (`trade_state`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,11 @@ pub struct PaidReport {
     pub success_time: Option<Timestamp>,
     /// What the payer paid after coupons, in fen; may be less than the total, also zero.
     pub payer_total: Option<i64>,
-    /// The payer's openid, if told; may differ from the order's (one person, another appid).
-    pub openid: Option<String>,
+    /// The payer's openid under the report's app, if told. A jsapi order fixes it; any other may be paid
+    /// by somebody else.
+    pub openid: Option<Openid>,
+    /// The merchant's note, echoed; absent where WeChat Pay left it out or empty.
+    pub attach: Option<String>,
     /// True for `REFUND`: the refunds have to be asked for.
     pub refunded: bool,
 }
@@ -40,9 +45,9 @@ pub struct OrderReport {
     /// The number the report is about.
     pub order_id: OrderId,
     /// The merchant it belongs to; absent where the report left it out.
-    pub mchid: Option<String>,
+    pub mchid: Option<Mchid>,
     /// The app it was ordered under; absent where the report left it out.
-    pub appid: Option<String>,
+    pub appid: Option<Appid>,
     /// The order's total; absent where the report left it out (a closed order's).
     pub total: Option<Fen>,
     /// The currency of the total, `CNY`; absent where the report left it out.
@@ -77,11 +82,11 @@ pub struct RefundReport {
     /// The order it gives back from.
     pub order_id: OrderId,
     /// The merchant it belongs to; absent where the report left it out, as answers to our own calls do.
-    pub mchid: Option<String>,
+    pub mchid: Option<Mchid>,
     /// The payment it gives back from.
     pub transaction_id: TransactionId,
     /// WeChat Pay's own number of the refund (`refund_id` on the wire).
-    pub wechatpay_refund_id: String,
+    pub wechatpay_refund_id: WechatpayRefundId,
     /// The amount given back.
     pub amount: Fen,
     /// The order's total, as the report repeats it.

@@ -1,6 +1,6 @@
 //! What is agreed when an order is placed: who pays what, how, until when, and what goes on the wire.
 
-use super::{Fen, OrderId, Timestamp};
+use super::{Appid, Fen, Mchid, Openid, OrderId, Timestamp};
 
 /// The ways to pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,9 @@ pub struct Terms {
     /// Which serialisation of the wire fields was used first.
     pub wire_version: u32,
     /// The app it was ordered under.
-    pub appid: String,
+    pub appid: Appid,
     /// The merchant that is paid.
-    pub mchid: String,
+    pub mchid: Mchid,
     /// What the payer sees in the bill.
     pub description: String,
     /// What is to be paid.
@@ -99,7 +99,7 @@ pub struct Terms {
     /// Where WeChat Pay sends the notice.
     pub notify_url: String,
     /// Whose order it is; on the wire only for `jsapi`.
-    pub openid: Option<String>,
+    pub openid: Option<Openid>,
     /// The payer's address; on the wire only for `h5`.
     pub payer_client_ip: Option<String>,
     /// What was ordered from the catalogue; empty for a merchant's order.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::item::{self, Attributes, ItemReader, Update};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::{OrderId, RefundId, Timestamp};
+use crate::domain::{Openid, OrderId, RefundId, Timestamp};
 
 /// How many shards the due index has.
 ///
@@ -205,7 +205,7 @@ impl PayerIndex {
     /// The table is unavailable.
     pub async fn page(
         &self,
-        openid: &str,
+        openid: &Openid,
         after: Option<(OrderId, Timestamp)>,
         limit: i32,
     ) -> Result<PayerPage, StoreError> {
@@ -213,7 +213,7 @@ impl PayerIndex {
             Attributes::from([
                 ("pk".to_owned(), item::order_key(&order_id)),
                 ("sk".to_owned(), item::text(item::ORDER_SORT_KEY)),
-                ("openid".to_owned(), item::text(openid)),
+                ("openid".to_owned(), item::text(openid.as_str())),
                 ("created_at".to_owned(), item::timestamp(created_at)),
             ])
         });
@@ -224,7 +224,7 @@ impl PayerIndex {
             .table_name(&self.0.name)
             .index_name("payer")
             .key_condition_expression("openid = :openid")
-            .expression_attribute_values(":openid", item::text(openid))
+            .expression_attribute_values(":openid", item::text(openid.as_str()))
             .scan_index_forward(false)
             .limit(limit)
             .set_exclusive_start_key(start)

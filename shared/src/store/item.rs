@@ -8,8 +8,8 @@ use super::StoreError;
 use crate::domain::order::{ClosedBy, OrderState};
 use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
-    Fen, Order, OrderId, Payment, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
-    TransactionId,
+    Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, RecordMac, Refund, RefundId,
+    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -121,8 +121,12 @@ impl<'a> ItemReader<'a> {
     }
 
     fn transaction_id(&self) -> Result<TransactionId, StoreError> {
-        TransactionId::parse(self.text("transaction_id")?)
-            .map_err(|error| self.unreadable(error.to_string()))
+        self.id(TransactionId::parse(self.text("transaction_id")?))
+    }
+
+    /// An id that is not of its shape makes the item unreadable.
+    fn id<T>(&self, parsed: Result<T, InvalidId>) -> Result<T, StoreError> {
+        parsed.map_err(|error| self.unreadable(error.to_string()))
     }
 
     pub(super) fn order(&self) -> Result<Order, StoreError> {
@@ -145,14 +149,16 @@ impl<'a> ItemReader<'a> {
             trade_type: TradeType::parse(self.text("trade_type")?)
                 .ok_or_else(|| self.unreadable("trade_type is unknown"))?,
             wire_version: self.count("wire_version")?,
-            appid: self.text("appid")?.to_owned(),
-            mchid: self.text("mchid")?.to_owned(),
+            appid: self.id(Appid::parse(self.text("appid")?))?,
+            mchid: self.id(Mchid::parse(self.text("mchid")?))?,
             description: self.text("description")?.to_owned(),
             total: self.fen("total")?,
             time_expire: self.timestamp("time_expire")?,
             attach: owned("attach")?,
             notify_url: self.text("notify_url")?.to_owned(),
-            openid: owned("openid")?,
+            openid: owned("openid")?
+                .map(|openid| self.id(Openid::parse(openid)))
+                .transpose()?,
             payer_client_ip: owned("payer_client_ip")?,
             items: self.lines()?,
             placed_by: self.party("placed_by")?,
@@ -231,12 +237,29 @@ impl<'a> ItemReader<'a> {
             created_at: self.timestamp("created_at")?,
             state,
             version: self.version()?,
-            wechatpay_refund_id: self.text_or_none("refund_id")?.map(str::to_owned),
+            wechatpay_refund_id: self
+                .text_or_none("refund_id")?
+                .map(|id| self.id(WechatpayRefundId::parse(id)))
+                .transpose()?,
             refusals: self.count("refusals")?,
             next_attempt_at: self.moment_or_none("due_at")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
+            mac: self.mac(),
         })
     }
+
+    /// One that cannot be read is none: the refund is then not sent, and holds up nobody.
+    fn mac(&self) -> Option<RecordMac> {
+        let text = self.text_or_none("mac").ok()??;
+        let bytes = data_encoding::BASE64.decode(text.as_bytes()).ok()?;
+        RecordMac::from_slice(&bytes)
+    }
+}
+
+/// The MAC as it is stored.
+pub(super) fn mac(refund: &Refund) -> Option<AttributeValue> {
+    let mac = refund.mac.as_ref()?;
+    Some(text(data_encoding::BASE64.encode(mac.as_bytes())))
 }
 
 fn put(attributes: &mut Attributes, name: &str, value: Option<AttributeValue>) {
@@ -256,14 +279,17 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     set("out_trade_no", Some(text(terms.order_id.as_str())));
     set("trade_type", Some(text(terms.trade_type.as_str())));
     set("wire_version", Some(integer(terms.wire_version)));
-    set("appid", Some(text(&terms.appid)));
-    set("mchid", Some(text(&terms.mchid)));
+    set("appid", Some(text(terms.appid.as_str())));
+    set("mchid", Some(text(terms.mchid.as_str())));
     set("description", Some(text(&terms.description)));
     set("total", Some(integer(terms.total)));
     set("time_expire", Some(timestamp(terms.time_expire)));
     set("attach", terms.attach.as_deref().map(text));
     set("notify_url", Some(text(&terms.notify_url)));
-    set("openid", terms.openid.as_deref().map(text));
+    set(
+        "openid",
+        terms.openid.as_ref().map(|openid| text(openid.as_str())),
+    );
     set(
         "payer_client_ip",
         terms.payer_client_ip.as_deref().map(text),
@@ -347,6 +373,7 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("notify_url", Some(text(&refund.notify_url)));
     set("asked_by", Some(text(refund.asked_by.as_str())));
     set("created_at", Some(timestamp(refund.created_at)));
+    set("mac", mac(refund));
     for (name, value) in refund_progress(refund) {
         set(name, value);
     }
@@ -367,7 +394,13 @@ pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<Attr
     vec![
         ("status", Some(text(refund.state.as_str()))),
         ("version", Some(integer(refund.version))),
-        ("refund_id", refund.wechatpay_refund_id.as_deref().map(text)),
+        (
+            "refund_id",
+            refund
+                .wechatpay_refund_id
+                .as_ref()
+                .map(|id| text(id.as_str())),
+        ),
         ("success_time", success_time.map(timestamp)),
         (
             "refusals",

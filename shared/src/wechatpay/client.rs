@@ -9,26 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
 use tokio::time::timeout;
 
-use super::Signed;
+use super::answers::{Absence, Closed, RefundAbsence};
 use super::endpoints::Endpoints;
-use super::error::{CallError, Refusal, UnknownCause};
+use super::error::{CallError, Refusal, UnknownCause, UnverifiedCause};
 use super::keys::{MerchantKey, PlatformKeys};
+use super::prepaid::Prepaid;
 use super::sign::authorization;
-use super::verify::{SignatureHeaders, verify};
-use super::wire::{
-    self, CloseBody, PrepaidAnswer, RefundAmountBody, RefundAnswer, RefundBody, RefusalAnswer,
-    TransactionAnswer,
-};
+use super::verify::{SignatureHeaders, Signed, Verified, verify};
+use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer};
 use crate::clock::Clock;
-use crate::domain::order::CURRENCY;
-use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, TradeType, TransactionId};
+use crate::domain::report::TradeState;
+use crate::domain::{
+    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TransactionId,
+};
 use crate::random;
 
 /// How many attempts one call makes at most.
-pub const ATTEMPTS_MAX: u32 = 2;
+const ATTEMPTS_MAX: u32 = 2;
 
 /// How large an answer may be, in bytes; WeChat Pay's are a few kilobytes.
 const ANSWER_MAX: usize = 256 * 1024;
@@ -38,12 +38,6 @@ const PAUSE_MS: u64 = 200;
 
 /// The least time worth an attempt.
 const ATTEMPT_MIN: Duration = Duration::from_millis(200);
-
-/// How long a `prepay_id` may be (DOC 4012791856).
-const PREPAY_ID_MAX: usize = 64;
-
-/// How long a `code_url` or `h5_url` may be; no limit is published, and a QR code holds more.
-const URL_MAX: usize = 512;
 
 const AGENT: &str = concat!("wxpay-serverless/", env!("CARGO_PKG_VERSION"));
 
@@ -67,61 +61,12 @@ pub struct Call<'a> {
     pub time_left: Duration,
 }
 
-/// What an order was answered with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prepaid {
-    /// For `jsapi` and `app`; good for two hours.
-    PrepayId(String),
-    /// For `native`; good for two hours, and dead as soon as a newer one is given.
-    CodeUrl(String),
-    /// For `h5`; good for five minutes.
-    H5Url(String),
-}
-
-/// WeChat Pay's 204 to a close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
-
-/// A refund as it is sent; the same fields give the same bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct RefundRequest<'a> {
-    /// The payment it gives back from.
-    pub transaction_id: &'a TransactionId,
-    /// Its number.
-    pub refund_id: &'a RefundId,
-    /// Shown to the payer.
-    pub reason: Option<&'a str>,
-    /// Where the notice goes.
-    pub notify_url: &'a str,
-    /// What is given back.
-    pub refund: Fen,
-    /// The order's total.
-    pub total: Fen,
-}
-
-impl RefundRequest<'_> {
-    /// The body's bytes.
-    pub fn body(&self) -> Vec<u8> {
-        wire::bytes(&RefundBody {
-            transaction_id: self.transaction_id.as_str(),
-            out_refund_no: self.refund_id.as_str(),
-            reason: self.reason,
-            notify_url: self.notify_url,
-            amount: RefundAmountBody {
-                refund: self.refund.get(),
-                total: self.total.get(),
-                currency: CURRENCY,
-            },
-        })
-    }
-}
-
 /// Talks to WeChat Pay for one merchant.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     endpoints: Endpoints,
-    mchid: String,
+    mchid: Mchid,
 }
 
 /// Whether a request whose fate is unknown may be sent again by the client itself.
@@ -136,17 +81,33 @@ struct Question<'a> {
     target: String,
     body: &'a [u8],
     repeat: Repeat,
+    asks_for: AsksFor,
+}
+
+/// What a question asks for by its number: an absence answers this and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AsksFor {
+    Order,
+    Refund,
+    Nothing,
+}
+
+/// An answer as it came over the wire.
+struct Response {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
 }
 
 /// An answer with a 2xx whose signature held.
 struct Answered {
     status: u16,
-    body: Vec<u8>,
+    verified: Verified<Vec<u8>>,
 }
 
 impl Client {
     /// A client for the merchant `mchid`.
-    pub const fn new(http: reqwest::Client, endpoints: Endpoints, mchid: String) -> Self {
+    pub const fn new(http: reqwest::Client, endpoints: Endpoints, mchid: Mchid) -> Self {
         Self {
             http,
             endpoints,
@@ -154,49 +115,25 @@ impl Client {
         }
     }
 
-    /// Places an order with these bytes (`wire::PrepayRequest::body`); placing it again with the same
-    /// bytes gives something payable again.
+    /// Places an order; placing it again sends the same bytes and gives something payable again.
     ///
     /// # Errors
     /// A refusal does not mean that WeChat Pay does not know the order.
     pub async fn prepay(
         &self,
         call: &Call<'_>,
-        trade_type: TradeType,
-        body: &[u8],
+        request: &PrepayRequest<'_>,
     ) -> Result<Signed<Prepaid>, CallError> {
-        let target = format!("/v3/pay/transactions/{}", trade_type.as_str());
-        let answered = self
-            .ask(
-                call,
-                &Question {
-                    method: Method::POST,
-                    target,
-                    body,
-                    repeat: Repeat::Yes,
-                },
-            )
-            .await?;
-        let answer: PrepaidAnswer = wire::read(answered.ok_body()?)?;
-        let prepaid = match trade_type {
-            TradeType::Jsapi | TradeType::App => {
-                let prepay_id = parse_token(answer.prepay_id, PREPAY_ID_MAX, |byte| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-                });
-                prepay_id.map(Prepaid::PrepayId)
-            }
-            TradeType::Native => {
-                parse_token(answer.code_url, URL_MAX, |byte| byte.is_ascii_graphic())
-                    .filter(|url| url.starts_with("weixin://"))
-                    .map(Prepaid::CodeUrl)
-            }
-            TradeType::H5 => parse_token(answer.h5_url, URL_MAX, |byte| byte.is_ascii_graphic())
-                .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
-                .map(Prepaid::H5Url),
+        let trade_type = request.trade_type();
+        let question = Question {
+            method: Method::POST,
+            target: format!("/v3/pay/transactions/{}", trade_type.as_str()),
+            body: request.body(),
+            repeat: Repeat::Yes,
+            asks_for: AsksFor::Nothing,
         };
-        prepaid
-            .map(Signed)
-            .ok_or(CallError::unexpected("an order's answer without its id"))
+        let answered = self.ask(call, &question).await?;
+        answered.read(|body| Prepaid::read(trade_type, body))
     }
 
     /// Asks about an order by its number.
@@ -229,15 +166,11 @@ impl Client {
             .transaction(call, format!("/v3/pay/transactions/id/{transaction_id}"))
             .await?;
         match &report.get().state {
-            crate::domain::report::TradeState::Paid(paid)
-                if paid.transaction_id == *transaction_id =>
-            {
-                Ok(report)
-            }
-            crate::domain::report::TradeState::Paid(_)
-            | crate::domain::report::TradeState::Unpaid
-            | crate::domain::report::TradeState::Closed
-            | crate::domain::report::TradeState::Unknown(_) => {
+            TradeState::Paid(paid) if paid.transaction_id == *transaction_id => Ok(report),
+            TradeState::Paid(_)
+            | TradeState::Unpaid
+            | TradeState::Closed
+            | TradeState::Unknown(_) => {
                 Err(CallError::unexpected("an answer about another payment"))
             }
         }
@@ -252,17 +185,17 @@ impl Client {
         call: &Call<'_>,
         order_id: &OrderId,
     ) -> Result<Signed<Closed>, CallError> {
-        let target = format!("/v3/pay/transactions/out-trade-no/{order_id}/close");
-        let body = wire::bytes(&CloseBody { mchid: &self.mchid });
+        let body = wire::close_body(&self.mchid);
         let question = Question {
             method: Method::POST,
-            target,
+            target: format!("/v3/pay/transactions/out-trade-no/{order_id}/close"),
             body: &body,
             repeat: Repeat::Yes,
+            asks_for: AsksFor::Nothing,
         };
         let answered = self.ask(call, &question).await?;
         if answered.status == 204 {
-            Ok(Signed(Closed))
+            answered.verified.read(|_| Ok(Closed))
         } else {
             Err(CallError::unexpected(
                 "a close that was not answered with 204",
@@ -277,22 +210,22 @@ impl Client {
     pub async fn refund(
         &self,
         call: &Call<'_>,
-        request: &RefundRequest<'_>,
+        refund: &Refund,
     ) -> Result<Signed<RefundReport>, CallError> {
-        let body = request.body();
-        let target = "/v3/refund/domestic/refunds".to_owned();
+        let body = wire::refund_body(refund);
         let question = Question {
             method: Method::POST,
-            target,
+            target: "/v3/refund/domestic/refunds".to_owned(),
             body: &body,
             repeat: Repeat::IfNotSent,
+            asks_for: AsksFor::Nothing,
         };
-        let report = refund_report(&self.ask(call, &question).await?)?;
-        let told = report.get();
-        if told.refund_id != *request.refund_id
-            || told.transaction_id != *request.transaction_id
-            || told.amount != request.refund
-            || told.total != request.total
+        let report = self.ask(call, &question).await?.read(refund_report)?;
+        let reported = report.get();
+        if reported.refund_id != refund.refund_id
+            || reported.transaction_id != refund.transaction_id
+            || reported.amount != refund.amount
+            || reported.total != refund.total
         {
             return Err(CallError::unexpected("an answer about another refund"));
         }
@@ -308,14 +241,14 @@ impl Client {
         call: &Call<'_>,
         refund_id: &RefundId,
     ) -> Result<Signed<RefundReport>, CallError> {
-        let target = format!("/v3/refund/domestic/refunds/{refund_id}");
         let question = Question {
             method: Method::GET,
-            target,
+            target: format!("/v3/refund/domestic/refunds/{refund_id}"),
             body: b"",
             repeat: Repeat::Yes,
+            asks_for: AsksFor::Refund,
         };
-        let report = refund_report(&self.ask(call, &question).await?)?;
+        let report = self.ask(call, &question).await?.read(refund_report)?;
         if report.get().refund_id != *refund_id {
             return Err(CallError::unexpected("an answer about another refund"));
         }
@@ -327,29 +260,21 @@ impl Client {
         call: &Call<'_>,
         path: String,
     ) -> Result<Signed<OrderReport>, CallError> {
-        let target = format!("{path}?mchid={}", self.mchid);
         let question = Question {
             method: Method::GET,
-            target,
+            target: format!("{path}?mchid={}", self.mchid),
             body: b"",
             repeat: Repeat::Yes,
+            asks_for: AsksFor::Order,
         };
-        let answered = self.ask(call, &question).await?;
-        let answer: TransactionAnswer = wire::read(answered.ok_body()?)?;
-        if answer.is_partners() {
-            return Err(CallError::unexpected("an answer about a partner's order"));
-        }
-        let report = answer.report()?;
-        if report
-            .mchid
-            .as_ref()
-            .is_some_and(|mchid| *mchid != self.mchid)
-        {
+        let report = self.ask(call, &question).await?.read(order_report)?;
+        let mchid = report.get().mchid.as_ref();
+        if mchid.is_some_and(|mchid| *mchid != self.mchid) {
             return Err(CallError::unexpected(
                 "an answer about another merchant's order",
             ));
         }
-        Ok(Signed(report))
+        Ok(report)
     }
 
     /// Asks until there is an answer, the attempts are used up or the time is.
@@ -357,7 +282,8 @@ impl Client {
         // A timer, not a clock reading: what is measured is how long this call takes.
         let started = tokio::time::Instant::now();
         let mut host = self.endpoints.base();
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let left = call.time_left.saturating_sub(started.elapsed());
             // The first attempt leaves time for a second one, where one may follow a silence.
             let may_follow = attempt < ATTEMPTS_MAX && question.repeat == Repeat::Yes;
@@ -371,33 +297,22 @@ impl Client {
                 Err(error) => error,
             };
             let not_sent = matches!(error, CallError::Unknown(UnknownCause::Unreachable));
-            let worth_it = match &error {
-                CallError::Refused(_) => false,
-                CallError::Unknown(cause) => match cause {
-                    UnknownCause::Unreachable => true,
-                    UnknownCause::Timeout
-                    | UnknownCause::Broken
-                    | UnknownCause::ServerError { .. }
-                    | UnknownCause::Unverified { .. } => question.repeat == Repeat::Yes,
-                    // More requests are not what helps, and a strange answer stays one.
-                    UnknownCause::RateLimited | UnknownCause::Unexpected { .. } => false,
-                },
-            };
             let pause = if not_sent {
                 Duration::ZERO
             } else {
                 random::jitter(PAUSE_MS)
             };
             let left = call.time_left.saturating_sub(started.elapsed());
-            if !worth_it || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
+            let again = is_worth_another(&error, question.repeat);
+            if !again || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
                 return Err(error);
             }
             if not_sent {
                 host = self.endpoints.backup();
             }
             tokio::time::sleep(pause).await;
+            attempt += 1;
         }
-        Err(CallError::Unknown(UnknownCause::Timeout))
     }
 
     async fn attempt(
@@ -406,22 +321,30 @@ impl Client {
         question: &Question<'_>,
         host: &str,
     ) -> Result<Answered, CallError> {
-        let now = call.clock.wall();
+        let response = self.send(call, question, host).await?;
+        let (keys, now) = (&call.keys.platform, call.clock.wall());
+        judged(response, question.asks_for, keys, now)
+    }
+
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        question: &Question<'_>,
+        host: &str,
+    ) -> Result<Response, CallError> {
         let authorization = authorization(
             &call.keys.merchant,
             &self.mchid,
             question.method.as_str(),
             &question.target,
-            now,
+            call.clock.wall(),
             &random::nonce(),
             question.body,
         );
+        let url = format!("{host}{}", question.target);
         let mut request = self
             .http
-            .request(
-                question.method.clone(),
-                format!("{host}{}", question.target),
-            )
+            .request(question.method.clone(), url)
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, AGENT)
@@ -431,11 +354,8 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(question.body.to_vec());
         }
-        let mut answer = request
-            .send()
-            .await
-            .map_err(|error| CallError::Unknown(cause_of(&error)))?;
-        let status = answer.status().as_u16();
+        let unknown = |error| CallError::Unknown(cause_of(&error));
+        let mut answer = request.send().await.map_err(unknown)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer
             .chunk()
@@ -447,62 +367,125 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let header = |name: &str| {
-            let mut values = answer.headers().get_all(name).iter();
-            let first = values.next()?;
-            if values.next().is_some() {
-                None
-            } else {
-                first.to_str().ok()
-            }
-        };
-        let verified = SignatureHeaders::parse(header)
-            .map_err(|error| error.to_string())
-            .and_then(|headers| {
-                verify(&call.keys.platform, &headers, &body, call.clock.wall())
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            });
-        match status {
-            200 | 202 | 204 => match verified {
-                Ok(()) => Ok(Answered { status, body }),
-                Err(reason) => Err(CallError::Unknown(UnknownCause::Unverified { reason })),
-            },
-            429 => Err(CallError::Unknown(UnknownCause::RateLimited)),
-            400..=499 => {
-                let told: Option<RefusalAnswer> = wire::read(&body).ok();
-                let (code, message) = told.map_or((None, None), |told| (told.code, told.message));
-                Err(CallError::Refused(Refusal {
-                    status,
-                    code: clean_text(code),
-                    message: clean_text(message),
-                    signed: verified.is_ok(),
-                    request_id: header("request-id").map(|id| id.chars().take(64).collect()),
-                }))
-            }
-            500..=599 => Err(CallError::Unknown(UnknownCause::ServerError { status })),
-            _ => Err(CallError::unexpected("a status that is not known")),
+        Ok(Response {
+            status: answer.status().as_u16(),
+            headers: std::mem::take(answer.headers_mut()),
+            body,
+        })
+    }
+}
+
+impl Response {
+    /// A header that was sent exactly once.
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?;
+        if values.next().is_some() {
+            None
+        } else {
+            first.to_str().ok()
         }
+    }
+
+    fn verified(
+        self,
+        keys: &PlatformKeys,
+        now: Timestamp,
+    ) -> Result<Verified<Vec<u8>>, UnverifiedCause> {
+        let headers = SignatureHeaders::parse(|name| self.header(name))?;
+        Ok(verify(keys, &headers, self.body, now)?)
     }
 }
 
 impl Answered {
-    /// The body of a 200; a 202 or 204 is no answer to a question.
-    fn ok_body(&self) -> Result<&[u8], CallError> {
+    /// Reads the body of a 200; a 202 or 204 is no answer to a question.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&[u8]) -> Result<T, CallError>,
+    ) -> Result<Signed<T>, CallError> {
         if self.status == 200 {
-            Ok(&self.body)
+            self.verified.read(read)
         } else {
             Err(CallError::unexpected("a 2xx that is not 200"))
         }
     }
 }
 
-fn refund_report(answered: &Answered) -> Result<Signed<RefundReport>, CallError> {
-    let answer: RefundAnswer = wire::read(answered.ok_body()?)?;
+/// Whether a call that brought no answer is made again.
+fn is_worth_another(error: &CallError, repeat: Repeat) -> bool {
+    match error {
+        CallError::Refused(_) => false,
+        CallError::Unknown(cause) => match cause {
+            UnknownCause::Unreachable => true,
+            UnknownCause::Timeout
+            | UnknownCause::Broken
+            | UnknownCause::ServerError { .. }
+            | UnknownCause::Unverified(_) => repeat == Repeat::Yes,
+            // More requests are not what helps, and a strange answer stays one.
+            UnknownCause::RateLimited | UnknownCause::Unexpected { .. } => false,
+        },
+    }
+}
+
+/// What an answer amounts to: something said, a refusal, or nothing that can be believed.
+fn judged(
+    response: Response,
+    asks_for: AsksFor,
+    keys: &PlatformKeys,
+    now: Timestamp,
+) -> Result<Answered, CallError> {
+    let status = response.status;
+    match status {
+        200 | 202 | 204 => match response.verified(keys, now) {
+            Ok(verified) => Ok(Answered { status, verified }),
+            Err(cause) => Err(CallError::Unknown(UnknownCause::Unverified(cause))),
+        },
+        429 => Err(CallError::Unknown(UnknownCause::RateLimited)),
+        400..=499 => Err(CallError::Refused(refusal(response, asks_for, keys, now))),
+        500..=599 => Err(CallError::Unknown(UnknownCause::ServerError { status })),
+        _ => Err(CallError::unexpected("a status that is not known")),
+    }
+}
+
+/// A refusal is a hint at most; only a signed one can be an absence.
+fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Timestamp) -> Refusal {
+    let status = response.status;
+    let request_id = response
+        .header("request-id")
+        .map(|id| id.chars().take(64).collect());
+    let said: Option<RefusalAnswer> = wire::read(&response.body).ok();
+    let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
+    let code = clean_text(code);
+    let signed = response.verified(keys, now).ok();
+    let (absence, refund_absence) = match (&signed, asks_for) {
+        (Some(signed), AsksFor::Order) => (Absence::read(signed, status, &code), None),
+        (Some(signed), AsksFor::Refund) => (None, RefundAbsence::read(signed, status, &code)),
+        (Some(_), AsksFor::Nothing) | (None, _) => (None, None),
+    };
+    Refusal {
+        status,
+        code,
+        message: clean_text(message),
+        request_id,
+        absence,
+        refund_absence,
+    }
+}
+
+fn order_report(body: &[u8]) -> Result<OrderReport, CallError> {
+    let answer: TransactionAnswer = wire::read(body)?;
+    if answer.is_partners() {
+        return Err(CallError::unexpected("an answer about a partner's order"));
+    }
+    Ok(answer.report()?)
+}
+
+fn refund_report(body: &[u8]) -> Result<RefundReport, CallError> {
+    let answer: RefundAnswer = wire::read(body)?;
     if answer.is_partners() {
         return Err(CallError::unexpected("an answer about a partner's refund"));
     }
-    Ok(Signed(answer.report()?))
+    Ok(answer.report()?)
 }
 
 /// What became of a request that brought no answer.
@@ -514,10 +497,6 @@ fn cause_of(error: &reqwest::Error) -> UnknownCause {
     } else {
         UnknownCause::Broken
     }
-}
-
-fn parse_token(text: Option<String>, most: usize, legal: fn(&u8) -> bool) -> Option<String> {
-    text.filter(|text| (1..=most).contains(&text.len()) && text.as_bytes().iter().all(legal))
 }
 
 fn clean_text(text: Option<String>) -> String {

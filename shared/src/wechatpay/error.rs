@@ -3,6 +3,9 @@
 //! The difference is the one that matters: a refusal is an answer, not knowing is none, and after it
 //! only the same request may be sent again.
 
+use super::answers::{Absence, RefundAbsence};
+use super::verify::{HeaderError, Signed, VerifyError};
+
 /// WeChat Pay answered 4xx.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -12,23 +15,21 @@ pub struct Refusal {
     pub code: String,
     /// WeChat Pay's text for people; never branched on.
     pub message: String,
-    pub(super) signed: bool,
     /// WeChat Pay's number of the request, which its support asks for.
     pub request_id: Option<String>,
+    pub(super) absence: Option<Signed<Absence>>,
+    pub(super) refund_absence: Option<Signed<RefundAbsence>>,
 }
 
 impl Refusal {
-    /// Whether the refusal carried a signature that held; only the client says so. An unsigned one
-    /// is a hint at most.
-    pub const fn is_signed(&self) -> bool {
-        self.signed
+    /// A signed "no such order", in answer to a question about one.
+    pub const fn absence(&self) -> Option<Signed<Absence>> {
+        self.absence
     }
 
-    /// A signed "no such order" (`ORDER_NOT_EXIST`, DOC 4012791858); the old spelling is an alias.
-    pub fn is_signed_absence(&self) -> bool {
-        self.signed
-            && self.status == 404
-            && matches!(self.code.as_str(), "ORDER_NOT_EXIST" | "ORDERNOTEXIST")
+    /// A signed "no such refund", in answer to a question about one.
+    pub const fn refund_absence(&self) -> Option<Signed<RefundAbsence>> {
+        self.refund_absence
     }
 
     /// Whether a refused order may be paid, closed or known with other terms: worth a query.
@@ -40,28 +41,43 @@ impl Refusal {
     }
 }
 
+/// Why an answer is to be treated as forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnverifiedCause {
+    /// A header that carries the signature is missing or malformed.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The signature is not trusted.
+    #[error(transparent)]
+    Signature(#[from] VerifyError),
+}
+
 /// Why the outcome of a call is unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownCause {
     /// No connection could be made; the request was not sent.
+    #[error("no connection could be made")]
     Unreachable,
     /// The answer did not come in time.
+    #[error("no answer came in time")]
     Timeout,
     /// The connection broke before the answer was whole.
+    #[error("the connection broke before the answer was whole")]
     Broken,
     /// 429: too many requests; this one may have been taken nevertheless.
+    #[error("answered 429")]
     RateLimited,
     /// 5xx.
+    #[error("answered {status}")]
     ServerError {
         /// The HTTP status.
         status: u16,
     },
     /// A 2xx without a signature that holds: to be treated as forged.
-    Unverified {
-        /// Which header is missing, or why the signature is not trusted.
-        reason: String,
-    },
+    #[error("an answer that cannot be trusted: {0}")]
+    Unverified(#[source] UnverifiedCause),
     /// A status, body or number that does not belong to the question.
+    #[error("an answer that does not fit: {what}")]
     Unexpected {
         /// What, without any of the body.
         what: &'static str,
@@ -75,8 +91,8 @@ pub enum CallError {
     #[error("refused with {} {} (request {})", .0.status, .0.code, .0.request_id.as_deref().unwrap_or("-"))]
     Refused(Refusal),
     /// Nobody knows what became of it.
-    #[error("of unknown outcome: {0:?}")]
-    Unknown(UnknownCause),
+    #[error("of unknown outcome: {0}")]
+    Unknown(#[source] UnknownCause),
 }
 
 impl CallError {
@@ -85,9 +101,25 @@ impl CallError {
         Self::Unknown(UnknownCause::Unexpected { what })
     }
 
+    /// A signed "no such order", in answer to a question about one.
+    pub const fn absence(&self) -> Option<Signed<Absence>> {
+        match self {
+            Self::Refused(refusal) => refusal.absence(),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// A signed "no such refund", in answer to a question about one.
+    pub const fn refund_absence(&self) -> Option<Signed<RefundAbsence>> {
+        match self {
+            Self::Refused(refusal) => refusal.refund_absence(),
+            Self::Unknown(_) => None,
+        }
+    }
+
     /// A 2xx whose signature does not hold.
     pub const fn is_unverified(&self) -> bool {
-        matches!(self, Self::Unknown(UnknownCause::Unverified { .. }))
+        matches!(self, Self::Unknown(UnknownCause::Unverified(_)))
     }
 
     /// A refusal of our own signature: key, serial number or clock.

@@ -6,19 +6,27 @@
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaKeyPair};
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
-use rsa::traits::PublicKeyParts;
-use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
 /// The smallest modulus WeChat Pay's keys and the merchant's may have, in bits.
 const MODULUS_BITS: usize = 2048;
+
+/// How long a certificate's serial number is, in hexadecimal digits. A `public_key_id` that lost its
+/// `PUB_KEY_ID_` is shorter, and would otherwise pass for one that no message ever names.
+const SERIAL_DIGITS: usize = 40;
+
+/// The least length of a public key of [`MODULUS_BITS`] in DER, in bytes: 256 of the modulus and 36
+/// around it with the smallest exponent. What is longer and still has a smaller modulus verifies
+/// nothing: AWS-LC holds the bound at each signature.
+const PUBLIC_DER_MIN: usize = 292;
 
 /// A key that cannot be used; says what is wrong and nothing of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,24 +37,70 @@ pub enum KeyError {
     /// Not an RSA key of 2048 bits whose parts fit together.
     #[error("the private key is not a sound RSA key of at least {MODULUS_BITS} bits: {0}")]
     Unsound(String),
-    /// The certificate's serial number is not hexadecimal.
-    #[error("the serial number is not 1 to 64 hexadecimal digits")]
+    /// The certificate's serial number is none: not of its length, or not hexadecimal.
+    #[error("the serial number is not {SERIAL_DIGITS} hexadecimal digits")]
     Serial,
     /// The id of a public key is not of its shape.
-    #[error("the public key's id is neither PUB_KEY_ID_… nor a hexadecimal serial number")]
+    #[error(
+        "the public key's id is neither PUB_KEY_ID_… nor a serial number of {SERIAL_DIGITS} hexadecimal digits"
+    )]
     PublicKeyId,
     /// Two public keys under one id: which of them a message means could not be told.
     #[error("the public key's id {0} is given twice")]
-    PublicKeyTwice(String),
+    PublicKeyTwice(KeyId),
     /// Not PEM of an RSA public key.
     #[error("the public key {0} is not PEM of an RSA key of at least {MODULUS_BITS} bits")]
-    NotPublicPem(String),
+    NotPublicPem(KeyId),
+    /// A text is too long to be encrypted.
+    #[error("the text is too long for the key that encrypts it")]
+    TooLong,
     /// No key at all.
     #[error("there is no key")]
     None,
     /// An APIv3 key is not 32 bytes.
     #[error("an APIv3 key has {0} bytes; it must have 32")]
     Apiv3Length(usize),
+}
+
+/// What names one of WeChat Pay's public keys, in headers and in our configuration: `PUB_KEY_ID_` and
+/// what follows, or a platform certificate's serial number in hexadecimal, whose case is all one.
+#[derive(Clone, Debug)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Parses the id.
+    ///
+    /// # Errors
+    /// It has neither shape. The text is not shown: whoever mixed up the fields has put a key here.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let named = text.strip_prefix("PUB_KEY_ID_").is_some_and(|rest| {
+            (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if named || is_hex_serial(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(KeyError::PublicKeyId)
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for KeyId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for KeyId {}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 /// The key the merchant signs with, and its certificate's serial number.
@@ -112,11 +166,6 @@ impl MerchantKey {
         &self.serial_no
     }
 
-    /// The public half, as DER (RFC 8017).
-    pub fn public_key_der(&self) -> &[u8] {
-        self.pair.public_key().as_ref()
-    }
-
     /// RSASSA-PKCS1-v1_5 with SHA-256 over the message, in base64: 344 characters for 2048 bits.
     #[expect(
         clippy::expect_used,
@@ -142,9 +191,10 @@ pub struct PlatformKeys {
 }
 
 struct PlatformKey {
-    id: String,
+    id: KeyId,
     verifying: ParsedPublicKey,
-    encrypting: rsa::PublicKey,
+    /// The same key as it was read: whoever encrypts with it parses it for that.
+    der: SubjectPublicKeyInfoDer<'static>,
 }
 
 impl fmt::Debug for PlatformKeys {
@@ -168,10 +218,7 @@ impl PlatformKeys {
         let mut keys: Vec<PlatformKey> = Vec::with_capacity(entries.len());
         for (id, pem) in entries {
             let key = platform_key(id, pem)?;
-            if keys
-                .iter()
-                .any(|known| known.id.eq_ignore_ascii_case(&key.id))
-            {
+            if keys.iter().any(|known| known.id == key.id) {
                 return Err(KeyError::PublicKeyTwice(key.id));
             }
             keys.push(key);
@@ -181,14 +228,12 @@ impl PlatformKeys {
 
     /// The id of the key that new requests name, so that WeChat Pay answers with it.
     pub fn newest_id(&self) -> &str {
-        self.keys.first().map_or("", |key| &key.id)
+        self.keys.first().map_or("", |key| key.id.as_str())
     }
 
-    pub(super) fn verifying(&self, serial: &str) -> Option<&ParsedPublicKey> {
-        self.keys
-            .iter()
-            .find(|key| key.id.eq_ignore_ascii_case(serial))
-            .map(|key| &key.verifying)
+    pub(super) fn verifying(&self, id: &KeyId) -> Option<&ParsedPublicKey> {
+        let key = self.keys.iter().find(|key| key.id == *id)?;
+        Some(&key.verifying)
     }
 
     /// Encrypts a sensitive field (OAEP with SHA-1, base64) and says which key's id has to go into
@@ -196,43 +241,31 @@ impl PlatformKeys {
     ///
     /// # Errors
     /// The text is longer than 214 bytes (for 2048 bits), or there is no key.
-    pub fn encrypt(&self, plain: &str) -> Result<(String, &str), KeyError> {
+    pub fn encrypt(&self, plain: &str) -> Result<(String, &KeyId), KeyError> {
         let key = self.keys.first().ok_or(KeyError::None)?;
-        let sealed = key
-            .encrypting
+        let encrypting = rsa::PublicKey::from_public_key_der(&key.der)
+            .map_err(|_| KeyError::NotPublicPem(key.id.clone()))?;
+        let sealed = encrypting
             .oaep_encrypt::<Sha1>(plain.as_bytes())
-            .map_err(|error| KeyError::Unsound(error.to_string()))?;
+            .map_err(|_| KeyError::TooLong)?;
         Ok((STANDARD.encode(sealed), &key.id))
     }
 }
 
 fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
-    let named = id.strip_prefix("PUB_KEY_ID_").is_some_and(|rest| {
-        (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    });
-    if !named && !is_hex_serial(id) {
-        // Not shown: whoever mixed up the fields has put a key here.
-        return Err(KeyError::PublicKeyId);
-    }
-    let unreadable = || KeyError::NotPublicPem(id.to_owned());
-    let spki = rustls_pki_types::SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| unreadable())?;
-    let verifying = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki.as_ref())
-        .map_err(|_| unreadable())?;
-    let encrypting =
-        rsa::PublicKey::from_public_key_der(spki.as_ref()).map_err(|_| unreadable())?;
-    if encrypting.size() * 8 < MODULUS_BITS {
+    let id = KeyId::parse(id)?;
+    let unreadable = || KeyError::NotPublicPem(id.clone());
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).map_err(|_| unreadable())?;
+    if der.len() < PUBLIC_DER_MIN {
         return Err(unreadable());
     }
-    Ok(PlatformKey {
-        id: id.to_owned(),
-        verifying,
-        encrypting,
-    })
+    let verifying = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der.as_ref())
+        .map_err(|_| unreadable())?;
+    Ok(PlatformKey { id, verifying, der })
 }
 
 fn is_hex_serial(serial: &str) -> bool {
-    (1..=64).contains(&serial.len()) && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
+    serial.len() == SERIAL_DIGITS && serial.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The APIv3 keys that open what WeChat Pay seals, the current one first; overwritten when dropped.

@@ -5,11 +5,10 @@
 
 use serde::Deserialize;
 
-use super::Signed;
 use super::keys::Apiv3Keys;
 use super::seal::{KeySlot, OpenError, SealedResource, open};
-use super::verify::Verified;
-use super::wire::{self, NO_AMOUNT, RefundAnswer, TransactionAnswer, Unreadable};
+use super::verify::{Signed, Verified};
+use super::wire::{self, RefundAnswer, TransactionAnswer, Unreadable};
 use crate::domain::{OrderId, OrderReport, RefundId, RefundReport};
 
 /// How long a notice's id may be, in characters; WeChat Pay's have at most 36.
@@ -78,6 +77,7 @@ pub enum NotificationError {
         /// The notice's id.
         id: String,
         /// Why.
+        #[source]
         cause: OpenError,
     },
     /// What was sealed cannot be read.
@@ -86,6 +86,7 @@ pub enum NotificationError {
         /// The notice's id.
         id: String,
         /// Which part.
+        #[source]
         cause: Unreadable,
     },
     /// Its parts contradict each other, or it is about another mode's merchant.
@@ -110,117 +111,183 @@ impl NotificationError {
     }
 }
 
-/// Reads a notice.
+/// The events that are read here.
+#[derive(Clone, Copy)]
+enum Event {
+    Payment,
+    Refund(RefundEvent),
+}
+
+/// How a refund ended, as its event names it.
+#[derive(Clone, Copy)]
+enum RefundEvent {
+    Success,
+    Abnormal,
+    Closed,
+}
+
+impl Event {
+    fn parse(event_type: &str) -> Option<Self> {
+        match event_type {
+            "TRANSACTION.SUCCESS" => Some(Self::Payment),
+            "REFUND.SUCCESS" => Some(Self::Refund(RefundEvent::Success)),
+            "REFUND.ABNORMAL" => Some(Self::Refund(RefundEvent::Abnormal)),
+            "REFUND.CLOSED" => Some(Self::Refund(RefundEvent::Closed)),
+            _ => None,
+        }
+    }
+}
+
+impl RefundEvent {
+    /// The `refund_status` that goes with the event.
+    const fn status(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Abnormal => "ABNORMAL",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+/// What is wrong with what was sealed; the notification's id is added where it is reported.
+enum Fault {
+    Content(Unreadable),
+    Contradiction(&'static str),
+}
+
+impl Fault {
+    fn of(self, id: String) -> NotificationError {
+        match self {
+            Self::Content(cause) => NotificationError::Content { id, cause },
+            Self::Contradiction(what) => NotificationError::Contradiction { id, what },
+        }
+    }
+}
+
+impl From<Unreadable> for Fault {
+    fn from(cause: Unreadable) -> Self {
+        match cause {
+            // A number that is no order's amount is not unreadable: it contradicts every order.
+            Unreadable::Amount => Self::Contradiction("amount.total is no order's amount"),
+            Unreadable::Field(_) => Self::Content(cause),
+        }
+    }
+}
+
+/// Reads a notification.
 ///
 /// # Errors
 /// Says what could not be read; the texts hold nothing of the content.
-pub fn read(
-    verified: Verified<'_>,
+pub fn read<B: AsRef<[u8]>>(
+    verified: &Verified<B>,
     keys: &Apiv3Keys,
 ) -> Result<ReadNotification, NotificationError> {
-    let envelope: Envelope =
-        wire::read(verified.body()).map_err(|_| NotificationError::Envelope)?;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if envelope.id.is_empty() || envelope.id.len() > ID_MAX || !envelope.id.bytes().all(legal) {
-        return Err(NotificationError::Envelope);
-    }
-    if envelope.event_type.len() > EVENT_TYPE_MAX {
-        return Err(NotificationError::Envelope);
-    }
+    let envelope = verified.read(envelope)?.into_inner();
     let id = envelope.id;
-    let event_type = envelope.event_type.as_str();
-    let (kind, status) = match event_type {
-        "TRANSACTION.SUCCESS" => ("transaction", "SUCCESS"),
-        "REFUND.SUCCESS" => ("refund", "SUCCESS"),
-        "REFUND.ABNORMAL" => ("refund", "ABNORMAL"),
-        "REFUND.CLOSED" => ("refund", "CLOSED"),
-        _ => {
-            let notice = Notification::Unhandled {
+    let Some(event) = Event::parse(&envelope.event_type) else {
+        return Ok(ReadNotification {
+            id,
+            notice: Notification::Unhandled {
                 event_type: envelope.event_type,
-            };
-            return Ok(ReadNotification {
-                id,
-                notice,
-                key_slot: None,
-            });
-        }
+            },
+            key_slot: None,
+        });
     };
-    let Some(resource) = envelope
+    let resource = envelope
         .resource
         .filter(|_| envelope.resource_type.as_deref() == Some("encrypt-resource"))
-    else {
-        return Err(NotificationError::Envelope);
+        .ok_or(NotificationError::Envelope)?;
+    let (content, slot) =
+        open(keys, &resource).map_err(|cause| NotificationError::Undecryptable {
+            id: id.clone(),
+            cause,
+        })?;
+    let notice = match event {
+        Event::Payment => read_payment(verified, &content, envelope.event_type),
+        Event::Refund(ending) => read_refund(verified, &content, ending, envelope.event_type),
     };
-    let (text, slot) = open(keys, &resource).map_err(|cause| NotificationError::Undecryptable {
-        id: id.clone(),
-        cause,
-    })?;
-    let content = |cause| NotificationError::Content {
-        id: id.clone(),
-        cause,
-    };
-    let contradiction = |what| NotificationError::Contradiction {
-        id: id.clone(),
-        what,
-    };
-    let notice = if kind == "transaction" && is_combined(&text) {
-        // An order of several merchants, which is never placed here.
-        Notification::Unhandled {
-            event_type: envelope.event_type,
-        }
-    } else if kind == "transaction" {
-        let answer: TransactionAnswer = wire::read(&text).map_err(content)?;
-        if answer.is_partners() {
-            return Err(contradiction("it is about a partner's order"));
-        }
-        if answer.trade_state() == status {
-            match answer.report() {
-                Ok(report) => Notification::Payment(Signed(report)),
-                Err(NO_AMOUNT) => return Err(contradiction("amount.total is no order's amount")),
-                Err(cause) => return Err(content(cause)),
-            }
-        } else {
-            Notification::UnknownState {
-                event_type: envelope.event_type,
-                mchid: answer.mchid().map(str::to_owned),
-                state: wire::cut(answer.trade_state()),
-                order_id: OrderId::parse(answer.out_trade_no()).ok(),
-                refund_id: None,
-            }
-        }
-    } else {
-        let answer: RefundAnswer = wire::read(&text).map_err(content)?;
-        if answer.is_partners() || answer.mchid().is_none() {
-            return Err(contradiction("it is not about a direct merchant's refund"));
-        }
-        match answer.status() {
-            told if told == status => {
-                Notification::Refund(Signed(answer.report().map_err(content)?))
-            }
-            "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
-                return Err(contradiction("refund_status is not the event's"));
-            }
-            "" => return Err(content(Unreadable("refund_status"))),
-            state => Notification::UnknownState {
-                event_type: envelope.event_type,
-                mchid: answer.mchid().map(str::to_owned),
-                state: wire::cut(state),
-                order_id: OrderId::parse(answer.out_trade_no()).ok(),
-                refund_id: RefundId::parse(answer.out_refund_no()).ok(),
-            },
-        }
-    };
-    Ok(ReadNotification {
-        id,
-        notice,
-        key_slot: Some(slot),
-    })
+    match notice {
+        Ok(notice) => Ok(ReadNotification {
+            id,
+            notice,
+            key_slot: Some(slot),
+        }),
+        Err(fault) => Err(fault.of(id)),
+    }
 }
 
-fn is_combined(text: &[u8]) -> bool {
+fn envelope(body: &[u8]) -> Result<Envelope, NotificationError> {
+    let envelope: Envelope = wire::read(body).map_err(|_| NotificationError::Envelope)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let named = (1..=ID_MAX).contains(&envelope.id.len()) && envelope.id.bytes().all(legal);
+    if named && envelope.event_type.len() <= EVENT_TYPE_MAX {
+        Ok(envelope)
+    } else {
+        Err(NotificationError::Envelope)
+    }
+}
+
+/// What a payment's notification says; its content came sealed inside the verified body.
+fn read_payment<B: AsRef<[u8]>>(
+    verified: &Verified<B>,
+    content: &[u8],
+    event_type: String,
+) -> Result<Notification, Fault> {
+    if is_combined(content) {
+        // An order of several merchants, which is never placed here.
+        return Ok(Notification::Unhandled { event_type });
+    }
+    let answer: TransactionAnswer = wire::read(content)?;
+    if answer.is_partners() {
+        return Err(Fault::Contradiction("it is about a partner's order"));
+    }
+    if answer.trade_state() != "SUCCESS" {
+        return Ok(Notification::UnknownState {
+            event_type,
+            mchid: answer.mchid().map(str::to_owned),
+            state: wire::cut(answer.trade_state()),
+            order_id: OrderId::parse(answer.out_trade_no()).ok(),
+            refund_id: None,
+        });
+    }
+    Ok(Notification::Payment(verified.read(|_| answer.report())?))
+}
+
+/// What a refund's notification says; its content came sealed inside the verified body.
+fn read_refund<B: AsRef<[u8]>>(
+    verified: &Verified<B>,
+    content: &[u8],
+    ending: RefundEvent,
+    event_type: String,
+) -> Result<Notification, Fault> {
+    let answer: RefundAnswer = wire::read(content)?;
+    if answer.is_partners() || answer.mchid().is_none() {
+        return Err(Fault::Contradiction(
+            "it is not about a direct merchant's refund",
+        ));
+    }
+    match answer.status() {
+        status if status == ending.status() => {
+            Ok(Notification::Refund(verified.read(|_| answer.report())?))
+        }
+        "SUCCESS" | "CLOSED" | "ABNORMAL" | "PROCESSING" => {
+            Err(Fault::Contradiction("refund_status is not the event's"))
+        }
+        "" => Err(Fault::Content(Unreadable::Field("refund_status"))),
+        state => Ok(Notification::UnknownState {
+            event_type,
+            mchid: answer.mchid().map(str::to_owned),
+            state: wire::cut(state),
+            order_id: OrderId::parse(answer.out_trade_no()).ok(),
+            refund_id: RefundId::parse(answer.out_refund_no()).ok(),
+        }),
+    }
+}
+
+fn is_combined(content: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Combined {
         combine_out_trade_no: String,
     }
-    wire::read::<Combined>(text).is_ok_and(|combined| !combined.combine_out_trade_no.is_empty())
+    wire::read::<Combined>(content).is_ok_and(|combined| !combined.combine_out_trade_no.is_empty())
 }

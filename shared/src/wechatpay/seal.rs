@@ -11,35 +11,18 @@ use serde::Deserialize;
 use super::keys::Apiv3Keys;
 
 /// The one algorithm that is accepted; the field never chooses another.
-pub const ALGORITHM: &str = "AEAD_AES_256_GCM";
+const ALGORITHM: &str = "AEAD_AES_256_GCM";
 
 /// How long associated data may be, in bytes; WeChat Pay's are below 16.
 const ASSOCIATED_DATA_MAX: usize = 16;
 
 /// A sealed resource, as notices and certificates carry it.
 #[derive(Deserialize)]
-pub struct SealedResource {
+pub(super) struct SealedResource {
     pub(super) algorithm: String,
     pub(super) ciphertext: String,
     pub(super) nonce: String,
     pub(super) associated_data: Option<String>,
-}
-
-impl SealedResource {
-    /// A resource from its parts, as a message names them.
-    pub const fn new(
-        algorithm: String,
-        ciphertext: String,
-        nonce: String,
-        associated_data: Option<String>,
-    ) -> Self {
-        Self {
-            algorithm,
-            ciphertext,
-            nonce,
-            associated_data,
-        }
-    }
 }
 
 /// Which of the keys held opened a resource.
@@ -79,7 +62,10 @@ pub enum OpenError {
 ///
 /// # Errors
 /// Nothing of the text is given out unless its tag holds.
-pub fn open(keys: &Apiv3Keys, resource: &SealedResource) -> Result<(Vec<u8>, KeySlot), OpenError> {
+pub(super) fn open(
+    keys: &Apiv3Keys,
+    resource: &SealedResource,
+) -> Result<(Vec<u8>, KeySlot), OpenError> {
     if resource.algorithm != ALGORITHM {
         return Err(OpenError::Algorithm);
     }

@@ -2,14 +2,15 @@
 //! be a known answer.
 
 use super::keys::MerchantKey;
-use crate::domain::Timestamp;
+use super::prepaid::Prepaid;
+use crate::domain::{Appid, Mchid, Terms, Timestamp};
 
 /// The scheme's name in the `Authorization` header (docs/wechatpay.md, "Signing").
-pub const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
+const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 
 /// The five lines of a request that are signed, each ended by a newline; `target` is path and query
 /// exactly as sent, `body` the exact bytes.
-pub fn request_message(
+pub(super) fn request_message(
     method: &str,
     target: &str,
     timestamp: Timestamp,
@@ -23,9 +24,9 @@ pub fn request_message(
 }
 
 /// A request's `Authorization` header.
-pub fn authorization(
+pub(super) fn authorization(
     key: &MerchantKey,
-    mchid: &str,
+    mchid: &Mchid,
     method: &str,
     target: &str,
     timestamp: Timestamp,
@@ -40,9 +41,60 @@ pub fn authorization(
     )
 }
 
+/// What a client is handed to pay with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayParameters {
+    /// For `wx.requestPayment`.
+    Jsapi(JsapiParameters),
+    /// For an app's `PayReq`.
+    App(AppParameters),
+    /// For a QR code; nothing of it is signed here.
+    Native {
+        /// What the code shows.
+        code_url: String,
+    },
+    /// For the phone's browser; nothing of it is signed here.
+    H5 {
+        /// Where it goes.
+        h5_url: String,
+    },
+}
+
+impl PayParameters {
+    /// Makes what a client pays with out of what the order was answered with. Time and nonce are to be
+    /// fresh each time.
+    pub fn of(
+        prepaid: Prepaid,
+        terms: &Terms,
+        key: &MerchantKey,
+        timestamp: Timestamp,
+        nonce: &str,
+    ) -> Self {
+        match prepaid {
+            Prepaid::Jsapi { prepay_id } => Self::Jsapi(jsapi_parameters(
+                key,
+                &terms.appid,
+                &prepay_id,
+                timestamp,
+                nonce,
+            )),
+            Prepaid::App { prepay_id } => Self::App(app_parameters(
+                key,
+                &terms.appid,
+                &terms.mchid,
+                &prepay_id,
+                timestamp,
+                nonce,
+            )),
+            Prepaid::Native { code_url } => Self::Native { code_url },
+            Prepaid::H5 { h5_url } => Self::H5 { h5_url },
+        }
+    }
+}
+
 /// The five parameters of `wx.requestPayment`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayParameters {
+pub struct JsapiParameters {
     /// `timeStamp`: Unix seconds, as text.
     pub time_stamp: String,
     /// `nonceStr`.
@@ -57,15 +109,15 @@ pub struct PayParameters {
 
 /// Signs what a mini-program (or JSAPI page) pays with. The appid is signed and not passed on: it
 /// must be the running mini-program's.
-pub fn pay_parameters(
+pub(super) fn jsapi_parameters(
     key: &MerchantKey,
-    appid: &str,
+    appid: &Appid,
     prepay_id: &str,
     timestamp: Timestamp,
     nonce: &str,
-) -> PayParameters {
+) -> JsapiParameters {
     let package = format!("prepay_id={prepay_id}");
-    PayParameters {
+    JsapiParameters {
         pay_sign: key.sign(&client_message(appid, timestamp, nonce, &package)),
         time_stamp: timestamp.to_string(),
         nonce_str: nonce.to_owned(),
@@ -94,18 +146,18 @@ pub struct AppParameters {
 }
 
 /// Signs what an app pays with; its fourth line is the bare id, without the mini-program's prefix.
-pub fn app_parameters(
+pub(super) fn app_parameters(
     key: &MerchantKey,
-    appid: &str,
-    mchid: &str,
+    appid: &Appid,
+    mchid: &Mchid,
     prepay_id: &str,
     timestamp: Timestamp,
     nonce: &str,
 ) -> AppParameters {
     AppParameters {
         sign: key.sign(&client_message(appid, timestamp, nonce, prepay_id)),
-        appid: appid.to_owned(),
-        partner_id: mchid.to_owned(),
+        appid: appid.to_string(),
+        partner_id: mchid.to_string(),
         prepay_id: prepay_id.to_owned(),
         package_value: "Sign=WXPay",
         nonce_str: nonce.to_owned(),
@@ -113,6 +165,6 @@ pub fn app_parameters(
     }
 }
 
-fn client_message(appid: &str, timestamp: Timestamp, nonce: &str, last: &str) -> Vec<u8> {
+fn client_message(appid: &Appid, timestamp: Timestamp, nonce: &str, last: &str) -> Vec<u8> {
     format!("{appid}\n{timestamp}\n{nonce}\n{last}\n").into_bytes()
 }

@@ -9,38 +9,46 @@ use serde::{Deserialize, Serialize};
 use super::error::CallError;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
-use crate::domain::{Fen, OrderId, OrderReport, RefundId, RefundReport, Timestamp, TransactionId};
+use crate::domain::{
+    Appid, Fen, Mchid, Openid, OrderId, OrderReport, Refund, RefundId, RefundReport, Terms,
+    TradeType, TransactionId, WechatpayRefundId,
+};
 use crate::rfc3339;
 
 /// The set and order of an order's fields that this version writes. Changing either needs a new
 /// number beside the old one: a repeat with other bytes is refused by WeChat Pay.
 pub const WIRE_VERSION: u32 = 1;
 
-/// An order's fields as they go to WeChat Pay (DOC 4012791856).
-#[derive(Clone, Debug)]
+/// An order's request (DOC 4012791856): the same terms give the same bytes.
+#[derive(Debug)]
 pub struct PrepayRequest<'a> {
-    /// Which set and order of fields.
-    pub wire_version: u32,
-    /// The app.
-    pub appid: &'a str,
-    /// The merchant.
-    pub mchid: &'a str,
-    /// Shown in the payer's bill.
-    pub description: &'a str,
-    /// The order's number.
-    pub out_trade_no: &'a OrderId,
-    /// The last moment it can be paid.
-    pub time_expire: Timestamp,
-    /// The merchant's note.
-    pub attach: Option<&'a str>,
-    /// Where the notice goes.
-    pub notify_url: &'a str,
-    /// What is to be paid.
-    pub total: Fen,
-    /// The payer, for `jsapi` alone.
-    pub openid: Option<&'a str>,
-    /// The payer's address, for `h5` alone.
-    pub payer_client_ip: Option<&'a str>,
+    terms: &'a Terms,
+    body: Vec<u8>,
+}
+
+impl<'a> PrepayRequest<'a> {
+    /// The request for an order; `None` where it was placed with a set of fields that this build does
+    /// not know, as by a newer one that was rolled back: other bytes would be refused.
+    pub fn of(terms: &'a Terms) -> Option<Self> {
+        (terms.wire_version == WIRE_VERSION).then(|| Self {
+            terms,
+            body: prepay_body(terms),
+        })
+    }
+
+    /// The terms it was made of.
+    pub const fn terms(&self) -> &'a Terms {
+        self.terms
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(super) const fn trade_type(&self) -> TradeType {
+        self.terms.trade_type
+    }
 }
 
 #[derive(Serialize)]
@@ -82,63 +90,88 @@ struct H5Body {
     r#type: &'static str,
 }
 
-impl PrepayRequest<'_> {
-    /// The body's bytes; the same fields give the same bytes.
-    pub fn body(&self) -> Vec<u8> {
-        let body = PrepayBody {
-            appid: self.appid,
-            mchid: self.mchid,
-            description: self.description,
-            out_trade_no: self.out_trade_no.as_str(),
-            time_expire: rfc3339::format(self.time_expire),
-            attach: self.attach,
-            notify_url: self.notify_url,
-            amount: AmountBody {
-                total: self.total.get(),
-                currency: CURRENCY,
-            },
-            payer: self.openid.map(|openid| PayerBody { openid }),
-            scene_info: self.payer_client_ip.map(|payer_client_ip| SceneBody {
+fn prepay_body(terms: &Terms) -> Vec<u8> {
+    bytes(&PrepayBody {
+        appid: terms.appid.as_str(),
+        mchid: terms.mchid.as_str(),
+        description: &terms.description,
+        out_trade_no: terms.order_id.as_str(),
+        time_expire: rfc3339::format(terms.time_expire),
+        attach: terms.attach.as_deref(),
+        notify_url: &terms.notify_url,
+        amount: AmountBody {
+            total: terms.total.get(),
+            currency: CURRENCY,
+        },
+        payer: payer(terms),
+        scene_info: terms
+            .payer_client_ip
+            .as_deref()
+            .map(|payer_client_ip| SceneBody {
                 payer_client_ip,
                 h5_info: H5Body { r#type: "Wap" },
             }),
-        };
-        bytes(&body)
-    }
+    })
+}
+
+/// The payer is fixed for `jsapi` alone; other orders may be paid by whoever is shown them.
+fn payer(terms: &Terms) -> Option<PayerBody<'_>> {
+    let openid = match terms.trade_type {
+        TradeType::Jsapi => terms.openid.as_ref(),
+        TradeType::Native | TradeType::H5 | TradeType::App => None,
+    };
+    openid.map(|openid| PayerBody {
+        openid: openid.as_str(),
+    })
 }
 
 #[derive(Serialize)]
-pub(super) struct CloseBody<'a> {
-    pub(super) mchid: &'a str,
+struct CloseBody<'a> {
+    mchid: &'a str,
+}
+
+/// The body of a close.
+pub(super) fn close_body(mchid: &Mchid) -> Vec<u8> {
+    bytes(&CloseBody {
+        mchid: mchid.as_str(),
+    })
 }
 
 #[derive(Serialize)]
-pub(super) struct RefundBody<'a> {
-    pub(super) transaction_id: &'a str,
-    pub(super) out_refund_no: &'a str,
+struct RefundBody<'a> {
+    transaction_id: &'a str,
+    out_refund_no: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<&'a str>,
-    pub(super) notify_url: &'a str,
-    pub(super) amount: RefundAmountBody,
+    reason: Option<&'a str>,
+    notify_url: &'a str,
+    amount: RefundAmountBody,
 }
 
 #[derive(Serialize)]
-pub(super) struct RefundAmountBody {
-    pub(super) refund: i64,
-    pub(super) total: i64,
-    pub(super) currency: &'static str,
+struct RefundAmountBody {
+    refund: i64,
+    total: i64,
+    currency: &'static str,
 }
 
-pub(super) fn bytes(body: &impl Serialize) -> Vec<u8> {
+/// The body of a refund: the same refund gives the same bytes.
+pub(super) fn refund_body(refund: &Refund) -> Vec<u8> {
+    bytes(&RefundBody {
+        transaction_id: refund.transaction_id.as_str(),
+        out_refund_no: refund.refund_id.as_str(),
+        reason: refund.reason.as_deref(),
+        notify_url: &refund.notify_url,
+        amount: RefundAmountBody {
+            refund: refund.amount.get(),
+            total: refund.total.get(),
+            currency: CURRENCY,
+        },
+    })
+}
+
+fn bytes(body: &impl Serialize) -> Vec<u8> {
     // Structs of texts and numbers with text keys: there is nothing in them that JSON cannot say.
     serde_json::to_vec(body).unwrap_or_default()
-}
-
-#[derive(Deserialize)]
-pub(super) struct PrepaidAnswer {
-    pub(super) prepay_id: Option<String>,
-    pub(super) code_url: Option<String>,
-    pub(super) h5_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +190,7 @@ pub(super) struct TransactionAnswer {
     transaction_id: Option<String>,
     trade_state: String,
     success_time: Option<String>,
+    attach: Option<String>,
     payer: Option<PayerAnswer>,
     amount: Option<AmountAnswer>,
     // Partner mode's names: an answer with them is not about a direct merchant's order.
@@ -180,15 +214,21 @@ const STATE_MAX: usize = 32;
 
 /// A text that could not be read as what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} cannot be read")]
-pub struct Unreadable(pub &'static str);
-
-/// A total that is a number and no amount of an order's: zero, negative or beyond every bound.
-pub(super) const NO_AMOUNT: Unreadable = Unreadable("amount.total");
+pub enum Unreadable {
+    /// A part is missing, or not of its shape.
+    #[error("{0} cannot be read")]
+    Field(&'static str),
+    /// An order's total is a number and no amount: zero, negative or beyond every bound.
+    #[error("amount.total is no amount")]
+    Amount,
+}
 
 impl From<Unreadable> for CallError {
     fn from(unreadable: Unreadable) -> Self {
-        Self::unexpected(unreadable.0)
+        match unreadable {
+            Unreadable::Field(what) => Self::unexpected(what),
+            Unreadable::Amount => Self::unexpected("amount.total"),
+        }
     }
 }
 
@@ -196,10 +236,10 @@ impl From<Unreadable> for CallError {
 /// stray bytes inside fields that are skipped.
 pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
     if bytes.first() != Some(&b'{') {
-        return Err(Unreadable("the body"));
+        return Err(Unreadable::Field("the body"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable("the body"))?;
-    serde_json::from_str(text).map_err(|_| Unreadable("the body"))
+    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Field("the body"))?;
+    serde_json::from_str(text).map_err(|_| Unreadable::Field("the body"))
 }
 
 /// A state that is not known, as far as it is told.
@@ -209,6 +249,13 @@ pub(super) fn cut(state: &str) -> String {
 
 fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
+}
+
+fn merchant(mchid: Option<String>) -> Result<Option<Mchid>, Unreadable> {
+    present(mchid)
+        .map(Mchid::parse)
+        .transpose()
+        .map_err(|_| Unreadable::Field("mchid"))
 }
 
 impl TransactionAnswer {
@@ -241,23 +288,31 @@ impl TransactionAnswer {
             "SUCCESS" | "REFUND" => TradeState::Paid(PaidReport {
                 transaction_id: present(self.transaction_id)
                     .and_then(|text| TransactionId::parse(text).ok())
-                    .ok_or(Unreadable("transaction_id"))?,
+                    .ok_or(Unreadable::Field("transaction_id"))?,
                 success_time: present(self.success_time).and_then(|text| rfc3339::parse(&text)),
                 payer_total: amount.payer_total,
-                openid: self.payer.and_then(|payer| present(payer.openid)),
+                // A name that is none of an openid's shape names nobody.
+                openid: self
+                    .payer
+                    .and_then(|payer| Openid::parse(payer.openid?).ok()),
+                attach: present(self.attach),
                 refunded: self.trade_state == "REFUND",
             }),
             unknown => TradeState::Unknown(cut(unknown)),
         };
         Ok(OrderReport {
-            order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
-            mchid: present(self.mchid),
-            appid: present(self.appid),
+            order_id: OrderId::parse(self.out_trade_no)
+                .map_err(|_| Unreadable::Field("out_trade_no"))?,
+            mchid: merchant(self.mchid)?,
+            appid: present(self.appid)
+                .map(Appid::parse)
+                .transpose()
+                .map_err(|_| Unreadable::Field("appid"))?,
             total: amount
                 .total
                 .map(Fen::new)
                 .transpose()
-                .map_err(|_| NO_AMOUNT)?,
+                .map_err(|_| Unreadable::Amount)?,
             // Unpaid orders name the payer's currency only.
             currency: present(amount.currency),
             state,
@@ -292,7 +347,7 @@ impl RefundAnswer {
     }
 
     pub(super) fn mchid(&self) -> Option<&str> {
-        self.mchid.as_deref()
+        self.mchid.as_deref().filter(|mchid| !mchid.is_empty())
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -318,26 +373,21 @@ impl RefundAnswer {
             },
             "CLOSED" => RefundStatus::Closed,
             "ABNORMAL" => RefundStatus::Abnormal,
-            "" => return Err(Unreadable("status")),
+            "" => return Err(Unreadable::Field("status")),
             unknown => RefundStatus::Unknown(cut(unknown)),
         };
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if self.refund_id.is_empty()
-            || self.refund_id.len() > 64
-            || !self.refund_id.bytes().all(legal)
-        {
-            return Err(Unreadable("refund_id"));
-        }
         Ok(RefundReport {
             refund_id: RefundId::parse(self.out_refund_no)
-                .map_err(|_| Unreadable("out_refund_no"))?,
-            order_id: OrderId::parse(self.out_trade_no).map_err(|_| Unreadable("out_trade_no"))?,
-            mchid: self.mchid,
+                .map_err(|_| Unreadable::Field("out_refund_no"))?,
+            order_id: OrderId::parse(self.out_trade_no)
+                .map_err(|_| Unreadable::Field("out_trade_no"))?,
+            mchid: merchant(self.mchid)?,
             transaction_id: TransactionId::parse(self.transaction_id)
-                .map_err(|_| Unreadable("transaction_id"))?,
-            wechatpay_refund_id: self.refund_id,
-            amount: Fen::new(self.amount.refund).map_err(|_| Unreadable("amount.refund"))?,
-            total: Fen::new(self.amount.total).map_err(|_| Unreadable("amount.total"))?,
+                .map_err(|_| Unreadable::Field("transaction_id"))?,
+            wechatpay_refund_id: WechatpayRefundId::parse(self.refund_id)
+                .map_err(|_| Unreadable::Field("refund_id"))?,
+            amount: Fen::new(self.amount.refund).map_err(|_| Unreadable::Field("amount.refund"))?,
+            total: Fen::new(self.amount.total).map_err(|_| Unreadable::Field("amount.total"))?,
             status,
         })
     }

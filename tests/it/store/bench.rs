@@ -87,7 +87,7 @@ pub struct Bench {
 impl Bench {
     /// An empty table.
     pub async fn start() -> Self {
-        let platform = Platform::local(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+        let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
         let mut tasks = Vec::new();
         let upstream = match std::env::var("DYNAMODB_ENDPOINT") {
             Ok(endpoint) => endpoint,

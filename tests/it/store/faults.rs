@@ -673,7 +673,7 @@ async fn an_error_tells_the_code_and_nothing_of_the_request() {
     let order = order("silent-001");
     let refusal = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#ValidationException",
-        "message": format!("the value {} is odd", order.terms.openid.as_ref().unwrap()),
+        "message": format!("the value {} is odd", order.terms.openid.as_ref().unwrap().as_str()),
     });
     bench.next("PutItem", 1, Fate::Answer(400, refusal));
     let error = bench.orders().place(&order, "attempt", None, None).await;

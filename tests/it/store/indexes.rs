@@ -9,7 +9,8 @@ use shared::store::{Commit, Due, DueItem, Reserve, SHARDS};
 
 use super::bench::Bench;
 use super::{
-    NOW, changed, closed, merchants, order, order_id, paid, refund, reported, reserve, terms,
+    NOW, changed, closed, merchants, openid, order, order_id, paid, refund, reported, reserve,
+    terms,
 };
 
 fn at(seconds: i64) -> Option<Due> {
@@ -255,13 +256,13 @@ async fn items_that_are_not_ours_hold_up_nobody() {
 }
 
 /// `count` orders of one payer, two in each second, the newest last.
-async fn of_payer(bench: &Bench, openid: &str, count: i64) -> Vec<OrderId> {
+async fn of_payer(bench: &Bench, payer: &str, count: i64) -> Vec<OrderId> {
     let mut placed = Vec::new();
     for index in 0..count {
         let order = Order::placed(Terms {
-            openid: Some(openid.to_owned()),
+            openid: Some(openid(payer)),
             created_at: NOW.plus_seconds(index / 2),
-            ..terms(&format!("{openid}-{index:03}"))
+            ..terms(&format!("{payer}-{index:03}"))
         });
         bench.placed(&order).await;
         placed.push(order.terms.order_id);
@@ -280,7 +281,11 @@ async fn a_payers_orders_come_newest_first_page_by_page() {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = bench.payer_index().page("oAlice", after, 3).await.unwrap();
+        let page = bench
+            .payer_index()
+            .page(&openid("oAlice"), after, 3)
+            .await
+            .unwrap();
         assert!(page.order_ids.len() <= 3);
         found.extend(page.order_ids);
         after = page.next;
@@ -308,10 +313,14 @@ async fn a_payer_sees_no_refund_and_no_order_of_another() {
         reserve(&bench, &refund("payer-r1", &order, 100)).await,
         Reserve::Done
     );
-    let openid = order.terms.openid.clone().unwrap();
-    let page = bench.payer_index().page(&openid, None, 20).await.unwrap();
+    let payer = order.terms.openid.clone().unwrap();
+    let page = bench.payer_index().page(&payer, None, 20).await.unwrap();
     assert_eq!(page.order_ids, [order.terms.order_id]);
-    let page = bench.payer_index().page("oNobody", None, 20).await.unwrap();
+    let page = bench
+        .payer_index()
+        .page(&openid("oNobody"), None, 20)
+        .await
+        .unwrap();
     assert!(page.order_ids.is_empty() && page.next.is_none());
 }
 
@@ -322,7 +331,11 @@ async fn a_page_starts_where_it_is_told_also_where_nothing_is() {
     // Whoever makes a place up sees what comes after it, and nothing of others.
     of_payer(&bench, "oBob", 6).await;
     let after = Some((order_id("made-up-0001"), NOW.plus_seconds(1)));
-    let page = bench.payer_index().page("oAlice", after, 20).await.unwrap();
+    let page = bench
+        .payer_index()
+        .page(&openid("oAlice"), after, 20)
+        .await
+        .unwrap();
     for number in &page.order_ids {
         assert!(placed[..4].contains(number), "{number}");
     }
@@ -332,6 +345,9 @@ async fn a_page_starts_where_it_is_told_also_where_nothing_is() {
             .all(|number| page.order_ids.contains(number))
     );
     let before_all = Some((order_id("made-up-0001"), Timestamp::from_unix_seconds(0)));
-    let page = bench.payer_index().page("oAlice", before_all, 20).await;
+    let page = bench
+        .payer_index()
+        .page(&openid("oAlice"), before_all, 20)
+        .await;
     assert!(page.unwrap().order_ids.is_empty());
 }

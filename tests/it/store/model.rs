@@ -9,7 +9,7 @@ use shared::domain::order::{ClosedBy, Observation};
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
     Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms, TradeType,
-    TransactionId, refund as refunding,
+    TransactionId, WechatpayRefundId, refund as refunding,
 };
 use shared::store::{Due, DueItem, EvidenceOf, NativeCode};
 
@@ -470,6 +470,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
         success_time: None,
         payer_total: None,
         openid: None,
+        attach: None,
         refunded: false,
     });
     let report = |state| OrderReport {
@@ -540,7 +541,8 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 order_id: refund.order_id.clone(),
                 mchid: None,
                 transaction_id: TransactionId::parse(refund.transaction_id.as_str()).unwrap(),
-                wechatpay_refund_id: "50000000382019052709732678859".to_owned(),
+                wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859")
+                    .unwrap(),
                 amount: refund.amount,
                 total: refund.total,
                 status: status.clone(),

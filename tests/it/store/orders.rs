@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::Item;
-use shared::domain::{Order, OrderState, Payment, Terms, TradeType};
+use shared::domain::{Mchid, Order, OrderState, Payment, Terms, TradeType};
 use shared::store::{CodeClaim, Commit, Due, NativeCode, Placed, Reserve, StoreError, StoredOrder};
 
 use super::bench::Bench;
@@ -486,7 +486,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
     let longest = |length: usize| "x".repeat(length);
     let order = Order::placed(Terms {
         trade_type: TradeType::Native,
-        mchid: longest(32),
+        mchid: Mchid::parse(longest(32)).unwrap(),
         description: longest(127),
         attach: Some(longest(128)),
         items: (0..articles)

@@ -179,7 +179,13 @@ impl Walk {
         let code = answer.body["code"].as_str().unwrap_or_default();
         let again = matches!(
             code,
-            "wechatpay_unavailable" | "wechatpay_refused" | "store_unavailable" | "not_configured"
+            "wechatpay_unavailable"
+                | "wechatpay_refused"
+                | "store_unavailable"
+                | "not_configured"
+                | "code_pending"
+                | "concurrent_changes"
+                | "out_of_time"
         );
         // The gateway's own 503: the function took too long.
         let cut = answer.status == 503 && answer.body["message"].is_string();

@@ -38,7 +38,7 @@ async fn one_call_after_the_other_takes_one_connection() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let vars = Vars::from_map(variables);
-    let platform = Platform::local(Clock::system(), Log::stdout()).unwrap();
+    let platform = Platform::with(Clock::system(), Log::stdout()).unwrap();
     let mut reader = Environment::new(&vars, &platform);
     let client = reader.secrets_client();
     for _ in 0..5 {

@@ -1,43 +1,78 @@
-//! The `signing` secret: what signs requests and pay parameters.
+//! The `signing` secret: what signs requests and pay parameters, and what makes refunds' records
+//! authentic. Whoever holds it can send money back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::content::{Content, shape, together};
+use super::content::{Content, shape};
+use crate::record_keys::RecordKeys;
 use crate::wechatpay::{KeyError, MerchantKey};
 
-/// `signing`: what signs requests and pay parameters.
-pub struct SigningSecret(Arc<MerchantKey>);
+/// A serial number for looking at a key whose own serial number is none.
+const NO_SERIAL: &str = "0000000000000000000000000000000000000000";
+
+/// `signing`: what signs requests and pay parameters, and vouches for refunds.
+pub struct SigningSecret {
+    key: Arc<MerchantKey>,
+    record_keys: Arc<RecordKeys>,
+}
 
 impl SigningSecret {
     /// The merchant's key and its certificate's serial number.
     pub fn key(&self) -> Arc<MerchantKey> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.key)
     }
+
+    /// The keys that vouch for what a refund's record says.
+    pub fn record_keys(&self) -> Arc<RecordKeys> {
+        Arc::clone(&self.record_keys)
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(borrow)]
+    serial_no: Cow<'a, str>,
+    #[serde(borrow)]
+    private_key: Cow<'a, str>,
+    #[serde(borrow)]
+    record_key: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    also_accepted_record_keys: Vec<Cow<'a, str>>,
 }
 
 impl Content for SigningSecret {
     const NAME: &'static str = "signing";
 
     fn parse(text: &str) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Text<'a> {
-            #[serde(borrow)]
-            serial_no: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            private_key: std::borrow::Cow<'a, str>,
-        }
         let text: Text<'_> = shape(text)?;
-        MerchantKey::parse(&text.serial_no, &text.private_key)
-            .map(|key| Self(Arc::new(key)))
-            .map_err(|error| {
-                // A serial number that is none says nothing about the key beside it.
-                let key = match &error {
-                    KeyError::Serial => MerchantKey::parse("00", &text.private_key).err(),
-                    _ => None,
-                };
-                together([error].into_iter().chain(key))
-            })
+        let key = MerchantKey::parse(&text.serial_no, &text.private_key);
+        let record_keys =
+            RecordKeys::parse(text.record_key.as_deref(), &text.also_accepted_record_keys);
+        let (key, record_keys) = match (key, record_keys) {
+            (Ok(key), Ok(record_keys)) => (key, record_keys),
+            (key, record_keys) => {
+                let mut problems = key_problems(key.err(), &text.private_key);
+                let of_record_keys = record_keys.err().into_iter().flatten();
+                problems.extend(of_record_keys.map(|problem| problem.to_string()));
+                return Err(problems.join("; "));
+            }
+        };
+        Ok(Self {
+            key: Arc::new(key),
+            record_keys: Arc::new(record_keys),
+        })
     }
+}
+
+fn key_problems(error: Option<KeyError>, private_key: &str) -> Vec<String> {
+    // A serial number that is none says nothing about the key beside it.
+    let beside = match &error {
+        Some(KeyError::Serial) => MerchantKey::parse(NO_SERIAL, private_key).err(),
+        Some(_) | None => None,
+    };
+    let problems = error.into_iter().chain(beside);
+    problems.map(|problem| problem.to_string()).collect()
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-use super::{OrderId, RefundId, TransactionId};
+use super::{Openid, OrderId, RefundId, TransactionId};
 
 #[test]
 fn numbers_have_their_lengths() {
@@ -69,4 +69,19 @@ fn a_refused_number_is_told_by_its_wire_name_and_rule() {
         (number.as_str(), number.to_string().as_str()),
         ("ORDER_000001", "ORDER_000001")
     );
+}
+
+#[test]
+fn an_openid_is_compared_and_not_printed() {
+    let openid = Openid::parse("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o").unwrap();
+    assert_eq!(format!("{openid:?}"), "Openid([redacted])");
+    assert_eq!(format!("{:#?}", Some(&openid)).matches("oUpF8").count(), 0);
+    assert_ne!(
+        openid,
+        Openid::parse("oUpF8uMuAJO_M2pxb1Q9zNjWeS6p").unwrap()
+    );
+    let long = "o".repeat(129);
+    for text in ["", "o u", "o\nu", "ö", long.as_str()] {
+        assert!(Openid::parse(text).is_err(), "{text:?}");
+    }
 }

@@ -4,12 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use super::{
-    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOSE_GRACE_SECONDS,
-    ClosedBy, Contradiction, Observation, Order, OrderState, Payment, backoff_seconds,
+    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,
+    CLOSE_GRACE_SECONDS, ClosedBy, Contradiction, Observation, Order, OrderState, Payment, backoff_seconds,
 };
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
 use crate::domain::terms::{Party, Terms, TradeType};
-use crate::domain::{Fen, OrderId, Timestamp, TransactionId};
+use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp, TransactionId};
 
 const CREATED: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const EXPIRES: Timestamp = CREATED.plus_seconds(900);
@@ -21,19 +21,23 @@ const LATER: Timestamp = NOW.plus_seconds(77);
 
 const TOTAL: i64 = 1_234;
 
+fn openid(text: &str) -> Openid {
+    Openid::parse(text).unwrap()
+}
+
 fn terms() -> Terms {
     Terms {
         order_id: OrderId::parse("ORDER_000001").unwrap(),
         trade_type: TradeType::Jsapi,
         wire_version: 1,
-        appid: "wxd678efh567hg6787".to_owned(),
-        mchid: "1900007291".to_owned(),
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1900007291").unwrap(),
         description: "Tea".to_owned(),
         total: Fen::new(TOTAL).unwrap(),
         time_expire: EXPIRES,
-        attach: None,
+        attach: Some("table 12".to_owned()),
         notify_url: "https://shop.example/v1/notify".to_owned(),
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+        openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: Vec::new(),
         placed_by: Party::Payer,
@@ -136,6 +140,7 @@ fn paid_with(change: impl FnOnce(&mut PaidReport)) -> OrderReport {
         success_time: Some(PAID),
         payer_total: Some(TOTAL),
         openid: terms().openid,
+        attach: terms().attach,
         refunded: false,
     };
     change(&mut paid);
@@ -162,11 +167,15 @@ fn reports() -> Vec<OrderReport> {
         paid(),
         paid_with(|paid| paid.refunded = true),
         paid_with(|paid| paid.success_time = None),
-        paid_with(|paid| paid.openid = Some("another appid's openid".to_owned())),
+        paid_with(|paid| paid.openid = None),
+        paid_with(|paid| paid.attach = None),
+        paid_with(|paid| paid.openid = Some(openid("somebody-else"))),
+        paid_with(|paid| paid.attach = Some("table 13".to_owned())),
+        paid_with(|paid| paid.success_time = Some(CREATED.minus_seconds(86_400))),
         paid_with(|paid| paid.transaction_id = transaction("4200000002")),
         report(TradeState::Unknown("REVOKED".to_owned())),
         OrderReport {
-            mchid: Some("1900000001".to_owned()),
+            mchid: Some(Mchid::parse("1900000001").unwrap()),
             ..paid()
         },
     ]
@@ -443,21 +452,14 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
             (
                 "mchid",
                 OrderReport {
-                    mchid: Some("1900007292".to_owned()),
-                    ..report.clone()
-                },
-            ),
-            (
-                "mchid",
-                OrderReport {
-                    mchid: Some(String::new()),
+                    mchid: Some(Mchid::parse("1900007292").unwrap()),
                     ..report.clone()
                 },
             ),
             (
                 "appid",
                 OrderReport {
-                    appid: Some("wx0000000000000000".to_owned()),
+                    appid: Some(Appid::parse("wx0000000000000000").unwrap()),
                     ..report.clone()
                 },
             ),
@@ -555,10 +557,73 @@ fn a_payer_pays_between_nothing_and_the_total() {
 }
 
 #[test]
-fn who_paid_does_not_decide_whether_an_order_is_paid() {
-    for openid in [None, Some("someone else".to_owned())] {
-        let observation = not_pay().observe(&paid_with(|paid| paid.openid = openid.clone()), NOW);
-        assert_eq!(changed(observation).state.as_str(), "SUCCESS", "{openid:?}");
+fn only_a_jsapi_order_is_paid_by_the_one_who_ordered() {
+    for trade_type in TradeType::ALL {
+        let ordered_by = terms().openid;
+        for (fixed, payer, fits) in [
+            (ordered_by.clone(), ordered_by.clone(), true),
+            (ordered_by.clone(), None, true),
+            (None, Some(openid("someone-else")), true),
+            (
+                ordered_by,
+                Some(openid("someone-else")),
+                trade_type != TradeType::Jsapi,
+            ),
+        ] {
+            let mut order = not_pay();
+            (order.terms.trade_type, order.terms.openid) = (trade_type, fixed.clone());
+            let observation = order.observe(&paid_with(|paid| paid.openid = payer.clone()), NOW);
+            if fits {
+                assert_eq!(changed(observation).state.as_str(), "SUCCESS");
+            } else {
+                assert_eq!(observation, differs("payer.openid"), "{trade_type:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_note_than_the_orders_is_another_orders_payment() {
+    let note = |note: &str| Some(note.to_owned());
+    for (ordered, echoed, fits) in [
+        (note("a"), note("a"), true),
+        (note("a"), None, true),
+        (None, None, true),
+        (note("a"), note("b"), false),
+        (note("a"), note("a "), false),
+        (None, note("b"), false),
+    ] {
+        let mut order = not_pay();
+        order.terms.attach = ordered.clone();
+        let observation = order.observe(&paid_with(|paid| paid.attach = echoed.clone()), NOW);
+        if fits {
+            assert_eq!(changed(observation).state.as_str(), "SUCCESS");
+        } else {
+            assert_eq!(observation, differs("attach"), "{ordered:?} {echoed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_payment_is_not_older_than_its_order_by_more_than_clocks_differ() {
+    for (before_seconds, fits) in [
+        (-86_400, true),
+        (0, true),
+        (CLOCKS_APART_SECONDS, true),
+        (CLOCKS_APART_SECONDS + 1, false),
+        (86_400, false),
+        (i64::MAX, false),
+    ] {
+        let paid_at = CREATED.minus_seconds(before_seconds);
+        let report = paid_with(|paid| paid.success_time = Some(paid_at));
+        let older = Observation::Contradiction(Contradiction::PaidBeforePlaced);
+        for order in orders() {
+            assert_eq!(
+                order.observe(&report, NOW) == older,
+                !fits,
+                "{before_seconds} {order:?}"
+            );
+        }
     }
 }
 
@@ -583,6 +648,10 @@ fn a_contradiction_is_told_without_what_it_was_about() {
     assert_eq!(
         told(Contradiction::Differs { field: "mchid" }),
         "mchid differs from the record"
+    );
+    assert_eq!(
+        told(Contradiction::PaidBeforePlaced),
+        "it was paid before the order was placed"
     );
     let (recorded, reported) = (transaction("4200000001"), transaction("4200000002"));
     let second = told(Contradiction::SecondTransaction { recorded, reported });

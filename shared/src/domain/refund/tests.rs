@@ -8,7 +8,9 @@ use crate::domain::money::FEN_MAX;
 use crate::domain::order::Contradiction;
 use crate::domain::report::{RefundReport, RefundStatus};
 use crate::domain::terms::Party;
-use crate::domain::{Fen, InvalidFen, OrderId, RefundId, Timestamp, TransactionId};
+use crate::domain::{
+    Fen, InvalidFen, OrderId, RecordMac, RefundId, Timestamp, TransactionId, WechatpayRefundId,
+};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = NOW.plus_seconds(77);
@@ -56,6 +58,7 @@ fn refund(state: RefundState) -> Refund {
         refusals: 2,
         next_attempt_at: Some(NOW),
         needs_human: Some("refused twice".to_owned()),
+        mac: RecordMac::from_slice(&[7; 32]),
     }
 }
 
@@ -66,7 +69,7 @@ fn report(status: RefundStatus) -> RefundReport {
         order_id: record.order_id,
         mchid: None,
         transaction_id: record.transaction_id,
-        wechatpay_refund_id: "50300000001".to_owned(),
+        wechatpay_refund_id: WechatpayRefundId::parse("50300000001").unwrap(),
         amount: record.amount,
         total: record.total,
         status,
@@ -379,7 +382,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
             let expected = Refund {
                 state: refund.state,
                 version: before.version + 1,
-                wechatpay_refund_id: Some("50300000001".to_owned()),
+                wechatpay_refund_id: Some(WechatpayRefundId::parse("50300000001").unwrap()),
                 refusals: 0,
                 needs_human: None,
                 ..before

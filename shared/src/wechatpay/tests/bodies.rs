@@ -2,27 +2,61 @@
 
 use super::{at, vector};
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::{Fen, OrderId, RefundId, Timestamp, TransactionId};
-use crate::wechatpay::RefundRequest;
+use crate::domain::terms::Party;
+use crate::domain::{
+    Appid, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
+    TransactionId,
+};
+use crate::wechatpay::prepaid::PrepaidAnswer;
 use crate::wechatpay::wire::{
-    self, PrepaidAnswer, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer,
-    WIRE_VERSION,
+    self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer, Unreadable, WIRE_VERSION,
 };
 
-fn order(number: &OrderId) -> PrepayRequest<'_> {
-    PrepayRequest {
+/// An order's terms, with a payer whatever the trade type.
+pub(super) fn terms(trade_type: TradeType) -> Terms {
+    Terms {
+        order_id: OrderId::parse("1217752501201407033233368018").unwrap(),
+        trade_type,
         wire_version: WIRE_VERSION,
-        appid: "wxd678efh567hg6787",
-        mchid: "1900007291",
-        description: "Image形象店-\"QQ\"公仔",
-        out_trade_no: number,
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1900007291").unwrap(),
+        description: "Image形象店-\"QQ\"公仔".to_owned(),
+        total: Fen::new(100).unwrap(),
         time_expire: Timestamp::from_unix_seconds(1_528_425_296),
         attach: None,
-        notify_url: "https://pay.example/wechatpay/notify",
-        total: Fen::new(100).unwrap(),
-        openid: None,
+        notify_url: "https://pay.example/wechatpay/notify".to_owned(),
+        openid: Some(Openid::parse("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o").unwrap()),
         payer_client_ip: None,
+        items: Vec::new(),
+        placed_by: Party::Payer,
+        created_at: Timestamp::from_unix_seconds(1_528_424_396),
     }
+}
+
+/// A refund of 1 fen of an order of 2.
+pub(super) fn refund() -> Refund {
+    Refund {
+        refund_id: RefundId::parse("R1").unwrap(),
+        order_id: OrderId::parse("order_1").unwrap(),
+        transaction_id: TransactionId::parse("4200000925202101284997714292").unwrap(),
+        amount: Fen::new(1).unwrap(),
+        total: Fen::new(2).unwrap(),
+        reason: None,
+        notify_url: "https://pay.example/wechatpay/notify".to_owned(),
+        asked_by: Party::Merchant,
+        created_at: Timestamp::from_unix_seconds(1_528_424_396),
+        state: RefundState::Reserved,
+        version: 1,
+        wechatpay_refund_id: None,
+        refusals: 0,
+        next_attempt_at: None,
+        needs_human: None,
+        mac: None,
+    }
+}
+
+fn body(terms: &Terms) -> String {
+    written(PrepayRequest::of(terms).unwrap().body()).to_owned()
 }
 
 fn written(body: &[u8]) -> &str {
@@ -33,51 +67,52 @@ fn written(body: &[u8]) -> &str {
 // Pay refuses a repeat that differs. A change needs another wire version beside this one.
 #[test]
 fn an_orders_bytes_never_change() {
-    let number = OrderId::parse("1217752501201407033233368018").unwrap();
     let head = r#"{"appid":"wxd678efh567hg6787","mchid":"1900007291","description":"Image形象店-\"QQ\"公仔","out_trade_no":"1217752501201407033233368018","time_expire":"2018-06-08T10:34:56+08:00""#;
     let middle = r#","notify_url":"https://pay.example/wechatpay/notify","amount":{"total":100,"currency":"CNY"}"#;
-    assert_eq!(written(&order(&number).body()), format!("{head}{middle}}}"));
-    let jsapi = PrepayRequest {
-        openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"),
-        ..order(&number)
-    };
+    // Whose order it is goes over the wire for jsapi alone.
+    for trade_type in [TradeType::Native, TradeType::App] {
+        assert_eq!(body(&terms(trade_type)), format!("{head}{middle}}}"));
+    }
     let payer = r#","payer":{"openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}"#;
-    assert_eq!(written(&jsapi.body()), format!("{head}{middle}{payer}}}"));
-    let h5 = PrepayRequest {
-        payer_client_ip: Some("14.23.150.211"),
-        attach: Some("note"),
-        ..order(&number)
+    let jsapi = terms(TradeType::Jsapi);
+    assert_eq!(body(&jsapi), format!("{head}{middle}{payer}}}"));
+    assert_eq!(body(&jsapi), body(&jsapi));
+    let h5 = Terms {
+        payer_client_ip: Some("14.23.150.211".to_owned()),
+        attach: Some("note".to_owned()),
+        ..terms(TradeType::H5)
     };
     let scene = r#","scene_info":{"payer_client_ip":"14.23.150.211","h5_info":{"type":"Wap"}}"#;
     let attach = r#","attach":"note""#;
-    assert_eq!(
-        written(&h5.body()),
-        format!("{head}{attach}{middle}{scene}}}")
-    );
-    assert_eq!(h5.body(), h5.body());
+    assert_eq!(body(&h5), format!("{head}{attach}{middle}{scene}}}"));
+}
+
+#[test]
+fn an_order_of_another_wire_version_has_no_request() {
+    for wire_version in [0, WIRE_VERSION + 1] {
+        let other = Terms {
+            wire_version,
+            ..terms(TradeType::Jsapi)
+        };
+        assert!(PrepayRequest::of(&other).is_none(), "{wire_version}");
+    }
 }
 
 #[test]
 fn a_refunds_bytes_never_change() {
-    let transaction_id = TransactionId::parse("4200000925202101284997714292").unwrap();
-    let refund_id = RefundId::parse("R1").unwrap();
-    let refund = RefundRequest {
-        transaction_id: &transaction_id,
-        refund_id: &refund_id,
-        reason: None,
-        notify_url: "https://pay.example/wechatpay/notify",
-        refund: Fen::new(1).unwrap(),
-        total: Fen::new(2).unwrap(),
-    };
+    let refund = refund();
     let tail = r#""notify_url":"https://pay.example/wechatpay/notify","amount":{"refund":1,"total":2,"currency":"CNY"}}"#;
     let head = r#"{"transaction_id":"4200000925202101284997714292","out_refund_no":"R1","#;
-    assert_eq!(written(&refund.body()), format!("{head}{tail}"));
-    let reasoned = RefundRequest {
-        reason: Some("商品已售完"),
+    assert_eq!(
+        written(&wire::refund_body(&refund)),
+        format!("{head}{tail}")
+    );
+    let reasoned = Refund {
+        reason: Some("商品已售完".to_owned()),
         ..refund
     };
     assert_eq!(
-        written(&reasoned.body()),
+        written(&wire::refund_body(&reasoned)),
         format!("{head}\"reason\":\"商品已售完\",{tail}")
     );
 }
@@ -239,7 +274,7 @@ fn amounts_are_whole_numbers_of_fen() {
     }
     for total in ["0", "-1", "9007199254740992", "9223372036854775807"] {
         let answer = wire::read::<TransactionAnswer>(body(total).as_bytes()).unwrap();
-        assert_eq!(answer.report().unwrap_err(), wire::NO_AMOUNT, "{total}");
+        assert_eq!(answer.report().unwrap_err(), Unreadable::Amount, "{total}");
     }
     let answer = wire::read::<TransactionAnswer>(body("null").as_bytes()).unwrap();
     assert_eq!(answer.report().unwrap().total, None);

@@ -7,11 +7,11 @@ use super::server::{Asked, Reply, Server, answer, signed, signed_at};
 use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, merchant, platform_keys, signed_headers};
 use crate::clock::Clock;
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::{Fen, OrderId, OrderReport, RefundId, TradeType, TransactionId};
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundId, TradeType, TransactionId};
 use crate::platform::Platform;
 use crate::wechatpay::sign::authorization;
 use crate::wechatpay::{
-    Call, CallError, Client, Closed, Endpoints, Keys, Prepaid, RefundRequest, Signed, UnknownCause,
+    Call, CallError, Client, Closed, Endpoints, Keys, Prepaid, PrepayRequest, Signed, UnknownCause,
 };
 
 const MCHID: &str = "1900007291";
@@ -60,7 +60,7 @@ impl Till {
         let endpoints = Endpoints::parse(base, &backup, &trusted).unwrap();
         let http = Platform::system().unwrap().http;
         Self {
-            client: Client::new(http, endpoints, MCHID.to_owned()),
+            client: Client::new(http, endpoints, Mchid::parse(MCHID).unwrap()),
             keys: Keys {
                 merchant: Arc::new(merchant()),
                 platform: Arc::new(platform_keys()),
@@ -88,23 +88,19 @@ impl Till {
     }
 
     async fn prepay(&self, trade_type: TradeType) -> Result<Signed<Prepaid>, CallError> {
-        self.client
-            .prepay(&self.call(), trade_type, b"{\"any\":1}")
-            .await
+        let terms = super::bodies::terms(trade_type);
+        let request = PrepayRequest::of(&terms).unwrap();
+        self.client.prepay(&self.call(), &request).await
     }
 
     async fn refund(&self) -> Result<RefundStatus, CallError> {
-        let (transaction_id, refund_id) = (transaction_id(), refund_id());
-        let request = RefundRequest {
-            transaction_id: &transaction_id,
-            refund_id: &refund_id,
-            reason: None,
-            notify_url: "https://pay.example/wechatpay/notify",
-            refund: Fen::new(1).unwrap(),
-            total: Fen::new(2).unwrap(),
+        let refund = Refund {
+            refund_id: refund_id(),
+            transaction_id: transaction_id(),
+            ..super::bodies::refund()
         };
         self.client
-            .refund(&self.call(), &request)
+            .refund(&self.call(), &refund)
             .await
             .map(|report| report.into_inner().status)
     }
@@ -165,7 +161,7 @@ async fn a_question_is_signed_and_says_who_asks() {
     assert_eq!(part("serial_no"), MERCHANT_SERIAL);
     let again = authorization(
         &merchant(),
-        MCHID,
+        &Mchid::parse(MCHID).unwrap(),
         "GET",
         target,
         timestamp,
@@ -181,22 +177,30 @@ async fn an_order_is_placed_with_exactly_the_given_bytes() {
         (
             TradeType::Jsapi,
             r#"{"prepay_id":"wx1"}"#,
-            Prepaid::PrepayId("wx1".to_owned()),
+            Prepaid::Jsapi {
+                prepay_id: "wx1".to_owned(),
+            },
         ),
         (
             TradeType::App,
             r#"{"prepay_id":"wx1"}"#,
-            Prepaid::PrepayId("wx1".to_owned()),
+            Prepaid::App {
+                prepay_id: "wx1".to_owned(),
+            },
         ),
         (
             TradeType::Native,
             r#"{"code_url":"weixin://wxpay/bizpayurl?pr=1"}"#,
-            Prepaid::CodeUrl("weixin://wxpay/bizpayurl?pr=1".to_owned()),
+            Prepaid::Native {
+                code_url: "weixin://wxpay/bizpayurl?pr=1".to_owned(),
+            },
         ),
         (
             TradeType::H5,
             r#"{"h5_url":"https://wx.tenpay.com/x?a=b&c=d"}"#,
-            Prepaid::H5Url("https://wx.tenpay.com/x?a=b&c=d".to_owned()),
+            Prepaid::H5 {
+                h5_url: "https://wx.tenpay.com/x?a=b&c=d".to_owned(),
+            },
         ),
     ] {
         let till = Till::before(vec![signed(200, body)]).await;
@@ -206,7 +210,9 @@ async fn an_order_is_placed_with_exactly_the_given_bytes() {
             asked.line,
             format!("POST /v3/pay/transactions/{} HTTP/1.1", trade_type.as_str())
         );
-        assert_eq!(asked.body, "{\"any\":1}");
+        let terms = super::bodies::terms(trade_type);
+        let sent = PrepayRequest::of(&terms).unwrap();
+        assert_eq!(asked.body.as_bytes(), sent.body());
         assert_eq!(asked.header("content-type"), Some("application/json"));
     }
 }
@@ -370,9 +376,41 @@ async fn a_refusal_says_whether_it_was_signed() {
         let Err(CallError::Refused(refusal)) = till.query().await else {
             panic!("refused")
         };
-        assert_eq!(refusal.is_signed_absence(), counts, "{refusal:?}");
+        assert_eq!(refusal.absence().is_some(), counts, "{refusal:?}");
         assert_eq!(till.asked().len(), 1);
     }
+    // It answers the question about the order, not an attempt to close it.
+    let till = Till::before(vec![signed(404, body)]).await;
+    let Err(CallError::Refused(refusal)) = till.close().await else {
+        panic!("refused")
+    };
+    assert_eq!(refusal.absence(), None);
+}
+
+#[tokio::test]
+async fn no_such_refund_counts_signed_and_in_answer_to_a_question_about_it() {
+    let body = r#"{"code":"RESOURCE_NOT_EXISTS","message":"退款单不存在"}"#;
+    for (reply, counts) in [
+        (signed(404, body), true),
+        (answer(404, &[], body), false),
+        (signed_at(404, body, -330), false),
+        (signed(404, r#"{"code":"ORDER_NOT_EXIST"}"#), false),
+        (signed(400, body), false),
+    ] {
+        let till = Till::before(vec![reply]).await;
+        let asked = till.client.query_refund(&till.call(), &refund_id()).await;
+        let Err(CallError::Refused(refusal)) = asked else {
+            panic!("refused")
+        };
+        assert_eq!(refusal.refund_absence().is_some(), counts, "{refusal:?}");
+        assert_eq!(refusal.absence(), None, "{refusal:?}");
+    }
+    // Where it answers the sending, the order may be what is missing.
+    let till = Till::before(vec![signed(404, body)]).await;
+    let Err(CallError::Refused(refusal)) = till.refund().await else {
+        panic!("refused")
+    };
+    assert_eq!(refusal.refund_absence(), None);
 }
 
 #[tokio::test]
@@ -579,8 +617,9 @@ fn a_refusal_that_may_mean_paid_is_worth_a_question() {
         status,
         code: code.to_owned(),
         message: String::new(),
-        signed: false,
         request_id: None,
+        absence: None,
+        refund_absence: None,
     };
     for (status, code) in [
         (400, "ORDERPAID"),

@@ -1,7 +1,6 @@
 //! Which hosts are sent what the merchant's key signed.
 
-use crate::wechatpay::Endpoints;
-use crate::wechatpay::endpoints::EndpointError;
+use crate::wechatpay::{EndpointError, Endpoints};
 
 const PRIMARY: &str = "https://api.mch.weixin.qq.com";
 

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::keys::seal;
 use super::{at, find, platform_keys, seconds, signed_headers, text, vector};
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::{OrderId, Timestamp};
-use crate::wechatpay::notification::{Notification, NotificationError, ReadNotification, read};
-use crate::wechatpay::seal::KeySlot;
-use crate::wechatpay::{Apiv3Keys, PlatformKeys, SignatureHeaders, verify};
+use crate::domain::{Mchid, OrderId, Timestamp};
+use crate::wechatpay::{
+    Apiv3Keys, KeySlot, Notification, NotificationError, PlatformKeys, ReadNotification,
+    SignatureHeaders, read_notification, verify,
+};
 
 const KEY: &str = "AES256Key-32Characters1234567890";
 
@@ -24,7 +25,7 @@ fn told(body: &[u8]) -> Result<ReadNotification, NotificationError> {
     });
     let keys = platform_keys();
     let verified = verify(&keys, &headers.unwrap(), body, now).unwrap();
-    read(verified, &Apiv3Keys::parse(&[KEY]).unwrap())
+    read_notification(&verified, &Apiv3Keys::parse(&[KEY]).unwrap())
 }
 
 fn envelope(event_type: &str, content: &str) -> Value {
@@ -89,8 +90,8 @@ fn published(name: &str) -> ReadNotification {
     let keys = PlatformKeys::parse(&[(member("wechatpay-serial").unwrap(), &pem)]).unwrap();
     let now = seconds(member("wechatpay-timestamp").unwrap());
     let verified = verify(&keys, &headers, at(&case, "body").as_bytes(), now).unwrap();
-    read(
-        verified,
+    read_notification(
+        &verified,
         &Apiv3Keys::parse(&[at(&case, "api_v3_key")]).unwrap(),
     )
     .unwrap()
@@ -106,7 +107,7 @@ fn published_notices_are_read() {
     };
     let report = report.into_inner();
     assert_eq!(report.order_id.as_str(), "S20210128170702357723");
-    assert_eq!(report.mchid.as_deref(), Some("1601959334"));
+    assert_eq!(report.mchid.as_ref().map(Mchid::as_str), Some("1601959334"));
     assert_eq!(report.total.map(crate::domain::Fen::get), Some(1));
     let TradeState::Paid(paid) = report.state else {
         panic!("paid")

@@ -10,8 +10,8 @@ use super::{
     MERCHANT_SERIAL, PLATFORM_SERIAL, at, find, headers, merchant, platform_keys, seconds,
     signed_headers, text, vector,
 };
-use crate::domain::Timestamp;
-use crate::wechatpay::sign::{app_parameters, authorization, pay_parameters, request_message};
+use crate::domain::{Appid, Mchid, Timestamp};
+use crate::wechatpay::sign::{app_parameters, authorization, jsapi_parameters, request_message};
 use crate::wechatpay::verify::WINDOW_SECONDS;
 use crate::wechatpay::{MerchantKey, PlatformKeys, SignatureHeaders, VerifyError, verify};
 
@@ -40,7 +40,7 @@ fn published_requests_are_signed_byte_for_byte() {
         assert_eq!(key.sign(&message), at(&case, "signature"), "{name}");
         let header = authorization(
             &key,
-            at(&case, "mchid"),
+            &Mchid::parse(at(&case, "mchid")).unwrap(),
             method,
             target,
             moment,
@@ -55,7 +55,8 @@ fn published_requests_are_signed_byte_for_byte() {
 fn published_messages_are_signed_byte_for_byte() {
     for name in ["raw_message_message", "raw_message_source"] {
         let case = vector(&format!("request_sign/{name}.json"));
-        let key = MerchantKey::parse("01", &text(at(&case, "private_key_file"))).unwrap();
+        let key =
+            MerchantKey::parse(MERCHANT_SERIAL, &text(at(&case, "private_key_file"))).unwrap();
         assert_eq!(
             key.sign(at(&case, "message").as_bytes()),
             at(&case, "signature"),
@@ -69,7 +70,7 @@ fn published_pay_parameters_are_signed_byte_for_byte() {
     let case = vector("paysign/jsapi_miniprogram.json");
     let (prepay_id, nonce) = (at(&case, "prepay_id"), at(&case, "nonce_str"));
     let moment = seconds(at(&case, "time_stamp"));
-    let signed = pay_parameters(&merchant(), at(&case, "app_id"), prepay_id, moment, nonce);
+    let signed = jsapi_parameters(&merchant(), &appid(&case), prepay_id, moment, nonce);
     assert_eq!(signed.pay_sign, at(&case, "signature"));
     assert_eq!(signed.package, at(&case, "line4"));
     assert_eq!(signed.sign_type, at(&case, "sign_type"));
@@ -79,8 +80,8 @@ fn published_pay_parameters_are_signed_byte_for_byte() {
     let case = vector("paysign/app.json");
     let signed = app_parameters(
         &merchant(),
-        at(&case, "app_id"),
-        "1900007291",
+        &appid(&case),
+        &Mchid::parse("1900007291").unwrap(),
         prepay_id,
         moment,
         nonce,
@@ -122,7 +123,12 @@ fn a_genuine_answer_verifies_and_its_published_forgeries_do_not() {
             ("wechatpay-serial", DOC_ID),
             ("wechatpay-signature", signature),
         ]);
-        verify(&keys, &headers, body.as_bytes(), at_now()).map(|verified| verified.body().to_vec())
+        verify(&keys, &headers, body.as_bytes(), at_now()).map(|verified| {
+            verified
+                .read(|body| Ok::<_, ()>(body.to_vec()))
+                .unwrap()
+                .into_inner()
+        })
     };
     let body = checked(at(&case, "message"), at(&case, "wechatpay_signature")).unwrap();
     assert_eq!(body, at(&case, "body").as_bytes());
@@ -440,6 +446,10 @@ fn headers_that_are_not_of_their_shape_are_named() {
 }
 
 const DOC_ID: &str = "PUB_KEY_ID_0000000000000024101100397200000006";
+
+fn appid(case: &Value) -> Appid {
+    Appid::parse(at(case, "app_id")).unwrap()
+}
 
 fn doc_keys() -> PlatformKeys {
     let pem = text("keys/doc_wechatpay_platform_public_spki.pem");
