@@ -194,7 +194,9 @@ async fn served<F: HttpFunction>(
     incoming: &Incoming,
     line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    let served = AssertUnwindSafe(function.serve(incoming, line)).catch_unwind();
+    // Boxed, so that the layout of a process is not one type of all its futures: those are deeper
+    // than the compiler follows by default.
+    let served = AssertUnwindSafe(Box::pin(function.serve(incoming, line))).catch_unwind();
     let served = served.await.unwrap_or_else(|_| {
         // What it said stands in the log already, by the panic hook, with the place.
         Err(Problem::plain(Code::InternalError).because("the function panicked"))

@@ -6,15 +6,20 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod books;
+pub mod contradiction;
 pub mod id;
 pub mod mac;
 pub mod money;
 pub mod order;
 pub mod refund;
 pub mod report;
+pub mod schedule;
 pub mod terms;
 pub mod time;
 
+pub use books::NotRefundable;
+pub use contradiction::Contradiction;
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };
@@ -23,5 +28,6 @@ pub use money::{Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
+pub use schedule::Due;
 pub use terms::{Terms, TradeType};
 pub use time::Timestamp;

@@ -19,6 +19,9 @@ pub fn format_utc(at: Timestamp) -> String {
 
 /// The moment written as RFC 3339 with any offset; `None` for anything else.
 pub fn parse(text: &str) -> Option<Timestamp> {
+    // RFC 3339 has a T there, in either case, and allows a space; the parser takes anything.
+    let divides = text.as_bytes().get(10);
+    divides.filter(|byte| matches!(byte, b'T' | b't' | b' '))?;
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
 }

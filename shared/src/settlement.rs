@@ -10,10 +10,11 @@
 
 pub mod notes;
 
-use crate::domain::order::{Contradiction, Observation};
-use crate::domain::refund;
+use crate::domain::Contradiction;
+use crate::domain::order::OrderChange;
+use crate::domain::refund::RefundChange;
 use crate::domain::{Mchid, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
-use crate::store::{Commit, Due, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::store::{Commit, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
 use crate::wechatpay::{Absence, Closed, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
@@ -142,42 +143,34 @@ impl Settlement {
                 return Ok(Settled::Unknown);
             };
             let (after, release) = match stored.refund.observe(report, now) {
-                refund::Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
-                refund::Observation::Contradiction(contradiction) => {
+                RefundChange::Unchanged => return Ok(Settled::Unchanged(stored)),
+                RefundChange::Contradiction(contradiction) => {
                     return Ok(Settled::Contradiction(stored, contradiction));
                 }
-                refund::Observation::Changed { refund, release } => (*refund, release),
+                RefundChange::Changed { refund, release } => (*refund, release),
             };
-            let due = first_due(after.due_at(now, 0));
+            let due = after.due_after(now, 0);
             match self
                 .refunds
                 .commit(&stored.refund, &after, release, due)
                 .await?
             {
-                Commit::Done => return Ok(Settled::Changed(settled_refund(after, due))),
+                Commit::Done => {
+                    return Ok(Settled::Changed(StoredRefund { refund: after, due }));
+                }
                 Commit::Conflict => {}
             }
         }
         Err(contended("settle a refund"))
     }
 
-    /// Notes, without moving the state, what a refusal changed about a refund: how often it was
-    /// refused, or that a person has to look. Nothing is released.
+    /// Whether the refund's number is its order's, as the number's guard says, read consistently.
     ///
     /// # Errors
-    /// As [`Self::order`].
-    pub async fn refund_refused(
-        &self,
-        before: &Refund,
-        refusals: u32,
-        needs_human: Option<String>,
-        due: Option<Due>,
-    ) -> Result<Commit, StoreError> {
-        let mut after = before.clone();
-        after.version += 1;
-        after.refusals = refusals;
-        after.needs_human = needs_human;
-        self.refunds.commit(before, &after, None, due).await
+    /// The table is unavailable or the guard unreadable.
+    pub async fn has_guard(&self, refund: &Refund) -> Result<bool, StoreError> {
+        let order_id = self.refunds.order_of(&refund.refund_id).await?;
+        Ok(order_id.as_ref() == Some(&refund.order_id))
     }
 
     /// The refund that a report is about. One that names another order than the refund's own is not
@@ -200,20 +193,20 @@ impl Settlement {
         &self,
         order_id: &OrderId,
         now: Timestamp,
-        decide: impl Fn(&Order) -> Observation,
+        decide: impl Fn(&Order) -> OrderChange,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         for _ in 0..DECISIONS_MAX {
             let Some(stored) = self.orders.load(order_id).await? else {
                 return Ok(Settled::Unknown);
             };
             let after = match decide(&stored.order) {
-                Observation::Unchanged => return Ok(Settled::Unchanged(stored)),
-                Observation::Contradiction(contradiction) => {
+                OrderChange::Unchanged => return Ok(Settled::Unchanged(stored)),
+                OrderChange::Contradiction(contradiction) => {
                     return Ok(Settled::Contradiction(stored, contradiction));
                 }
-                Observation::Changed(after) => *after,
+                OrderChange::Changed(after) => *after,
             };
-            let due = first_due(after.due_at(now, 0));
+            let due = after.due_after(now, 0);
             match self.orders.commit(&stored.order, &after, due).await? {
                 Commit::Done => {
                     return Ok(Settled::Changed(StoredOrder {
@@ -231,23 +224,11 @@ impl Settlement {
 
 /// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
 /// merchant themselves, and a stack may have been given another number since the order was placed.
-fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<Observation> {
+fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<OrderChange> {
     let differs = order.terms.mchid != *mchid;
-    differs.then_some(Observation::Contradiction(Contradiction::Differs {
+    differs.then_some(OrderChange::Contradiction(Contradiction::Differs {
         field: "mchid",
     }))
-}
-
-fn first_due(at: Option<Timestamp>) -> Option<Due> {
-    at.map(|at| Due { at, attempts: 0 })
-}
-
-fn settled_refund(mut refund: Refund, due: Option<Due>) -> StoredRefund {
-    refund.next_attempt_at = due.map(|due| due.at);
-    StoredRefund {
-        refund,
-        attempts: 0,
-    }
 }
 
 fn contended(action: &'static str) -> StoreError {

@@ -3,14 +3,19 @@
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
+use crate::domain::order::Heard;
 use crate::domain::{Mchid, OrderId, OrderReport, Refund, TransactionId};
 use crate::random;
+use crate::record_keys::Stage;
 use crate::settlement::notes::{note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
@@ -32,6 +37,39 @@ pub enum SettlingError {
     /// WeChat Pay refused, or gave no usable answer.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// A refund's record was not written by who may send refunds.
+    #[error(transparent)]
+    NotAuthentic(#[from] NotAuthentic),
+}
+
+/// Why a refund on record is not believed, and so neither approved nor sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAuthentic {
+    /// Its MAC is missing, was made with a key that is not held, or over other terms.
+    #[error("the refund's MAC does not hold")]
+    Mac,
+    /// Its number's guard, which whoever reserves a refund writes, is not this order's.
+    #[error("the refund's number is not its order's")]
+    Guard,
+}
+
+impl NotAuthentic {
+    /// What does not hold, as log lines name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// What WeChat Pay answered about an order, and what that led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedOrder {
+    /// Whether it knows the order.
+    pub heard: Heard,
+    /// What became of the record.
+    pub settled: Settled<StoredOrder>,
 }
 
 /// Asks WeChat Pay, and settles what it says.
@@ -128,14 +166,19 @@ impl SettlingClient {
         order_id: &OrderId,
         deadline: &Deadline,
         line: &mut LogLine,
-    ) -> Result<Settled<StoredOrder>, SettlingError> {
+    ) -> Result<AskedOrder, SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
         let error = match self.refresh_keys_after(asked).await {
-            Ok(report) => return self.settle_order(&report, line).await,
+            Ok(report) => {
+                return Ok(AskedOrder {
+                    heard: Heard::Report,
+                    settled: self.settle_order(&report, line).await?,
+                });
+            }
             Err(error) => error,
         };
         let Some(absence) = error.absence() else {
@@ -148,7 +191,10 @@ impl SettlingClient {
             .await?;
         note_settled(&settled, line);
         line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
-        Ok(settled)
+        Ok(AskedOrder {
+            heard: Heard::Absence,
+            settled,
+        })
     }
 
     /// Asks about a payment by WeChat Pay's number of it, and settles the answer.
@@ -211,7 +257,47 @@ impl SettlingClient {
         Ok(settled)
     }
 
-    /// Sends a reserved refund, with the same bytes as ever, and settles the answer.
+    /// The refund with proof of its terms and of how far it was decided, to be stored with it.
+    ///
+    /// # Errors
+    /// The key is not usable.
+    pub async fn vouch(&self, refund: Refund, stage: Stage) -> Result<Refund, SecretError> {
+        let signing = self.signing.get().await?;
+        Ok(signing.record_keys().vouch(refund, stage))
+    }
+
+    /// Checks that a refund on record was written by who may send refunds: one that a payer asked for
+    /// before it is approved, one that is approved before it is sent. The latter must have its
+    /// number's guard, too.
+    ///
+    /// # Errors
+    /// It is not, or that cannot be found out.
+    pub async fn authenticate(&self, refund: &Refund, stage: Stage) -> Result<(), SettlingError> {
+        if !self
+            .signing
+            .get()
+            .await?
+            .record_keys()
+            .vouches(refund, stage)
+        {
+            // It may be vouched for with a key that another process read before this one did.
+            let signing = self.signing.refreshed().await?;
+            if !signing.record_keys().vouches(refund, stage) {
+                return Err(NotAuthentic::Mac.into());
+            }
+        }
+        let guarded = match stage {
+            Stage::Requested => true,
+            Stage::Approved => self.settlement.has_guard(refund).await?,
+        };
+        if guarded {
+            Ok(())
+        } else {
+            Err(NotAuthentic::Guard.into())
+        }
+    }
+
+    /// Sends a reserved refund that is authentic, with the same bytes as ever, and settles the answer.
     ///
     /// # Errors
     /// WeChat Pay gave no usable answer or refused; the reservation stands.
@@ -221,6 +307,7 @@ impl SettlingClient {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
+        self.authenticate(refund, Stage::Approved).await?;
         let keys = self.keys().await?;
         let sent = self
             .client

@@ -14,6 +14,7 @@ mod index;
 mod item;
 mod order;
 mod refund;
+mod transaction;
 mod write;
 
 use aws_sdk_dynamodb::Client;
@@ -24,9 +25,9 @@ use write::{TRIES_MAX, pause};
 
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{Due, DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
+pub use index::{DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
 pub use order::{CodeClaim, NativeCode, Orders, Placed, StoredOrder};
-pub use refund::{Approved, Refunds, Reserve, StoredRefund};
+pub use refund::{Approval, Refunds, Reserve, SendSlot, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]

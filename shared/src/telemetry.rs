@@ -152,11 +152,6 @@ impl LogLine {
         self
     }
 
-    /// Whether the field was added.
-    pub fn has(&self, name: &str) -> bool {
-        self.fields.contains_key(name)
-    }
-
     /// Counts a metric.
     pub fn count(&mut self, metric: Metric) -> &mut Self {
         self.measure(metric, 1)

@@ -61,6 +61,9 @@ impl From<Response> for Delayed {
 /// Answers one request. All of it happens before this returns, so that a client who does not wait
 /// for a slow answer changes nothing of what was applied and noted.
 pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
+    if request.method == "GET" && request.path() == "/" {
+        return signing::bare(greeting(handle)).into();
+    }
     let (operation, id) = match route::route(&request.method, request.path()) {
         Route::Found(operation, id) => (operation, id),
         Route::Unknown => {
@@ -100,6 +103,16 @@ pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed 
     };
     let response = call.answer();
     Delayed { after, response }
+}
+
+/// What a person reads who opens the API's address in a browser.
+fn greeting(handle: &SimulatorHandle) -> Draft {
+    let control = handle.urls().map_or("", |urls| urls.control.as_str());
+    let text = format!(
+        "This is the API of a WeChat Pay simulator. It is not WeChat Pay, and no money moves. \
+         The payer's phone and all that the simulator saw are at {control}/\n"
+    );
+    Draft::plain(200, "text/plain; charset=utf-8", text)
 }
 
 /// Refuses a request whose body was too large to be kept.
@@ -331,3 +344,6 @@ fn note(
     });
     handle.lock().request(row);
 }
+
+#[cfg(test)]
+mod tests;

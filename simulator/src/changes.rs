@@ -1,10 +1,10 @@
-//! What changed, told as it changes: for the page's event stream and for tests that listen. Whoever
-//! changes the state tells it while the state's lock is held, so that a listener who hears of a
-//! change and then takes the lock sees it.
+//! What changed, published as it changes: for the page's event stream and for tests that listen. It
+//! is published while the state's lock is held, so that a listener who hears of a change and then
+//! takes the lock sees it.
 
 use tokio::sync::broadcast;
 
-/// Listeners that fall further behind than this are told so, and look at everything again.
+/// Listeners that fall further behind than this are said to lag, and look at everything again.
 const HELD: usize = 256;
 
 /// A kind of change.
@@ -61,7 +61,7 @@ impl Change {
     }
 }
 
-/// Where changes are told and heard; cheap to clone.
+/// Where changes are published and heard; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes(broadcast::Sender<Change>);
 
@@ -70,7 +70,7 @@ impl Changes {
         Self(broadcast::Sender::new(HELD))
     }
 
-    pub(crate) fn tell(&self, change: Change) {
+    pub(crate) fn publish(&self, change: Change) {
         // Nobody listening is no failure.
         let _ = self.0.send(change);
     }

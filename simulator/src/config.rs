@@ -40,7 +40,7 @@ impl Mode {
     }
 }
 
-/// How a simulator behaves and where it listens. [`Config::new`] gives the kind, quiet defaults.
+/// How a simulator behaves and where it listens. [`Config::new`] makes the defaults, without faults.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The address every port is bound to; loopback by default.
@@ -63,7 +63,7 @@ pub struct Config {
     pub mode: Mode,
     /// The seed of every random decision; the same seed and the same requests behave the same.
     pub seed: u64,
-    /// 0 is kind, 1 is cruel: how often the faults of the catalogue happen by themselves.
+    /// How often the faults of the catalogue happen by themselves: 0 is never, 1 very often.
     pub hostility: f64,
     /// How many times faster business schedules run (notice retries, the minute between two
     /// refunds of an order, refund completion); 1 is WeChat's pace.

@@ -1,4 +1,4 @@
-//! The control API: what payers, banks, time and bad luck do, and what the simulator saw. JSON, on
+//! The control API: plays payers, banks, time and failures, and shows what the simulator saw. JSON, on
 //! a port of its own, without authentication: it listens on loopback unless told otherwise, and
 //! `guard.rs` keeps other web pages out. `page.rs` shows all of it to a person.
 
@@ -31,13 +31,13 @@ mod problem;
 
 use problem::Problem;
 
-/// How long a clock call waits for notices when it is asked to.
+/// How long a clock call waits for notices when `wait` is true.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const WAIT_STEP: Duration = Duration::from_millis(2);
 
 type Shared = State<Arc<SimulatorHandle>>;
 
-/// What a list is asked for in its query.
+/// The query of a list.
 type Filter = Query<HashMap<String, String>>;
 
 type Answer = Result<Json<Value>, Problem>;
@@ -387,7 +387,7 @@ async fn merchant(State(handle): Shared, Path(mchid): Path<String>) -> Answer {
 
 async fn add_merchant(State(handle): Shared, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
-    at_leisure(move || merchant_platform::add_merchant(&handle, &wanted)).await
+    off_thread(move || merchant_platform::add_merchant(&handle, &wanted)).await
 }
 
 async fn change_merchant(State(handle): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
@@ -399,7 +399,7 @@ async fn change_merchant(State(handle): Shared, Path(mchid): Path<String>, body:
 }
 
 async fn add_certificate(State(handle): Shared, Path(mchid): Path<String>) -> Answer {
-    at_leisure(move || merchant_platform::add_certificate(&handle, &mchid)).await
+    off_thread(move || merchant_platform::add_certificate(&handle, &mchid)).await
 }
 
 async fn mark_certificate(
@@ -417,11 +417,11 @@ async fn mark_certificate(
 
 async fn rotate(State(handle): Shared, Path(mchid): Path<String>, body: Bytes) -> Answer {
     let wanted: Value = read(&body)?;
-    at_leisure(move || merchant_platform::rotate(&handle, &mchid, &wanted)).await
+    off_thread(move || merchant_platform::rotate(&handle, &mchid, &wanted)).await
 }
 
 /// Runs what makes keys off the threads that answer requests.
-async fn at_leisure(
+async fn off_thread(
     work: impl FnOnce() -> Result<Value, MerchantPlatformError> + Send + 'static,
 ) -> Answer {
     match tokio::task::spawn_blocking(work).await {

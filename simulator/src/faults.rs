@@ -27,6 +27,7 @@ macro_rules! catalogue {
 
 catalogue! {
     "notice_lost", 0.10, "a notice is sent but never arrives; WeChat Pay retries on its schedule";
+    "notice_lost_for_good", 0.0, "a notice never arrives, nor does any retry of it";
     "notice_duplicated", 0.20, "a second copy of a notice follows one second later, even after success";
     "notice_late", 0.15, "a notice starts 30 seconds late";
     "notice_reordered", 0.15, "a notice waits until a later one has been sent, at most 10 seconds";
@@ -179,7 +180,7 @@ impl Faults {
                 Some((_, count)) => *count += 1,
                 None => self.hits.push((name, 1)),
             }
-            self.changes.tell(Change::Fault);
+            self.changes.publish(Change::Fault);
         }
         strikes
     }
@@ -208,7 +209,7 @@ impl Faults {
             return Err("count is how often at most, 1 or more".to_owned());
         }
         self.active.push(active);
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
         Ok(())
     }
 
@@ -221,12 +222,12 @@ impl Faults {
                 self.hostility = 0.0;
             }
         }
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
     }
 
     pub(crate) fn set_hostility(&mut self, hostility: f64) {
         self.hostility = hostility.clamp(0.0, 1.0);
-        self.changes.tell(Change::Fault);
+        self.changes.publish(Change::Fault);
     }
 
     /// The answer of `GET /_sim/faults`.

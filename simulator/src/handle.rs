@@ -1,4 +1,4 @@
-//! The one object every door holds: the state behind its lock and the two clocks. Real time dates
+//! The one object every port holds: the state behind its lock and the two clocks. Real time dates
 //! signatures; business time is real time plus an offset that only grows, and rules expiry,
 //! retries, refunds and bills.
 
@@ -142,12 +142,12 @@ impl SimulatorHandle {
         self.stopping.send_replace(true);
     }
 
-    /// Whether the simulator was told to stop: nothing that waited until now is done any more.
+    /// Whether the simulator is stopping: nothing that waited until now is done any more.
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 
-    /// Waits until the simulator is told to stop.
+    /// Waits until the simulator stops.
     pub(crate) async fn stopped(&self) {
         // The sender lives as long as this object, so the wait ends in no other way.
         let _ = self

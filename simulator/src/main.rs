@@ -1,5 +1,5 @@
 //! The command `wechatpay-simulator`: reads its options, starts a simulator, says where things are,
-//! and runs until it is interrupted or told to end.
+//! and runs until it is interrupted or terminated.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -104,12 +104,26 @@ struct Options {
     /// The seed of every random decision.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How often faults happen by themselves: 0 is kind, 1 is cruel.
-    #[arg(long, default_value_t = 0.0)]
+    /// How often faults happen by themselves: 0 is never, 1 is very often.
+    #[arg(long, default_value_t = 0.0, value_parser = hostility)]
     hostility: f64,
     /// How many times faster than WeChat Pay business schedules run.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
+}
+
+fn hostility(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(hostility) if (0.0..=1.0).contains(&hostility) => Ok(hostility),
+        Ok(_) | Err(_) => Err("it must be between 0 and 1".to_owned()),
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        Ok(_) | Err(_) => Err("it must be greater than 0".to_owned()),
+    }
 }
 
 #[tokio::main]
@@ -170,9 +184,12 @@ async fn main() -> ExitCode {
 /// What to do about a failed start, where the sentence does not say it already.
 fn advice(error: &StartError) -> &'static str {
     match error {
-        StartError::Port { .. } => {
-            "; choose others with --port, --control-port, --backup-port or --tls-port (0: a free one)"
-        }
+        StartError::Port { what, .. } => match *what {
+            "the API" => "; choose another with --port (0: a free one)",
+            "the backup host" => "; choose another with --backup-port (0: a free one)",
+            "the control calls" => "; choose another with --control-port (0: a free one)",
+            _ => "; choose another with --tls-port (0: a free one)",
+        },
         StartError::Folder { .. } | StartError::InUse { .. } => "; choose another with --data-dir",
         _ => "",
     }

@@ -37,7 +37,7 @@ fn refused(why: impl Into<String>) -> MerchantPlatformError {
     MerchantPlatformError::Refused(why.into())
 }
 
-/// Sets what a merchant can give back.
+/// Sets the balance that a merchant's refunds are paid from.
 pub(crate) fn set_balance(state: &mut State, mchid: &str, balance_fen: i64) {
     // The only ways to fail are a full disk and a removed folder; the balance in memory is right
     // either way.
@@ -67,7 +67,7 @@ fn update(
     state
         .merchants
         .insert(mchid.to_owned(), Arc::clone(&loaded));
-    state.changes.tell(Change::Merchant);
+    state.changes.publish(Change::Merchant);
     Ok(loaded)
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn add_merchant(
     state.registry.merchants.push(record);
     state.merchants.insert(mchid.clone(), Arc::new(loaded));
     state.registry.write(&state.folder)?;
-    state.changes.tell(Change::Merchant);
+    state.changes.publish(Change::Merchant);
     published(handle, &state, &mchid)?;
     describe(&state, &mchid)
 }

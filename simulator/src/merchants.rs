@@ -115,7 +115,7 @@ pub(crate) struct Merchant {
     /// During a rotation: the share of messages the newest platform certificate signs.
     pub(crate) new_certificate_share: f64,
     pub(crate) products: Vec<TradeType>,
-    /// What can be given back before `NOT_ENOUGH`; `None` is endless.
+    /// What can be refunded before `NOT_ENOUGH`; `None` is without limit.
     pub(crate) balance_fen: Option<i64>,
     /// The refund notice URL set on the merchant platform, used when a refund names none.
     pub(crate) refund_notify_url: Option<String>,

@@ -52,7 +52,7 @@ pub(crate) fn settle_due(handle: &Arc<SimulatorHandle>) {
                     }
                 }
                 Timer::RefundEnds(key) => {
-                    refund_ending::end_refund_when_due(handle, &mut state, &key)
+                    refund_ending::end_refund_when_due(handle, &mut state, &key);
                 }
                 Timer::NoticeDue(seq) => {
                     dispatches.extend(notices::prepare(handle, &mut state, seq, Copy::Scheduled));

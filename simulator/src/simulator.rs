@@ -40,8 +40,10 @@ const LOCK_FILE: &str = "state/lock";
 #[non_exhaustive]
 pub enum StartError {
     /// A port is taken or may not be used.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error("cannot listen on {address} for {what}: {reason}")]
     Port {
+        /// Which of the ports: `the API`, `the backup host`, `the control calls` or `TLS`.
+        what: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system said.
@@ -137,14 +139,18 @@ impl Simulator {
             folder: folder.clone(),
             reason,
         };
+        if folder.exists() && !folder.is_dir() {
+            return Err(unusable(std::io::Error::other("it is a file")));
+        }
         std::fs::create_dir_all(folder.join("state")).map_err(unusable)?;
         let folder = folder.canonicalize().map_err(unusable)?;
         let lock = lock(&folder)?;
-        let api = listen(config.host, config.port).await?;
-        let backup = listen(config.host, config.backup_port).await?;
-        let control_listener = listen(config.host, config.control_port).await?;
+        let api = listen("the API", config.host, config.port).await?;
+        let backup = listen("the backup host", config.host, config.backup_port).await?;
+        let control_listener =
+            listen("the control calls", config.host, config.control_port).await?;
         let tls_listener = match config.tls_port {
-            Some(port) => Some(listen(config.host, port).await?),
+            Some(port) => Some(listen("TLS", config.host, port).await?),
             None => None,
         };
 
@@ -265,7 +271,7 @@ impl Simulator {
         }
     }
 
-    /// Names what changed, as it changes. A listener who falls behind is told that it lagged, and
+    /// Names what changed, as it changes. A listener who falls behind gets an error that says so, and
     /// looks at everything again.
     #[must_use]
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<crate::Change> {
@@ -320,11 +326,15 @@ fn lock(folder: &Path) -> Result<std::fs::File, StartError> {
     }
 }
 
-async fn listen(host: std::net::IpAddr, port: u16) -> Result<TcpListener, StartError> {
+async fn listen(what: &'static str, host: IpAddr, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address)
         .await
-        .map_err(|reason| StartError::Port { address, reason })
+        .map_err(|reason| StartError::Port {
+            what,
+            address,
+            reason,
+        })
 }
 
 /// Every-interface addresses cannot be connected to everywhere; loopback can.

@@ -163,13 +163,13 @@ impl State {
 
     pub(crate) fn put_clock(&mut self, offset_s: i64) {
         self.journal.append(Line::Clock(offset_s));
-        self.changes.tell(Change::Clock);
+        self.changes.publish(Change::Clock);
     }
 
     pub(crate) fn put_behaviours(&mut self, behaviours: Behaviours) {
         self.journal.append(Line::Knobs(&behaviours));
         self.behaviours = behaviours;
-        self.changes.tell(Change::Knob);
+        self.changes.publish(Change::Knob);
     }
 
     pub(crate) fn put_code(&mut self, code: LoginCode) {
@@ -181,19 +181,19 @@ impl State {
     pub(crate) fn put_order(&mut self, order: Order) {
         self.journal.append(Line::Order(&order));
         self.index_order(order);
-        self.changes.tell(Change::Order);
+        self.changes.publish(Change::Order);
     }
 
     pub(crate) fn put_refund(&mut self, refund: Refund) {
         self.journal.append(Line::Refund(&refund));
         self.index_refund(refund);
-        self.changes.tell(Change::Refund);
+        self.changes.publish(Change::Refund);
     }
 
     pub(crate) fn put_notice(&mut self, notice: Notice) {
         self.journal.append(Line::Notice(&notice));
         self.index_notice(notice);
-        self.changes.tell(Change::Notice);
+        self.changes.publish(Change::Notice);
     }
 
     /// Whether any refund of an order was accepted, which turns its state to `REFUND`.
@@ -256,7 +256,7 @@ impl State {
     /// Remembers a violation of WeChat Pay's rules by the merchant.
     pub(crate) fn violation(&mut self, violation: Value) {
         remember(&mut self.violations, violation);
-        self.changes.tell(Change::Violation);
+        self.changes.publish(Change::Violation);
     }
 
     /// Remembers a request and numbers it, so that a page can tell two alike apart.
@@ -264,7 +264,7 @@ impl State {
         self.asked += 1;
         request["entered"] = json!(self.asked);
         remember(&mut self.requests, request);
-        self.changes.tell(Change::Request);
+        self.changes.publish(Change::Request);
     }
 
     /// Counts a call of a merchant within a second of real time.

@@ -13,7 +13,11 @@ after(() => browser.stop());
 const card = (page, name) => page.getByRole("listitem").filter({ hasText: name }).filter({ has: page.getByRole("button") });
 const button = (page, label, name) => page.getByRole("button", { name: `${label} ${name}`, exact: true });
 const tab = (page, name) => page.getByRole("tab", { name: new RegExp(`^${name}`) }).click();
-const row = (page, list, ...texts) => texts.reduce((rows, text) => rows.filter({ hasText: text }), page.locator(`#${list} > li`));
+const row = (page, list, ...texts) => texts.reduce((rows, text) => rows.filter({ hasText: text }), page.locator(`#list-${list} > li`));
+/** Opens a row that is closed. */
+const unfold = async (of) => {
+  if (!(await of.locator("details").evaluate((details) => details.open))) await of.locator("summary").click();
+};
 const said = (page, text) => page.getByRole("status").filter({ hasText: text }).first().waitFor();
 const open = async (control_url, options) => {
   const page = await browser.page(control_url, options);
@@ -49,6 +53,7 @@ suite("with the stack behind it", () => {
     await said(page, `Paid ${name}`);
     const notice = row(page, "notices", name, "TRANSACTION.SUCCESS", "delivered");
     await notice.waitFor();
+    await unfold(notice);
     const attempts = notice.locator("tbody tr");
     assert.equal(await attempts.count(), 1);
     assert.match(await attempts.innerText(), /\d\d:\d\d:\d\d\s+204\s+\d+ ms\s+accepted/);
@@ -109,7 +114,7 @@ suite("with the stack behind it", () => {
     await tabTo(page, page.getByRole("tab", { name: /^Notices/ }));
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("End");
-    await page.getByRole("switch", { name: "notice_lost" }).waitFor();
+    await page.getByRole("switch", { name: "notice_lost", exact: true }).waitFor();
     assert.match(page.url(), /#faults$/);
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
@@ -129,7 +134,7 @@ suite("with the stack behind it", () => {
       await stack.refund(name, refund, 100);
       await card(page, refund).getByText("PROCESSING").waitFor();
       await button(page, label, refund).click();
-      await row(page, "notices", refund, `REFUND.${end}`, "accepted").waitFor();
+      await row(page, "notices", refund, `REFUND.${end}`, "delivered").waitFor();
     }
     await card(page, complete).waitFor({ state: "detached" });
     await card(page, close).waitFor({ state: "detached" });
@@ -167,7 +172,7 @@ suite("with the stack behind it", () => {
     await row(page, "requests", path, "404").waitFor();
     assert.ok(await differing.isVisible());
     await page.getByLabel("Only refused ones").check();
-    await page.waitForFunction(() => [...document.querySelectorAll("#requests > li")].every((li) => !li.innerText.includes("200")));
+    await page.waitForFunction(() => [...document.querySelectorAll("#list-requests > li")].every((li) => !li.innerText.includes("200")));
   });
 
   test("a body that was serialised again is explained line by line, and an unknown text is said to be", async () => {
@@ -190,9 +195,9 @@ suite("with the stack behind it", () => {
     const page = await open(`${stack.control_url}/#faults`);
     await page.getByLabel("Find").fill("notice_l");
     await page.getByText("a notice is sent but never arrives").waitFor();
-    assert.equal(await page.locator("#faults > li").count(), 2);
-    await page.getByLabel("How often notice_lost strikes at most").fill("1");
-    const lost = page.getByRole("switch", { name: "notice_lost" });
+    assert.equal(await page.locator("#list-faults > li").count(), 3);
+    await page.getByLabel("How often notice_lost strikes at most", { exact: true }).fill("1");
+    const lost = page.getByRole("switch", { name: "notice_lost", exact: true });
     await lost.click();
     await page.getByText("always, 1 left").waitFor();
     assert.equal(await lost.getAttribute("aria-checked"), "true");
@@ -205,6 +210,7 @@ suite("with the stack behind it", () => {
     await tab(page, "Notices");
     const notice = row(page, "notices", name, "delivered");
     await notice.waitFor();
+    await unfold(notice);
     const attempts = await notice.locator("tbody tr").allInnerTexts();
     assert.equal(attempts.length, 2);
     assert.match(attempts[0], /no answer\s+\d+ ms\s+lost on the way/);
@@ -267,6 +273,150 @@ suite("with the stack behind it", () => {
     });
     assert.ok(stopped);
     browser.expect("TrustedHTML");
+  });
+
+  test("the first Tab key leads to the first thing there is, also with a tab in the address and after a reload", async () => {
+    const name = number("first");
+    await stack.order(name, 100);
+    await fetch(`${stack.control_url}/_sim/orders/${name}/pay`, { method: "POST" });
+    await stack.paid(name);
+    const page = await open(`${stack.control_url}/#notices`, { viewport: { width: 390, height: 844 } });
+    await row(page, "notices", name).waitFor();
+    for (const again of [false, true]) {
+      if (again) {
+        await page.reload();
+        await row(page, "notices", name).waitFor();
+      }
+      assert.equal(await page.evaluate(() => window.scrollY), 0, "it has not scrolled");
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to what the simulator saw");
+    }
+    // It does what it says.
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "tab-notices");
+  });
+
+  test("the keyboard alone does all that the page offers", async () => {
+    const page = await open(stack.control_url);
+    const name = number("keys");
+    const focus = (role, label) => tabTo(page, page.getByRole(role, { name: label, exact: true }), 200);
+    const press = async (role, label, key = "Enter") => {
+      await focus(role, label);
+      await page.keyboard.press(key);
+    };
+    await press("checkbox", "Refunds wait until they are finished here", "Space");
+    await said(page, "New refunds wait");
+    await stack.order(name, 900);
+    await button(page, "Pay", name).waitFor();
+    await press("button", `Fail ${name}`);
+    await card(page, name).getByText("1 failed attempt", { exact: true }).waitFor();
+    await press("button", `Pay ${name}`);
+    await stack.paid(name);
+    await stack.refund(name, `${name}-r`, 100);
+    await button(page, "Complete", `${name}-r`).waitFor();
+    await press("button", `Complete ${name}-r`);
+    await card(page, `${name}-r`).waitFor({ state: "detached" });
+    await press("checkbox", "Refunds wait until they are finished here", "Space");
+    await said(page, "New refunds finish");
+    await press("button", "+1 min");
+    await page.getByText(/ ahead$/).waitFor();
+    await focus("spinbutton", "Move by");
+    await page.keyboard.type("2");
+    await page.keyboard.press("Enter");
+    await said(page, "Business time moved on by");
+    // A notice is opened and closed again.
+    const notice = row(page, "notices", name, "TRANSACTION.SUCCESS");
+    await tabTo(page, notice.locator("summary"), 200);
+    await page.keyboard.press("Enter");
+    await notice.locator("tbody tr").first().waitFor();
+    await page.keyboard.press("Enter");
+    await notice.locator("tbody tr").first().waitFor({ state: "hidden" });
+    await press("switch", "Lose all until switched off", "Space");
+    await said(page, "Every attempt to send a notice is lost");
+    await page.keyboard.press("Space");
+    await said(page, "Notices arrive again");
+    await tabTo(page, page.getByRole("tab", { name: /^Notices/ }), 200);
+    await page.keyboard.press("End");
+    await focus("searchbox", "Find");
+    await page.keyboard.type("slow_body");
+    await press("switch", "slow_body", "Space");
+    await page.getByRole("tab", { name: "Faults 1 on" }).waitFor();
+    await press("button", "All off");
+    await said(page, "Every fault is off");
+  });
+
+  test("fingers have room: 44 pixels for whatever can be pressed, and every tab is in sight", async () => {
+    const [waiting, paid] = [number("finger"), number("finger")];
+    await stack.order(waiting, 1);
+    await stack.order(paid, 100);
+    await fetch(`${stack.control_url}/_sim/knobs`, { method: "POST", body: JSON.stringify({ refund_delay_s: null }) });
+    await fetch(`${stack.control_url}/_sim/orders/${paid}/pay`, { method: "POST" });
+    await stack.paid(paid);
+    await stack.refund(paid, `${paid}-r`, 1);
+    const page = await open(stack.control_url, { viewport: { width: 390, height: 844 } });
+    await button(page, "Complete", `${paid}-r`).waitFor();
+    for (const name of ["Notices", "Requests", "Ledger", "Violations", "Faults"]) {
+      await tab(page, name);
+      const small = await page.evaluate(() => [...document.querySelectorAll("button, summary, select, input, [role=tab]")]
+        .filter((element) => element.checkVisibility())
+        .map((element) => (element.type === "checkbox" ? element.closest("label") : element))
+        .map((element) => ({ what: element.ariaLabel ?? element.textContent.trim(), box: element.getBoundingClientRect() }))
+        .filter(({ box }) => box.height < 44 || box.width < 44 || box.left < 0 || box.right > window.innerWidth)
+        .map(({ what, box }) => `${what}: ${box.width} × ${box.height} at ${box.left}`));
+      assert.deepEqual(small, [], name);
+    }
+    await fetch(`${stack.control_url}/_sim/knobs`, { method: "POST", body: JSON.stringify({ refund_delay_s: 5 }) });
+    await fetch(`${stack.control_url}/_sim/refunds/${paid}-r/complete`, { method: "POST" });
+  });
+
+  test("what cannot be done to the clock is said, and the message can be closed", async () => {
+    const page = await open(stack.control_url);
+    await page.getByLabel("Move by").fill("999999");
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    const message = page.getByRole("alert").filter({ hasText: "a century ahead" });
+    await message.waitFor();
+    await page.getByRole("button", { name: "Close the message" }).click();
+    await message.waitFor({ state: "hidden" });
+    browser.expect("400");
+  });
+
+  test("the next notice is lost for good, and only that one", async () => {
+    const page = await open(stack.control_url);
+    await page.getByRole("button", { name: "Lose the next one for good" }).click();
+    await page.getByText("the next one is lost").waitFor();
+    const [lost, arrives] = [number("gone"), number("here")];
+    await stack.order(lost, 100);
+    await stack.order(arrives, 100);
+    await button(page, "Pay", lost).click();
+    const notice = row(page, "notices", lost, "lost for good");
+    // It is in trouble, so it stands open, and its retries do not arrive either.
+    await notice.locator("tbody tr").nth(2).waitFor();
+    for (const attempt of await notice.locator("tbody tr").allInnerTexts()) assert.match(attempt, /lost on the way/);
+    await page.getByText("the next one is lost").waitFor({ state: "detached" });
+    await button(page, "Pay", arrives).click();
+    await row(page, "notices", arrives, "delivered").waitFor();
+    await page.getByText(/^\d+ attempts lost$/).waitFor();
+  });
+
+  test("all notices are lost until that is switched off", async () => {
+    const page = await open(stack.control_url);
+    const losing = page.getByRole("switch", { name: "Lose all until switched off" });
+    await losing.click();
+    await said(page, "Every attempt to send a notice is lost");
+    assert.equal(await losing.getAttribute("aria-checked"), "true");
+    const name = number("silence");
+    await stack.order(name, 100);
+    await button(page, "Pay", name).click();
+    const notice = row(page, "notices", name, "pending");
+    await notice.locator("tbody tr").nth(1).waitFor();
+    assert.ok(await notice.locator("tbody tr").first().isVisible(), "what is in trouble stands open");
+    await losing.click();
+    await said(page, "Notices arrive again");
+    const delivered = row(page, "notices", name, "delivered");
+    await delivered.waitFor();
+    assert.ok(!(await delivered.locator("tbody tr").first().isVisible()), "what is well is closed");
+    await stack.paid(name);
   });
 
   test("it is readable in a narrow window, in light and in dark", async () => {
@@ -454,9 +604,9 @@ suite("with a simulator alone", () => {
     await panel.getByText("The newest 200 of 230.").waitFor();
     assert.equal(await panel.getByRole("listitem").count(), 200);
     await panel.getByRole("button", { name: "Show all" }).click();
-    await page.waitForFunction(() => document.querySelectorAll("#ledger > li").length === 230);
+    await page.waitForFunction(() => document.querySelectorAll("#list-ledger > li").length === 230);
     // The button has gone; the keyboard goes on in what it brought.
-    assert.ok(await page.evaluate(() => document.activeElement === document.querySelector("#ledger summary")));
+    assert.ok(await page.evaluate(() => document.activeElement === document.querySelector("#list-ledger summary")));
     // The phone has as many, and says so.
     const phone = page.getByRole("region", { name: /^The payer’s phone/ });
     await phone.getByText("The newest 200 of 230.").waitFor();

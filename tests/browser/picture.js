@@ -24,7 +24,7 @@ await simulator.merchant.send("GET", `${path}?mchid=${mchid}`, undefined, { targ
 await control("/_sim/faults", { name: "notice_duplicated" });
 
 const page = await browser.page(`${simulator.control_url}/#requests`, { viewport: { width: 1180, height: 820 } });
-await page.locator("#requests summary").first().click();
+await page.locator("#list-requests summary").first().click();
 await page.getByRole("tab", { name: "Faults 1 on" }).waitFor();
 await page.mouse.move(0, 0);
 await page.screenshot({ path: file });

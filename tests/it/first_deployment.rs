@@ -38,6 +38,7 @@ case $call in
       *) echo "$query" | sed "s/.*OutputKey=='\([^']*\)'.*/\1/" ;;
     esac ;;
   'secretsmanager describe-secret') ls "$STORE/$id" 2> /dev/null | wc -l | tr -d ' ' ;;
+  'secretsmanager get-secret-value') cat "$STORE/$id/$(($(ls "$STORE/$id" | wc -l) - 1))" ;;
   'secretsmanager put-secret-value')
     mkdir -p "$STORE/$id"
     cp "$file" "$STORE/$id/$(ls "$STORE/$id" | wc -l | tr -d ' ')"
@@ -129,8 +130,12 @@ impl Operator {
 
     /// The value that a secret was given first.
     fn value(&self, secret: &str) -> Value {
-        let text = fs::read_to_string(self.path("store").join(secret).join("0")).unwrap();
-        serde_json::from_str(&text).unwrap()
+        self.version(secret, 0)
+    }
+
+    fn version(&self, secret: &str, version: usize) -> Value {
+        let file = self.path("store").join(secret).join(version.to_string());
+        serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
     }
 
     fn file(&self, name: &str) -> String {
@@ -192,6 +197,8 @@ fn the_secrets_are_filled_once_and_the_number_key_never_changes() {
             "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
         );
         assert_eq!(signing["private_key"], operator.file("apiclient_key.pem"));
+        let record_key = STANDARD.decode(signing["record_key"].as_str().unwrap());
+        assert_eq!(record_key.unwrap().len(), 32);
         let wechatpay = operator.value("WechatpaySecretArn");
         assert_eq!(wechatpay["public_key"], operator.file("pub_key.pem"));
         let key_id = operator.file("pub_key_id.txt");
@@ -210,6 +217,8 @@ fn the_secrets_are_filled_once_and_the_number_key_never_changes() {
         assert_eq!(operator.versions("ApiSecretArn"), 1);
         assert_eq!(operator.value("ApiSecretArn"), api);
         assert_eq!(operator.versions("Apiv3SecretArn"), 2);
+        // What vouches for refunds that are under way stays.
+        assert_eq!(operator.version("SigningSecretArn", 1), signing);
     }
 }
 

@@ -26,6 +26,7 @@ mod documents;
 mod events;
 mod first_deployment;
 mod floods;
+mod forgery;
 mod kills;
 mod notices;
 mod pasted;

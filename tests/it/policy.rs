@@ -29,7 +29,11 @@ async fn bought(stack: &TestStack, token: &str, paid_ago: i64) -> String {
     let number = placed["out_trade_no"].as_str().unwrap().to_owned();
     let total = placed["amount"]["total"].as_i64().unwrap();
     let mut content = payment_content(stack, &number, total);
-    let paid_at = stack.stack.clock().business().minus_seconds(paid_ago.min(0));
+    let paid_at = stack
+        .stack
+        .clock()
+        .business()
+        .minus_seconds(paid_ago.min(0));
     content["success_time"] = Value::from(shared::rfc3339::format(paid_at));
     let told = stack.notice("TRANSACTION.SUCCESS", &content).await;
     assert_eq!(told.status, 204, "{}", told.body);

@@ -81,6 +81,42 @@ async fn an_unpaid_order_is_closed_at_wechat_pay_after_its_time() {
 }
 
 #[tokio::test]
+async fn an_order_whose_prepay_may_be_on_its_way_is_not_closed_while_wechat_pay_does_not_know_it() {
+    let stack = TestStack::start().await;
+    stack
+        .fault("request_lost", json!({"operation": "order"}))
+        .await;
+    let placed = crate::harness::native_order("onway-0001", 100);
+    let answer = stack.post(&stack.merchant, "/orders", placed).await;
+    answer.refused(503, "wechatpay_unavailable");
+    stack.no_faults().await;
+    let seconds = |name: &str| -> i64 {
+        let item = stack.order_item("onway-0001");
+        item[name]["N"].as_str().unwrap().parse().unwrap()
+    };
+    // Each minute from its end to the moment from which "no such order" counts.
+    stack
+        .advance(seconds("time_expire") - seconds("created_at"))
+        .await;
+    for _ in 0..9 {
+        stack.advance(60).await;
+        stack.sweep().await;
+        let item = stack.order_item("onway-0001");
+        assert_eq!(item["trade_state"]["S"], "NOTPAY", "and not CLOSING");
+    }
+    let requests = stack.wire.requests();
+    let of_order = requests
+        .iter()
+        .filter(|request| request.target.contains("onway-0001"));
+    let targets: Vec<_> = of_order.map(|request| request.target.clone()).collect();
+    assert!(targets.len() > 2, "it was asked about: {targets:?}");
+    assert!(
+        !targets.iter().any(|target| target.ends_with("/close")),
+        "{targets:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_order_paid_just_before_its_close_ends_paid_and_says_so() {
     let stack = TestStack::start().await;
     stack.fault("notice_lost", json!({})).await;

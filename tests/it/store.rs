@@ -18,12 +18,13 @@ mod refunds;
 mod stream;
 
 use shared::domain::order::ClosedBy;
+use shared::domain::refund::Decision;
 use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Appid, Fen, Mchid, Openid, Order, OrderId, OrderState, Payment, RecordMac, Refund, RefundId,
-    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
+    Appid, Due, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState, Payment, RecordMac,
+    Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{Due, Reserve};
+use shared::store::{Reserve, SendSlot};
 
 use bench::Bench;
 
@@ -138,7 +139,6 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
-        next_attempt_at: Some(soon().at),
         needs_human: None,
         mac: RecordMac::from_slice(&[7; 32]),
     }
@@ -149,7 +149,6 @@ fn request(number: &str, order: &Order, amount: i64) -> Refund {
     Refund {
         state: RefundState::Requested,
         asked_by: Party::Payer,
-        next_attempt_at: None,
         ..refund(number, order, amount)
     }
 }
@@ -183,11 +182,42 @@ fn merchants(number: &str, trade_type: TradeType) -> Order {
     })
 }
 
-/// The reservation of `refund` at a moment that nobody claimed.
+/// The slot that a refund claims which is sent at once.
+const SLOT: SendSlot = SendSlot::Now {
+    interval_seconds: INTERVAL,
+};
+
+/// The request as the merchant approves it.
+fn as_approved(requested: &Refund) -> Refund {
+    decided(&requested.approve(), requested, RefundState::Reserved)
+}
+
+/// The request as the merchant rejects it.
+fn as_rejected(requested: &Refund) -> Refund {
+    decided(&requested.reject(), requested, RefundState::Rejected)
+}
+
+/// What is decided, or would have been where it was decided before.
+fn decided(decision: &Decision, requested: &Refund, state: RefundState) -> Refund {
+    match decision {
+        Decision::Changed(refund) => (**refund).clone(),
+        Decision::Repeat | Decision::TooLate => Refund {
+            state,
+            version: requested.version + 1,
+            ..requested.clone()
+        },
+    }
+}
+
+fn exceeds(refundable: i64) -> Reserve {
+    Reserve::Refused(NotRefundable::Exceeds { refundable })
+}
+
+/// The reservation of `refund`, to be sent later.
 async fn reserve(bench: &Bench, refund: &Refund) -> Reserve {
     bench
         .refunds()
-        .reserve_for_later(refund, NOW, soon())
+        .reserve(refund, NOW, SendSlot::Later, soon())
         .await
         .unwrap()
 }

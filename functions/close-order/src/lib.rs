@@ -114,7 +114,7 @@ impl CloseOrder {
                     .ask_order(order_id, &incoming.deadline, line)
                     .await
                 {
-                    Ok(settled) => settled,
+                    Ok(asked) => asked.settled,
                     Err(SettlingError::Call(error)) => {
                         note_call(&error, line);
                         return answered(&begun.order);

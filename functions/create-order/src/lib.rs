@@ -24,7 +24,7 @@ use shared::platform::Platform;
 use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Catalogue, Due, Orders, Placed, Refunds, StoredOrder};
+use shared::store::{Catalogue, Orders, Placed, Refunds, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
@@ -114,9 +114,7 @@ impl HttpFunction for CreateOrder {
         };
         let attempt = random::token();
         let claim = native::claim(&order, &attempt, &self.platform.clock);
-        let due = order
-            .due_at(order.terms.created_at, 0)
-            .map(|at| Due { at, attempts: 0 });
+        let due = order.due_after(order.terms.created_at, 0);
         match self
             .orders
             .place(&order, &attempt, claim.as_ref(), due)
@@ -190,11 +188,11 @@ impl CreateOrder {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
                 line.field("wechatpay.code", refusal.code.clone());
                 let order_id = &stored.order.terms.order_id;
-                let settled = self
+                let asked = self
                     .settling_client
                     .ask_order(order_id, &incoming.deadline, line)
                     .await?;
-                match settled.record() {
+                match asked.settled.record() {
                     Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }

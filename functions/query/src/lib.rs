@@ -14,15 +14,13 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::order::ClosedBy;
-use shared::domain::{
-    Openid, Order, OrderId, OrderState, Refund, RefundState, Timestamp, TransactionId,
-};
+use shared::domain::books::books_balance;
+use shared::domain::{Openid, Order, OrderId, RefundState, Timestamp, TransactionId};
 use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder};
+use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
@@ -126,20 +124,7 @@ impl Query {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<(Order, bool), Problem> {
-        let settled_for_good = match &stored.order.state {
-            OrderState::Success(_)
-            | OrderState::Closed {
-                by: ClosedBy::Wechatpay,
-                ..
-            } => true,
-            OrderState::NotPay
-            | OrderState::Closing { .. }
-            | OrderState::Closed {
-                by: ClosedBy::Absence { .. },
-                ..
-            } => false,
-        };
-        if settled_for_good {
+        if stored.order.is_settled() {
             return Ok((stored.order, true));
         }
         let order_id = stored.order.terms.order_id.clone();
@@ -157,9 +142,9 @@ impl Query {
             .ask_order(&order_id, &incoming.deadline, line)
             .await
         {
-            Ok(settled) => {
-                let fits = !matches!(settled, Settled::Contradiction(..));
-                let order = settled.record().map_or(stored.order, |now| now.order);
+            Ok(asked) => {
+                let fits = !matches!(asked.settled, Settled::Contradiction(..));
+                let order = asked.settled.record().map_or(stored.order, |now| now.order);
                 Ok((order, fits))
             }
             Err(SettlingError::Call(error)) => {
@@ -185,14 +170,15 @@ impl Query {
         let order_id = order.terms.order_id.clone();
         let refunds = self.refunds.of_order(&order_id).await?;
         let mut changed = false;
-        let under_way: Vec<&Refund> = refunds
+        let under_way: Vec<&StoredRefund> = refunds
             .iter()
-            .filter(|refund| refund.state.is_under_way())
+            .filter(|stored| stored.refund.state.is_under_way())
             .collect();
         if under_way.len() > REFUNDS_ASKED_MAX {
             fresh = false;
         }
-        for refund in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+        for stored in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
+            let refund = &stored.refund;
             let now = self.platform.clock.wall();
             if self
                 .refunds
@@ -219,7 +205,7 @@ impl Query {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changed && answer::balances(&order, &refunds) {
+        if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
             return Ok(Answer::json(
                 200,
                 answer::queried_order(&order, &refunds, fresh),
@@ -237,14 +223,14 @@ impl Query {
     async fn balanced(
         &self,
         mut order: Order,
-        mut refunds: Vec<Refund>,
-    ) -> Result<(Order, Vec<Refund>), Problem> {
+        mut refunds: Vec<StoredRefund>,
+    ) -> Result<(Order, Vec<StoredRefund>), Problem> {
         for _ in 0..READS_MAX {
             refunds = self.refunds.of_order(&order.terms.order_id).await?;
             if let Some(stored) = self.orders.load(&order.terms.order_id).await? {
                 order = stored.order;
             }
-            if answer::balances(&order, &refunds) {
+            if books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
                 break;
             }
         }

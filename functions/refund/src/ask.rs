@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 use shared::api::body::{self, Object};
-use shared::api::{Caller, Code, Incoming, Problem};
-use shared::domain::terms::Party;
-use shared::domain::{Fen, Refund, RefundId};
-use shared::store::Reserve;
+use shared::api::{Code, Incoming, Problem};
+use shared::domain::refund::OtherTerms;
+use shared::domain::{Fen, NotRefundable, Refund, RefundId};
 
 /// How long a reason may be, in bytes (docs/wechatpay.md, "Refunds").
 const REASON_MAX: usize = 80;
@@ -59,26 +58,6 @@ impl Asked {
             refund_id,
         })
     }
-
-    /// The first field in which a repeat differs from the refund.
-    pub(crate) fn differing_field(&self, refund: &Refund) -> Option<&'static str> {
-        if self.amount != refund.amount {
-            return Some("amount.refund");
-        }
-        (self.reason != refund.reason).then_some("reason")
-    }
-}
-
-pub(crate) const fn party(caller: &Caller) -> Party {
-    crate::party_of(caller)
-}
-
-pub(crate) fn exceeds(refundable: i64) -> Problem {
-    Problem::new(
-        Code::RefundExceeds,
-        format!("{refundable} fen can still be refunded; pending refunds are deducted"),
-    )
-    .with("refundable", refundable)
 }
 
 pub(crate) fn decided(refund: &Refund) -> Problem {
@@ -99,28 +78,59 @@ pub(crate) fn not_paid_moments_ago(seconds: i64) -> Problem {
     .retry_after(u32::try_from(seconds).unwrap_or(1))
 }
 
-/// Why nothing was reserved.
-pub(crate) fn refused(reserve: Reserve) -> Problem {
-    match reserve {
-        Reserve::NumberTaken => Problem::new(
-            Code::RefundNumberTaken,
-            "this out_refund_no belongs to a refund of another order",
+/// What is said where the order cannot take the refund.
+pub(crate) fn refused(refused: NotRefundable) -> Problem {
+    match refused {
+        NotRefundable::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
+        NotRefundable::Exceeds { refundable } => Problem::new(
+            Code::RefundExceeds,
+            format!("{refundable} fen can still be refunded; pending refunds are deducted"),
         )
-        .field("out_refund_no"),
-        Reserve::NotPaid => Problem::new(Code::OrderNotPaid, "the order is not paid"),
-        Reserve::Exceeds { refundable } => exceeds(refundable),
-        Reserve::TooMany => Problem::new(
+        .with("refundable", refundable),
+        NotRefundable::TooMany => Problem::new(
             Code::TooManyRefunds,
             "an order can have 50 refunds, and its payer can request 50",
         ),
-        Reserve::TooOld => Problem::plain(Code::RefundTooLate),
-        // These are dealt with by whoever reserves; a new one between two tries is tried again.
-        Reserve::Done | Reserve::Exists(_) | Reserve::SlotTaken { .. } => Problem::new(
-            Code::ConcurrentChanges,
-            "the order's refunds changed at the same time; send the same request again",
-        )
-        .retry_after(1),
+        NotRefundable::TooOld => Problem::plain(Code::RefundTooLate),
     }
+}
+
+/// What is said where another order has a refund of the number.
+pub(crate) fn number_taken() -> Problem {
+    Problem::new(
+        Code::RefundNumberTaken,
+        "this out_refund_no belongs to a refund of another order",
+    )
+    .field("out_refund_no")
+}
+
+/// What is said where somebody else changed the order's refunds in the same moment.
+pub(crate) fn changed_meanwhile() -> Problem {
+    Problem::new(
+        Code::ConcurrentChanges,
+        "the order's refunds changed at the same time; send the same request again",
+    )
+    .retry_after(1)
+}
+
+/// What is said where a number is used again for something else.
+pub(crate) fn other_terms(other: OtherTerms) -> Problem {
+    let (what, field) = match other {
+        OtherTerms::PayersRequestWaits => (
+            "a payer's request with this number is waiting: approve it, or use another number"
+                .to_owned(),
+            "out_refund_no",
+        ),
+        OtherTerms::PayersRequestRejected => (
+            "a payer's request with this number was rejected: use another number".to_owned(),
+            "out_refund_no",
+        ),
+        OtherTerms::Field(field) => (
+            format!("the refund with this number differs in {field}"),
+            field,
+        ),
+    };
+    Problem::new(Code::TermsDiffer, what).field(field)
 }
 
 /// A decision has no body, or an empty object.

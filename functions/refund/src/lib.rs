@@ -6,20 +6,28 @@
 //! again until its end is known. Only a signed CLOSED gives the amount back. See
 //! `shared::refund_sender` for what becomes of a refusal.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod ask;
 
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
+use shared::domain::books::not_refundable;
+use shared::domain::refund::{Decision, RefundTerms, approves_itself};
 use shared::domain::terms::Party;
-use shared::domain::{self, Order, OrderId, RefundId, RefundState, Timestamp};
+use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, RefundState, Timestamp};
 use shared::platform::Platform;
-use shared::refund_sender::{RefundSender, Sent};
+use shared::record_keys::Stage;
+use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Approved, Commit, Due, Orders, Refunds, Reserve, StoredOrder};
+use shared::store::{
+    Approval, Commit, Orders, Refunds, Reserve, SendSlot, StoredOrder, StoredRefund,
+};
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
@@ -40,7 +48,6 @@ pub struct Refund {
     number_prefix: String,
     public_base_url: Option<String>,
     auto_approve_seconds: i64,
-    interval_seconds: i64,
     platform: Platform,
 }
 
@@ -74,7 +81,6 @@ impl HttpFunction for Refund {
             number_prefix,
             public_base_url,
             auto_approve_seconds: auto_approve_hours * 60 * 60,
-            interval_seconds,
             platform: platform.clone(),
         })
     }
@@ -134,105 +140,110 @@ impl Refund {
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
             return self
-                .repeat(caller, &asked, known.refund, &incoming.deadline, line)
+                .repeat(caller, &asked, known, &incoming.deadline, line)
                 .await;
         }
         let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
             .payment_on_record()
-            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))?;
+            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))?;
         let now = self.platform.clock.business();
-        let mut refund = domain::Refund {
+        let terms = RefundTerms {
             refund_id,
-            order_id: order_id.clone(),
-            transaction_id: payment.transaction_id.clone(),
             amount: asked.amount,
-            total: order.terms.total,
             reason: asked.reason.clone(),
             notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
-            asked_by: ask::party(caller),
-            created_at: now,
-            state: RefundState::Reserved,
-            version: 1,
-            wechatpay_refund_id: None,
-            refusals: 0,
-            next_attempt_at: None,
-            needs_human: None,
-            mac: None,
+            asked_by: party_of(caller),
         };
-        // A payment may be dated a moment ahead by WeChat Pay's clock, so its age may be negative: with
-        // no hours of policy that must not be an approval.
-        // A number that a payer names waits for the merchant too: an approved refund takes its number
-        // from all others, and the merchant's are not a payer's to take or to try.
-        let by_policy = asked.refund_id.is_none()
-            && self.auto_approve_seconds > 0
-            && now.seconds_since(payment.success_time) < self.auto_approve_seconds;
-        if *caller != Caller::Merchant && !by_policy {
-            refund.state = RefundState::Requested;
-            // What cannot be given is refused now; what can is bounded again when it is approved.
-            if asked.amount.get() > payment.refundable {
-                return Err(ask::exceeds(payment.refundable));
-            }
-            return match self.refunds.request(&refund).await? {
-                Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                other => {
-                    self.not_reserved(other, caller, &asked, &incoming.deadline, line)
-                        .await
-                }
-            };
+        let names_number = asked.refund_id.is_some();
+        let seconds = self.auto_approve_seconds;
+        if approves_itself(
+            terms.asked_by,
+            names_number,
+            payment.success_time,
+            seconds,
+            now,
+        ) {
+            let refund = domain::Refund::reserved(terms, &order, payment, now);
+            let refund = self.vouched(refund, Stage::Approved).await?;
+            return self
+                .reserve_and_send(refund, caller, &asked, incoming, line)
+                .await;
         }
-        self.reserve_and_send(refund, caller, &asked, incoming, line)
-            .await
+        // What cannot be given is refused now; what can is bounded again when it is approved.
+        if let Some(refused) = not_refundable(payment, asked.amount, now) {
+            return Err(ask::refused(refused));
+        }
+        let refund = domain::Refund::requested(terms, &order, payment, now);
+        let refund = self.vouched(refund, Stage::Requested).await?;
+        match self.refunds.request(&refund).await? {
+            Reserve::Done => Ok(answered(202, &StoredRefund { refund, due: None })),
+            other => {
+                self.not_reserved(other, caller, &asked, &incoming.deadline, line)
+                    .await
+            }
+        }
+    }
+
+    /// The refund with what proves that this function wrote it.
+    async fn vouched(
+        &self,
+        refund: domain::Refund,
+        stage: Stage,
+    ) -> Result<domain::Refund, Problem> {
+        Ok(self.sender.settling_client().vouch(refund, stage).await?)
     }
 
     /// Takes the amount and sends the refund, now if the order's minute allows it.
     async fn reserve_and_send(
         &self,
-        mut refund: domain::Refund,
+        refund: domain::Refund,
         caller: &Caller,
         asked: &ask::Asked,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let now = self.platform.clock.business();
-        let soon = Due {
-            at: now.plus_seconds(FOLLOW_UP_SECONDS),
-            attempts: 0,
-        };
-        refund.next_attempt_at = Some(soon.at);
-        match self
-            .refunds
-            .reserve(&refund, now, self.interval_seconds, soon)
-            .await?
-        {
+        let mut due = self.soon(now);
+        let mut reserve = self.refunds.reserve(&refund, now, self.slot(), due).await?;
+        let mut sent_now = true;
+        if let Reserve::SlotTaken { next_refund_at } = reserve {
+            due = Due::first(next_refund_at);
+            sent_now = false;
+            reserve = self
+                .refunds
+                .reserve(&refund, now, SendSlot::Later, due)
+                .await?;
+        }
+        match reserve {
             Reserve::Done => {
-                line.field("reserved", "now");
-                let sent = self
-                    .sender
-                    .send_claimed(refund, 0, &incoming.deadline, line)
-                    .await?;
-                Ok(sent_answer(202, sent))
-            }
-            Reserve::SlotTaken { next_refund_at } => {
-                line.field("reserved", "later");
-                let due = Due {
-                    at: next_refund_at,
-                    attempts: 0,
-                };
-                refund.next_attempt_at = Some(due.at);
-                match self.refunds.reserve_for_later(&refund, now, due).await? {
-                    Reserve::Done => Ok(Answer::json(202, answer::refund(&refund))),
-                    other => {
-                        self.not_reserved(other, caller, asked, &incoming.deadline, line)
-                            .await
-                    }
-                }
+                let due = Some(due);
+                let reserved = StoredRefund { refund, due };
+                self.sent(reserved, sent_now, &incoming.deadline, line)
+                    .await
             }
             other => {
                 self.not_reserved(other, caller, asked, &incoming.deadline, line)
                     .await
             }
         }
+    }
+
+    /// Sends what was reserved, if its turn is now, and answers how it stands.
+    async fn sent(
+        &self,
+        reserved: StoredRefund,
+        sent_now: bool,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Answer, Problem> {
+        line.field("reserved", if sent_now { "now" } else { "later" });
+        let stored = if sent_now {
+            self.sender.send_claimed(reserved, deadline, line).await?
+        } else {
+            reserved
+        };
+        Ok(answered(202, &stored))
     }
 
     async fn not_reserved(
@@ -245,8 +256,11 @@ impl Refund {
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
-            Reserve::Exists(refund) => self.repeat(caller, asked, *refund, deadline, line).await,
-            other => Err(ask::refused(other)),
+            Reserve::Exists(stored) => self.repeat(caller, asked, *stored, deadline, line).await,
+            Reserve::NumberTaken => Err(ask::number_taken()),
+            Reserve::Refused(refused) => Err(ask::refused(refused)),
+            // These are dealt with by whoever reserves; a new one between two tries is tried again.
+            Reserve::Done | Reserve::SlotTaken { .. } => Err(ask::changed_meanwhile()),
         }
     }
 
@@ -255,29 +269,17 @@ impl Refund {
         &self,
         caller: &Caller,
         asked: &ask::Asked,
-        refund: domain::Refund,
+        stored: StoredRefund,
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let is_request = matches!(refund.state, RefundState::Requested | RefundState::Rejected);
-        if is_request && *caller == Caller::Merchant && refund.asked_by == Party::Payer {
-            let what = if refund.state == RefundState::Requested {
-                "a payer's request with this number is waiting: approve it, or use another number"
-            } else {
-                "a payer's request with this number was rejected: use another number"
-            };
-            return Err(Problem::new(Code::TermsDiffer, what).field("out_refund_no"));
-        }
-        if let Some(field) = asked.differing_field(&refund) {
-            return Err(Problem::new(
-                Code::TermsDiffer,
-                format!("the refund with this number differs in {field}"),
-            )
-            .field(field));
-        }
+        let reason = asked.reason.as_deref();
+        let repeated = stored
+            .refund
+            .repeated(party_of(caller), asked.amount, reason);
+        repeated.map_err(ask::other_terms)?;
         line.field("placed", "repeat");
-        let refund = self.followed(refund, deadline, line).await?;
-        Ok(Answer::json(200, answer::refund(&refund)))
+        Ok(answered(200, &self.followed(stored, deadline, line).await?))
     }
 
     async fn show(
@@ -291,8 +293,7 @@ impl Refund {
         self.visible(caller, order_id).await?;
         let stored = self.refunds.load(order_id, refund_id).await?;
         let stored = stored.ok_or_else(Problem::not_found)?;
-        let refund = self.followed(stored.refund, deadline, line).await?;
-        Ok(Answer::json(200, answer::refund(&refund)))
+        Ok(answered(200, &self.followed(stored, deadline, line).await?))
     }
 
     async fn approve(
@@ -302,73 +303,72 @@ impl Refund {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let refund = self.refund(order, refund_id).await?;
-        match refund.state {
-            RefundState::Requested => {}
-            RefundState::Rejected => return Err(ask::decided(&refund)),
-            // Approved before: the repeat is told how far it came.
-            RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. } => return Ok(Answer::json(200, answer::refund(&refund))),
-        }
-        let now = self.platform.clock.business();
-        let soon = Due {
-            at: now.plus_seconds(FOLLOW_UP_SECONDS),
-            attempts: 0,
-        };
-        let mut approved = self
-            .refunds
-            .approve(&refund, now, Some(self.interval_seconds), soon)
-            .await?;
-        let mut due = soon;
-        let mut claimed = true;
-        if let Approved::Reserve(Reserve::SlotTaken { next_refund_at }) = approved {
-            due = Due {
-                at: next_refund_at,
-                attempts: 0,
-            };
-            claimed = false;
-            approved = self.refunds.approve(&refund, now, None, due).await?;
-        }
-        match approved {
-            Approved::Reserve(Reserve::Done) => {}
-            Approved::Reserve(refused) => return Err(ask::refused(refused)),
-            Approved::Decided => {
-                let now = self.refund(order, refund_id).await?;
-                return Ok(Answer::json(200, answer::refund(&now)));
+        let stored = self.refund(order, refund_id).await?;
+        let reserved = match stored.refund.approve() {
+            Decision::Changed(reserved) => {
+                let client = self.sender.settling_client();
+                client
+                    .authenticate(&stored.refund, Stage::Requested)
+                    .await?;
+                self.vouched(*reserved, Stage::Approved).await?
             }
-        }
-        let mut reserved = refund;
-        reserved.state = RefundState::Reserved;
-        reserved.version += 1;
-        reserved.next_attempt_at = Some(due.at);
-        if !claimed {
-            return Ok(Answer::json(202, answer::refund(&reserved)));
-        }
-        let sent = self
-            .sender
-            .send_claimed(reserved, 0, deadline, line)
+            // Approved before: the repeat is told how far it came.
+            Decision::Repeat => return Ok(answered(200, &stored)),
+            Decision::TooLate => return Err(ask::decided(&stored.refund)),
+        };
+        let requested = &stored.refund;
+        let now = self.platform.clock.business();
+        let mut due = self.soon(now);
+        let mut approval = self
+            .refunds
+            .approve(requested, &reserved, now, self.slot(), due)
             .await?;
-        Ok(sent_answer(202, sent))
+        let mut sent_now = true;
+        if let Approval::SlotTaken { next_refund_at } = approval {
+            due = Due::first(next_refund_at);
+            sent_now = false;
+            approval = self
+                .refunds
+                .approve(requested, &reserved, now, SendSlot::Later, due)
+                .await?;
+        }
+        match approval {
+            Approval::Reserved => {
+                let due = Some(due);
+                let refund = reserved;
+                self.sent(StoredRefund { refund, due }, sent_now, deadline, line)
+                    .await
+            }
+            Approval::AlreadyDecided => Ok(answered(200, &self.refund(order, refund_id).await?)),
+            Approval::NumberTaken => Err(ask::number_taken()),
+            Approval::Refused(refused) => Err(ask::refused(refused)),
+            Approval::SlotTaken { .. } => Err(ask::changed_meanwhile()),
+        }
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let refund = self.refund(order, refund_id).await?;
-        if refund.state == RefundState::Requested {
-            // Whoever decided first decided; what stands is read again.
-            let (Commit::Done | Commit::Conflict) = self.refunds.reject(&refund).await?;
-        }
-        let refund = self.refund(order, refund_id).await?;
-        match refund.state {
-            RefundState::Rejected => Ok(Answer::json(200, answer::refund(&refund))),
-            RefundState::Requested
-            | RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. } => Err(ask::decided(&refund)),
+        let stored = self.refund(order, refund_id).await?;
+        match stored.refund.reject() {
+            Decision::Changed(rejected) => {
+                let commit = self.refunds.commit(&stored.refund, &rejected, None, None);
+                match commit.await? {
+                    Commit::Done => {
+                        let (refund, due) = (*rejected, None);
+                        Ok(answered(200, &StoredRefund { refund, due }))
+                    }
+                    // Whoever decided first decided; what stands is read again.
+                    Commit::Conflict => {
+                        let stored = self.refund(order, refund_id).await?;
+                        match stored.refund.reject() {
+                            Decision::Repeat => Ok(answered(200, &stored)),
+                            Decision::TooLate => Err(ask::decided(&stored.refund)),
+                            Decision::Changed(_) => Err(ask::changed_meanwhile()),
+                        }
+                    }
+                }
+            }
+            Decision::Repeat => Ok(answered(200, &stored)),
+            Decision::TooLate => Err(ask::decided(&stored.refund)),
         }
     }
 
@@ -386,9 +386,20 @@ impl Refund {
         Ok(self.visible(caller, order_id).await?.order)
     }
 
-    async fn refund(&self, order: &Order, refund_id: &RefundId) -> Result<domain::Refund, Problem> {
+    async fn refund(&self, order: &Order, refund_id: &RefundId) -> Result<StoredRefund, Problem> {
         let stored = self.refunds.load(&order.terms.order_id, refund_id).await?;
-        Ok(stored.ok_or_else(Problem::not_found)?.refund)
+        stored.ok_or_else(Problem::not_found)
+    }
+
+    /// When the sweep looks, if this invocation dies in the middle.
+    const fn soon(&self, now: Timestamp) -> Due {
+        Due::first(now.plus_seconds(FOLLOW_UP_SECONDS))
+    }
+
+    const fn slot(&self) -> SendSlot {
+        SendSlot::Now {
+            interval_seconds: self.sender.interval_seconds(),
+        }
     }
 
     async fn visible(&self, caller: &Caller, order_id: &OrderId) -> Result<StoredOrder, Problem> {
@@ -423,53 +434,55 @@ impl Refund {
         if claimed.await? == Commit::Conflict {
             return Err(ask::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
-        let settled = self
+        let asked = self
             .sender
             .settling_client()
             .ask_order(order_id, &incoming.deadline, line)
             .await?;
-        settled
+        asked
+            .settled
             .record()
             .map(|stored| stored.order)
             .filter(|order| order.payment_on_record().is_some())
-            .ok_or_else(|| Problem::new(Code::OrderNotPaid, "the order is not paid"))
+            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))
     }
 
     /// The refund, after WeChat Pay was asked where it knows it and may have news.
     async fn followed(
         &self,
-        refund: domain::Refund,
+        stored: StoredRefund,
         deadline: &Deadline,
         line: &mut LogLine,
-    ) -> Result<domain::Refund, Problem> {
+    ) -> Result<StoredRefund, Problem> {
+        let refund = &stored.refund;
         if !refund.state.is_under_way() {
-            return Ok(refund);
+            return Ok(stored);
         }
         let now: Timestamp = self.platform.clock.wall();
         if self
             .refunds
-            .claim_asking(&refund, now, ASK_FLOOR_SECONDS)
+            .claim_asking(refund, now, ASK_FLOOR_SECONDS)
             .await?
             == Commit::Conflict
         {
-            return Ok(refund);
+            return Ok(stored);
         }
         match self
             .sender
             .settling_client()
-            .ask_refund(&refund, deadline, line)
+            .ask_refund(refund, deadline, line)
             .await
         {
-            Ok(settled) => Ok(settled.record().map_or(refund, |stored| stored.refund)),
+            Ok(settled) => Ok(settled.record().unwrap_or(stored)),
             // Reserved, and not sent or not arrived so far: that is how it stands.
             Err(SettlingError::Call(CallError::Refused(refusal)))
                 if refusal.status == 404 && refund.state == RefundState::Reserved =>
             {
-                Ok(refund)
+                Ok(stored)
             }
             Err(SettlingError::Call(error)) => {
                 note_call(&error, line);
-                Ok(refund)
+                Ok(stored)
             }
             Err(error) => Err(error.into()),
         }
@@ -503,8 +516,8 @@ impl Refund {
     }
 }
 
-fn sent_answer(status: u16, sent: Sent) -> Answer {
-    Answer::json(status, answer::refund(&sent.refund))
+fn answered(status: u16, stored: &StoredRefund) -> Answer {
+    Answer::json(status, answer::refund(stored))
 }
 
 /// The refund that the path names, noted in the log line.
@@ -515,7 +528,7 @@ fn named_refund(incoming: &Incoming, line: &mut LogLine) -> Result<RefundId, Pro
 }
 
 /// Who asks, as the record keeps it.
-pub(crate) const fn party_of(caller: &Caller) -> Party {
+const fn party_of(caller: &Caller) -> Party {
     match caller {
         Caller::Payer { .. } => Party::Payer,
         Caller::Merchant => Party::Merchant,

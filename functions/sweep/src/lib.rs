@@ -6,6 +6,9 @@
 //! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
 //! again later and never holds up the others. A prepay is never sent from here.
 
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod order;
 mod refund;
 
@@ -193,7 +196,7 @@ impl Sweep {
     /// Looks at one item and writes its line; an error stays with the item.
     async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), SettlingError> {
         let clock: &Clock = &self.platform.clock;
-        let mut line = LogLine::start(<Self as ScheduledFunction>::NAME, clock);
+        let mut line = LogLine::start(Self::NAME, clock);
         let looked = match item {
             DueItem::Order(order_id) => {
                 line.field("order.out_trade_no", order_id.as_str());
@@ -218,7 +221,9 @@ impl Sweep {
                 SettlingError::Store(
                     StoreError::Unavailable { .. } | StoreError::Contended { .. },
                 )
-                | SettlingError::Call(_) => {}
+                | SettlingError::Call(_)
+                // Flagged in the record and in this line already.
+                | SettlingError::NotAuthentic(_) => {}
             }
         }
         line.write(&self.platform.log, clock, "looked at");

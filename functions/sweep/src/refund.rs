@@ -2,19 +2,21 @@
 
 use shared::deadline::Deadline;
 use shared::domain::{OrderId, RefundId, RefundState};
+use shared::settlement::notes::note_call;
 use shared::settling_client::SettlingError;
-use shared::store::{Commit, Due, StoredRefund};
+use shared::store::{Commit, StoredRefund};
 use shared::telemetry::{Level, LogLine, Metric};
+use shared::wechatpay::CallError;
 
 use crate::Sweep;
 
-/// How long WeChat Pay may take for a refund before it counts as stuck, in seconds: three days, what
-/// a card may take.
-const PROCESSING_SECONDS_MAX: i64 = 3 * 24 * 60 * 60;
-
-/// How long a refund may wait to be taken by WeChat Pay before it counts as stuck, in seconds: longer
-/// than fifty of one order wait for each other's minute.
-const RESERVED_SECONDS_MAX: i64 = 60 * 60;
+/// What a look came to.
+enum Followed {
+    /// WeChat Pay was asked, or the refund was sent.
+    Asked,
+    /// It would have been sent, but another refund of its order has the slot.
+    SlotTaken,
+}
 
 impl Sweep {
     pub(crate) async fn refund(
@@ -27,82 +29,97 @@ impl Sweep {
         let Some(claimed) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
         };
-        let StoredRefund { refund, attempts } = claimed;
-        line.field("status", refund.state.as_str());
-        let age_seconds = self.now().seconds_since(refund.created_at);
-        let stuck = match refund.state {
-            // The first look may be at one that waited long for the merchant, and not for WeChat Pay; a
-            // refusal begins the count of looks anew.
-            RefundState::Reserved => {
-                (attempts > 1 || refund.refusals > 0) && age_seconds > RESERVED_SECONDS_MAX
-            }
-            RefundState::Processing => age_seconds > PROCESSING_SECONDS_MAX,
-            RefundState::Abnormal => true,
-            RefundState::Requested
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => false,
-        };
-        if stuck {
+        let attempts = claimed.due.map_or(0, |due| due.attempts);
+        line.field("status", claimed.refund.state.as_str());
+        if claimed.refund.is_stuck(attempts, self.now()) {
             line.count(Metric::RefundStuck).raise(Level::Warn);
         }
-        match refund.state {
-            RefundState::Reserved | RefundState::Processing | RefundState::Abnormal => {}
-            RefundState::Requested
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => return Ok(()),
+        if !claimed.refund.state.is_under_way() {
+            return Ok(());
         }
-        // Whether this look got the order's moment, where it came to that.
-        let mut moment = None;
-        let claim_slot = async || -> Result<bool, SettlingError> {
-            let interval = self.sender.interval_seconds();
-            let claimed = self
-                .orders
-                .claim_send_slot(order_id, self.now(), interval)
-                .await?;
-            moment = Some(claimed);
-            Ok(claimed == Commit::Done)
-        };
-        self.sender
-            .follow(refund, attempts, claim_slot, &deadline, line)
-            .await?;
-        self.put_off_refund(order_id, refund_id, attempts, moment)
+        // Looked at before the order's slot is taken, which a genuine refund may be waiting for.
+        if claimed.refund.state == RefundState::Reserved
+            && !self.sender.is_authentic(&claimed, line).await?
+        {
+            return Ok(());
+        }
+        let followed = self.follow(claimed, &deadline, line).await?;
+        self.put_off_refund(order_id, refund_id, attempts, &followed)
             .await
     }
 
-    /// Moves the due time from the claim to where the refund's state wants it; one whose order's
-    /// minute another has taken is due when that is over. One that was sent in vain waits for its own
-    /// time, which grows.
+    /// Asks about a refund that WeChat Pay may know, and sends it again where it does not.
+    async fn follow(
+        &self,
+        claimed: StoredRefund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Followed, SettlingError> {
+        let refund = &claimed.refund;
+        let asked = self
+            .sender
+            .settling_client()
+            .ask_refund(refund, deadline, line)
+            .await;
+        match asked {
+            Ok(_) => Ok(Followed::Asked),
+            Err(SettlingError::Call(CallError::Refused(refusal)))
+                if refusal.status == 404 && refund.state == RefundState::Reserved =>
+            {
+                line.field("wechatpay.code", refusal.code);
+                // It does not know it, or not yet: the same bytes again are safe either way.
+                let interval_seconds = self.sender.interval_seconds();
+                match self
+                    .orders
+                    .claim_send_slot(&refund.order_id, self.now(), interval_seconds)
+                    .await?
+                {
+                    Commit::Done => {
+                        self.sender.send_claimed(claimed, deadline, line).await?;
+                        Ok(Followed::Asked)
+                    }
+                    Commit::Conflict => Ok(Followed::SlotTaken),
+                }
+            }
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
+                Ok(Followed::Asked)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves the due time from the claim to where the refund's state wants it; one whose order's slot
+    /// another has taken is due when that is over. One that was sent in vain waits for its own time,
+    /// which grows.
     async fn put_off_refund(
         &self,
         order_id: &OrderId,
         refund_id: &RefundId,
         attempts: u32,
-        moment: Option<Commit>,
+        followed: &Followed,
     ) -> Result<(), SettlingError> {
         let Some(stored) = self.refunds.load(order_id, refund_id).await? else {
             return Ok(());
         };
-        let now = self.now();
         // Changed since the claim, with a due time of its own.
-        if stored.attempts == 0 || stored.refund.next_attempt_at.is_none() {
+        if stored.due.is_none_or(|due| due.attempts == 0) {
             return Ok(());
         }
-        let mut attempts = attempts;
-        let mut at = stored.refund.due_at(now, attempts);
-        if moment == Some(Commit::Conflict)
-            && let Some(order) = self.orders.load(order_id).await?
-            && let Some(payment) = order.order.payment_on_record()
-            && let Some(next_refund_at) = payment.next_refund_at
-        {
-            at = at.map(|at| at.min(next_refund_at.max(now)));
-            // Nothing was sent, so nothing was in vain.
-            attempts = attempts.saturating_sub(1);
-        }
-        let due = at.map(|at| Due { at, attempts });
+        let (refund, now) = (&stored.refund, self.now());
+        let next_refund_at = match followed {
+            Followed::Asked => None,
+            Followed::SlotTaken => {
+                let order = self.orders.load(order_id).await?;
+                order.and_then(|stored| stored.order.payment_on_record()?.next_refund_at)
+            }
+        };
+        let due = match next_refund_at {
+            Some(next_refund_at) => refund.due_after_taken_slot(now, attempts, next_refund_at),
+            None => refund.due_after(now, attempts),
+        };
         // A conflict means that somebody changed the refund and its due time with it.
-        self.refunds.postpone(&stored.refund, due).await?;
+        self.refunds.postpone(refund, due).await?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::domain::order::CURRENCY;
 use crate::domain::{Order, Refund, RefundState};
 use crate::rfc3339;
+use crate::store::StoredRefund;
 
 /// An order as create-order and close-order answer it.
 pub fn order(order: &Order) -> Map<String, Value> {
@@ -13,10 +14,13 @@ pub fn order(order: &Order) -> Map<String, Value> {
 }
 
 /// An order as query answers it, with its refunds and whether WeChat Pay's word is fresh.
-pub fn queried_order(record: &Order, refunds: &[Refund], fresh: bool) -> Value {
+pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> Value {
     let payment = record.payment_on_record();
     let returned = Returned {
-        refunded: refunds.iter().map(arrived_fen).sum(),
+        refunded: refunds
+            .iter()
+            .map(|stored| arrived_fen(&stored.refund))
+            .sum(),
         refundable: payment.map_or(0, |payment| payment.refundable),
     };
     let refunds = Some(refunds.iter().map(refund).collect());
@@ -63,21 +67,9 @@ fn arrived_fen(refund: &Refund) -> i64 {
     }
 }
 
-/// Whether what is left to give back and what refunds hold make the total: what every reader of an
-/// order and its refunds must see.
-pub fn balances(record: &Order, refunds: &[Refund]) -> bool {
-    let held: i64 = refunds
-        .iter()
-        .filter(|refund| refund.state.holds_money())
-        .map(|refund| refund.amount.get())
-        .sum();
-    record
-        .payment_on_record()
-        .is_none_or(|payment| payment.refundable + held == record.terms.total.get())
-}
-
 /// A refund as every function answers it.
-pub fn refund(refund: &Refund) -> Value {
+pub fn refund(stored: &StoredRefund) -> Value {
+    let refund = &stored.refund;
     let success_time = match refund.state {
         RefundState::Success { at } => Some(rfc3339::format(at)),
         RefundState::Requested
@@ -88,7 +80,7 @@ pub fn refund(refund: &Refund) -> Value {
         | RefundState::Rejected => None,
     };
     let next_attempt_at = match refund.state {
-        RefundState::Reserved => refund.next_attempt_at.map(rfc3339::format),
+        RefundState::Reserved => stored.due.map(|due| rfc3339::format(due.at)),
         RefundState::Requested
         | RefundState::Processing
         | RefundState::Abnormal

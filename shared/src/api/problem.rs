@@ -268,6 +268,10 @@ impl From<SettlingError> for Problem {
             SettlingError::Secret(error) => error.into(),
             SettlingError::Store(error) => error.into(),
             SettlingError::Call(error) => error.into(),
+            SettlingError::NotAuthentic(error) => Self::plain(Code::InternalError)
+                .because(error.to_string())
+                .noting("not_authentic", error.as_str())
+                .counting(Metric::NeedsHuman),
         }
     }
 }

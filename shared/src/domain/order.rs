@@ -5,7 +5,9 @@
 //! close). So the order in which reports arrive does not matter, and hearing one twice is hearing
 //! it once; `domain::order::tests` walks every state and every report.
 
+use super::contradiction::Contradiction;
 use super::report::{PaidReport, TradeState};
+use super::schedule::{Due, backoff_seconds};
 use super::terms::{Terms, TradeType};
 use super::{OrderReport, Timestamp, TransactionId};
 
@@ -29,8 +31,21 @@ pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
 /// "Signing"), so an order that it knows was placed with clocks no further apart.
 pub const CLOCKS_APART_SECONDS: i64 = 300;
 
+/// How long after its time an order may stay unasked about before a person is asked to look, in
+/// seconds.
+pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
+
 /// When an order that was closed by absence is looked at again, in seconds after the close.
 pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
+
+/// What WeChat Pay answered when it was asked about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A state of the order.
+    Report,
+    /// A signed "no such order".
+    Absence,
+}
 
 /// What is known of a payment, and what of it may still be given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,59 +138,13 @@ pub struct Order {
 
 /// What a report means for an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observation {
+pub enum OrderChange {
     /// The record becomes this.
     Changed(Box<Order>),
     /// The record knew it, or knows better.
     Unchanged,
     /// The report does not fit the record: nothing changes and a person has to look.
     Contradiction(Contradiction),
-}
-
-/// How a signed report can fail to fit the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contradiction {
-    /// A field says something else than the record.
-    Differs {
-        /// The field's name on the wire.
-        field: &'static str,
-    },
-    /// A payment older than the order itself.
-    PaidBeforePlaced,
-    /// A second payment for a paid order.
-    SecondTransaction {
-        /// The one on record.
-        recorded: TransactionId,
-        /// The one reported.
-        reported: TransactionId,
-    },
-    /// A state without an edge.
-    UnknownState(String),
-    /// A report that cannot follow what is on record.
-    Impossible {
-        /// The state on record.
-        recorded: &'static str,
-        /// The state reported.
-        reported: &'static str,
-    },
-}
-
-impl std::fmt::Display for Contradiction {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Differs { field } => write!(formatter, "{field} differs from the record"),
-            Self::PaidBeforePlaced => {
-                formatter.write_str("it was paid before the order was placed")
-            }
-            Self::SecondTransaction { .. } => {
-                formatter.write_str("a second payment of a paid order")
-            }
-            Self::UnknownState(_) => formatter.write_str("a state that has no meaning here"),
-            Self::Impossible { recorded, reported } => {
-                write!(formatter, "{reported} cannot follow {recorded}")
-            }
-        }
-    }
 }
 
 impl Order {
@@ -192,26 +161,26 @@ impl Order {
 
     /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
     /// hearing it once.
-    pub fn observe(&self, report: &OrderReport, now: Timestamp) -> Observation {
+    pub fn observe(&self, report: &OrderReport, now: Timestamp) -> OrderChange {
         if let Some(contradiction) = self.contradiction(report) {
-            return Observation::Contradiction(contradiction);
+            return OrderChange::Contradiction(contradiction);
         }
         match (&self.state, &report.state) {
             (_, TradeState::Unknown(state)) => {
-                Observation::Contradiction(Contradiction::UnknownState(state.clone()))
+                OrderChange::Contradiction(Contradiction::UnknownState(state.clone()))
             }
             (OrderState::Success(payment), TradeState::Paid(paid)) => {
                 if payment.transaction_id == paid.transaction_id {
-                    Observation::Unchanged
+                    OrderChange::Unchanged
                 } else {
-                    Observation::Contradiction(Contradiction::SecondTransaction {
+                    OrderChange::Contradiction(Contradiction::SecondTransaction {
                         recorded: payment.transaction_id.clone(),
                         reported: paid.transaction_id.clone(),
                     })
                 }
             }
             (OrderState::Success(_), TradeState::Unpaid | TradeState::Closed) => {
-                Observation::Unchanged
+                OrderChange::Unchanged
             }
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Paid(paid)) => {
                 self.changed(OrderState::Success(self.payment(paid, None, now)))
@@ -242,19 +211,19 @@ impl Order {
                 },
                 TradeState::Closed,
             )
-            | (OrderState::Closed { .. }, TradeState::Unpaid) => Observation::Unchanged,
+            | (OrderState::Closed { .. }, TradeState::Unpaid) => OrderChange::Unchanged,
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Unpaid) => {
                 if self.missing_since.is_some() {
                     self.changed(self.state.clone())
                 } else {
-                    Observation::Unchanged
+                    OrderChange::Unchanged
                 }
             }
         }
     }
 
     /// Decides what WeChat Pay's signed 204 to our close means.
-    pub fn observe_close(&self, now: Timestamp) -> Observation {
+    pub fn observe_close(&self, now: Timestamp) -> OrderChange {
         match &self.state {
             OrderState::NotPay | OrderState::Closing { .. } => self.changed(OrderState::Closed {
                 at: now,
@@ -271,7 +240,7 @@ impl Order {
                 by: ClosedBy::Wechatpay,
                 ..
             }
-            | OrderState::Success(_) => Observation::Unchanged,
+            | OrderState::Success(_) => OrderChange::Unchanged,
         }
     }
 
@@ -279,25 +248,25 @@ impl Order {
     ///
     /// It counts from [`ABSENCE_GRACE_SECONDS`] after expiry on; two that are
     /// [`ABSENCE_INTERVAL_SECONDS`] apart close the order.
-    pub fn observe_absence(&self, now: Timestamp) -> Observation {
+    pub fn observe_absence(&self, now: Timestamp) -> OrderChange {
         match &self.state {
             OrderState::NotPay | OrderState::Closing { .. } => {
                 if now < self.terms.time_expire.plus_seconds(ABSENCE_GRACE_SECONDS) {
-                    return Observation::Unchanged;
+                    return OrderChange::Unchanged;
                 }
                 match self.missing_since {
                     None => {
                         let mut order = self.clone();
                         order.version += 1;
                         order.missing_since = Some(now);
-                        Observation::Changed(Box::new(order))
+                        OrderChange::Changed(Box::new(order))
                     }
                     Some(since) if now.seconds_since(since) >= ABSENCE_INTERVAL_SECONDS => self
                         .changed(OrderState::Closed {
                             at: now,
                             by: ClosedBy::Absence { confirmations: 0 },
                         }),
-                    Some(_) => Observation::Unchanged,
+                    Some(_) => OrderChange::Unchanged,
                 }
             }
             OrderState::Closed {
@@ -309,7 +278,7 @@ impl Order {
                 let looks = usize::try_from(*confirmations).unwrap_or(usize::MAX);
                 let planned = ABSENCE_CONFIRM_SECONDS.get(looks);
                 if planned.is_none_or(|seconds| now < at.plus_seconds(*seconds)) {
-                    return Observation::Unchanged;
+                    return OrderChange::Unchanged;
                 }
                 self.changed(OrderState::Closed {
                     at: *at,
@@ -322,16 +291,16 @@ impl Order {
                 by: ClosedBy::Wechatpay,
                 ..
             }
-            | OrderState::Success(_) => Observation::Unchanged,
+            | OrderState::Success(_) => OrderChange::Unchanged,
         }
     }
 
     /// Decides to close: the intention is stored before WeChat Pay is asked.
-    pub fn begin_close(&self, now: Timestamp) -> Observation {
+    pub fn begin_close(&self, now: Timestamp) -> OrderChange {
         match &self.state {
             OrderState::NotPay => self.changed(OrderState::Closing { since: now }),
             OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => {
-                Observation::Unchanged
+                OrderChange::Unchanged
             }
         }
     }
@@ -346,6 +315,59 @@ impl Order {
         }
     }
 
+    /// Whether nothing that WeChat Pay may still say moves the order.
+    pub const fn is_settled(&self) -> bool {
+        match &self.state {
+            OrderState::Success(_)
+            | OrderState::Closed {
+                by: ClosedBy::Wechatpay,
+                ..
+            } => true,
+            OrderState::NotPay
+            | OrderState::Closing { .. }
+            | OrderState::Closed {
+                by: ClosedBy::Absence { .. },
+                ..
+            } => false,
+        }
+    }
+
+    /// Whether the order has to be closed at WeChat Pay now, given what that answered a moment ago:
+    /// expired and unpaid, decided to be closed, or closed for absence and found there after all.
+    ///
+    /// "No such order" leaves nothing to close, and a close burns the number for a prepay that may
+    /// still be on its way; so it never leads to one.
+    pub fn must_close(&self, heard: Heard, now: Timestamp) -> bool {
+        match (heard, &self.state) {
+            (Heard::Absence, _) => false,
+            (Heard::Report, OrderState::NotPay) => {
+                now >= self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS)
+            }
+            (
+                Heard::Report,
+                OrderState::Closing { .. }
+                | OrderState::Closed {
+                    by: ClosedBy::Absence { .. },
+                    ..
+                },
+            ) => true,
+            (
+                Heard::Report,
+                OrderState::Closed {
+                    by: ClosedBy::Wechatpay,
+                    ..
+                }
+                | OrderState::Success(_),
+            ) => false,
+        }
+    }
+
+    /// Whether WeChat Pay's answer about the order is missing for so long after its time that a
+    /// person has to look. Before its time is over an order may wait for it.
+    pub const fn is_overdue(&self, now: Timestamp) -> bool {
+        !self.is_settled() && now.seconds_since(self.terms.time_expire) > OVERDUE_SECONDS_MAX
+    }
+
     /// The payment, if there is one.
     pub const fn payment_on_record(&self) -> Option<&Payment> {
         match &self.state {
@@ -356,7 +378,12 @@ impl Order {
 
     /// When the sweep has to look at the order, after `attempts` looks without a change; `None`
     /// where nothing is left to be learnt.
-    pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
+    pub fn due_after(&self, now: Timestamp, attempts: u32) -> Option<Due> {
+        let at = self.due_at(now, attempts)?;
+        Some(Due { at, attempts })
+    }
+
+    fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
         match &self.state {
             OrderState::NotPay => {
                 let asked = now.plus_seconds(backoff_seconds(attempts));
@@ -492,31 +519,15 @@ impl Order {
         }
     }
 
-    fn changed(&self, state: OrderState) -> Observation {
+    fn changed(&self, state: OrderState) -> OrderChange {
         debug_assert!(state.rank() >= self.state.rank(), "a rank only rises");
-        Observation::Changed(Box::new(Self {
+        OrderChange::Changed(Box::new(Self {
             terms: self.terms.clone(),
             state,
             version: self.version + 1,
             missing_since: None,
             needs_human: self.needs_human.clone(),
         }))
-    }
-}
-
-/// How long to wait after `attempts` looks that changed nothing, in seconds: 1, 2, 5, 10, 30 and
-/// then every 60 minutes.
-///
-/// The sweep runs each minute, so a finer step would buy nothing; the notice, not the sweep, is the
-/// fast path.
-pub fn backoff_seconds(attempts: u32) -> i64 {
-    match attempts {
-        0 => 60,
-        1 => 2 * 60,
-        2 => 5 * 60,
-        3 => 10 * 60,
-        4 => 30 * 60,
-        _ => 60 * 60,
     }
 }
 

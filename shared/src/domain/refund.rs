@@ -4,22 +4,21 @@
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
 //! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
 
-use super::order::Contradiction;
+mod decision;
+mod refusal;
+mod timing;
+
+use super::contradiction::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
 use super::{
-    Fen, OrderId, RecordMac, RefundId, RefundReport, Timestamp, TransactionId, WechatpayRefundId,
+    Fen, Order, OrderId, Payment, RecordMac, RefundId, RefundReport, Timestamp, TransactionId,
+    WechatpayRefundId,
 };
 
-/// How many refunds WeChat Pay takes of one order.
-pub const REFUNDS_MAX: u32 = 50;
-
-/// How many refunds payers may ask for of one order, whatever becomes of them: what asks for a
-/// decision of the merchant's has an end, and so has what is read with the order.
-pub const REQUESTS_MAX: u32 = 50;
-
-/// How long after the payment WeChat Pay takes refunds, in seconds: one year.
-pub const REFUND_WINDOW_SECONDS: i64 = 365 * 24 * 60 * 60;
+pub use decision::{Decision, OtherTerms, approves_itself};
+pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RefusalKind};
+pub use timing::{PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
 
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +102,6 @@ pub struct Refund {
     pub wechatpay_refund_id: Option<WechatpayRefundId>,
     /// How often WeChat Pay refused it in a way that time may mend.
     pub refusals: u32,
-    /// When the sweep sends it or asks about it next.
-    pub next_attempt_at: Option<Timestamp>,
     /// Why a person has to look, if one has to.
     pub needs_human: Option<String>,
     /// What proves that the terms, and how far they were decided, were written by somebody who may
@@ -114,7 +111,7 @@ pub struct Refund {
 
 /// What a report means for a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observation {
+pub enum RefundChange {
     /// The record becomes this.
     Changed {
         /// The refund afterwards.
@@ -128,22 +125,66 @@ pub enum Observation {
     Contradiction(Contradiction),
 }
 
+/// What somebody asks to be refunded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundTerms {
+    /// The refund's number.
+    pub refund_id: RefundId,
+    /// What is given back.
+    pub amount: Fen,
+    /// Shown to the payer.
+    pub reason: Option<String>,
+    /// Where WeChat Pay sends the notice.
+    pub notify_url: String,
+    /// Who asks.
+    pub asked_by: Party,
+}
+
 impl Refund {
+    /// A payer's request: it waits for the merchant and holds nothing.
+    pub fn requested(terms: RefundTerms, order: &Order, payment: &Payment, now: Timestamp) -> Self {
+        Self {
+            refund_id: terms.refund_id,
+            order_id: order.terms.order_id.clone(),
+            transaction_id: payment.transaction_id.clone(),
+            amount: terms.amount,
+            total: order.terms.total,
+            reason: terms.reason,
+            notify_url: terms.notify_url,
+            asked_by: terms.asked_by,
+            created_at: now,
+            state: RefundState::Requested,
+            version: 1,
+            wechatpay_refund_id: None,
+            refusals: 0,
+            needs_human: None,
+            mac: None,
+        }
+    }
+
+    /// A refund that is to be made at once.
+    pub fn reserved(terms: RefundTerms, order: &Order, payment: &Payment, now: Timestamp) -> Self {
+        Self {
+            state: RefundState::Reserved,
+            ..Self::requested(terms, order, payment, now)
+        }
+    }
+
     /// Decides what a signed report means; changes nothing itself, and hearing a report twice is
     /// hearing it once.
-    pub fn observe(&self, report: &RefundReport, now: Timestamp) -> Observation {
+    pub fn observe(&self, report: &RefundReport, now: Timestamp) -> RefundChange {
         if let Some(field) = self.differing_field(report) {
-            return Observation::Contradiction(Contradiction::Differs { field });
+            return RefundChange::Contradiction(Contradiction::Differs { field });
         }
         let impossible = |reported| {
-            Observation::Contradiction(Contradiction::Impossible {
+            RefundChange::Contradiction(Contradiction::Impossible {
                 recorded: self.state.as_str(),
                 reported,
             })
         };
         match (self.state, &report.status) {
             (_, RefundStatus::Unknown(state)) => {
-                Observation::Contradiction(Contradiction::UnknownState(state.clone()))
+                RefundChange::Contradiction(Contradiction::UnknownState(state.clone()))
             }
             // WeChat Pay knows a refund that was never sent from this record.
             (RefundState::Requested | RefundState::Rejected, _) => impossible("a refund"),
@@ -178,23 +219,7 @@ impl Refund {
             | (
                 RefundState::Success { .. },
                 RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Success { .. },
-            ) => Observation::Unchanged,
-        }
-    }
-
-    /// When the sweep looks at the refund next, after `attempts` looks without a change; `None`
-    /// where nothing is left to be learnt.
-    pub fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
-        match self.state {
-            RefundState::Reserved | RefundState::Processing => {
-                Some(now.plus_seconds(super::order::backoff_seconds(attempts)))
-            }
-            // A person has to act at WeChat Pay first; once a day is enough to see that they did.
-            RefundState::Abnormal => Some(now.plus_seconds(24 * 60 * 60)),
-            RefundState::Requested
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => None,
+            ) => RefundChange::Unchanged,
         }
     }
 
@@ -222,7 +247,7 @@ impl Refund {
         report: &RefundReport,
         state: RefundState,
         release: Option<Fen>,
-    ) -> Observation {
+    ) -> RefundChange {
         let mut refund = self.clone();
         refund.state = state;
         refund.version += 1;
@@ -230,20 +255,12 @@ impl Refund {
         // What it reports answers whatever it refused before.
         refund.refusals = 0;
         refund.needs_human = None;
-        Observation::Changed {
+        RefundChange::Changed {
             refund: Box::new(refund),
             release,
         }
     }
 }
 
-/// The moment at which the next refund of the order may be sent.
-///
-/// Moments are whole seconds: one more than the interval keeps it whole however late in its second
-/// this one is sent.
-pub const fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp {
-    now.plus_seconds(interval_seconds.saturating_add(1))
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

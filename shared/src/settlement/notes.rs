@@ -44,6 +44,10 @@ pub fn note_order(
     };
     if let Settled::Changed(_) = settled {
         line.count(Metric::OrderPaid);
+        if paid.success_time.is_none() {
+            // It was left out, or is not a time: the payment counts from when it was learnt.
+            line.field("success_time", "unreadable").raise(Level::Warn);
+        }
     }
     if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
         && ordered_by != paid_by

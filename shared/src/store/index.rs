@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::item::{self, Attributes, ItemReader, Update};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::{Openid, OrderId, RefundId, Timestamp};
+use crate::domain::{Due, Openid, OrderId, RefundId, Timestamp};
 
 /// How many shards the due index has.
 ///
@@ -18,15 +18,6 @@ pub const SHARDS: u32 = 10;
 
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
-
-/// When an item is due, and after how many looks without a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// The moment.
-    pub at: Timestamp,
-    /// How often it was looked at since its last change.
-    pub attempts: u32,
-}
 
 pub(super) fn shard(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());

@@ -242,7 +242,6 @@ impl<'a> ItemReader<'a> {
                 .map(|id| self.id(WechatpayRefundId::parse(id)))
                 .transpose()?,
             refusals: self.count("refusals")?,
-            next_attempt_at: self.moment_or_none("due_at")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
             mac: self.mac(),
         })

@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::index::{Due, due_attributes};
+use super::index::due_attributes;
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::refund::next_refund_at;
-use crate::domain::{Order, OrderId, Timestamp};
+use crate::domain::{Due, Order, OrderId, Timestamp};
 
 /// The QR code text of a Native order, as WeChat Pay last gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]

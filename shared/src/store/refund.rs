@@ -1,25 +1,26 @@
 //! Refunds in the table. The bound that no refund may cross stands in the write itself.
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update as TableUpdate,
 };
 
-use super::index::{Due, due_attributes};
+use super::index::due_attributes;
 use super::item::{self, ItemReader, Update, integer, text, timestamp};
-use super::write::{TRIES_MAX, commit, pause};
+use super::transaction::{Cancelled, Part, Transacted, unexplained};
+use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::refund::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX, next_refund_at};
-use crate::domain::{Fen, OrderId, Payment, Refund, RefundId, RefundState, Timestamp};
+use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX, not_refundable};
+use crate::domain::refund::next_refund_at;
+use crate::domain::{Due, Fen, NotRefundable, OrderId, Payment, Refund, RefundId, Timestamp};
 
 /// A refund with what the record keeps beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRefund {
     /// The refund.
     pub refund: Refund,
-    /// How often the sweep looked at it since its last change.
-    pub attempts: u32,
+    /// When the sweep sends it or asks about it next, and after how many looks.
+    pub due: Option<Due>,
 }
 
 /// What became of asking for or reserving a refund.
@@ -28,22 +29,12 @@ pub enum Reserve {
     /// It stands as asked.
     Done,
     /// The order has a refund of that number already.
-    Exists(Box<Refund>),
+    Exists(Box<StoredRefund>),
     /// Another order has a refund of that number.
     NumberTaken,
-    /// The order is not paid.
-    NotPaid,
-    /// It is more than what is left to give back, in fen.
-    Exceeds {
-        /// What is left.
-        refundable: i64,
-    },
-    /// The order has had as many refunds as WeChat Pay takes, or was asked for as many as are taken
-    /// here.
-    TooMany,
-    /// The payment is older than WeChat Pay takes refunds for.
-    TooOld,
-    /// Another refund of the order was sent less than the interval ago; reserve it to wait.
+    /// The order cannot take it.
+    Refused(NotRefundable),
+    /// Another refund of the order was sent less than the interval ago; reserve it to be sent later.
     SlotTaken {
         /// When the next may be sent.
         next_refund_at: Timestamp,
@@ -52,19 +43,32 @@ pub enum Reserve {
 
 /// What became of approving a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Approved {
-    /// It is reserved, or could not be for this reason.
-    Reserve(Reserve),
-    /// It was decided already.
-    Decided,
+pub enum Approval {
+    /// It is reserved.
+    Reserved,
+    /// Somebody decided about it before.
+    AlreadyDecided,
+    /// Another order has a refund of its number.
+    NumberTaken,
+    /// The order cannot take it.
+    Refused(NotRefundable),
+    /// As [`Reserve::SlotTaken`].
+    SlotTaken {
+        /// When the next may be sent.
+        next_refund_at: Timestamp,
+    },
 }
 
-/// How a reservation stands to the minute between two refunds of an order.
+/// Whether a refund is sent at once or by the sweep: WeChat Pay wants a minute between two refunds of
+/// an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SendSlot {
-    /// Claims the next moment, so it is sent at once.
-    Claim { interval_seconds: i64 },
-    /// Waits for the sweep.
+pub enum SendSlot {
+    /// Whoever reserves it sends it at once, and claims the order's slot for it.
+    Now {
+        /// The least time between two refunds of an order.
+        interval_seconds: i64,
+    },
+    /// The sweep sends it when it is due.
     Later,
 }
 
@@ -100,13 +104,7 @@ impl Refunds {
             .map_err(|error| unavailable("GetItem refund", &error))?;
         answer
             .item()
-            .map(|attributes| {
-                let reader = ItemReader::new(attributes);
-                Ok(StoredRefund {
-                    refund: reader.refund()?,
-                    attempts: reader.count("due_attempts")?,
-                })
-            })
+            .map(|attributes| stored_refund(&ItemReader::new(attributes)))
             .transpose()
     }
 
@@ -137,7 +135,7 @@ impl Refunds {
     ///
     /// # Errors
     /// The table is unavailable or an item unreadable.
-    pub async fn of_order(&self, order_id: &OrderId) -> Result<Vec<Refund>, StoreError> {
+    pub async fn of_order(&self, order_id: &OrderId) -> Result<Vec<StoredRefund>, StoreError> {
         let mut found = Vec::new();
         let mut pages = self
             .0
@@ -153,7 +151,7 @@ impl Refunds {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| unavailable("Query refunds", &error))?;
             for attributes in page.items() {
-                found.push(ItemReader::new(attributes).refund()?);
+                found.push(stored_refund(&ItemReader::new(attributes))?);
             }
         }
         Ok(found)
@@ -179,16 +177,19 @@ impl Refunds {
         condition.push_str(
             " AND (attribute_not_exists(#request_count) OR #request_count < :asked_most)",
         );
-        let writes = [
-            self.order_update(&refund.order_id, count, &condition)?,
-            self.put_refund(refund, None)?,
+        let parts = [
+            (
+                Part::Order,
+                self.order_update(&refund.order_id, count, &condition)?,
+            ),
+            (Part::Refund, self.put_refund(refund, None)?),
         ];
-        self.write_new(ACTION, refund, now, &writes, |_| Some(Reserve::TooMany))
-            .await
+        let too_many = |_: &Payment| Some(Reserve::Refused(NotRefundable::TooMany));
+        self.write_new(ACTION, refund, now, parts, too_many).await
     }
 
-    /// Takes the amount from the order's `refundable`, claims the moment to send it and writes the
-    /// refund with its number's guard, all or nothing.
+    /// Takes the amount from the order's `refundable`, claims the slot to send it where it is sent now,
+    /// and writes the refund with its number's guard, all or nothing.
     ///
     /// # Errors
     /// The table is unavailable; a repeat with the same number finds out whether it stands.
@@ -196,83 +197,65 @@ impl Refunds {
         &self,
         refund: &Refund,
         now: Timestamp,
-        interval_seconds: i64,
+        slot: SendSlot,
         due: Due,
     ) -> Result<Reserve, StoreError> {
-        self.reserve_new(refund, now, SendSlot::Claim { interval_seconds }, due)
+        let parts = [
+            (Part::Order, self.take(refund, now, slot)?),
+            (Part::Refund, self.put_refund(refund, Some(due))?),
+            (Part::Guard, self.put_guard(refund)?),
+        ];
+        let slot_taken = |payment: &Payment| {
+            let next_refund_at = payment.next_refund_at?;
+            Some(Reserve::SlotTaken { next_refund_at })
+        };
+        self.write_new("reserve a refund", refund, now, parts, slot_taken)
             .await
     }
 
-    /// As [`Self::reserve`], but leaves the sending to the sweep at `due`.
-    ///
-    /// # Errors
-    /// As [`Self::reserve`].
-    pub async fn reserve_for_later(
-        &self,
-        refund: &Refund,
-        now: Timestamp,
-        due: Due,
-    ) -> Result<Reserve, StoreError> {
-        self.reserve_new(refund, now, SendSlot::Later, due).await
-    }
-
-    /// Reserves a refund that was asked for, and its number with it; the claim of the moment is given
-    /// in `interval_seconds`, none leaves the sending to the sweep at `due`.
+    /// Writes that a refund that was asked for is `reserved`: takes the amount, the slot where it is
+    /// sent now, and the number, as [`Self::reserve`] does.
     ///
     /// # Errors
     /// The table is unavailable; a repeat finds out.
     pub async fn approve(
         &self,
-        refund: &Refund,
+        requested: &Refund,
+        reserved: &Refund,
         now: Timestamp,
-        interval_seconds: Option<i64>,
+        slot: SendSlot,
         due: Due,
-    ) -> Result<Approved, StoreError> {
-        const ACTION: &str = "approve a refund";
-        let slot = interval_seconds.map_or(SendSlot::Later, |interval_seconds| SendSlot::Claim {
-            interval_seconds,
-        });
-        let mut reserved = refund.clone();
-        reserved.state = RefundState::Reserved;
-        reserved.version += 1;
+    ) -> Result<Approval, StoreError> {
         let update = Update::default()
-            .assign(item::refund_progress(&reserved))
-            .assign(due_attributes(refund.refund_id.as_str(), Some(due)))
-            .value("requested", text(RefundState::Requested.as_str()));
-        let writes = [
-            self.take(refund, now, slot)?,
-            self.refund_update(refund, update, "#status = :requested")?,
-            self.put_guard(refund)?,
+            .assign(item::refund_progress(reserved))
+            .assign([("mac", item::mac(reserved))])
+            .assign(due_attributes(reserved.refund_id.as_str(), Some(due)))
+            .value("before", integer(requested.version));
+        let parts = [
+            (Part::Order, self.take(reserved, now, slot)?),
+            (
+                Part::Refund,
+                self.refund_update(reserved, update, "#version = :before")?,
+            ),
+            (Part::Guard, self.put_guard(reserved)?),
         ];
-        match self.transact(ACTION, &writes).await? {
-            Transacted::Done => Ok(Approved::Reserve(Reserve::Done)),
-            Transacted::Cancelled(reasons) => {
-                if failed(&reasons, 1).is_some() {
-                    return Ok(Approved::Decided);
-                }
-                if let Some(taken) = guard_conflict(&reasons, refund)? {
-                    return Ok(Approved::Reserve(taken));
-                }
-                order_refusal(&reasons, refund.amount, now, slot_taken)?
-                    .map(Approved::Reserve)
-                    .ok_or_else(|| unexplained(ACTION))
-            }
+        let cancelled = match self.0.transact("approve a refund", parts).await? {
+            Transacted::Done => return Ok(Approval::Reserved),
+            Transacted::Cancelled(cancelled) => cancelled,
+        };
+        if cancelled.by(Part::Refund) {
+            return Ok(Approval::AlreadyDecided);
         }
-    }
-
-    /// Writes that the merchant said no, if nothing was decided yet.
-    ///
-    /// # Errors
-    /// The table is unavailable; a repeat finds out.
-    pub async fn reject(&self, refund: &Refund) -> Result<Commit, StoreError> {
-        let mut rejected = refund.clone();
-        rejected.state = RefundState::Rejected;
-        rejected.version += 1;
-        let update = Update::default()
-            .assign(item::refund_progress(&rejected))
-            .value("requested", text(RefundState::Requested.as_str()));
-        self.update("reject a refund", refund, update, "#status = :requested")
-            .await
+        if number_taken(&cancelled, reserved)? {
+            return Ok(Approval::NumberTaken);
+        }
+        match order_refusal(&cancelled, reserved.amount, now)? {
+            OrderRefusal::Refused(refused) => Ok(Approval::Refused(refused)),
+            OrderRefusal::OtherBound(payment) => payment
+                .next_refund_at
+                .map(|next_refund_at| Approval::SlotTaken { next_refund_at })
+                .ok_or_else(|| cancelled.unexplained()),
+        }
     }
 
     /// Writes what became of `before`, if nobody changed it since it was read; `release` goes back
@@ -306,17 +289,20 @@ impl Refunds {
             .value("one", integer(1))
             .value("success", text("SUCCESS"))
             .value("most", integer(after.total.get() - amount.get()));
-        let writes = [
-            self.refund_update(after, update, condition)?,
-            self.order_update(
-                &after.order_id,
-                give_back,
-                "#trade_state = :success AND #refundable <= :most",
-            )?,
+        let parts = [
+            (Part::Refund, self.refund_update(after, update, condition)?),
+            (
+                Part::Order,
+                self.order_update(
+                    &after.order_id,
+                    give_back,
+                    "#trade_state = :success AND #refundable <= :most",
+                )?,
+            ),
         ];
-        match self.transact(ACTION, &writes).await? {
+        match self.0.transact(ACTION, parts).await? {
             Transacted::Done => Ok(Commit::Done),
-            Transacted::Cancelled(reasons) if failed(&reasons, 0).is_some() => Ok(Commit::Conflict),
+            Transacted::Cancelled(cancelled) if cancelled.by(Part::Refund) => Ok(Commit::Conflict),
             // Its books were changed past this code; no repeat mends them.
             Transacted::Cancelled(_) => Err(StoreError::Unreadable {
                 key: format!("ORDER#{}", after.order_id),
@@ -359,41 +345,34 @@ impl Refunds {
             .await
     }
 
-    async fn reserve_new(
-        &self,
-        refund: &Refund,
-        now: Timestamp,
-        slot: SendSlot,
-        due: Due,
-    ) -> Result<Reserve, StoreError> {
-        let writes = [
-            self.take(refund, now, slot)?,
-            self.put_refund(refund, Some(due))?,
-            self.put_guard(refund)?,
-        ];
-        self.write_new("reserve a refund", refund, now, &writes, slot_taken)
-            .await
-    }
-
-    /// Writes a new refund with its order and its guard, if it gets one, in this order; `last_bound` tells what the
+    /// Writes a new refund with its order and its guard, if it gets one; `last_bound` says what the
     /// order refused where it was none of the bounds that all new refunds have.
     async fn write_new(
         &self,
         action: &'static str,
         refund: &Refund,
         now: Timestamp,
-        writes: &[TransactWriteItem],
+        parts: impl IntoIterator<Item = (Part, TransactWriteItem)>,
         last_bound: impl FnOnce(&Payment) -> Option<Reserve>,
     ) -> Result<Reserve, StoreError> {
-        match self.transact(action, writes).await? {
-            Transacted::Done => Ok(Reserve::Done),
-            Transacted::Cancelled(reasons) => {
-                // A repeat is told of itself, whatever else would stand against it.
-                if let Some(conflict) = number_conflict(&reasons, refund)? {
-                    return Ok(conflict);
-                }
-                order_refusal(&reasons, refund.amount, now, last_bound)?
-                    .ok_or_else(|| unexplained(action))
+        let cancelled = match self.0.transact(action, parts).await? {
+            Transacted::Done => return Ok(Reserve::Done),
+            Transacted::Cancelled(cancelled) => cancelled,
+        };
+        // A repeat is told of itself, whatever else would stand against it.
+        if cancelled.by(Part::Refund) {
+            let attributes = cancelled.item(Part::Refund);
+            let attributes = attributes.ok_or_else(|| unexplained("read a cancelled refund"))?;
+            let found = stored_refund(&ItemReader::new(attributes))?;
+            return Ok(Reserve::Exists(Box::new(found)));
+        }
+        if number_taken(&cancelled, refund)? {
+            return Ok(Reserve::NumberTaken);
+        }
+        match order_refusal(&cancelled, refund.amount, now)? {
+            OrderRefusal::Refused(refused) => Ok(Reserve::Refused(refused)),
+            OrderRefusal::OtherBound(payment) => {
+                last_bound(&payment).ok_or_else(|| cancelled.unexplained())
             }
         }
     }
@@ -412,7 +391,7 @@ impl Refunds {
             .clause("#version = #version + :one")
             .value("one", integer(1));
         let (mut update, mut condition) = bounds(update, refund.amount, now);
-        if let SendSlot::Claim { interval_seconds } = slot {
+        if let SendSlot::Now { interval_seconds } = slot {
             update = update
                 .assign([(
                     "next_refund_at",
@@ -493,8 +472,8 @@ impl Refunds {
 
     fn table_update(
         &self,
-        partition: aws_sdk_dynamodb::types::AttributeValue,
-        sort: aws_sdk_dynamodb::types::AttributeValue,
+        partition: AttributeValue,
+        sort: AttributeValue,
         update: Update,
         condition: &str,
     ) -> Result<TransactWriteItem, StoreError> {
@@ -532,46 +511,6 @@ impl Refunds {
             .set_expression_attribute_values(Some(update.values));
         commit(action, update).await
     }
-
-    /// Sends a transaction; one that met another, or too little room, was not made and is tried again
-    /// as a new one, [`TRIES_MAX`] times in all.
-    async fn transact(
-        &self,
-        action: &'static str,
-        writes: &[TransactWriteItem],
-    ) -> Result<Transacted, StoreError> {
-        for attempt in 1.. {
-            let sent = self
-                .0
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes.to_vec()))
-                .send()
-                .await;
-            let error = match sent {
-                Ok(_) => return Ok(Transacted::Done),
-                Err(error) => error,
-            };
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-                error.as_service_error()
-            else {
-                return Err(unavailable(action, &error));
-            };
-            let reasons = cancelled.cancellation_reasons();
-            match Cancelled::by(reasons) {
-                Cancelled::Conditions => return Ok(Transacted::Cancelled(reasons.to_vec())),
-                Cancelled::Passing if attempt < TRIES_MAX => pause(attempt).await,
-                Cancelled::Passing | Cancelled::Otherwise => {
-                    let codes: Vec<&str> = reasons.iter().filter_map(|it| it.code()).collect();
-                    return Err(StoreError::Unavailable {
-                        action,
-                        cause: format!("TransactionCanceledException: {}", codes.join(", ")),
-                    });
-                }
-            }
-        }
-        Err(unexplained(action))
-    }
 }
 
 /// Adds the bounds that every new refund of the order must keep, and gives them as a condition.
@@ -590,119 +529,56 @@ fn bounds(update: Update, amount: Fen, now: Timestamp) -> (Update, String) {
     (update, condition.to_owned())
 }
 
-enum Transacted {
-    Done,
-    Cancelled(Vec<CancellationReason>),
-}
-
-/// What a transaction was cancelled for.
-enum Cancelled {
-    /// Conditions that did not hold, and nothing else: this decides.
-    Conditions,
-    /// Something that passes. Conditions that failed beside it decide nothing: while another
-    /// transaction is half-way, one item can show its outcome and the next still be held.
-    Passing,
-    /// Something that no repeat mends.
-    Otherwise,
-}
-
-impl Cancelled {
-    fn by(reasons: &[CancellationReason]) -> Self {
-        let mut cancelled = Self::Conditions;
-        for reason in reasons {
-            match reason.code().unwrap_or("None") {
-                "None" | "ConditionalCheckFailed" => {}
-                "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
-                    cancelled = Self::Passing;
-                }
-                _ => return Self::Otherwise,
-            }
-        }
-        cancelled
+/// Whether the guard of the refund's number is another order's.
+fn number_taken(cancelled: &Cancelled, refund: &Refund) -> Result<bool, StoreError> {
+    if !cancelled.by(Part::Guard) {
+        return Ok(false);
     }
-}
-
-fn unexplained(action: &'static str) -> StoreError {
-    StoreError::Unavailable {
-        action,
-        cause: "refused for no known reason".to_owned(),
-    }
-}
-
-fn failed(reasons: &[CancellationReason], index: usize) -> Option<&CancellationReason> {
-    reasons
-        .get(index)
-        .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
-}
-
-/// Reads a cancelled write of a new refund, at the second place, and its number's guard, at the third.
-fn number_conflict(
-    reasons: &[CancellationReason],
-    refund: &Refund,
-) -> Result<Option<Reserve>, StoreError> {
-    if let Some(reason) = failed(reasons, 1) {
-        let attributes = reason
-            .item()
-            .ok_or_else(|| unexplained("read a cancelled refund"))?;
-        let found = ItemReader::new(attributes).refund()?;
-        return Ok(Some(Reserve::Exists(Box::new(found))));
-    }
-    guard_conflict(reasons, refund)
-}
-
-/// Reads whether another order's refund has the number whose guard stands at the third place.
-fn guard_conflict(
-    reasons: &[CancellationReason],
-    refund: &Refund,
-) -> Result<Option<Reserve>, StoreError> {
-    let Some(reason) = failed(reasons, 2) else {
-        return Ok(None);
-    };
-    let attributes = reason
-        .item()
-        .ok_or_else(|| unexplained("read a refund number's guard"))?;
+    let attributes = cancelled.item(Part::Guard);
+    let attributes = attributes.ok_or_else(|| unexplained("read a refund number's guard"))?;
     let guard = ItemReader::new(attributes);
     if guard.order_id("out_trade_no")? == refund.order_id {
         // A restored table may hold a part of the last transactions.
         return Err(guard.unreadable("it guards a refund of the order that is not there"));
     }
-    Ok(Some(Reserve::NumberTaken))
+    Ok(true)
 }
 
-/// Reads why the order, at the first place, did not let the write pass.
+/// Why the order did not let a write of a refund pass.
+enum OrderRefusal {
+    /// It cannot take the refund.
+    Refused(NotRefundable),
+    /// It could; a bound that not all writes have was crossed.
+    OtherBound(Payment),
+}
+
 fn order_refusal(
-    reasons: &[CancellationReason],
+    cancelled: &Cancelled,
     amount: Fen,
     now: Timestamp,
-    last_bound: impl FnOnce(&Payment) -> Option<Reserve>,
-) -> Result<Option<Reserve>, StoreError> {
-    let Some(reason) = failed(reasons, 0) else {
-        return Ok(None);
-    };
-    let Some(attributes) = reason.item() else {
-        return Ok(Some(Reserve::NotPaid));
+) -> Result<OrderRefusal, StoreError> {
+    if !cancelled.by(Part::Order) {
+        return Err(cancelled.unexplained());
+    }
+    let not_paid = OrderRefusal::Refused(NotRefundable::NotPaid);
+    let Some(attributes) = cancelled.item(Part::Order) else {
+        return Ok(not_paid);
     };
     let order = ItemReader::new(attributes).order()?;
     let Some(payment) = order.payment_on_record() else {
-        return Ok(Some(Reserve::NotPaid));
+        return Ok(not_paid);
     };
-    if payment.refundable < amount.get() {
-        return Ok(Some(Reserve::Exceeds {
-            refundable: payment.refundable,
-        }));
-    }
-    if payment.refund_count >= REFUNDS_MAX {
-        return Ok(Some(Reserve::TooMany));
-    }
-    if payment.success_time <= now.minus_seconds(REFUND_WINDOW_SECONDS) {
-        return Ok(Some(Reserve::TooOld));
-    }
-    Ok(last_bound(payment))
+    Ok(match not_refundable(payment, amount, now) {
+        Some(refused) => OrderRefusal::Refused(refused),
+        None => OrderRefusal::OtherBound(payment.clone()),
+    })
 }
 
-/// The bound that only a refund to be sent at once has.
-fn slot_taken(payment: &Payment) -> Option<Reserve> {
-    payment
-        .next_refund_at
-        .map(|next_refund_at| Reserve::SlotTaken { next_refund_at })
+fn stored_refund(reader: &ItemReader<'_>) -> Result<StoredRefund, StoreError> {
+    let attempts = reader.count("due_attempts")?;
+    let due_at = reader.moment_or_none("due_at")?;
+    Ok(StoredRefund {
+        refund: reader.refund()?,
+        due: due_at.map(|at| Due { at, attempts }),
+    })
 }

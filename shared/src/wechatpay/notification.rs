@@ -17,13 +17,19 @@ const ID_MAX: usize = 64;
 /// How long an event's type may be, in characters.
 const EVENT_TYPE_MAX: usize = 64;
 
+/// What every envelope has. What else stands in one is another product's business, unless its event is
+/// one of those read here.
 #[derive(Deserialize)]
 struct Envelope {
     id: String,
     event_type: String,
-    // Only the events read here have to carry a resource; of others too little is known.
-    resource_type: Option<String>,
-    resource: Option<SealedResource>,
+}
+
+/// What the envelope of an event that is read here has besides.
+#[derive(Deserialize)]
+struct Sealed {
+    resource_type: String,
+    resource: SealedResource,
 }
 
 /// What a notice says.
@@ -193,10 +199,7 @@ pub fn read<B: AsRef<[u8]>>(
             key_slot: None,
         });
     };
-    let resource = envelope
-        .resource
-        .filter(|_| envelope.resource_type.as_deref() == Some("encrypt-resource"))
-        .ok_or(NotificationError::Envelope)?;
+    let resource = verified.read(resource)?.into_inner();
     let (content, slot) =
         open(keys, &resource).map_err(|cause| NotificationError::Undecryptable {
             id: id.clone(),
@@ -222,6 +225,15 @@ fn envelope(body: &[u8]) -> Result<Envelope, NotificationError> {
     let named = (1..=ID_MAX).contains(&envelope.id.len()) && envelope.id.bytes().all(legal);
     if named && envelope.event_type.len() <= EVENT_TYPE_MAX {
         Ok(envelope)
+    } else {
+        Err(NotificationError::Envelope)
+    }
+}
+
+fn resource(body: &[u8]) -> Result<SealedResource, NotificationError> {
+    let sealed: Sealed = wire::read(body).map_err(|_| NotificationError::Envelope)?;
+    if sealed.resource_type == "encrypt-resource" {
+        Ok(sealed.resource)
     } else {
         Err(NotificationError::Envelope)
     }

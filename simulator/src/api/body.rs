@@ -5,10 +5,19 @@ use serde_json::Value;
 
 use super::answer::{Refusal, Signing};
 use super::context::Context;
-use super::schema::{self, Field};
+use super::schema::{self, Field, Source};
 
 /// Reads and checks a body.
 pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Refusal> {
+    parse_from(context, fields, Source::Body)
+}
+
+/// Reads and checks a body whose missing members are said to be missing elsewhere.
+pub(crate) fn parse_from(
+    context: &Context<'_>,
+    fields: &[Field],
+    source: Source,
+) -> Result<Value, Refusal> {
     let signing = if context.state.behaviours.sign_schema_errors {
         Signing::Signed
     } else {
@@ -20,7 +29,7 @@ pub(crate) fn parse(context: &Context<'_>, fields: &[Field]) -> Result<Value, Re
             .signing(signing)
             .because(no_json(bytes, &error))
     })?;
-    schema::check(&body, fields, signing)?;
+    schema::check(&body, fields, source, signing)?;
     Ok(body)
 }
 

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::answer::{Draft, Refusal};
-use super::body::{parse, same_merchant};
+use super::body::{parse, parse_from, same_merchant};
 use super::context::Context;
-use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::schema::{self, Field, Kind, Source, integer, matching, object, of, optional, text};
 use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::canonical;
@@ -23,6 +23,8 @@ const H5_LIFE_MS: i64 = 5 * MINUTE_MS;
 const PREPAY_ID_BYTES: usize = 10 * 1024;
 /// Ids remembered per order; older ones count as expired.
 const TICKETS_MAX: usize = 20;
+/// Room for the base64 of a member that the client encrypted; no document names a limit.
+const SEALED_CHARACTERS_MAX: usize = 1_024;
 /// The limit of `detail`, without blanks (docs/simulator.md, `schema`).
 const DETAIL_BYTES_MAX: usize = 6_144;
 
@@ -31,10 +33,24 @@ const AMOUNT: &[Field] = &[
     optional(text("currency", "货币类型", 16)),
 ];
 const IDENTITY: &[Field] = &[
-    text("type", "证件类型", 32),
-    optional(text("number", "证件号", 1024)),
-    optional(text("name", "姓名", 1024)),
+    of(
+        "type",
+        "证件类型",
+        Kind::OneOf(&[
+            "IDCARD",
+            "HONGKONG_MACAO",
+            "HONGKONG_MACAO_RESIDENT",
+            "TAIWAN_RESIDENT",
+            "FOREIGN_RESIDENT",
+            "OVERSEA_PASSPORT",
+            "PHONE_NUMBER",
+        ]),
+    ),
+    text("number", "证件号", SEALED_CHARACTERS_MAX),
+    text("name", "姓名", SEALED_CHARACTERS_MAX),
 ];
+/// Who may pay an order that names no openid.
+const IDENTIFIED_PAYER: &[Field] = &[optional(object("identity", "实名信息", IDENTITY))];
 const PAYER: &[Field] = &[
     matching_openid("openid", "用户标识"),
     optional(object("identity", "实名信息", IDENTITY)),
@@ -56,7 +72,7 @@ const STORE: &[Field] = &[
     optional(text("address", "详细地址", 512)),
 ];
 const H5_INFO: &[Field] = &[
-    text("type", "场景类型", 32),
+    of("type", "场景类型", Kind::OneOf(&["Wap", "iOS", "Android"])),
     optional(text("app_name", "应用名称", 64)),
     optional(text("app_url", "网站URL", 128)),
     optional(text("bundle_id", "iOS平台BundleID", 128)),
@@ -73,8 +89,29 @@ const H5_SCENE: &[Field] = &[
     optional(object("store_info", "商户门店信息", STORE)),
     object("h5_info", "H5场景信息", H5_INFO),
 ];
-/// The kinds of pages that H5 orders come from.
-const H5_TYPES: [&str; 3] = ["Wap", "iOS", "Android"];
+/// Which cards and balances an order cannot be paid with.
+const LIMIT_PAY: &[&str] = &["no_balance", "no_credit", "no_debit", "balance_only"];
+const SUBSIDY_PLAN: &[Field] = &[
+    of(
+        "subsidy_installment_num",
+        "分期期数",
+        Kind::IntegerOneOf(&[3, 6, 12]),
+    ),
+    of("subsidy_percent", "补贴比例", Kind::IntegerOneOf(&[0, 100])),
+];
+const SUBSIDY_DETAIL: &[Field] = &[
+    of(
+        "subsidy_period_type",
+        "补贴周期类型",
+        Kind::OneOf(&["DAILY", "PERIOD"]),
+    ),
+    of("subsidy_plan", "补贴方案", Kind::Objects(SUBSIDY_PLAN)),
+];
+const SUBSIDY: &[Field] = &[optional(of(
+    "subsidy_detail",
+    "补贴详情",
+    Kind::Objects(SUBSIDY_DETAIL),
+))];
 const SETTLE: &[Field] = &[optional(of(
     "profit_sharing",
     "是否指定分账",
@@ -85,7 +122,8 @@ const fn matching_openid(name: &'static str, label: &'static str) -> Field {
     text(name, label, 128)
 }
 
-fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
+/// The members of an order's body.
+pub(super) fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
     let mut fields = if partner {
         vec![
             text("sp_appid", "服务商应用ID", 32),
@@ -99,21 +137,29 @@ fn fields(partner: bool, trade_type: TradeType) -> Vec<Field> {
     fields.extend([
         text("description", "商品描述", 127),
         matching("out_trade_no", "商户订单号", (6, 32), schema::ORDER_NUMBER),
-        optional(text("time_expire", "交易结束时间", 64)),
+        optional(of("time_expire", "交易结束时间", Kind::Time { max: 64 })),
         optional(text("attach", "附加数据", 128)),
         matching("notify_url", "通知地址", (0, 255), schema::NOTIFY_URL),
         optional(text("goods_tag", "订单优惠标记", 32)),
-        optional(of("limit_pay", "指定支付方式", Kind::Texts)),
+        optional(of("limit_pay", "指定支付方式", Kind::Texts(LIMIT_PAY))),
         optional(of("support_fapiao", "电子发票入口开放标识", Kind::Boolean)),
         object("amount", "订单金额信息", AMOUNT),
         optional(object("detail", "优惠功能", DETAIL)),
         optional(object("settle_info", "结算信息", SETTLE)),
-        optional(of("subsidy_info", "补贴信息", Kind::Anything)),
     ]);
-    if trade_type == TradeType::Jsapi {
-        let payer = if partner { PARTNER_PAYER } else { PAYER };
-        fields.push(object("payer", "支付者", payer));
+    match trade_type {
+        TradeType::Jsapi | TradeType::App => {
+            fields.push(optional(object("subsidy_info", "补贴信息", SUBSIDY)));
+        }
+        TradeType::Native | TradeType::H5 => {}
     }
+    fields.push(match trade_type {
+        TradeType::Jsapi if partner => object("payer", "支付者", PARTNER_PAYER),
+        TradeType::Jsapi => object("payer", "支付者", PAYER),
+        TradeType::Native | TradeType::App | TradeType::H5 => {
+            optional(object("payer", "支付者", IDENTIFIED_PAYER))
+        }
+    });
     fields.push(match trade_type {
         TradeType::H5 => object("scene_info", "场景信息", H5_SCENE),
         TradeType::Jsapi | TradeType::Native | TradeType::App => {
@@ -166,8 +212,8 @@ pub(crate) fn create(
             .because(format!("detail is longer than {DETAIL_BYTES_MAX} bytes")));
     }
     check_scene(&body["scene_info"])?;
-    let payable_until_ms = payable_until(context, &body, trade_type)?;
-    let openid = payer(context, &body, &own_appid, partner.as_ref())?;
+    let payable_until_ms = payable_until(context, &body, trade_type);
+    let openid = payer(context, &body, trade_type, &own_appid, partner.as_ref())?;
     let key = OrderKey {
         mchid: context.caller.mchid().to_owned(),
         out_trade_no: string("out_trade_no").unwrap_or_default(),
@@ -226,18 +272,23 @@ fn prepay_id(context: &mut Context<'_>, mut prepay_id: String) -> String {
     prepay_id
 }
 
+/// The members of the body that closes an order.
+pub(super) const fn close_fields(partner: bool) -> &'static [Field] {
+    const DIRECT: &[Field] = &[text("mchid", "直连商户号", 32)];
+    const PARTNER: &[Field] = &[
+        text("sp_mchid", "服务商户号", 32),
+        text("sub_mchid", "子商户号/二级商户号", 32),
+    ];
+    if partner { PARTNER } else { DIRECT }
+}
+
 /// Closes an unpaid order; closing twice is success.
 pub(crate) fn close(
     context: &mut Context<'_>,
     partner: bool,
     out_trade_no: &str,
 ) -> Result<Draft, Refusal> {
-    let direct = vec![text("mchid", "商户号", 32)];
-    let through_partner = vec![
-        text("sp_mchid", "服务商户号", 32),
-        text("sub_mchid", "子商户号/二级商户号", 32),
-    ];
-    let body = parse(context, if partner { &through_partner } else { &direct })?;
+    let body = parse_from(context, close_fields(partner), Source::UriTemplate)?;
     let name = if partner { "sp_mchid" } else { "mchid" };
     same_merchant(context, body.get(name).and_then(Value::as_str))?;
     if context.fault("close_user_paying", "close") {
@@ -328,6 +379,7 @@ fn partner_of(context: &Context<'_>, body: &Value, sp_appid: String) -> Result<P
 fn payer(
     context: &Context<'_>,
     body: &Value,
+    trade_type: TradeType,
     own_appid: &str,
     partner: Option<&Partner>,
 ) -> Result<Option<String>, Refusal> {
@@ -337,6 +389,10 @@ fn payer(
     let string = |name: &str| payer.get(name).and_then(Value::as_str).map(str::to_owned);
     if payer.get("identity").is_some() {
         sensitive_key(context)?;
+    }
+    match trade_type {
+        TradeType::Jsapi => {}
+        TradeType::Native | TradeType::App | TradeType::H5 => return Ok(None),
     }
     let (openid, appid) = match partner {
         None => (string("openid"), own_appid),
@@ -353,7 +409,7 @@ fn payer(
     let Some(openid) = openid else {
         return Err(Refusal::new(400, "PARAM_ERROR", "JSAPI支付必须传openid").number(268_501_013));
     };
-    // An openid that was handed out at a login belongs to the app of that login.
+    // An openid that came from a login belongs to the app of that login.
     match context.state.openids.get(&openid) {
         Some(home) if home != appid => Err(Refusal::new(400, "PARAM_ERROR", "appid与openid不匹配")
             .because(format!(
@@ -363,46 +419,33 @@ fn payer(
     }
 }
 
-/// What WeChat Pay documents of addresses and pages; no message of it was observed.
+/// What WeChat Pay documents of the payer's address; no message of it was observed.
 fn check_scene(scene: &Value) -> Result<(), Refusal> {
-    let refuse = |why: String| Err(Refusal::new(400, "PARAM_ERROR", "参数错误").because(why));
-    if let Some(address) = scene["payer_client_ip"].as_str()
-        && address.parse::<IpAddr>().is_err()
-    {
-        return refuse(format!(
-            "payer_client_ip is the payer's IPv4 or IPv6 address, not {address:?}"
-        ));
+    match scene["payer_client_ip"].as_str() {
+        Some(address) if address.parse::<IpAddr>().is_err() => {
+            Err(
+                Refusal::new(400, "PARAM_ERROR", "参数错误").because(format!(
+                    "payer_client_ip is the payer's IPv4 or IPv6 address, not {address:?}"
+                )),
+            )
+        }
+        Some(_) | None => Ok(()),
     }
-    if let Some(kind) = scene["h5_info"]["type"].as_str()
-        && !H5_TYPES.contains(&kind)
-    {
-        return refuse(format!(
-            "h5_info.type is {}, not {kind:?}",
-            H5_TYPES.join(", ")
-        ));
-    }
-    Ok(())
 }
 
-fn payable_until(
-    context: &Context<'_>,
-    body: &Value,
-    trade_type: TradeType,
-) -> Result<i64, Refusal> {
+/// When an order stops being payable; the schema has made sure that a stated time is one.
+fn payable_until(context: &Context<'_>, body: &Value, trade_type: TradeType) -> i64 {
     let now_ms = context.now_ms;
-    let Some(stated) = body.get("time_expire").and_then(Value::as_str) else {
-        return Ok(now_ms + UNPAID_LIFE_MS);
-    };
-    let Some(stated_ms) = beijing::parse_rfc3339(stated) else {
-        return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
-            .because("time_expire is RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00"));
+    let stated = body.get("time_expire").and_then(Value::as_str);
+    let Some(stated_ms) = stated.and_then(beijing::parse_rfc3339) else {
+        return now_ms + UNPAID_LIFE_MS;
     };
     let behaviours = &context.state.behaviours;
     let days_max = match trade_type {
         TradeType::Native => behaviours.native_time_expire_days_max,
         TradeType::Jsapi | TradeType::App | TradeType::H5 => behaviours.time_expire_days_max,
     };
-    Ok(stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS))
+    stated_ms.clamp(now_ms + MINUTE_MS, now_ms + i64::from(days_max) * DAY_MS)
 }
 
 /// Decides what a repeat of a number means (docs/simulator.md, `repeats` and `lifetimes`).

@@ -40,8 +40,9 @@ pub(crate) fn by_transaction(
     let sub_mchid = merchants(context, partner)?;
     let digits = transaction_id.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || transaction_id.len() != 28 {
-        return Err(Refusal::new(400, "PARAM_ERROR", "微信订单号非法")
-            .because("a transaction_id has 28 digits; a merchant's own number is asked for under out-trade-no"));
+        return Err(Refusal::new(400, "PARAM_ERROR", "微信订单号非法").because(
+            "a transaction_id has 28 digits; query a merchant's own number under out-trade-no",
+        ));
     }
     let key = context
         .state

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::answer::{Draft, Refusal};
 use super::body::parse;
 use super::context::Context;
-use super::schema::{self, Field, Kind, integer, matching, object, of, optional, text};
+use super::schema::{
+    self, Field, Kind, integer, matching, object, of, optional, optional_as_it_is, text,
+};
 use super::sensitive::sensitive_key;
 use crate::beijing::{self, DAY_MS, SECOND_MS};
 use crate::canonical;
@@ -20,9 +22,23 @@ const REFUNDS_MAX: usize = 50;
 /// How long after the payment a refund may be asked for.
 const REFUNDABLE_MS: i64 = 365 * DAY_MS;
 const NOT_THERE: &str = "原订单不存在";
-const CARD_TYPES: [&str; 15] = [
-    "CMB", "COMM", "ABC", "CCB", "ICBC", "BOC", "PAB", "SPDB", "CITIC", "CEB", "CMBC", "CIB",
-    "GDB", "PSBC", "NBCB",
+/// The banks whose debit cards take an abnormal refund.
+const CARD_TYPES: &[&str] = &[
+    "CMB_DEBIT",
+    "COMM_DEBIT",
+    "ABC_DEBIT",
+    "CCB_DEBIT",
+    "ICBC_DEBIT",
+    "BOC_DEBIT",
+    "PAB_DEBIT",
+    "SPDB_DEBIT",
+    "CITIC_DEBIT",
+    "CEB_DEBIT",
+    "CMBC_DEBIT",
+    "CIB_DEBIT",
+    "GDB_DEBIT",
+    "PSBC_DEBIT",
+    "NBCB_DEBIT",
 ];
 
 const FROM: &[Field] = &[
@@ -43,7 +59,8 @@ const GOODS: &[Field] = &[
     integer("refund_amount", "商品退款金额", 0),
     integer("refund_quantity", "商品退货数量", 1),
 ];
-const REFUND: &[Field] = &[
+/// The members of a refund's body.
+pub(super) const REFUND: &[Field] = &[
     optional(text("sub_mchid", "子商户号", 32)),
     optional(text("transaction_id", "微信支付订单号", 32)),
     optional(text("out_trade_no", "商户订单号", 32)),
@@ -54,28 +71,30 @@ const REFUND: &[Field] = &[
         schema::REFUND_NUMBER,
     ),
     optional(text("reason", "退款原因", 80)),
-    optional_url(),
+    // An empty one breaks the rule of its length, as captured.
+    optional_as_it_is(matching(
+        "notify_url",
+        "退款结果回调url",
+        (8, 256),
+        schema::NOTIFY_URL,
+    )),
     optional(text("funds_account", "退款资金来源", 32)),
     object("amount", "金额信息", AMOUNT),
     optional(of("goods_detail", "退款商品", Kind::Objects(GOODS))),
 ];
-const ABNORMAL: &[Field] = &[
+/// The members of the application for an abnormal refund.
+pub(super) const ABNORMAL: &[Field] = &[
     optional(text("sub_mchid", "子商户号", 32)),
     text("out_refund_no", "商户退款单号", 64),
-    text("type", "异常退款处理方式", 32),
-    optional(text("bank_type", "开户银行", 16)),
+    of(
+        "type",
+        "异常退款处理方式",
+        Kind::OneOf(&["USER_BANK_CARD", "MERCHANT_BANK_CARD"]),
+    ),
+    optional(of("bank_type", "开户银行", Kind::OneOf(CARD_TYPES))),
     optional(text("bank_account", "收款银行卡号", 1024)),
     optional(text("real_name", "收款用户姓名", 1024)),
 ];
-
-const fn optional_url() -> Field {
-    optional(matching(
-        "notify_url",
-        "退款结果回调url",
-        (0, 256),
-        schema::NOTIFY_URL,
-    ))
-}
 
 /// Accepts a refund, or repeats one.
 pub(crate) fn create(context: &mut Context<'_>) -> Result<Draft, Refusal> {
@@ -208,35 +227,25 @@ pub(crate) fn abnormal(context: &mut Context<'_>, refund_id: &str) -> Result<Dra
             )),
         );
     }
-    match string("type").as_deref() {
-        Some("USER_BANK_CARD") => {
-            let private_pem = sensitive_key(context)?;
-            let bank = string("bank_type").unwrap_or_default();
-            let known = bank
-                .strip_suffix("_DEBIT")
-                .is_some_and(|bank| CARD_TYPES.contains(&bank));
-            if !known {
-                return Err(parameter(
-                    "bank_type is one of 15 debit types, such as ICBC_DEBIT",
-                ));
+    if body["type"] == "USER_BANK_CARD" {
+        let private_pem = sensitive_key(context)?;
+        if body.get("bank_type").is_none() {
+            return Err(parameter(
+                "bank_type is one of 15 debit types, such as ICBC_DEBIT",
+            ));
+        }
+        for name in ["bank_account", "real_name"] {
+            let sealed = string(name).unwrap_or_default();
+            if keys::open_sensitive(&private_pem, &sealed).is_none() {
+                return Err(parameter(&format!(
+                    "{name} does not open: encrypt it with RSAES-OAEP (SHA-1, MGF1 with SHA-1) \
+                     under the key that Wechatpay-Serial names, then base64"
+                )));
             }
-            for name in ["bank_account", "real_name"] {
-                let sealed = string(name).unwrap_or_default();
-                if keys::open_sensitive(&private_pem, &sealed).is_none() {
-                    return Err(parameter(&format!(
-                        "{name} does not open: encrypt it with RSAES-OAEP (SHA-1, MGF1 with SHA-1) \
-                         under the key that Wechatpay-Serial names, then base64"
-                    )));
-                }
-            }
-            refund.user_received_account = "银行卡".to_owned();
         }
-        Some("MERCHANT_BANK_CARD") => {
-            refund.user_received_account = "商户基本账户/商户结算银行账户".to_owned();
-        }
-        Some(_) | None => {
-            return Err(parameter("type is USER_BANK_CARD or MERCHANT_BANK_CARD"));
-        }
+        refund.user_received_account = "银行卡".to_owned();
+    } else {
+        refund.user_received_account = "商户基本账户/商户结算银行账户".to_owned();
     }
     refund.status = RefundStatus::Processing;
     refund.to_card = true;
@@ -335,7 +344,7 @@ fn check_amounts(
     }
     if refund_fen > order.total_fen - given_fen {
         return Err(mismatch().because(format!(
-            "{} fen of {} can still be given back",
+            "{} fen of {} can still be refunded",
             order.total_fen - given_fen,
             order.total_fen
         )));

@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::answer::{Refusal, Signing};
+use crate::beijing;
 
 /// `out_trade_no`, exactly as captured errors print it.
 pub(crate) const ORDER_NUMBER: &str = r"^[0-9a-zA-Z_\-\|\*]+$";
@@ -36,12 +37,19 @@ pub(crate) enum Kind {
     Integer {
         min: i64,
     },
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// One of these integers.
+    IntegerOneOf(&'static [i64]),
+    /// RFC 3339 with an offset.
+    Time {
+        max: usize,
+    },
     Boolean,
     Object(&'static [Field]),
     Objects(&'static [Field]),
-    Texts,
-    /// A documented member whose inside is not checked.
-    Anything,
+    /// A list of texts, each one of these.
+    Texts(&'static [&'static str]),
 }
 
 /// A member of an object.
@@ -132,15 +140,24 @@ pub(crate) const fn optional(field: Field) -> Field {
             pattern,
         },
         kind @ (Kind::Integer { .. }
+        | Kind::OneOf(_)
+        | Kind::IntegerOneOf(_)
+        | Kind::Time { .. }
         | Kind::Boolean
         | Kind::Object(_)
         | Kind::Objects(_)
-        | Kind::Texts
-        | Kind::Anything) => kind,
+        | Kind::Texts(_)) => kind,
     };
     Field {
-        required: false,
         kind,
+        ..optional_as_it_is(field)
+    }
+}
+
+/// Makes a field optional whose rule holds where it is sent, also when it is sent empty.
+pub(crate) const fn optional_as_it_is(field: Field) -> Field {
+    Field {
+        required: false,
         ..field
     }
 }
@@ -153,30 +170,82 @@ pub(crate) const GOODS: &[Field] = &[
     integer("unit_price", "商品单价", 0),
 ];
 
-/// Refuses what a document says is not in it, then the first field that breaks its rule.
-pub(crate) fn check(body: &Value, fields: &[Field], signing: Signing) -> Result<(), Refusal> {
-    let refuse = |message: String, detail: Value| {
-        Refusal::new(400, "PARAM_ERROR", message.clone())
-            .detail(detail)
-            .signing(signing)
-            .because(format!("the body breaks the API's schema: {message}"))
-    };
+/// Where a missing member is said to be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Body,
+    /// As captured of closing an order: as if its body were part of the path.
+    UriTemplate,
+}
+
+impl Source {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::UriTemplate => "uri_template",
+        }
+    }
+}
+
+/// How a member breaks its rule.
+struct Breach {
+    message: String,
+    /// `location` and `value`, where an observed refusal has them.
+    detail: Option<Value>,
+    explanation: String,
+}
+
+impl Breach {
+    fn new(source: Source, message: String, value: &Value) -> Self {
+        Self {
+            explanation: format!("the body breaks the API's schema: {message}"),
+            detail: Some(json!({"location": source.as_str(), "value": value})),
+            message,
+        }
+    }
+
+    /// A breach for which no message was observed.
+    fn unobserved(explanation: String) -> Self {
+        Self {
+            message: "参数错误".to_owned(),
+            detail: None,
+            explanation,
+        }
+    }
+}
+
+/// Refuses the first field that breaks its rule, then what no document says is in a body.
+pub(crate) fn check(
+    body: &Value,
+    fields: &[Field],
+    source: Source,
+    signing: Signing,
+) -> Result<(), Refusal> {
     if !body.is_object() {
         return Err(Refusal::new(400, "PARAM_ERROR", "参数错误")
             .signing(signing)
             .because("the body is no JSON object"));
     }
+    check_object(body, fields, source, "").map_err(|breach| {
+        let refusal = Refusal::new(400, "PARAM_ERROR", breach.message)
+            .signing(signing)
+            .because(breach.explanation);
+        match breach.detail {
+            Some(detail) => refusal.detail(detail),
+            None => refusal,
+        }
+    })?;
     let mut undefined = Vec::new();
     find_undefined(body, fields, "/body", &mut undefined);
-    if !undefined.is_empty() {
-        return Err(refuse(
-            "请求中含有未在API文档中定义的参数".to_owned(),
-            json!({"location": null, "value": undefined}),
-        )
-        .number(270_924_358));
+    if undefined.is_empty() {
+        return Ok(());
     }
-    check_object(body, fields, "/body")
-        .map_err(|(message, value)| refuse(message, json!({"location": "body", "value": value})))
+    let message = "请求中含有未在API文档中定义的参数";
+    Err(Refusal::new(400, "PARAM_ERROR", message)
+        .detail(json!({"location": null, "value": undefined}))
+        .number(270_924_358)
+        .signing(signing)
+        .because(format!("the body breaks the API's schema: {message}")))
 }
 
 fn find_undefined(body: &Value, fields: &[Field], path: &str, found: &mut Vec<String>) {
@@ -203,27 +272,29 @@ fn find_undefined(body: &Value, fields: &[Field], path: &str, found: &mut Vec<St
             Some(
                 Kind::Text { .. }
                 | Kind::Integer { .. }
+                | Kind::OneOf(_)
+                | Kind::IntegerOneOf(_)
+                | Kind::Time { .. }
                 | Kind::Boolean
-                | Kind::Texts
-                | Kind::Anything,
+                | Kind::Texts(_),
             ) => {}
         }
     }
 }
 
-type Fault = (String, Value);
-
-fn check_object(body: &Value, fields: &[Field], path: &str) -> Result<(), Fault> {
+/// Checks the members of an object, which is at `path` below the body.
+fn check_object(body: &Value, fields: &[Field], source: Source, path: &str) -> Result<(), Breach> {
     for field in fields {
         let path = format!("{path}/{}", field.name);
         match body.get(field.name) {
             Some(value) => check_field(value, field, &path)?,
             None if field.required => {
                 let message = format!(
-                    "输入源“{path}”映射到字段“{}”必填性规则校验失败，此字段为必填项",
+                    "输入源“/{}{path}”映射到字段“{}”必填性规则校验失败，此字段为必填项",
+                    source.as_str(),
                     field.label
                 );
-                return Err((message, json!("")));
+                return Err(Breach::new(source, message, &json!("")));
             }
             None => {}
         }
@@ -231,12 +302,28 @@ fn check_object(body: &Value, fields: &[Field], path: &str) -> Result<(), Fault>
     Ok(())
 }
 
-fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Fault> {
-    let label = field.label;
+fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Breach> {
     let wrong = |wanted: &str| {
-        let message =
-            format!("无法将 JSON 输入源“{path}”映射到目标字段“{label}”中，此字段需要一个{wanted}");
-        (message, value.clone())
+        let label = field.label;
+        let message = format!(
+            "无法将 JSON 输入源“/body{path}”映射到目标字段“{label}”中，此字段需要一个{wanted}"
+        );
+        Breach::new(Source::Body, message, value)
+    };
+    let text = || {
+        value
+            .as_str()
+            .ok_or_else(|| wrong(" string 类型的 Json 值"))
+    };
+    let integer = || {
+        value
+            .as_i64()
+            .ok_or_else(|| wrong("合法的 64 位有符号整数"))
+    };
+    let list = || {
+        value
+            .as_array()
+            .ok_or_else(|| wrong(" array 类型的 Json 值"))
     };
     match field.kind {
         Kind::Text {
@@ -244,49 +331,83 @@ fn check_field(value: &Value, field: &Field, path: &str) -> Result<(), Fault> {
             max,
             unit,
             pattern,
-        } => {
-            let text = value
-                .as_str()
-                .ok_or_else(|| wrong(" string 类型的 Json 值"))?;
-            check_text(text, (min, max), unit, pattern, label, path)
+        } => check_text(text()?, (min, max), unit, pattern, field.label, path),
+        Kind::OneOf(known) => {
+            if known.contains(&text()?) {
+                return Ok(());
+            }
+            Err(Breach::unobserved(format!(
+                "{} is {}, not {value}",
+                path.trim_start_matches('/').replace('/', "."),
+                known.join(", "),
+            )))
         }
+        Kind::Time { max } => check_time(text()?, max, field.label, path),
         Kind::Integer { min } => {
-            let number = value
-                .as_i64()
-                .ok_or_else(|| wrong("合法的 64 位有符号整数"))?;
-            if number < min {
+            if integer()? < min {
                 let message = format!(
-                    "输入源“{path}”映射到数值字段“{label}”规则校验失败，值低于最小值 {min}"
+                    "输入源“/body{path}”映射到数值字段“{}”规则校验失败，值低于最小值 {min}",
+                    field.label
                 );
-                return Err((message, value.clone()));
+                return Err(Breach::new(Source::Body, message, value));
             }
             Ok(())
+        }
+        Kind::IntegerOneOf(known) => {
+            if known.contains(&integer()?) {
+                return Ok(());
+            }
+            Err(Breach::unobserved(format!(
+                "{} is one of {known:?}, not {value}",
+                path.trim_start_matches('/').replace('/', "."),
+            )))
         }
         Kind::Boolean if value.is_boolean() => Ok(()),
         Kind::Boolean => Err(wrong(" bool 类型的 Json 值")),
-        Kind::Object(fields) if value.is_object() => check_object(value, fields, path),
+        Kind::Object(fields) if value.is_object() => {
+            check_object(value, fields, Source::Body, path)
+        }
         Kind::Object(_) => Err(wrong(" object 类型的 Json 值")),
         Kind::Objects(fields) => {
-            let items = value
-                .as_array()
-                .ok_or_else(|| wrong(" array 类型的 Json 值"))?;
-            for (index, item) in items.iter().enumerate() {
-                check_object(item, fields, &format!("{path}/{index}"))?;
+            for (index, item) in list()?.iter().enumerate() {
+                check_object(item, fields, Source::Body, &format!("{path}/{index}"))?;
             }
             Ok(())
         }
-        Kind::Anything => Ok(()),
-        Kind::Texts => {
-            let items = value
-                .as_array()
-                .ok_or_else(|| wrong(" array 类型的 Json 值"))?;
-            if items.iter().all(Value::is_string) {
-                Ok(())
-            } else {
-                Err(wrong(" string 类型的 Json 值"))
+        Kind::Texts(known) => {
+            let item = Field {
+                kind: Kind::OneOf(known),
+                ..*field
+            };
+            for (index, text) in list()?.iter().enumerate() {
+                check_field(text, &item, &format!("{path}/{index}"))?;
             }
+            Ok(())
         }
     }
+}
+
+/// A rule that a text breaks.
+fn broken_text(path: &str, label: &str, rule: &str, value: &Value) -> Breach {
+    let message = format!("输入源“/body{path}”映射到值字段“{label}”字符串规则校验失败，{rule}");
+    Breach::new(Source::Body, message, value)
+}
+
+fn check_time(text: &str, max: usize, label: &str, path: &str) -> Result<(), Breach> {
+    check_text(text, (0, max), Unit::Characters, None, label, path)?;
+    if beijing::parse_rfc3339(text).is_some() {
+        return Ok(());
+    }
+    let mut breach = broken_text(
+        path,
+        label,
+        "字符串必须是符合 RFC3339 日期时间格式",
+        &json!(text),
+    );
+    breach
+        .explanation
+        .push_str("; send RFC 3339 with an offset, such as 2018-06-08T10:34:56+08:00");
+    Err(breach)
 }
 
 fn check_text(
@@ -296,31 +417,24 @@ fn check_text(
     pattern: Option<&'static str>,
     label: &str,
     path: &str,
-) -> Result<(), Fault> {
+) -> Result<(), Breach> {
     let (length, word) = match unit {
         Unit::Bytes => (text.len(), "字节数"),
         Unit::Characters => (text.chars().count(), "字符数"),
     };
-    let prefix = format!("输入源“{path}”映射到值字段“{label}”字符串规则校验失败");
     if length < min {
-        return Err((
-            format!("{prefix}，{word} {length}，小于最小值 {min}"),
-            json!(length),
-        ));
+        let rule = format!("{word} {length}，小于最小值 {min}");
+        return Err(broken_text(path, label, &rule, &json!(length)));
     }
     if length > max {
-        return Err((
-            format!("{prefix}，{word} {length}，大于最大值 {max}"),
-            json!(length),
-        ));
+        let rule = format!("{word} {length}，大于最大值 {max}");
+        return Err(broken_text(path, label, &rule, &json!(length)));
     }
     if let Some(pattern) = pattern
         && !matches(pattern, text)
     {
-        return Err((
-            format!("{prefix}，字符串必须匹配正则表达式“{pattern}”"),
-            json!(text),
-        ));
+        let rule = format!("字符串必须匹配正则表达式“{pattern}”");
+        return Err(broken_text(path, label, &rule, &json!(text)));
     }
     Ok(())
 }

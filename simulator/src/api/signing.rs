@@ -180,19 +180,22 @@ fn encode(mut body: Vec<u8>, distortions: &AnswerDistortions) -> (Vec<u8>, Optio
     }
 }
 
-/// An empty answer without any WeChat header.
+/// An answer without any WeChat header: an empty one, or a text for a person.
 pub(crate) fn bare(answer: Draft) -> Response {
-    let headers = vec![
+    let mut headers = vec![
         ("Server", "nginx".to_owned()),
         ("Date", beijing::http_date(SimulatorHandle::wall_ms())),
-        ("Content-Length", "0".to_owned()),
+        ("Content-Length", answer.body.len().to_string()),
         ("Connection", "keep-alive".to_owned()),
         ("Keep-Alive", "timeout=8".to_owned()),
     ];
+    if !answer.body.is_empty() {
+        headers.push(("Content-Type", answer.content_type.to_owned()));
+    }
     Response::Send {
         status: answer.status,
         headers,
-        body: Vec::new(),
+        body: answer.body,
         pace: Pace::AtOnce,
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn events(
     let listener = Listener {
         heard: handle.changes.listen(),
         handle,
-        untold: BTreeSet::new(),
+        unsent: BTreeSet::new(),
     };
     let hello = Event::default()
         .event("hello")
@@ -82,33 +82,33 @@ pub(crate) async fn events(
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// One open stream. Changes of a kind that come faster than they can be told are told once.
+/// One open stream. Changes of a kind that come faster than they can be sent are sent once.
 struct Listener {
     handle: Arc<SimulatorHandle>,
     heard: Receiver<Change>,
-    untold: BTreeSet<Change>,
+    unsent: BTreeSet<Change>,
 }
 
 impl Listener {
     /// The next change to tell; none when the simulator stops.
     async fn next(&mut self) -> Option<Change> {
-        if self.untold.is_empty() {
+        if self.unsent.is_empty() {
             let heard = tokio::select! {
                 () = self.handle.stopped() => return None,
                 heard = self.heard.recv() => heard,
             };
             match heard {
                 Ok(change) => {
-                    self.untold.insert(change);
+                    self.unsent.insert(change);
                 }
                 // Which ones were missed is not known: everything is looked at again.
-                Err(RecvError::Lagged(_)) => self.untold.extend(Change::ALL),
+                Err(RecvError::Lagged(_)) => self.unsent.extend(Change::ALL),
                 Err(RecvError::Closed) => return None,
             }
             while let Ok(change) = self.heard.try_recv() {
-                self.untold.insert(change);
+                self.unsent.insert(change);
             }
         }
-        self.untold.pop_first()
+        self.unsent.pop_first()
     }
 }

@@ -62,6 +62,9 @@ pub(crate) struct Notice {
     /// A fault's invention: sent once.
     pub(crate) invented: bool,
     pub(crate) extra_fields: bool,
+    /// No attempt of it arrives.
+    #[serde(default)]
+    pub(crate) lost_for_good: bool,
     /// A copy follows the first attempt. Not kept: what a restart cuts off comes once.
     #[serde(skip)]
     pub(crate) copied: bool,
@@ -123,6 +126,7 @@ impl Notice {
             "created_at": beijing::rfc3339(self.created_ms),
             "next_attempt_at": self.next_due_ms.map(beijing::rfc3339),
             "invented": self.invented,
+            "lost_for_good": self.lost_for_good,
             "attempts": attempts,
         })
     }

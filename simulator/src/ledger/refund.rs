@@ -53,7 +53,7 @@ pub(crate) struct Refund {
     pub(crate) created_ms: i64,
     pub(crate) status: RefundStatus,
     pub(crate) success_ms: Option<i64>,
-    /// When it was closed, which gave back what it held.
+    /// When it was closed; what it held can be refunded again.
     #[serde(default)]
     pub(crate) closed_ms: Option<i64>,
     pub(crate) channel: String,
@@ -67,7 +67,7 @@ pub(crate) struct Refund {
 }
 
 impl Refund {
-    /// Whether it counts against what the order can still give back.
+    /// Whether it counts against what can still be refunded of the order.
     pub(crate) fn holds(&self) -> bool {
         match self.status {
             RefundStatus::Processing | RefundStatus::Success | RefundStatus::Abnormal => true,

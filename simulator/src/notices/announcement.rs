@@ -1,5 +1,4 @@
-//! That something happened, as the merchant will be told: a notice is put on record and on the
-//! schedule, or it is said why none is sent.
+//! Notices begin here: one is put on record and on the schedule, or the record says why none is sent.
 
 use std::sync::Arc;
 
@@ -127,6 +126,7 @@ impl Announcement<'_> {
             held: false,
             invented: false,
             extra_fields: false,
+            lost_for_good: false,
             copied: false,
             on_its_way: false,
             latest: None,
@@ -174,6 +174,7 @@ fn draw(handle: &SimulatorHandle, state: &mut State, notice: &mut Notice) -> Ext
     let mut strikes = |name| state.faults.strikes(name, target);
     let late = strikes("notice_late");
     notice.held = !others_wait && strikes("notice_reordered");
+    notice.lost_for_good = strikes("notice_lost_for_good");
     notice.extra_fields = strikes("notice_unknown_fields");
     notice.copied = strikes("notice_duplicated");
     let extras = Extras {
@@ -199,6 +200,7 @@ fn invent(state: &mut State, like: &Notice, event_type: &str, summary: &str, pay
     invented.summary = summary.to_owned();
     invented.payload = payload;
     invented.invented = true;
+    invented.lost_for_good = false;
     invented.copied = false;
     if event_type == "COUPON.USE" {
         invented.original_type = "coupon".to_owned();

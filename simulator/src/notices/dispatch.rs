@@ -12,7 +12,7 @@ use crate::state::State;
 
 const COPY_AFTER_MS: i64 = SECOND_MS;
 
-/// What is said of a notice that is not sent for want of a key to seal it with.
+/// Why a notice is not sent that no key can seal.
 pub(super) const KEYLESS: &str = "the merchant has no APIv3 key: WeChat Pay sends nothing";
 
 /// An attempt about to be made.
@@ -58,17 +58,18 @@ pub(crate) fn prepare(
         .latest
         .or(notice.attempts.last().map(|attempt| attempt.distortion));
     let just_probed = latest == Some(Distortion::Probe);
-    let mut distortion = Distortion::Genuine;
-    for (name, candidate) in Distortion::FAULTS {
+    let distortion = if notice.lost_for_good {
+        Distortion::Lost
+    } else {
         // The retry after a probe is never probed (docs/simulator.md, `probes`).
-        if candidate == Distortion::Probe && just_probed {
-            continue;
-        }
-        if state.faults.strikes(name, target) {
-            distortion = candidate;
-            break;
-        }
-    }
+        let fits = |candidate| candidate != Distortion::Probe || !just_probed;
+        let mut strikes = |name| state.faults.strikes(name, target);
+        Distortion::FAULTS
+            .into_iter()
+            .filter(|(_, candidate)| fits(*candidate))
+            .find(|(name, _)| strikes(name))
+            .map_or(Distortion::Genuine, |(_, candidate)| candidate)
+    };
     let by_public_key = match merchant.record.mode {
         Mode::Both => state.faults.throw("notice key", &subject),
         Mode::PublicKey | Mode::Certificate => 0.0,

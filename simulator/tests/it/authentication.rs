@@ -1,4 +1,4 @@
-//! Points 5 to 8: who sent a request, and the exact words when it is not clear.
+//! Who sent a request, and the exact words when it is not clear.
 
 use serde_json::json;
 

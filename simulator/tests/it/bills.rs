@@ -1,4 +1,4 @@
-//! Points 31 and 32: when bills are ready and what they look like, byte for byte.
+//! When bills are ready and what they look like, byte for byte.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Point 14: platform certificates, sealed, and two of them during a rotation.
+//! Platform certificates, sealed, and two of them during a rotation.
 
 use std::sync::Arc;
 

@@ -140,6 +140,25 @@ impl Case {
                 bench.advance(15 * SLOWNESS).await;
                 assert!(first(1).await.verified_by(&public));
             }
+            "notice_lost_for_good" => {
+                // The last of its 16 attempts is due a day later.
+                bench.advance(25 * 3_600 * SLOWNESS).await;
+                let row = bench
+                    .notice("ORDER1", |row| row["state"] == "given_up")
+                    .await;
+                assert_eq!(attempts(&row), 16);
+                assert!(
+                    row["attempts"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .all(|attempt| attempt["twist"] == "lost")
+                );
+                assert_eq!(bench.inbox.received().len(), 0);
+                bench.paid("ORDER2", 5).await;
+                let next = first(1).await;
+                assert!(next.payload(key).contains("ORDER2"), "only the next one");
+            }
             "notice_duplicated" => {
                 bench
                     .notice("ORDER1", |row| row["state"] == "delivered")

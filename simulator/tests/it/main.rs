@@ -19,6 +19,7 @@ mod faults;
 mod flow;
 mod merchants;
 mod notices;
+mod official;
 mod orders;
 mod other;
 mod page;

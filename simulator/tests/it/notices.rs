@@ -1,4 +1,4 @@
-//! Points 27 to 30: the form of notices, when they are sent again, and when none is sent.
+//! The form of notices, when they are sent again, and when none is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -423,26 +423,34 @@ async fn an_attempt_that_a_restart_cut_off_is_made_again() {
 async fn a_notice_that_waits_its_turn_is_not_sent_once_the_simulator_has_stopped() {
     // How many are on their way at once.
     const AT_ONCE: usize = 64;
-    let bench = Bench::new().await;
-    // Three notices an order, so that a few orders are enough.
-    for name in ["notice_unknown_event", "notice_foreign_order"] {
-        bench.fault(json!({"name": name})).await;
+    // A busy machine may take longer to send them than the first ones take to be answered.
+    for _ in 0..5 {
+        let bench = Bench::new().await;
+        // Three notices an order, so that a few orders are enough.
+        for name in ["notice_unknown_event", "notice_foreign_order"] {
+            bench.fault(json!({"name": name})).await;
+        }
+        for index in 0..24 {
+            bench.order(&format!("ORDER-turn-{index}"), 1).await;
+        }
+        let pause = Duration::from_secs(3);
+        bench.inbox.always(204, pause);
+        for index in 0..24 {
+            let path = format!("/_sim/orders/ORDER-turn-{index}/pay");
+            bench.control(&path, json!({})).await;
+        }
+        bench.inbox.wait(AT_ONCE).await;
+        let inbox = bench.inbox.clone();
+        bench.simulator.stop().await;
+        if inbox.received().len() > AT_ONCE {
+            continue;
+        }
+        // Until the first ones have been answered, and a second for those that would follow.
+        tokio::time::sleep(pause + Duration::from_secs(1)).await;
+        assert_eq!(inbox.received().len(), AT_ONCE);
+        return;
     }
-    for index in 0..24 {
-        bench.order(&format!("ORDER-turn-{index}"), 1).await;
-    }
-    let pause = Duration::from_secs(3);
-    bench.inbox.always(204, pause);
-    for index in 0..24 {
-        let path = format!("/_sim/orders/ORDER-turn-{index}/pay");
-        bench.control(&path, json!({})).await;
-    }
-    bench.inbox.wait(AT_ONCE).await;
-    let inbox = bench.inbox.clone();
-    bench.simulator.stop().await;
-    // Until the first ones have been answered, and a second for those that would follow.
-    tokio::time::sleep(pause + Duration::from_secs(1)).await;
-    assert_eq!(inbox.received().len(), AT_ONCE);
+    panic!("the machine is too busy to stop a simulator while notices wait");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Points 15 to 18: what an order may hold, repeats, and how long ids live.
+//! What an order may hold, repeats, and how long ids live.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -80,6 +80,27 @@ async fn schema_fields_are_refused_one_at_a_time_with_the_observed_words() {
             "请求中含有未在API文档中定义的参数".to_owned(),
         ),
         (
+            json!({"/time_expire": "20220421191948"}),
+            "{\"location\":\"body\",\"value\":\"20220421191948\"}",
+            "输入源“/body/time_expire”映射到值字段“交易结束时间”字符串规则校验失败，字符串必须是符合 RFC3339 日期时间格式".to_owned(),
+        ),
+        (
+            json!({"/time_expire": "2030-12-01X10:00:00+08:00"}),
+            "{\"location\":\"body\",\"value\":\"2030-12-01X10:00:00+08:00\"}",
+            "输入源“/body/time_expire”映射到值字段“交易结束时间”字符串规则校验失败，字符串必须是符合 RFC3339 日期时间格式".to_owned(),
+        ),
+        // What breaks a rule comes before what no document names.
+        (
+            json!({"/amount/total": "1", "/payer/unionid": "x", "/extra": 1}),
+            "{\"location\":\"body\",\"value\":\"1\"}",
+            "无法将 JSON 输入源“/body/amount/total”映射到目标字段“总金额”中，此字段需要一个合法的 64 位有符号整数".to_owned(),
+        ),
+        (
+            json!({"/extra": 1, "/amount": "REMOVED"}),
+            "{\"location\":\"body\",\"value\":\"\"}",
+            "输入源“/body/amount”映射到字段“订单金额信息”必填性规则校验失败，此字段为必填项".to_owned(),
+        ),
+        (
             json!({"/attach": null}),
             "{\"location\":\"body\",\"value\":null}",
             "无法将 JSON 输入源“/body/attach”映射到目标字段“附加数据”中，此字段需要一个 string 类型的 Json 值".to_owned(),
@@ -95,9 +116,9 @@ async fn schema_fields_are_refused_one_at_a_time_with_the_observed_words() {
     let notify_with_query = json!({"/notify_url": "https://example.com/n?a=1"});
     let refused = captured.replace("\"value\":\"\"", "\"value\":\"https://example.com/n?a=1\"");
     check(JSAPI, notify_with_query, refused).await;
-    // A payer belongs to JSAPI orders only, a scene to H5 orders.
+    // A payer's openid belongs to JSAPI orders only, a scene to H5 orders.
     let undefined = error(
-        "{\"location\":null,\"value\":[\"/body/payer\"]}",
+        "{\"location\":null,\"value\":[\"/body/payer/openid\"]}",
         "请求中含有未在API文档中定义的参数",
     );
     check("/v3/pay/transactions/native", json!({}), undefined).await;
@@ -140,6 +161,10 @@ async fn schema_every_documented_field_is_accepted() {
             "store_info": {"id": "0001", "name": "腾讯大厦", "area_code": "440305", "address": "深南大道"},
         },
         "settle_info": {"profit_sharing": false},
+        "subsidy_info": {"subsidy_detail": [{
+            "subsidy_period_type": "PERIOD",
+            "subsidy_plan": [{"subsidy_installment_num": 6, "subsidy_percent": 100}],
+        }]},
     });
     for (name, value) in extra.as_object().unwrap() {
         body[name] = value.clone();
@@ -446,4 +471,80 @@ async fn a_scene_names_a_real_address_and_a_known_kind_of_page() {
     // Where the payer's browser runs on this machine there is no other address to send.
     bench.knob("h5_loopback_fails", json!(false)).await;
     assert_eq!(bench.control_raw(pay, json!({})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_value_outside_a_documented_list_is_refused_and_the_list_named() {
+    let bench = Bench::new().await;
+    let plan = |number: Value, percent: Value| {
+        json!({"subsidy_detail": [{
+            "subsidy_period_type": "DAILY",
+            "subsidy_plan": [{"subsidy_installment_num": number, "subsidy_percent": percent}],
+        }]})
+    };
+    let identity = json!({"openid": "oPayer", "identity": {"type": "STUDENT_CARD", "number": "x", "name": "y"}});
+    for (member, value, named) in [
+        ("limit_pay", json!(["no_credit", "no_coins"]), "no_debit"),
+        ("payer", identity, "IDCARD"),
+        ("subsidy_info", plan(json!(5), json!(100)), "[3, 6, 12]"),
+        ("subsidy_info", plan(json!(6), json!(50)), "[0, 100]"),
+    ] {
+        let mut body = bench.jsapi("ORDER-list", 1);
+        body[member] = value;
+        let answer = bench.client.post(JSAPI, &body).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "PARAM_ERROR"),
+            "{body}"
+        );
+        assert_eq!(answer.json()["message"], "参数错误");
+        let explanation = bench.last_request().await["explanation"].clone();
+        assert!(
+            explanation.as_str().unwrap().contains(named),
+            "{explanation}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_payer_may_be_identified_whatever_the_trade_type() {
+    let bench = Bench::new().await;
+    for (path, mut body) in [
+        ("native", bench.native("ORDER-identity-native", 1)),
+        ("app", bench.native("ORDER-identity-app", 1)),
+        ("h5", bench.h5("ORDER-identity-h5", 1)),
+    ] {
+        body["payer"] =
+            json!({"identity": {"type": "IDCARD", "number": "c2VhbGVk", "name": "c2VhbGVk"}});
+        let path = format!("/v3/pay/transactions/{path}");
+        // What is sealed needs the name of the key that sealed it.
+        let answer = bench.client.post(&path, &body).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(
+            answer.text().contains("Wechatpay-Serial"),
+            "{}",
+            answer.text()
+        );
+        body["payer"] = json!({});
+        let answer = bench.client.post(&path, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn closing_without_mchid_is_refused_as_captured() {
+    let bench = Bench::new().await;
+    bench
+        .client
+        .post(JSAPI, &bench.jsapi("ORDER-close", 1))
+        .await;
+    let close = "/v3/pay/transactions/out-trade-no/ORDER-close/close";
+    for body in [json!({}), json!({"mch_id": "1900000109"})] {
+        let answer = bench.client.post(close, &body).await;
+        let captured = error(
+            "{\"location\":\"uri_template\",\"value\":\"\"}",
+            "输入源“/uri_template/mchid”映射到字段“直连商户号”必填性规则校验失败，此字段为必填项",
+        );
+        assert_eq!((answer.status, answer.text()), (400, captured), "{body}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Points 33 to 35: limits and bad days, login, the form of times.
+//! Limits and bad days, login, the form of times.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Point 19: the payer's phone, which checks what the merchant's page handed it.
+//! The payer's phone, which checks what the merchant's page handed it.
 
 use std::sync::Arc;
 

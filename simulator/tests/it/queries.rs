@@ -1,4 +1,4 @@
-//! Points 20 to 22: what a query answers, WeChat Pay's number, and closing.
+//! What a query answers, WeChat Pay's number, and closing.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Points 23 to 26: refunds, their limits, their endings and their accidents.
+//! Refunds, their limits, their endings and their accidents.
 
 use serde_json::json;
 
@@ -280,7 +280,7 @@ async fn refund_limits_failing_refunds_are_limited_and_a_429_may_hide_acceptance
     .await;
     assert_eq!(codes[..6], ["RESOURCE_NOT_EXISTS"; 6]);
     assert_eq!(codes[6], "FREQUENCY_LIMITED");
-    // A second is too short for 150 good ones on a busy machine; point 33 shows that calls are
+    // A second is too short for 150 good ones on a busy machine; `rate_limits_…` shows that calls are
     // counted, and here is how many.
     let told = bench.last_request().await["explanation"].clone();
     let told = told.as_str().unwrap();
@@ -382,4 +382,19 @@ async fn the_largest_amounts_are_added_up_without_harm() {
     assert_eq!(closed["status"], "CLOSED");
     let settings = bench.control(&path, json!({})).await;
     assert_eq!(settings["balance_fen"], i64::MAX);
+}
+
+#[tokio::test]
+async fn an_empty_notify_url_breaks_the_rule_of_its_length_as_captured() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER-empty-url", 10).await;
+    let mut body = bench.refund_body("ORDER-empty-url", "R-empty-url", 1, 10);
+    body["notify_url"] = json!("");
+    let answer = bench
+        .client
+        .post("/v3/refund/domestic/refunds", &body)
+        .await;
+    let captured = "{\"code\":\"PARAM_ERROR\",\"detail\":{\"location\":\"body\",\"value\":0},\
+                    \"message\":\"输入源“/body/notify_url”映射到值字段“退款结果回调url”字符串规则校验失败，字节数 0，小于最小值 8\"}";
+    assert_eq!((answer.status, answer.text().as_str()), (400, captured));
 }

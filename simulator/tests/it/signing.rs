@@ -1,4 +1,4 @@
-//! Points 9 to 13: what is signed by whom, and how signatures are spoilt on purpose.
+//! What is signed by whom, and how signatures are forged on purpose.
 
 use serde_json::json;
 use simulator::Mode;

@@ -236,10 +236,28 @@ async fn the_command_says_in_one_sentence_why_it_does_not_start() {
     std::fs::write(&file, "").unwrap();
     let below = file.join("below");
     let in_use = bench.folder.path().to_owned();
-    for (control_port, data_dir, says) in [
-        (taken.as_str(), folder.path(), "cannot listen on 127.0.0.1:"),
-        ("0", below.as_path(), "cannot use the data folder"),
-        ("0", in_use.as_path(), "another simulator is using"),
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "not a folder").unwrap();
+    for (control_port, data_dir, says, option) in [
+        (
+            taken.as_str(),
+            folder.path(),
+            "for the control calls: ",
+            "--control-port",
+        ),
+        (
+            "0",
+            below.as_path(),
+            "cannot use the data folder",
+            "--data-dir",
+        ),
+        ("0", file.as_path(), "it is a file", "--data-dir"),
+        (
+            "0",
+            in_use.as_path(),
+            "another simulator is using",
+            "--data-dir",
+        ),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
             .args(["--port", "0", "--control-port", control_port, "--data-dir"])
@@ -252,7 +270,56 @@ async fn the_command_says_in_one_sentence_why_it_does_not_start() {
         assert!(output.stdout.is_empty());
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains(says), "{said}");
-        assert!(said.contains("choose"), "what to do: {said}");
+        let advice = format!("choose another with {option}");
+        assert!(said.contains(&advice), "what to do: {said}");
+    }
+}
+
+#[tokio::test]
+async fn each_port_that_is_taken_names_its_own_option() {
+    let bench = Bench::new().await;
+    let taken = bench.simulator.base_url().rsplit_once(':').unwrap().1;
+    let folder = tempfile::tempdir().unwrap();
+    for option in ["--port", "--backup-port", "--control-port", "--tls-port"] {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"));
+        for other in ["--port", "--backup-port", "--control-port"] {
+            if other != option {
+                command.args([other, "0"]);
+            }
+        }
+        let output = command
+            .args([option, taken, "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("127.0.0.1:{taken}")), "{said}");
+        let advice = format!("choose another with {option} (0: a free one)");
+        assert!(said.contains(&advice), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_option_out_of_its_range_is_named_with_its_range() {
+    let folder = tempfile::tempdir().unwrap();
+    for (option, value, range) in [
+        ("--hostility", "7", "between 0 and 1"),
+        ("--hostility", "NaN", "between 0 and 1"),
+        ("--hostility", "much", "between 0 and 1"),
+        ("--speed", "0", "greater than 0"),
+        ("--speed", "inf", "greater than 0"),
+    ] {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
+            .args([option, value, "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("'{value}' for '{option}")), "{said}");
+        assert!(said.contains(range), "{said}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Points 1 to 4: paths, the header check, the headers of answers, the form of JSON.
+//! Paths, the header check, the headers of answers, the form of JSON.
 
 use serde_json::json;
 
@@ -21,7 +21,6 @@ async fn hosts_both_base_urls_serve_one_state_and_strange_paths_answer_empty() {
     );
     assert_eq!(one.body, other.body, "one signature is good on both hosts");
     let strange = [
-        "/",
         "/v3",
         "/v4/certificates",
         "/v3/pay/transactions/micropay",
@@ -183,4 +182,23 @@ async fn a_body_beyond_all_measure_is_refused_and_noted() {
         row["explanation"].as_str().unwrap().contains("4 MiB"),
         "{row}"
     );
+}
+
+#[tokio::test]
+async fn a_browser_at_the_apis_address_reads_what_it_is_and_where_the_page_is() {
+    let bench = Bench::new().await;
+    for base in [bench.simulator.base_url(), bench.simulator.backup_url()] {
+        let answer = bench.client.http.get(base).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            answer.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("It is not WeChat Pay"), "{text}");
+        let page = format!("{}/", bench.simulator.control_url());
+        assert!(text.contains(&page), "{text}");
+    }
+    let rows = bench.seen("/_sim/requests").await;
+    assert_eq!(rows["total"], 0, "it is no request to WeChat Pay");
 }

@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::domain::{Order, OrderState, RefundState, TradeType};
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode, StoreError};
+use shared::domain::{Due, Order, OrderState, RefundState, TradeType};
+use shared::store::{DueItem, EvidenceOf, NativeCode, SendSlot, StoreError};
 
 use super::bench::{Bench, Call, Fate, cancelled, error};
 use super::{
-    INTERVAL, NOW, changed, fen, merchants, order, order_id, paid, payment, refund, reported,
-    request, soon,
+    INTERVAL, NOW, SLOT, as_approved, as_rejected, changed, fen, merchants, order, order_id, paid,
+    payment, refund, reported, request, soon,
 };
 
 /// A write of the store's.
@@ -77,11 +77,11 @@ impl Write {
             Self::ReleaseCode => "Orders::release_code",
             Self::ClaimRefundMoment => "Orders::claim_send_slot",
             Self::Request => "Refunds::request",
-            Self::Reserve => "Refunds::reserve",
-            Self::ReserveForLater => "Refunds::reserve_for_later",
+            Self::Reserve => "Refunds::reserve, at once",
+            Self::ReserveForLater => "Refunds::reserve, for later",
             Self::Approve => "Refunds::approve, at once",
             Self::ApproveForLater => "Refunds::approve, for later",
-            Self::Reject => "Refunds::reject",
+            Self::Reject => "Refunds::commit, rejecting",
             Self::CommitRefund => "Refunds::commit",
             Self::Release => "Refunds::commit, releasing",
             Self::PostponeRefund => "Refunds::postpone",
@@ -126,7 +126,7 @@ impl Write {
             Self::Place => "New",
             // A transaction's token makes the repeat the same transaction.
             Self::Request | Self::Reserve | Self::ReserveForLater | Self::Release => "Done",
-            Self::Approve | Self::ApproveForLater => "Reserve(Done)",
+            Self::Approve | Self::ApproveForLater => "Reserved",
             // The condition still holds after the write, which sets the same again.
             Self::Postpone | Self::PostponeRefund | Self::ClaimCode => "Done",
             Self::KeepEvidence => "()",
@@ -149,7 +149,7 @@ impl Write {
         match self {
             Self::Place => "Existing",
             Self::Request | Self::Reserve | Self::ReserveForLater => "Exists",
-            Self::Approve | Self::ApproveForLater => "Decided",
+            Self::Approve | Self::ApproveForLater => "AlreadyDecided",
             Self::Release => "Conflict",
             other => other.told_after_a_lost_answer(),
         }
@@ -195,7 +195,9 @@ impl Write {
             | Self::ClaimDueRefund => {
                 let order = bench.paid("write-0001").await;
                 let refund = refund("write-r1", &order, 200);
-                let reserved = bench.refunds().reserve_for_later(&refund, NOW, soon());
+                let reserved = bench
+                    .refunds()
+                    .reserve(&refund, NOW, SendSlot::Later, soon());
                 reserved.await.unwrap();
             }
         }
@@ -241,11 +243,27 @@ impl Write {
             Self::ReleaseCode => told(orders.release_code(id, token).await?),
             Self::ClaimRefundMoment => told(orders.claim_send_slot(id, NOW, INTERVAL).await?),
             Self::Request => told(refunds.request(&asked).await?),
-            Self::Reserve => told(refunds.reserve(&refund, NOW, INTERVAL, soon()).await?),
-            Self::ReserveForLater => told(refunds.reserve_for_later(&refund, NOW, soon()).await?),
-            Self::Approve => told(refunds.approve(&asked, NOW, Some(INTERVAL), soon()).await?),
-            Self::ApproveForLater => told(refunds.approve(&asked, NOW, None, soon()).await?),
-            Self::Reject => told(refunds.reject(&asked).await?),
+            Self::Reserve => told(refunds.reserve(&refund, NOW, SLOT, soon()).await?),
+            Self::ReserveForLater => told(
+                refunds
+                    .reserve(&refund, NOW, SendSlot::Later, soon())
+                    .await?,
+            ),
+            Self::Approve => told(
+                refunds
+                    .approve(&asked, &as_approved(&asked), NOW, SLOT, soon())
+                    .await?,
+            ),
+            Self::ApproveForLater => told(
+                refunds
+                    .approve(&asked, &as_approved(&asked), NOW, SendSlot::Later, soon())
+                    .await?,
+            ),
+            Self::Reject => told(
+                refunds
+                    .commit(&asked, &as_rejected(&asked), None, None)
+                    .await?,
+            ),
             Self::CommitRefund => told(
                 refunds
                     .commit(&refund, &processing, None, Some(due))
@@ -289,7 +307,7 @@ async fn undisturbed(bench: &Bench, write: Write) -> (Vec<Value>, Vec<Value>) {
     write.prepare(bench).await;
     let before = bench.items().await;
     let outcome = write.make(bench, "attempt").await.unwrap();
-    let done = ["New", "Done", "Reserve(Done)", "()"];
+    let done = ["New", "Done", "Reserved", "()"];
     assert!(done.contains(&outcome.as_str()), "{write:?}: {outcome}");
     let after = bench.items().await;
     assert_ne!(before, after, "{write:?} writes something");
@@ -363,7 +381,7 @@ async fn a_request_that_never_arrives_changes_nothing_and_a_repeat_is_made() {
         assert_eq!(bench.items().await, before, "{write:?}");
         let later = write.make(&bench, "attempt").await.unwrap();
         assert!(
-            ["New", "Done", "Reserve(Done)", "()"].contains(&later.as_str()),
+            ["New", "Done", "Reserved", "()"].contains(&later.as_str()),
             "{write:?}: {later}"
         );
         assert_eq!(bench.items().await, after, "{write:?}");
@@ -452,7 +470,8 @@ async fn a_transaction_that_met_another_is_tried_again_as_a_new_one() {
             let met = cancelled(&["None", code]);
             bench.next("TransactWriteItems", 3, Fate::Answer(400, met));
             let outcome = write.make(&bench, "attempt").await.unwrap();
-            assert!(outcome.contains("Done"), "{write:?}: {outcome}");
+            let made = ["Done", "Reserved"].contains(&outcome.as_str());
+            assert!(made, "{write:?}: {outcome}");
             assert_eq!(bench.items().await, after, "{write:?}");
             let sent = calls_of(&bench.calls(), "TransactWriteItems");
             let mut tokens: Vec<&str> = sent
@@ -493,7 +512,8 @@ async fn a_cancellation_with_a_conflict_in_it_decides_nothing() {
         let half_way = cancelled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
         bench.next("TransactWriteItems", 1, Fate::Answer(400, half_way.clone()));
         let outcome = write.make(&bench, "attempt").await.unwrap();
-        assert!(outcome.contains("Done"), "{write:?}: {outcome}");
+        let made = ["Done", "Reserved"].contains(&outcome.as_str());
+        assert!(made, "{write:?}: {outcome}");
         write.prepare(&bench).await;
         bench.next("TransactWriteItems", 100, Fate::Answer(400, half_way));
         assert_unavailable(&write.make(&bench, "attempt").await, "TransactionConflict");
@@ -523,7 +543,8 @@ async fn a_transaction_that_is_still_in_progress_is_waited_for() {
         let busy = error("TransactionInProgressException");
         bench.next("TransactWriteItems", 2, Fate::Answer(400, busy));
         let outcome = write.make(&bench, "attempt").await.unwrap();
-        assert!(outcome.contains("Done"), "{write:?}: {outcome}");
+        let made = ["Done", "Reserved"].contains(&outcome.as_str());
+        assert!(made, "{write:?}: {outcome}");
         let sent = bench.calls();
         assert_eq!(sent[0].request, sent[2].request, "the token stays");
         assert_eq!(bench.items().await, after, "{write:?}");
@@ -690,7 +711,7 @@ async fn a_reservation_that_was_given_up_is_found_by_its_number() {
     let refunds = bench.refunds();
     let asked = refund("given-up-r1", &order, 600);
     bench.next("TransactWriteItems", 3, Fate::LoseAnswer);
-    let reserved = refunds.reserve(&asked, NOW, INTERVAL, soon()).await;
+    let reserved = refunds.reserve(&asked, NOW, SLOT, soon()).await;
     assert!(matches!(reserved, Err(StoreError::Unavailable { .. })));
     let stored = refunds.load(&order.terms.order_id, &asked.refund_id).await;
     let stored = stored.unwrap().unwrap();

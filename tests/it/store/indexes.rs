@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::order::ClosedBy;
-use shared::domain::{Order, OrderId, RefundState, Terms, Timestamp, TradeType};
-use shared::store::{Commit, Due, DueItem, Reserve, SHARDS};
+use shared::domain::{Due, Order, OrderId, RefundState, Terms, Timestamp, TradeType};
+use shared::store::{Commit, DueItem, Reserve, SHARDS};
 
 use super::bench::Bench;
 use super::{
@@ -194,8 +194,11 @@ async fn a_refund_is_claimed_by_its_own_key() {
     assert_eq!(claimed.unwrap(), Commit::Done);
     let stored = bench.refunds().load(&refund.order_id, &refund.refund_id);
     let stored = stored.await.unwrap().unwrap();
-    assert_eq!((stored.attempts, stored.refund.version), (1, 1));
-    assert_eq!(stored.refund.next_attempt_at, Some(until));
+    assert_eq!(
+        (stored.due.unwrap().attempts, stored.refund.version),
+        (1, 1)
+    );
+    assert_eq!(stored.due.unwrap().at, until);
 }
 
 #[tokio::test]

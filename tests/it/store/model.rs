@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
-use shared::domain::order::{ClosedBy, Observation};
+use shared::domain::order::{ClosedBy, OrderChange};
+use shared::domain::refund::RefundChange;
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
-    Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms, TradeType,
-    TransactionId, WechatpayRefundId, refund as refunding,
+    Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
+    TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{Due, DueItem, EvidenceOf, NativeCode};
+use shared::store::{DueItem, EvidenceOf, NativeCode};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
-    INTERVAL, NOW, changed, closed, merchants, order, paid, payment, refund, reported, request,
-    soon, terms,
+    NOW, SLOT, changed, closed, merchants, order, paid, payment, refund, reported, request, soon,
+    terms,
 };
 
 fn root() -> &'static Path {
@@ -169,7 +170,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         at: later.plus_seconds(30),
         attempts: 0,
     };
-    refunds.reserve(&given, later, INTERVAL, due).await.unwrap();
+    refunds.reserve(&given, later, SLOT, due).await.unwrap();
     let asked = Refund {
         created_at: later.plus_seconds(7),
         reason: None,
@@ -252,10 +253,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         before = after;
     }
     let reserved = refund("everything-r1", &before, 100);
-    refunds
-        .reserve(&reserved, NOW, INTERVAL, soon())
-        .await
-        .unwrap();
+    refunds.reserve(&reserved, NOW, SLOT, soon()).await.unwrap();
     let refused = Refund {
         refusals: 3,
         needs_human: Some("the merchant's balance is short".to_owned()),
@@ -496,7 +494,7 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
             order.begin_close(long_after),
         ];
         for observation in observed {
-            if let Observation::Changed(after) = observation {
+            if let OrderChange::Changed(after) = observation {
                 let edge = (order.state.as_str(), after.state.as_str());
                 if edge.0 != edge.1 {
                     edges.insert((edge.0.to_owned(), edge.1.to_owned()));
@@ -547,9 +545,7 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 total: refund.total,
                 status: status.clone(),
             };
-            if let refunding::Observation::Changed { refund: after, .. } =
-                refund.observe(&report, NOW)
-            {
+            if let RefundChange::Changed { refund: after, .. } = refund.observe(&report, NOW) {
                 let edge = (state.as_str().to_owned(), after.state.as_str().to_owned());
                 edges.insert(edge);
             }

@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::Item;
-use shared::domain::{Mchid, Order, OrderState, Payment, Terms, TradeType};
-use shared::store::{CodeClaim, Commit, Due, NativeCode, Placed, Reserve, StoreError, StoredOrder};
+use shared::domain::{Due, Mchid, Order, OrderState, Payment, Terms, TradeType};
+use shared::store::{CodeClaim, Commit, NativeCode, Placed, Reserve, StoreError, StoredOrder};
 
 use super::bench::Bench;
 use super::{

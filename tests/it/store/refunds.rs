@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::domain::terms::Party;
-use shared::domain::{Order, OrderState, Payment, Refund, RefundState};
-use shared::store::{Approved, Commit, Due, Reserve, StoreError};
+use shared::domain::{Due, NotRefundable, Order, OrderState, Payment, Refund, RefundState};
+use shared::store::{Approval, Commit, Reserve, SendSlot, StoreError, StoredRefund};
 
 use super::bench::Bench;
 use super::{
-    INTERVAL, NOW, REFUNDS_MAX, changed, fen, merchants, order, order_id, paid, payment, refund,
-    refund_id, reported, request, reserve, soon,
+    INTERVAL, NOW, REFUNDS_MAX, SLOT, as_approved, as_rejected, changed, exceeds, fen, merchants,
+    order, order_id, paid, payment, refund, refund_id, reported, request, reserve, soon,
 };
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
@@ -30,11 +30,17 @@ async fn assert_balanced(bench: &Bench, order: &Order) {
     let held: i64 = refunds
         .unwrap()
         .iter()
-        .filter(|refund| refund.state.holds_money())
-        .map(|refund| refund.amount.get())
+        .filter(|stored| stored.refund.state.holds_money())
+        .map(|stored| stored.refund.amount.get())
         .sum();
     assert!(refundable >= 0);
     assert_eq!(refundable + held, order.terms.total.get());
+}
+
+/// The refund as it is read back.
+fn standing(refund: &Refund, due: Option<Due>) -> StoredRefund {
+    let refund = refund.clone();
+    StoredRefund { refund, due }
 }
 
 /// A paid order with this payment.
@@ -53,11 +59,11 @@ async fn a_reservation_takes_the_amount_and_stands_whole() {
     let order = bench.paid("reserved-1").await;
     let refund = refund("reserved-r1", &order, 200);
     let refunds = bench.refunds();
-    let reserved = refunds.reserve(&refund, NOW, INTERVAL, soon()).await;
+    let reserved = refunds.reserve(&refund, NOW, SLOT, soon()).await;
     assert_eq!(reserved.unwrap(), Reserve::Done);
     let stored = refunds.load(&order.terms.order_id, &refund.refund_id).await;
     let stored = stored.unwrap().unwrap();
-    assert_eq!((stored.refund, stored.attempts), (refund.clone(), 0));
+    assert_eq!(stored, standing(&refund, Some(soon())));
     let guard = bench.item("REFUNDNO#reserved-r1", "REFUNDNO").await;
     assert_eq!(guard["out_trade_no"], json!({"S": "reserved-1"}));
     let after = bench.load(&order.terms.order_id).await.order;
@@ -73,7 +79,7 @@ async fn a_reservation_takes_the_amount_and_stands_whole() {
     assert_eq!(after, expected, "the version rises, the payment stays");
     assert_eq!(
         refunds.of_order(&order.terms.order_id).await.unwrap(),
-        [refund]
+        [standing(&refund, Some(soon()))]
     );
     let missing = refunds
         .load(&order.terms.order_id, &refund_id("missing"))
@@ -86,11 +92,11 @@ async fn one_fen_beyond_what_is_left_is_refused_and_the_last_fen_is_not() {
     let bench = Bench::start().await;
     let order = bench.paid("bound-0001").await;
     let cases = [
-        ("r1", 601, Reserve::Exceeds { refundable: 600 }),
+        ("r1", 601, exceeds(600)),
         ("r1", 200, Reserve::Done),
-        ("r2", 401, Reserve::Exceeds { refundable: 400 }),
+        ("r2", 401, exceeds(400)),
         ("r2", 400, Reserve::Done),
-        ("r3", 1, Reserve::Exceeds { refundable: 0 }),
+        ("r3", 1, exceeds(0)),
     ];
     for (number, amount, expected) in cases {
         let refund = refund(number, &order, amount);
@@ -118,12 +124,12 @@ async fn fifty_reservations_at_once_never_take_more_than_was_paid() {
         .collect();
     let reserved = asked
         .iter()
-        .map(|refund| refunds.reserve_for_later(refund, NOW, soon()));
+        .map(|refund| refunds.reserve(refund, NOW, SendSlot::Later, soon()));
     let reserved = bench.at_once(reserved).await;
     let done = reserved.iter().filter(|reserve| **reserve == Reserve::Done);
     assert!(done.count() <= 8, "{reserved:?}");
     for reserve in &reserved {
-        let refused = matches!(reserve, Reserve::Exceeds { refundable } if *refundable < 72);
+        let refused = matches!(reserve, Reserve::Refused(NotRefundable::Exceeds { refundable }) if *refundable < 72);
         assert!(refused || *reserve == Reserve::Done, "{reserve:?}");
     }
     assert_balanced(&bench, &order).await;
@@ -138,7 +144,7 @@ async fn of_twenty_equal_reservations_at_once_one_is_made_and_the_others_are_tol
     let refunds = bench.refunds();
     let asked = refund("twenty-r1", &order, 600);
     let reserved = bench
-        .at_once((0..20).map(|_| refunds.reserve_for_later(&asked, NOW, soon())))
+        .at_once((0..20).map(|_| refunds.reserve(&asked, NOW, SendSlot::Later, soon())))
         .await;
     let (done, told): (Vec<_>, Vec<_>) = reserved
         .into_iter()
@@ -147,7 +153,7 @@ async fn of_twenty_equal_reservations_at_once_one_is_made_and_the_others_are_tol
     for reserve in told {
         assert_eq!(
             reserve,
-            Reserve::Exists(Box::new(asked.clone())),
+            Reserve::Exists(Box::new(standing(&asked, Some(soon())))),
             "a repeat is told of itself, not that nothing is left"
         );
     }
@@ -165,13 +171,13 @@ async fn a_number_is_one_refunds_whoever_asks() {
     let differing = refund("number-r1", &mine, 500);
     assert_eq!(
         reserve(&bench, &differing).await,
-        Reserve::Exists(Box::new(first.clone()))
+        Reserve::Exists(Box::new(standing(&first, Some(soon()))))
     );
     // What stands is told even where nothing would be left for it.
     let too_much = refund("number-r1", &mine, 600);
     assert_eq!(
         reserve(&bench, &too_much).await,
-        Reserve::Exists(Box::new(first))
+        Reserve::Exists(Box::new(standing(&first, Some(soon()))))
     );
     let taken = refund("number-r1", &other, 100);
     assert_eq!(reserve(&bench, &taken).await, Reserve::NumberTaken);
@@ -193,13 +199,16 @@ async fn asking_takes_no_number_and_does_not_tell_which_are_taken() {
     }
     let next = refund("squat-r2", &merchants, 100);
     let later = soon();
-    let reserved = refunds.reserve_for_later(&next, NOW, later).await;
+    let reserved = refunds.reserve(&next, NOW, SendSlot::Later, later).await;
     assert_eq!(reserved.unwrap(), Reserve::Done);
-    // Approved, both would be another order's refund at WeChat Pay.
+    // Approval, both would be another order's refund at WeChat Pay.
     for number in ["squat-r1", "squat-r2"] {
         let asked = request(number, &payers, 100);
-        let approved = refunds.approve(&asked, NOW, None, soon()).await.unwrap();
-        assert_eq!(approved, Approved::Reserve(Reserve::NumberTaken));
+        let approved = refunds
+            .approve(&asked, &as_approved(&asked), NOW, SendSlot::Later, soon())
+            .await
+            .unwrap();
+        assert_eq!(approved, Approval::NumberTaken);
     }
     assert_eq!(left(&bench, &payers).await, (600, 0));
 }
@@ -218,7 +227,7 @@ async fn of_two_orders_that_want_a_number_at_once_one_gets_it() {
     let refunds = bench.refunds();
     let reserved = asked
         .iter()
-        .map(|refund| refunds.reserve_for_later(refund, NOW, soon()));
+        .map(|refund| refunds.reserve(refund, NOW, SendSlot::Later, soon()));
     let reserved = bench.at_once(reserved).await;
     let done = reserved.iter().filter(|reserve| **reserve == Reserve::Done);
     assert!(done.count() <= 1);
@@ -238,11 +247,14 @@ async fn an_order_that_is_not_paid_gives_nothing_back() {
     let request = request("unpaid-r1", &order, 100);
     let refunds = bench.refunds();
     let unpaid = async || {
-        assert_eq!(reserve(&bench, &refund).await, Reserve::NotPaid);
-        let now = refunds.reserve(&refund, NOW, INTERVAL, soon()).await;
-        assert_eq!(now.unwrap(), Reserve::NotPaid);
+        assert_eq!(
+            reserve(&bench, &refund).await,
+            Reserve::Refused(NotRefundable::NotPaid)
+        );
+        let now = refunds.reserve(&refund, NOW, SLOT, soon()).await;
+        assert_eq!(now.unwrap(), Reserve::Refused(NotRefundable::NotPaid));
         let asked = refunds.request(&request).await;
-        assert_eq!(asked.unwrap(), Reserve::NotPaid);
+        assert_eq!(asked.unwrap(), Reserve::Refused(NotRefundable::NotPaid));
     };
     unpaid().await;
     assert!(bench.items().await.is_empty(), "there is no such order");
@@ -268,7 +280,7 @@ async fn the_fifty_first_refund_is_too_many() {
     );
     assert_eq!(
         reserve(&bench, &refund("many-r51", &order, 1)).await,
-        Reserve::TooMany
+        Reserve::Refused(NotRefundable::TooMany)
     );
     assert_eq!(left(&bench, &order).await, (599, REFUNDS_MAX));
 }
@@ -278,7 +290,7 @@ async fn a_year_after_the_payment_is_too_late() {
     let bench = Bench::start().await;
     for (number, seconds, expected) in [
         ("year-00001", YEAR - 1, Reserve::Done),
-        ("year-00002", YEAR, Reserve::TooOld),
+        ("year-00002", YEAR, Reserve::Refused(NotRefundable::TooOld)),
     ] {
         let old = Payment {
             success_time: NOW.minus_seconds(seconds),
@@ -301,7 +313,7 @@ async fn the_second_refund_within_the_interval_is_reserved_to_wait() {
     let now = async |number: &str, seconds| {
         let refund = refund(number, &order, 100);
         let at = NOW.plus_seconds(seconds);
-        let reserved = refunds.reserve(&refund, at, INTERVAL, soon()).await;
+        let reserved = refunds.reserve(&refund, at, SLOT, soon()).await;
         reserved.unwrap()
     };
     assert_eq!(now("minute-r1", 0).await, Reserve::Done);
@@ -333,27 +345,33 @@ async fn what_a_payer_asks_for_holds_nothing_until_it_is_approved() {
     assert_eq!(version, order.version, "nothing about the order is told");
     assert_eq!(
         refunds.request(&asked).await.unwrap(),
-        Reserve::Exists(Box::new(asked.clone()))
+        Reserve::Exists(Box::new(standing(&asked, None)))
     );
-    let approved = refunds.approve(&asked, NOW, Some(INTERVAL), soon()).await;
-    assert_eq!(approved.unwrap(), Approved::Reserve(Reserve::Done));
+    let approved = refunds
+        .approve(&asked, &as_approved(&asked), NOW, SLOT, soon())
+        .await;
+    assert_eq!(approved.unwrap(), Approval::Reserved);
     let reserved = Refund {
         state: RefundState::Reserved,
         version: 2,
-        next_attempt_at: Some(soon().at),
         ..asked.clone()
     };
     assert_eq!(
         refunds.of_order(&order.terms.order_id).await.unwrap(),
-        [reserved]
+        [standing(&reserved, Some(soon()))]
     );
     assert_eq!(left(&bench, &order).await, (200, 1));
-    for interval in [Some(INTERVAL), None] {
-        let again = refunds.approve(&asked, NOW, interval, soon()).await;
-        assert_eq!(again.unwrap(), Approved::Decided);
+    for slot in [SLOT, SendSlot::Later] {
+        let again = refunds
+            .approve(&asked, &as_approved(&asked), NOW, slot, soon())
+            .await;
+        assert_eq!(again.unwrap(), Approval::AlreadyDecided);
     }
     assert_eq!(
-        refunds.reject(&asked).await.unwrap(),
+        refunds
+            .commit(&asked, &as_rejected(&asked), None, None)
+            .await
+            .unwrap(),
         Commit::Conflict,
         "what is approved is not rejected any more"
     );
@@ -367,18 +385,32 @@ async fn what_is_rejected_is_not_approved_any_more() {
     let refunds = bench.refunds();
     let asked = request("reject-r1", &order, 400);
     refunds.request(&asked).await.unwrap();
-    assert_eq!(refunds.reject(&asked).await.unwrap(), Commit::Done);
+    assert_eq!(
+        refunds
+            .commit(&asked, &as_rejected(&asked), None, None)
+            .await
+            .unwrap(),
+        Commit::Done
+    );
     let rejected = Refund {
         state: RefundState::Rejected,
         version: 2,
         ..asked.clone()
     };
-    assert_eq!(refunds.reject(&asked).await.unwrap(), Commit::Conflict);
-    let approved = refunds.approve(&asked, NOW, None, soon()).await;
-    assert_eq!(approved.unwrap(), Approved::Decided);
+    assert_eq!(
+        refunds
+            .commit(&asked, &as_rejected(&asked), None, None)
+            .await
+            .unwrap(),
+        Commit::Conflict
+    );
+    let approved = refunds
+        .approve(&asked, &as_approved(&asked), NOW, SendSlot::Later, soon())
+        .await;
+    assert_eq!(approved.unwrap(), Approval::AlreadyDecided);
     assert_eq!(
         refunds.of_order(&order.terms.order_id).await.unwrap(),
-        [rejected]
+        [standing(&rejected, None)]
     );
     assert_eq!(left(&bench, &order).await, (600, 0));
 }
@@ -394,18 +426,23 @@ async fn of_many_decisions_at_once_one_is_made() {
         let asked = &asked;
         async move {
             if index % 2 == 0 {
-                let approved = refunds.approve(asked, NOW, None, soon()).await?;
-                Ok(approved == Approved::Reserve(Reserve::Done))
+                let approved = refunds
+                    .approve(asked, &as_approved(asked), NOW, SendSlot::Later, soon())
+                    .await?;
+                Ok(approved == Approval::Reserved)
             } else {
-                Ok(refunds.reject(asked).await? == Commit::Done)
+                Ok(refunds
+                    .commit(asked, &as_rejected(asked), None, None)
+                    .await?
+                    == Commit::Done)
             }
         }
     });
     let made = bench.at_once(decisions).await;
     assert!(made.iter().filter(|made| **made).count() <= 1);
     let stands = refunds.of_order(&order.terms.order_id).await.unwrap();
-    assert_ne!(stands[0].state, RefundState::Requested);
-    assert_eq!(stands[0].version, 2);
+    assert_ne!(stands[0].refund.state, RefundState::Requested);
+    assert_eq!(stands[0].refund.version, 2);
     assert_balanced(&bench, &order).await;
 }
 
@@ -421,33 +458,29 @@ async fn an_approval_is_bounded_as_a_reservation_is() {
     for asked in [&first, &second] {
         assert_eq!(refunds.request(asked).await.unwrap(), Reserve::Done);
     }
-    let approve = async |refund: &Refund, interval| {
-        let approved = refunds.approve(refund, NOW, interval, soon()).await;
+    let approve = async |refund: &Refund, slot| {
+        let approved = refunds
+            .approve(refund, &as_approved(refund), NOW, slot, soon())
+            .await;
         approved.unwrap()
     };
-    assert_eq!(
-        approve(&first, Some(INTERVAL)).await,
-        Approved::Reserve(Reserve::Done)
-    );
-    let exceeds = Approved::Reserve(Reserve::Exceeds { refundable: 200 });
-    assert_eq!(approve(&second, Some(INTERVAL)).await, exceeds);
-    assert_eq!(approve(&second, None).await, exceeds);
+    assert_eq!(approve(&first, SLOT).await, Approval::Reserved);
+    let exceeds = Approval::Refused(NotRefundable::Exceeds { refundable: 200 });
+    assert_eq!(approve(&second, SLOT).await, exceeds);
+    assert_eq!(approve(&second, SendSlot::Later).await, exceeds);
     let small = request("approve-r3", &order, 100);
     refunds.request(&small).await.unwrap();
     let next_refund_at = NOW.plus_seconds(INTERVAL + 1);
     assert_eq!(
-        approve(&small, Some(INTERVAL)).await,
-        Approved::Reserve(Reserve::SlotTaken { next_refund_at })
+        approve(&small, SLOT).await,
+        Approval::SlotTaken { next_refund_at }
     );
-    assert_eq!(
-        approve(&small, None).await,
-        Approved::Reserve(Reserve::Done)
-    );
+    assert_eq!(approve(&small, SendSlot::Later).await, Approval::Reserved);
     assert_balanced(&bench, &order).await;
     let never = request("approve-r9", &order, 1);
     assert_eq!(
-        approve(&never, None).await,
-        Approved::Decided,
+        approve(&never, SendSlot::Later).await,
+        Approval::AlreadyDecided,
         "what was never asked for is not approved"
     );
 }
@@ -471,19 +504,24 @@ async fn payers_ask_at_most_fifty_times_of_one_order() {
     for asked in &last {
         let answer = refunds.request(asked).await.unwrap();
         assert!(
-            matches!(answer, Reserve::Exists(_) | Reserve::TooMany),
+            matches!(
+                answer,
+                Reserve::Exists(_) | Reserve::Refused(NotRefundable::TooMany)
+            ),
             "{answer:?}"
         );
     }
-    let standing = refunds.of_order(&order.terms.order_id).await.unwrap();
-    assert_eq!(
-        standing.len(),
-        50,
-        "rejected ones count, so there is an end"
-    );
-    refunds.reject(&standing[0]).await.unwrap();
+    let found = refunds.of_order(&order.terms.order_id).await.unwrap();
+    assert_eq!(found.len(), 50, "rejected ones count, so there is an end");
+    refunds
+        .commit(&found[0].refund, &as_rejected(&found[0].refund), None, None)
+        .await
+        .unwrap();
     let one_more = request("asking-r99", &order, 1);
-    assert_eq!(refunds.request(&one_more).await.unwrap(), Reserve::TooMany);
+    assert_eq!(
+        refunds.request(&one_more).await.unwrap(),
+        Reserve::Refused(NotRefundable::TooMany)
+    );
     // The merchant's own refunds are not held up by that.
     assert_eq!(
         reserve(&bench, &refund("asking-m1", &order, 600)).await,
@@ -491,7 +529,7 @@ async fn payers_ask_at_most_fifty_times_of_one_order() {
     );
     let nothing_left = request("asking-r98", &order, 1);
     let answer = refunds.request(&nothing_left).await.unwrap();
-    assert_eq!(answer, Reserve::Exceeds { refundable: 0 });
+    assert_eq!(answer, exceeds(0));
 }
 
 #[tokio::test]
@@ -515,13 +553,9 @@ async fn what_wechat_pay_closed_goes_back_to_the_order_exactly_once() {
     );
     let after = bench.load(&order.terms.order_id).await.order;
     assert_eq!(after.version, version + 1);
-    let stands = Refund {
-        next_attempt_at: None,
-        ..closed
-    };
     assert_eq!(
         refunds.of_order(&order.terms.order_id).await.unwrap(),
-        [stands]
+        [standing(&closed, None)]
     );
 }
 
@@ -570,14 +604,13 @@ async fn every_state_of_a_refund_is_read_back_whole() {
         let after = Refund {
             refusals: before.refusals + 1,
             needs_human: Some("the merchant's balance is short".to_owned()),
-            next_attempt_at: Some(due.at),
             ..reported(&before, state)
         };
         let committed = refunds.commit(&before, &after, None, Some(due)).await;
         assert_eq!(committed.unwrap(), Commit::Done);
         let stored = refunds.load(&order.terms.order_id, &after.refund_id).await;
         let stored = stored.unwrap().unwrap();
-        assert_eq!((stored.refund, stored.attempts), (after.clone(), 3));
+        assert_eq!(stored, standing(&after, Some(due)));
         let stale = refunds.commit(&before, &after, None, None).await;
         assert_eq!(stale.unwrap(), Commit::Conflict);
         before = after;
@@ -603,18 +636,13 @@ async fn a_refunds_due_time_moves_without_its_version() {
     let moved = refunds.postpone(&refund, Some(later)).await;
     assert_eq!(moved.unwrap(), Commit::Done);
     let stored = load().await;
-    assert_eq!(stored.attempts, 2);
-    let expected = Refund {
-        next_attempt_at: Some(later.at),
-        ..refund.clone()
-    };
-    assert_eq!(stored.refund, expected);
+    assert_eq!(stored, standing(&refund, Some(later)));
     let processing = reported(&refund, RefundState::Processing);
     let committed = refunds.commit(&refund, &processing, None, None).await;
     assert_eq!(committed.unwrap(), Commit::Done);
     let late = refunds.postpone(&refund, Some(later)).await;
     assert_eq!(late.unwrap(), Commit::Conflict);
-    assert_eq!(load().await.refund.next_attempt_at, None);
+    assert_eq!(load().await.due, None);
 }
 
 #[tokio::test]
@@ -682,7 +710,7 @@ async fn a_refund_that_cannot_be_read_is_an_error_that_names_it() {
 async fn reserve_error(bench: &Bench, refund: &Refund) -> Option<StoreError> {
     bench
         .refunds()
-        .reserve_for_later(refund, NOW, soon())
+        .reserve(refund, NOW, SendSlot::Later, soon())
         .await
         .err()
 }
@@ -729,7 +757,7 @@ async fn all_refunds_of_an_order_are_found_and_no_others() {
     let found: Vec<String> = found
         .unwrap()
         .iter()
-        .map(|refund| refund.refund_id.to_string())
+        .map(|stored| stored.refund.refund_id.to_string())
         .collect();
     assert_eq!(found, Vec::from_iter(expected), "by number");
     let none = bench.refunds().of_order(&order_id("all-missing")).await;

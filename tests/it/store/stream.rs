@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::RefundState;
-use shared::store::{Commit, Reserve};
+use shared::store::{Commit, Reserve, SendSlot};
 
 use super::bench::Bench;
 use super::{INTERVAL, NOW, order, paid, refund, reported, soon};
@@ -74,7 +74,7 @@ async fn only_what_is_news_raises_the_version_in_the_stream() {
     orders.commit(&read, &paid, None).await.unwrap();
     orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap();
     let refund = refund("stream-r1", &paid, 200);
-    let reserved = refunds.reserve_for_later(&refund, NOW, soon()).await;
+    let reserved = refunds.reserve(&refund, NOW, SendSlot::Later, soon()).await;
     assert_eq!(reserved.unwrap(), Reserve::Done);
     refunds.claim_asking(&refund, NOW, 2).await.unwrap();
     let closed = reported(&refund, RefundState::Closed);

@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod closing;
+
 use super::{
     ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,
-    CLOSE_GRACE_SECONDS, ClosedBy, Contradiction, Observation, Order, OrderState, Payment, backoff_seconds,
+    CLOSE_GRACE_SECONDS, ClosedBy, Order, OrderChange, OrderState, Payment,
 };
+use crate::domain::contradiction::Contradiction;
 use crate::domain::report::{OrderReport, PaidReport, TradeState};
+use crate::domain::schedule::backoff_seconds;
 use crate::domain::terms::{Party, Terms, TradeType};
 use crate::domain::{Appid, Fen, Mchid, Openid, OrderId, Timestamp, TransactionId};
 
@@ -182,23 +186,23 @@ fn reports() -> Vec<OrderReport> {
 }
 
 /// The order afterwards; `None` where the report contradicts the record.
-fn after(order: &Order, observation: Observation) -> Option<Order> {
+fn after(order: &Order, observation: OrderChange) -> Option<Order> {
     match observation {
-        Observation::Changed(changed) => Some(*changed),
-        Observation::Unchanged => Some(order.clone()),
-        Observation::Contradiction(_) => None,
+        OrderChange::Changed(changed) => Some(*changed),
+        OrderChange::Unchanged => Some(order.clone()),
+        OrderChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: Observation) -> Order {
+fn changed(observation: OrderChange) -> Order {
     match observation {
-        Observation::Changed(order) => *order,
-        Observation::Unchanged | Observation::Contradiction(_) => panic!("{observation:?}"),
+        OrderChange::Changed(order) => *order,
+        OrderChange::Unchanged | OrderChange::Contradiction(_) => panic!("{observation:?}"),
     }
 }
 
-fn differs(field: &'static str) -> Observation {
-    Observation::Contradiction(Contradiction::Differs { field })
+fn differs(field: &'static str) -> OrderChange {
+    OrderChange::Contradiction(Contradiction::Differs { field })
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn no_report_lowers_a_rank_and_each_change_raises_the_version_by_one() {
         observations.push(order.observe_absence(NOW.plus_seconds(ABSENCE_INTERVAL_SECONDS)));
         observations.push(order.begin_close(NOW));
         for observation in observations {
-            let Observation::Changed(changed) = observation else {
+            let OrderChange::Changed(changed) = observation else {
                 continue;
             };
             assert!(
@@ -257,12 +261,12 @@ fn hearing_a_report_twice_is_hearing_it_once() {
         for report in reports() {
             let first = order.observe(&report, NOW);
             match &first {
-                Observation::Changed(changed) => {
+                OrderChange::Changed(changed) => {
                     let second = changed.observe(&report, LATER);
-                    assert_eq!(second, Observation::Unchanged, "{order:?} {report:?}");
+                    assert_eq!(second, OrderChange::Unchanged, "{order:?} {report:?}");
                 }
                 // Nothing was written, so the same question has the same answer.
-                Observation::Unchanged | Observation::Contradiction(_) => {
+                OrderChange::Unchanged | OrderChange::Contradiction(_) => {
                     assert_eq!(order.observe(&report, LATER), first, "{order:?} {report:?}");
                 }
             }
@@ -276,11 +280,11 @@ fn hearing_a_close_twice_is_hearing_it_once() {
         let once = after(&order, order.observe_close(NOW)).unwrap();
         assert_eq!(
             once.observe_close(LATER),
-            Observation::Unchanged,
+            OrderChange::Unchanged,
             "{order:?}"
         );
         let once = after(&order, order.begin_close(NOW)).unwrap();
-        assert_eq!(once.begin_close(LATER), Observation::Unchanged, "{order:?}");
+        assert_eq!(once.begin_close(LATER), OrderChange::Unchanged, "{order:?}");
     }
 }
 
@@ -340,13 +344,13 @@ fn a_paid_order_absorbs_everything_that_does_not_contradict_it() {
         ] {
             assert_eq!(
                 order.observe(&report, NOW),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{report:?}"
             );
         }
-        assert_eq!(order.observe_close(NOW), Observation::Unchanged);
-        assert_eq!(order.observe_absence(NOW), Observation::Unchanged);
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged);
+        assert_eq!(order.observe_close(NOW), OrderChange::Unchanged);
+        assert_eq!(order.observe_absence(NOW), OrderChange::Unchanged);
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged);
     }
 }
 
@@ -358,7 +362,7 @@ fn a_second_payment_of_a_paid_order_is_a_contradiction_that_names_both() {
         reported: transaction("4200000002"),
     };
     let observation = success(None).observe(&second, NOW);
-    assert_eq!(observation, Observation::Contradiction(contradiction));
+    assert_eq!(observation, OrderChange::Contradiction(contradiction));
 }
 
 #[test]
@@ -392,8 +396,8 @@ fn a_closed_order_is_left_for_a_late_payment_alone_and_keeps_when_it_was_closed(
         assert_eq!(late.payment_on_record().unwrap().closed_at, Some(CLOSED));
         assert_eq!(late.payment_on_record().unwrap().success_time, PAID);
         let unpaid = order.observe(&report(TradeState::Unpaid), NOW);
-        assert_eq!(unpaid, Observation::Unchanged);
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged);
+        assert_eq!(unpaid, OrderChange::Unchanged);
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged);
     }
 }
 
@@ -432,9 +436,9 @@ fn a_close_by_absence_rests_on_wechat_pay_once_it_says_closed() {
     }
     assert_eq!(
         closed().observe(&report(TradeState::Closed), NOW),
-        Observation::Unchanged
+        OrderChange::Unchanged
     );
-    assert_eq!(closed().observe_close(NOW), Observation::Unchanged);
+    assert_eq!(closed().observe_close(NOW), OrderChange::Unchanged);
 }
 
 #[test]
@@ -616,7 +620,7 @@ fn a_payment_is_not_older_than_its_order_by_more_than_clocks_differ() {
     ] {
         let paid_at = CREATED.minus_seconds(before_seconds);
         let report = paid_with(|paid| paid.success_time = Some(paid_at));
-        let older = Observation::Contradiction(Contradiction::PaidBeforePlaced);
+        let older = OrderChange::Contradiction(Contradiction::PaidBeforePlaced);
         for order in orders() {
             assert_eq!(
                 order.observe(&report, NOW) == older,
@@ -635,7 +639,7 @@ fn a_state_without_a_meaning_is_a_contradiction_everywhere() {
             let contradiction = Contradiction::UnknownState(name.to_owned());
             assert_eq!(
                 observation,
-                Observation::Contradiction(contradiction),
+                OrderChange::Contradiction(contradiction),
                 "{order:?}"
             );
         }
@@ -672,7 +676,7 @@ fn absence_does_not_count_before_its_grace_has_passed() {
         for early in [CREATED, EXPIRES, counts.minus_seconds(1)] {
             assert_eq!(
                 order.observe_absence(early),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{early}"
             );
         }
@@ -693,7 +697,7 @@ fn two_absences_five_minutes_apart_close_an_order_and_one_does_not() {
         for early in [first, first.plus_seconds(60), second.minus_seconds(1)] {
             assert_eq!(
                 heard.observe_absence(early),
-                Observation::Unchanged,
+                OrderChange::Unchanged,
                 "{early}"
             );
         }
@@ -709,7 +713,7 @@ fn a_clock_that_went_back_does_not_make_two_absences_of_one() {
     let first = NOW;
     let heard = changed(not_pay().observe_absence(first));
     let earlier = first.minus_seconds(ABSENCE_INTERVAL_SECONDS + 1);
-    assert_eq!(heard.observe_absence(earlier), Observation::Unchanged);
+    assert_eq!(heard.observe_absence(earlier), OrderChange::Unchanged);
 }
 
 #[test]
@@ -742,10 +746,10 @@ fn a_close_by_absence_is_confirmed_twice_and_keeps_when_it_was_made() {
     for confirmations in [2, u32::MAX - 1, u32::MAX] {
         assert_eq!(
             absent(confirmations).observe_absence(late),
-            Observation::Unchanged
+            OrderChange::Unchanged
         );
     }
-    assert_eq!(closed().observe_absence(late), Observation::Unchanged);
+    assert_eq!(closed().observe_absence(late), OrderChange::Unchanged);
 }
 
 #[test]
@@ -754,7 +758,7 @@ fn asking_in_between_does_not_use_up_the_later_looks_at_a_close_by_absence() {
         let order = absent(confirmations);
         let planned = CLOSED.plus_seconds(seconds);
         for early in [CLOSED, CLOSED.plus_seconds(2), planned.minus_seconds(1)] {
-            assert_eq!(order.observe_absence(early), Observation::Unchanged);
+            assert_eq!(order.observe_absence(early), OrderChange::Unchanged);
             assert_eq!(order.due_at(early, 0), Some(planned));
         }
     }
@@ -767,7 +771,7 @@ fn only_an_open_order_begins_to_close() {
         OrderState::Closing { since: NOW }
     );
     for order in [closing(), closed(), absent(0), success(None)] {
-        assert_eq!(order.begin_close(NOW), Observation::Unchanged, "{order:?}");
+        assert_eq!(order.begin_close(NOW), OrderChange::Unchanged, "{order:?}");
     }
 }
 

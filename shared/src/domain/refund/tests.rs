@@ -3,20 +3,28 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use super::{Observation, REFUND_WINDOW_SECONDS, REFUNDS_MAX, Refund, RefundState};
+mod decisions;
+
+use super::{
+    Decision, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
+    RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms, RefusalKind,
+    approves_itself, next_refund_at,
+};
+use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
+use crate::domain::contradiction::Contradiction;
 use crate::domain::money::FEN_MAX;
-use crate::domain::order::Contradiction;
 use crate::domain::report::{RefundReport, RefundStatus};
-use crate::domain::terms::Party;
+use crate::domain::terms::{Party, Terms, TradeType};
 use crate::domain::{
-    Fen, InvalidFen, OrderId, RecordMac, RefundId, Timestamp, TransactionId, WechatpayRefundId,
+    Appid, Due, Fen, InvalidFen, Mchid, Order, OrderId, OrderState, Payment, RecordMac, RefundId,
+    Timestamp, TransactionId, WechatpayRefundId,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = NOW.plus_seconds(77);
 const ARRIVED: Timestamp = NOW.minus_seconds(40);
 
-const STATES: [RefundState; 7] = [
+pub(in crate::domain) const STATES: [RefundState; 7] = [
     RefundState::Requested,
     RefundState::Reserved,
     RefundState::Processing,
@@ -41,7 +49,7 @@ fn fen(fen: i64) -> Fen {
     Fen::new(fen).unwrap()
 }
 
-fn refund(state: RefundState) -> Refund {
+pub(in crate::domain) fn refund(state: RefundState) -> Refund {
     Refund {
         refund_id: RefundId::parse("REFUND_1").unwrap(),
         order_id: OrderId::parse("ORDER_000001").unwrap(),
@@ -56,10 +64,42 @@ fn refund(state: RefundState) -> Refund {
         version: 7,
         wechatpay_refund_id: None,
         refusals: 2,
-        next_attempt_at: Some(NOW),
+
         needs_human: Some("refused twice".to_owned()),
         mac: RecordMac::from_slice(&[7; 32]),
     }
+}
+
+/// A paid order that the refund may be of.
+pub(in crate::domain) fn order() -> Order {
+    let record = refund(RefundState::Reserved);
+    let mut order = Order::placed(Terms {
+        order_id: record.order_id,
+        trade_type: TradeType::Jsapi,
+        wire_version: 1,
+        appid: Appid::parse("wxd678efh567hg6787").unwrap(),
+        mchid: Mchid::parse("1900007291").unwrap(),
+        description: "Tea".to_owned(),
+        total: record.total,
+        time_expire: NOW,
+        attach: None,
+        notify_url: record.notify_url,
+        openid: None,
+        payer_client_ip: None,
+        items: Vec::new(),
+        placed_by: Party::Merchant,
+        created_at: NOW.minus_seconds(1_000),
+    });
+    order.state = OrderState::Success(Payment {
+        transaction_id: record.transaction_id,
+        success_time: NOW.minus_seconds(900),
+        payer_total: None,
+        refundable: record.total.get(),
+        refund_count: 0,
+        next_refund_at: None,
+        closed_at: None,
+    });
+    order
 }
 
 fn report(status: RefundStatus) -> RefundReport {
@@ -79,21 +119,21 @@ fn report(status: RefundStatus) -> RefundReport {
 /// The refund afterwards and what was released; `None` where the report contradicts the record.
 fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Option<Fen>)> {
     match refund.observe(&report(status.clone()), NOW) {
-        Observation::Changed { refund, release } => Some((*refund, release)),
-        Observation::Unchanged => Some((refund.clone(), None)),
-        Observation::Contradiction(_) => None,
+        RefundChange::Changed { refund, release } => Some((*refund, release)),
+        RefundChange::Unchanged => Some((refund.clone(), None)),
+        RefundChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: Observation) -> (Refund, Option<Fen>) {
+fn changed(observation: RefundChange) -> (Refund, Option<Fen>) {
     match observation {
-        Observation::Changed { refund, release } => (*refund, release),
-        Observation::Unchanged | Observation::Contradiction(_) => panic!("{observation:?}"),
+        RefundChange::Changed { refund, release } => (*refund, release),
+        RefundChange::Unchanged | RefundChange::Contradiction(_) => panic!("{observation:?}"),
     }
 }
 
-fn impossible(recorded: &'static str, reported: &'static str) -> Observation {
-    Observation::Contradiction(Contradiction::Impossible { recorded, reported })
+fn impossible(recorded: &'static str, reported: &'static str) -> RefundChange {
+    RefundChange::Contradiction(Contradiction::Impossible { recorded, reported })
 }
 
 #[test]
@@ -167,15 +207,15 @@ fn hearing_a_report_twice_is_hearing_it_once() {
             let report = report(status);
             let first = refund.observe(&report, NOW);
             match &first {
-                Observation::Changed { refund, .. } => {
+                RefundChange::Changed { refund, .. } => {
                     assert_eq!(
                         refund.observe(&report, LATER),
-                        Observation::Unchanged,
+                        RefundChange::Unchanged,
                         "{report:?}"
                     );
                 }
                 // Nothing was written, so the same question has the same answer.
-                Observation::Unchanged | Observation::Contradiction(_) => {
+                RefundChange::Unchanged | RefundChange::Contradiction(_) => {
                     assert_eq!(refund.observe(&report, LATER), first, "{report:?}");
                 }
             }
@@ -250,7 +290,7 @@ fn a_close_releases_the_amount_once_and_its_repeat_nothing() {
             (refund.state, release),
             (RefundState::Closed, Some(fen(300)))
         );
-        assert_eq!(refund.observe(&closed, LATER), Observation::Unchanged);
+        assert_eq!(refund.observe(&closed, LATER), RefundChange::Unchanged);
     }
 }
 
@@ -259,7 +299,7 @@ fn nothing_but_a_close_releases_money() {
     for state in STATES {
         for status in statuses() {
             let observation = refund(state).observe(&report(status.clone()), NOW);
-            if let Observation::Changed {
+            if let RefundChange::Changed {
                 release: Some(_), ..
             } = observation
             {
@@ -302,7 +342,7 @@ fn a_status_without_a_meaning_is_a_contradiction_everywhere() {
         let contradiction = Contradiction::UnknownState("X".to_owned());
         assert_eq!(
             observation,
-            Observation::Contradiction(contradiction),
+            RefundChange::Contradiction(contradiction),
             "{}",
             state.as_str()
         );
@@ -359,7 +399,7 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
                 ),
             ];
             for (field, report) in cases {
-                let expected = Observation::Contradiction(Contradiction::Differs { field });
+                let expected = RefundChange::Contradiction(Contradiction::Differs { field });
                 assert_eq!(
                     refund(state).observe(&report, NOW),
                     expected,
@@ -376,7 +416,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
     for state in STATES {
         for status in statuses() {
             let before = refund(state);
-            let Observation::Changed { refund, .. } = before.observe(&report(status), NOW) else {
+            let RefundChange::Changed { refund, .. } = before.observe(&report(status), NOW) else {
                 continue;
             };
             let expected = Refund {
@@ -406,7 +446,7 @@ fn the_first_arrival_time_stays() {
     let arrived = refund(RefundState::Success { at: ARRIVED });
     for at in [None, Some(LATER)] {
         let observation = arrived.observe(&report(RefundStatus::Success { at }), LATER);
-        assert_eq!(observation, Observation::Unchanged);
+        assert_eq!(observation, RefundChange::Unchanged);
     }
 }
 

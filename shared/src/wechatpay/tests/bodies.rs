@@ -49,7 +49,6 @@ pub(super) fn refund() -> Refund {
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
-        next_attempt_at: None,
         needs_human: None,
         mac: None,
     }

@@ -174,6 +174,11 @@ fn an_event_of_another_kind_is_set_aside_unopened() {
         for body in [
             envelope(event_type, "not even JSON"),
             json!({"id": "a", "event_type": event_type, "resource_type": "tomorrow"}),
+            json!({"id": "a", "event_type": event_type}),
+            json!({"id": "a", "event_type": event_type, "resource_type": 7, "resource": "a text"}),
+            json!({"id": "a", "event_type": event_type, "resource": ["a", {"list": null}]}),
+            json!({"id": "a", "event_type": event_type, "resource": {"ciphertext": 7}}),
+            json!({"id": "a", "event_type": event_type, "resource": null}),
         ] {
             let read = told(body.to_string().as_bytes()).unwrap();
             assert_eq!(

@@ -36,9 +36,9 @@ async function call(method, path, body) {
     cache: "no-store",
     ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
   });
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(told.message ?? `the simulator answered ${answer.status}`);
-  return told;
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(said.message ?? `the simulator answered ${answer.status}`);
+  return said;
 }
 
 const because = (error) => (error instanceof Refused ? error.message : "the simulator does not answer");
@@ -74,7 +74,7 @@ function say(text) {
 
 function alarm(text) {
   byId("alarm").hidden = text === "";
-  byId("alarm").textContent = text;
+  write(byId("alarm-text"), text);
 }
 
 // How things are written
@@ -161,14 +161,19 @@ function focusIn(list, at) {
   (row?.querySelector("button, summary") ?? list.closest("section").querySelector("h2, [role=tab][aria-selected=true]"))?.focus();
 }
 
-/** A row that opens: `head` and `body` answer what is shown, afresh at each change. */
-function opening(head, body, open = false) {
-  const summary = make("summary");
+/**
+ * A row that opens: `head` and `body` answer what is shown, afresh at each change. It stands open while
+ * `trouble` says so, until somebody opens or closes it.
+ */
+function opening(head, body, trouble = () => false) {
+  let touched = false;
+  const summary = make("summary", { onclick: () => (touched = true) });
   const inside = make("div", { class: "inside" });
-  const details = make("details", { open }, summary, inside);
+  const details = make("details", {}, summary, inside);
   return {
     element: make("li", {}, details),
     update(item) {
+      if (!touched) details.open = trouble(item);
       summary.replaceChildren(...head(item).filter(Boolean));
       inside.replaceChildren(...body(item).filter(Boolean));
     },
@@ -177,7 +182,8 @@ function opening(head, body, open = false) {
 
 /** Shows a panel's list, what to say when it is empty, and whether there is more. */
 function panel(name, items, total, keyOf, makeRow, reload) {
-  const list = byId(name);
+  // Not the name alone: an address that ends in it would be a place to scroll to.
+  const list = byId(`list-${name}`);
   const more = list.parentElement.querySelector(".more");
   show(list, items, keyOf, makeRow);
   list.parentElement.querySelector(".empty").hidden = items.length > 0;
@@ -334,13 +340,37 @@ function ledgerBody(row) {
 async function loadNotices() {
   const { items, total } = await call("GET", `/_sim/notifications${asked("notices")}`);
   count("notices", total ? String(total) : "");
-  panel("notices", items.reverse(), total, (row) => row.entered, () => opening(noticeHead, noticeBody, true), live.notices.stale);
+  losing.attempts = items.flatMap((row) => row.attempts).filter((attempt) => attempt.twist === "lost").length;
+  drawLosing();
+  panel("notices", items.reverse(), total, (row) => row.entered, () => opening(noticeHead, noticeBody, inTrouble), live.notices.stale);
+}
+
+/** Whether somebody should look at a notice: it came to nothing, or its latest attempt did. */
+function inTrouble(row) {
+  if (row.state === "delivered") return false;
+  return row.state !== "pending" || row.attempts.length > 0;
+}
+
+const LOSE_NEXT = "notice_lost_for_good";
+const LOSE_ALL = "notice_lost";
+const losing = { attempts: 0 };
+
+function drawLosing() {
+  const active = (name) => faults.items.find((row) => row.name === name)?.active ?? [];
+  const next = active(LOSE_NEXT).reduce((sum, fault) => sum + (fault.count ?? 0), 0);
+  byId("lose-all").setAttribute("aria-checked", String(active(LOSE_ALL).length > 0));
+  const chips = [];
+  if (next > 0) chips.push(chip(next === 1 ? "the next one is lost" : `the next ${next} are lost`, "wait"));
+  if (losing.attempts > 0) chips.push(chip(`${losing.attempts} ${losing.attempts === 1 ? "attempt" : "attempts"} lost`, "calm"));
+  byId("losing").replaceChildren(...chips);
 }
 
 const noticeHead = (row) => [
   moment(row.created_at),
   make("span", { class: "main" }, make("strong", {}, row.event_type), " ", make("code", {}, row.out_refund_no ?? row.out_trade_no)),
   row.invented ? chip("a fault’s invention", "wait") : null,
+  row.lost_for_good ? chip("lost for good", "wait") : null,
+  row.attempts.length > 1 ? make("span", { class: "end" }, `${row.attempts.length} attempts`) : null,
   row.next_attempt_at ? make("span", { class: "end" }, "next attempt ", moment(row.next_attempt_at)) : null,
   chip(row.state),
 ];
@@ -449,7 +479,7 @@ async function loadViolations() {
   const { items, total } = await call("GET", `/_sim/violations${asked("violations")}`);
   count("violations", total ? String(total) : "", total > 0);
   const numbered = items.map((row, at) => ({ ...row, place: total - items.length + at }));
-  panel("violations", numbered.reverse(), total, (row) => row.place, () => opening(violationHead, violationBody, true), live.violations.stale);
+  panel("violations", numbered.reverse(), total, (row) => row.place, () => opening(violationHead, violationBody, () => true), live.violations.stale);
 }
 
 const violationHead = (row) => [
@@ -477,6 +507,7 @@ function drawFaults() {
   panel("faults", items, 0, (row) => row.name, faultRow, live.faults.stale);
   if (document.activeElement !== byId("hostility")) byId("hostility").value = String(faults.hostility);
   write(byId("hostility-value"), faults.hostility.toFixed(2));
+  drawLosing();
 }
 
 function faultRow(first) {
@@ -502,7 +533,7 @@ function faultRow(first) {
   });
   return {
     element: make("li", {}, toggle,
-      make("div", { class: "told" },
+      make("div", { class: "what-it-does" },
         make("p", {}, make("code", { class: "name" }, first.name), state),
         make("p", { class: "does" }, first.what),
         wrong),
@@ -510,15 +541,15 @@ function faultRow(first) {
     update(row) {
       toggle.setAttribute("aria-checked", String(row.active.length > 0));
       choice.hidden = row.active.length > 0;
-      const told = row.active.map((active) => chip([
+      const chips = row.active.map((active) => chip([
         active.rate === null ? "always" : `${Math.round(active.rate * 1000) / 10} %`,
         active.count === null ? "" : `${active.count} left`,
         active.out_trade_no ? `order ${active.out_trade_no}` : "",
         active.operation ? `only ${active.operation}` : "",
       ].filter(Boolean).join(", "), "wait"));
-      if (row.rate_by_hostility > 0) told.push(chip(`${Math.round(row.rate_by_hostility * 1000) / 10} % by hostility`));
-      if (row.struck > 0) told.push(chip(`struck ${row.struck} ${row.struck === 1 ? "time" : "times"}`, "calm"));
-      state.replaceChildren(...told);
+      if (row.rate_by_hostility > 0) chips.push(chip(`${Math.round(row.rate_by_hostility * 1000) / 10} % by hostility`));
+      if (row.struck > 0) chips.push(chip(`struck ${row.struck} ${row.struck === 1 ? "time" : "times"}`, "calm"));
+      state.replaceChildren(...chips);
     },
   };
 }
@@ -537,12 +568,12 @@ const clock = {
 };
 
 async function loadClock() {
-  const told = await call("GET", "/_sim/clock");
-  clock.offset_ms = told.offset_s * 1000;
-  clock.skew_ms = Math.round((Date.parse(told.real_time) - Date.now()) / 1000) * 1000;
-  byId("ahead").hidden = told.offset_s === 0;
+  const now = await call("GET", "/_sim/clock");
+  clock.offset_ms = now.offset_s * 1000;
+  clock.skew_ms = Math.round((Date.parse(now.real_time) - Date.now()) / 1000) * 1000;
+  byId("ahead").hidden = now.offset_s === 0;
   write(byId("ahead"), `${span(clock.offset_ms)} ahead`);
-  write(byId("speed"), told.speed === 1 ? "" : `; schedules run ${told.speed} times faster`);
+  write(byId("speed"), now.speed === 1 ? "" : `; schedules run ${now.speed} times faster`);
   tick();
   drawLedger();
 }
@@ -565,7 +596,7 @@ function tick() {
   write(byId("business-time"), beijing(clock.business()));
   write(byId("real-time"), beijing(clock.real()));
   let ended = false;
-  for (const row of byId("waiting").rows?.values() ?? []) {
+  for (const row of byId("list-waiting").rows?.values() ?? []) {
     row.tick();
     ended ||= row.until <= clock.business();
   }
@@ -706,6 +737,19 @@ byId("all-off").addEventListener("click", () => tell(async () => {
   await call("DELETE", "/_sim/faults");
   say("Every fault is off, and hostility is 0.");
 }));
+byId("lose-next").addEventListener("click", () => tell(async () => {
+  await call("POST", "/_sim/faults", { name: LOSE_NEXT, count: 1 });
+  say("The next notice will be lost, and every retry of it.");
+}));
+byId("lose-all").addEventListener("click", (event) => tell(async () => {
+  const on = event.currentTarget.getAttribute("aria-checked") !== "true";
+  const now = on ? await call("POST", "/_sim/faults", { name: LOSE_ALL }) : await call("DELETE", `/_sim/faults/${LOSE_ALL}`);
+  // At once, so that the next press means the opposite.
+  Object.assign(faults, now);
+  drawFaults();
+  say(on ? "Every attempt to send a notice is lost." : "Notices arrive again.");
+}));
+byId("alarm-close").addEventListener("click", () => alarm(""));
 byId("find-fault").addEventListener("input", drawFaults);
 byId("only-on").addEventListener("change", drawFaults);
 byId("only-refused").addEventListener("change", drawRequests);

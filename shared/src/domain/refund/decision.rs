@@ -1,0 +1,124 @@
+//! What the merchant decides about a refund, and what a second request with its number means.
+
+use super::{Refund, RefundState};
+use crate::domain::terms::Party;
+use crate::domain::{Fen, Timestamp};
+
+/// What a decision of the merchant's means for a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The record becomes this.
+    Changed(Box<Refund>),
+    /// It was decided so before: a repeat.
+    Repeat,
+    /// What stands does not allow it any more.
+    TooLate,
+}
+
+/// Why a second request with a refund's number is not answered with that refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherTerms {
+    /// It asks for something else: this field differs.
+    Field(&'static str),
+    /// The merchant's request meets a payer's that waits for it.
+    PayersRequestWaits,
+    /// The merchant's request meets a payer's that it has rejected.
+    PayersRequestRejected,
+}
+
+/// Whether a refund is reserved without the merchant's decision.
+///
+/// A number that a payer names waits for the merchant too: an approved refund takes its number from
+/// all others, and the merchant's are not a payer's to take or to try. A payment may be dated a moment
+/// ahead by WeChat Pay's clock, so its age may be negative: with no seconds of policy that must not be
+/// an approval.
+pub const fn approves_itself(
+    asked_by: Party,
+    names_number: bool,
+    success_time: Timestamp,
+    auto_approve_seconds: i64,
+    now: Timestamp,
+) -> bool {
+    match asked_by {
+        Party::Merchant => true,
+        Party::Payer => {
+            !names_number
+                && auto_approve_seconds > 0
+                && now.seconds_since(success_time) < auto_approve_seconds
+        }
+    }
+}
+
+impl Refund {
+    /// Decides what the merchant's approval means.
+    pub fn approve(&self) -> Decision {
+        match self.state {
+            RefundState::Requested => self.decided(RefundState::Reserved),
+            RefundState::Rejected => Decision::TooLate,
+            RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. } => Decision::Repeat,
+        }
+    }
+
+    /// Decides what the merchant's rejection means.
+    pub fn reject(&self) -> Decision {
+        match self.state {
+            RefundState::Requested => self.decided(RefundState::Rejected),
+            RefundState::Rejected => Decision::Repeat,
+            RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. } => Decision::TooLate,
+        }
+    }
+
+    /// Decides whether a second request with this refund's number is answered with this refund.
+    ///
+    /// # Errors
+    /// It asks for something else.
+    pub fn repeated(
+        &self,
+        asked_by: Party,
+        amount: Fen,
+        reason: Option<&str>,
+    ) -> Result<(), OtherTerms> {
+        match (asked_by, self.asked_by, self.state) {
+            (Party::Merchant, Party::Payer, RefundState::Requested) => {
+                return Err(OtherTerms::PayersRequestWaits);
+            }
+            (Party::Merchant, Party::Payer, RefundState::Rejected) => {
+                return Err(OtherTerms::PayersRequestRejected);
+            }
+            (Party::Payer, _, _)
+            | (_, Party::Merchant, _)
+            | (
+                _,
+                _,
+                RefundState::Reserved
+                | RefundState::Processing
+                | RefundState::Abnormal
+                | RefundState::Closed
+                | RefundState::Success { .. },
+            ) => {}
+        }
+        if amount != self.amount {
+            return Err(OtherTerms::Field("amount.refund"));
+        }
+        if reason != self.reason.as_deref() {
+            return Err(OtherTerms::Field("reason"));
+        }
+        Ok(())
+    }
+
+    fn decided(&self, state: RefundState) -> Decision {
+        Decision::Changed(Box::new(Self {
+            state,
+            version: self.version + 1,
+            ..self.clone()
+        }))
+    }
+}

@@ -1,0 +1,78 @@
+//! What WeChat Pay's refusal of a refund leads to.
+
+use super::Refund;
+use crate::domain::schedule::backoff_seconds;
+use crate::domain::{Due, Timestamp};
+
+/// How often a refusal that time may mend is met before a person is asked to look.
+pub const REFUSALS_MAX: u32 = 3;
+
+/// How long to wait where only a person can mend what WeChat Pay refuses, in seconds.
+pub const REFUSED_SECONDS: i64 = 60 * 60;
+
+/// What WeChat Pay's refusal of a refund means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The merchant's balance is short.
+    NotEnough,
+    /// Too early after another, or another reason that time may mend.
+    Later {
+        /// WeChat Pay's code, for a person.
+        code: String,
+    },
+    /// No repeat will change it.
+    Definite {
+        /// WeChat Pay's code, for a person.
+        code: String,
+    },
+}
+
+/// How long until a refund whose record is not authentic is looked at again, in seconds: a day.
+const DISTRUSTED_SECONDS: i64 = 24 * 60 * 60;
+
+impl Refund {
+    /// Decides what WeChat Pay's refusal means, after `attempts` looks without a change: how it stands
+    /// afterwards, and when it is sent again. Nothing is released. `interval_seconds` lie between two
+    /// refunds of an order.
+    pub fn refused(
+        &self,
+        kind: &RefusalKind,
+        attempts: u32,
+        now: Timestamp,
+        interval_seconds: i64,
+    ) -> (Self, Due) {
+        let refusals = self.refusals.saturating_add(1);
+        let (wait, needs_human) = match kind {
+            RefusalKind::NotEnough => (
+                REFUSED_SECONDS,
+                Some("the merchant's balance is short".to_owned()),
+            ),
+            RefusalKind::Later { .. } if refusals < REFUSALS_MAX => (
+                interval_seconds.max(backoff_seconds(attempts).min(60)),
+                None,
+            ),
+            RefusalKind::Later { code } | RefusalKind::Definite { code } => (
+                REFUSED_SECONDS,
+                Some(format!("WeChat Pay refuses it: {code}")),
+            ),
+        };
+        let refund = Self {
+            version: self.version + 1,
+            refusals,
+            needs_human: needs_human.or_else(|| self.needs_human.clone()),
+            ..self.clone()
+        };
+        (refund, Due::first(now.plus_seconds(wait)))
+    }
+
+    /// Decides what becomes of a reserved refund whose record is not authentic: it is not sent, a
+    /// person has to look, and it is due again in a day, when a key that was missing may be back.
+    pub fn distrusted(&self, now: Timestamp) -> (Self, Due) {
+        let refund = Self {
+            version: self.version + 1,
+            needs_human: Some("its record is not authentic".to_owned()),
+            ..self.clone()
+        };
+        (refund, Due::first(now.plus_seconds(DISTRUSTED_SECONDS)))
+    }
+}

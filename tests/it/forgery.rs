@@ -1,0 +1,287 @@
+//! What somebody with the webhook's own permissions could write into the table, and that none of it
+//! is ever sent: a refund's record has to be authentic by itself.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, TestStack};
+
+const WEBHOOK: &str = "NotifyCallbackFunction";
+const OPERATOR: &str = "operator";
+
+/// A call to the table with somebody's credentials.
+async fn table(
+    stack: &TestStack,
+    caller: &str,
+    operation: &str,
+    mut request: Value,
+) -> (u16, String) {
+    request["TableName"] = json!(local::template::physical("Table"));
+    let answer = shared::platform::Platform::system()
+        .unwrap()
+        .http
+        .post(&stack.stack.aws.url)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential=LOCAL{caller}/20260101/local/x"),
+        )
+        .body(request.to_string())
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Sets attributes of an item as the webhook's role lets it.
+async fn altered(stack: &TestStack, caller: &str, key: Value, changes: &[(&str, Value)]) {
+    let mut request =
+        json!({"Key": key, "ExpressionAttributeNames": {}, "ExpressionAttributeValues": {}});
+    let mut set = Vec::new();
+    for (name, value) in changes {
+        request["ExpressionAttributeNames"][format!("#{name}")] = json!(name);
+        request["ExpressionAttributeValues"][format!(":{name}")] = value.clone();
+        set.push(format!("#{name} = :{name}"));
+    }
+    request["UpdateExpression"] = json!(format!("SET {}", set.join(", ")));
+    let (status, answer) = table(stack, caller, "UpdateItem", request).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+fn key(number: &str, refund_number: &str) -> Value {
+    json!({
+        "pk": {"S": format!("ORDER#{number}")},
+        "sk": {"S": format!("REFUND#{refund_number}")},
+    })
+}
+
+fn refund_item(stack: &TestStack, number: &str, refund_number: &str) -> Value {
+    stack.item(
+        &format!("ORDER#{number}"),
+        &format!("REFUND#{refund_number}"),
+    )
+}
+
+/// How often a refund of this number was sent.
+fn sent(stack: &TestStack, refund_number: &str) -> usize {
+    let requests = stack.wire.requests();
+    let refunds = requests.iter().filter(|request| {
+        request.method == "POST" && request.target == "/v3/refund/domestic/refunds"
+    });
+    refunds
+        .filter(|request| request.json()["out_refund_no"] == refund_number)
+        .count()
+}
+
+/// Whether the log says of the refund that it is not authentic, and calls a person.
+fn person_called(stack: &TestStack, refund_number: &str, what: &str) -> bool {
+    stack.log_lines().iter().any(|line| {
+        line["refund.out_refund_no"] == refund_number
+            && line["not_authentic"] == what
+            && line["level"] == "ERROR"
+            && line["needs_human"] == 1
+    })
+}
+
+/// What makes the sweep look at a refund now.
+fn due(stack: &TestStack) -> [(&'static str, Value); 2] {
+    let now = stack.stack.clock().business().unix_seconds();
+    [
+        ("due_shard", json!({"S": "4"})),
+        ("due_at", json!({"N": now.to_string()})),
+    ]
+}
+
+#[tokio::test]
+async fn a_refund_that_the_webhook_writes_is_never_sent_and_holds_up_nobody() {
+    let stack = TestStack::start().await;
+    stack.paid("forged-0001", 600).await;
+    stack
+        .refund("forged-0001", "forged-r1", 100)
+        .await
+        .expect(202);
+    stack
+        .until_refund("forged-0001", "forged-r1", "SUCCESS")
+        .await;
+    // One without a MAC, and one with a MAC that was made for another refund.
+    let genuine = refund_item(&stack, "forged-0001", "forged-r1");
+    for (number, mac) in [("forged-r2", None), ("forged-r3", genuine.get("mac"))] {
+        let mut forged = genuine.clone();
+        forged["sk"] = json!({"S": format!("REFUND#{number}")});
+        forged["out_refund_no"] = json!({"S": number});
+        forged["refund"] = json!({"N": "500"});
+        forged["status"] = json!({"S": "RESERVED"});
+        for (name, value) in due(&stack) {
+            forged[name] = value;
+        }
+        let members = forged.as_object_mut().unwrap();
+        members.retain(|name, _| !["mac", "success_time", "refund_id"].contains(&name.as_str()));
+        members.extend(mac.map(|mac| ("mac".to_owned(), mac.clone())));
+        let (status, answer) = table(&stack, WEBHOOK, "PutItem", json!({"Item": forged})).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let waiting = stack
+        .refund("forged-0001", "forged-r4", 200)
+        .await
+        .expect(202);
+    assert_eq!(waiting["status"], "RESERVED");
+    stack.advance(120).await;
+    stack.sweep().await;
+    stack
+        .until_refund("forged-0001", "forged-r4", "SUCCESS")
+        .await;
+    for number in ["forged-r2", "forged-r3"] {
+        assert_eq!(sent(&stack, number), 0, "{number}");
+        assert!(
+            person_called(&stack, number, "mac"),
+            "{:#?}",
+            stack.logged()
+        );
+        let item = refund_item(&stack, "forged-0001", number);
+        assert_eq!(item["status"]["S"], "RESERVED");
+        assert!(item["needs_human"]["S"].is_string(), "{item}");
+        // Nor is it in the way of the next look at the others.
+        let now = stack.stack.clock().business().unix_seconds();
+        let due_at: i64 = item["due_at"]["N"].as_str().unwrap().parse().unwrap();
+        assert!(due_at > now + 23 * 60 * 60, "{item}");
+        let gone = json!({"Key": key("forged-0001", number)});
+        assert_eq!(table(&stack, OPERATOR, "DeleteItem", gone).await.0, 200);
+    }
+    assert_eq!(sent(&stack, "forged-r4"), 1);
+}
+
+#[tokio::test]
+async fn a_reserved_refund_whose_amount_was_raised_is_not_sent_until_it_is_put_right() {
+    let stack = TestStack::start().await;
+    stack.paid("raised-0001", 900).await;
+    stack
+        .refund("raised-0001", "raised-r1", 100)
+        .await
+        .expect(202);
+    stack
+        .refund("raised-0001", "raised-r2", 100)
+        .await
+        .expect(202);
+    let key = key("raised-0001", "raised-r2");
+    let amount = |fen: &str| [("refund", json!({"N": fen}))];
+    altered(&stack, WEBHOOK, key.clone(), &amount("600")).await;
+    stack.advance(120).await;
+    stack.sweep().await;
+    assert_eq!(sent(&stack, "raised-r2"), 0);
+    assert!(
+        person_called(&stack, "raised-r2", "mac"),
+        "{:#?}",
+        stack.logged()
+    );
+    let order = stack.order("raised-0001").await;
+    assert_eq!(order["amount"]["refundable"], 700);
+    // With its own terms it is what was reserved, and goes out at the next look.
+    altered(&stack, OPERATOR, key, &amount("100")).await;
+    stack.advance(25 * 60 * 60).await;
+    stack
+        .sweep_until_refund("raised-0001", "raised-r2", "SUCCESS")
+        .await;
+    assert_eq!(sent(&stack, "raised-r2"), 1);
+    let item = refund_item(&stack, "raised-0001", "raised-r2");
+    assert_eq!(item["needs_human"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_says() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await;
+    let number = placed.expect(201)["out_trade_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stack.pay(&number).await;
+    stack.until_state(&number, "SUCCESS").await;
+    let refunds = format!("/orders/{number}/refunds");
+    let asked = stack
+        .post_once(
+            &alice,
+            &refunds,
+            "key-0000000000002",
+            json!({"amount": {"refund": 100}}),
+        )
+        .await
+        .expect(202);
+    assert_eq!(asked["status"], "REQUESTED");
+    let refund_number = asked["out_refund_no"].as_str().unwrap();
+    let key = key(&number, refund_number);
+    let [shard, at] = due(&stack);
+    let reserved = [("status", json!({"S": "RESERVED"})), shard, at];
+    altered(&stack, WEBHOOK, key.clone(), &reserved).await;
+    stack.sweep().await;
+    assert_eq!(sent(&stack, refund_number), 0);
+    assert!(
+        person_called(&stack, refund_number, "mac"),
+        "{:#?}",
+        stack.logged()
+    );
+
+    // Put back, but asked for more than the payer did: the merchant's approval approves nothing.
+    let undo = json!({
+        "Key": key.clone(),
+        "UpdateExpression": "SET #status = :status REMOVE due_shard, due_at, due_attempts, needs_human",
+        "ExpressionAttributeNames": {"#status": "status"},
+        "ExpressionAttributeValues": {":status": {"S": "REQUESTED"}},
+    });
+    assert_eq!(table(&stack, OPERATOR, "UpdateItem", undo).await.0, 200);
+    let raised = [("refund", json!({"N": "200"}))];
+    altered(&stack, WEBHOOK, key.clone(), &raised).await;
+    let approve = format!("{refunds}/{refund_number}/approve");
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .refused(500, "internal_error");
+    assert_eq!(sent(&stack, refund_number), 0);
+    let item = refund_item(&stack, &number, refund_number);
+    assert_eq!(item["status"]["S"], "REQUESTED");
+    // What the payer asked for can be approved.
+    let own = [("refund", json!({"N": "100"}))];
+    altered(&stack, OPERATOR, key, &own).await;
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .expect(202);
+    stack.until_refund(&number, refund_number, "SUCCESS").await;
+}
+
+#[tokio::test]
+async fn a_refund_whose_number_is_not_its_orders_is_not_sent() {
+    let stack = TestStack::start().await;
+    stack.paid("guard-0001", 600).await;
+    stack
+        .refund("guard-0001", "guard-r1", 100)
+        .await
+        .expect(202);
+    stack
+        .refund("guard-0001", "guard-r2", 100)
+        .await
+        .expect(202);
+    // As if it had never been reserved: only whoever reserves writes guards.
+    let guard = json!({"pk": {"S": "REFUNDNO#guard-r2"}, "sk": {"S": "REFUNDNO"}});
+    let gone = json!({"Key": guard.clone()});
+    assert_eq!(table(&stack, OPERATOR, "DeleteItem", gone).await.0, 200);
+    stack.advance(120).await;
+    stack.sweep().await;
+    assert_eq!(sent(&stack, "guard-r2"), 0);
+    assert!(
+        person_called(&stack, "guard-r2", "guard"),
+        "{:#?}",
+        stack.logged()
+    );
+    let mut guard = guard;
+    guard["out_trade_no"] = json!({"S": "guard-0001"});
+    let put = json!({"Item": guard});
+    assert_eq!(table(&stack, OPERATOR, "PutItem", put).await.0, 200);
+    stack.advance(25 * 60 * 60).await;
+    stack
+        .sweep_until_refund("guard-0001", "guard-r2", "SUCCESS")
+        .await;
+}
