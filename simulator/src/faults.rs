@@ -35,7 +35,7 @@ catalogue! {
     "notice_probe", 0.05, "a notice carries a WECHATPAY/SIGNTEST/ signature; the retry is genuine; accepting it is a violation";
     "notice_unknown_serial", 0.03, "a notice names a key nobody has; accepting it is a violation";
     "notice_stale", 0.03, "a notice is signed with a time ten minutes ago; accepting it is a violation";
-    "notice_unopenable", 0.02, "a correctly signed notice is sealed with another APIv3 key; accepting it is a violation";
+    "notice_unopenable", 0.02, "a correctly signed notice is sealed with another APIv3 key; accepting it is a violation, unless it is another product's event";
     "notice_unknown_fields", 0.20, "envelope and resource carry members that no document names";
     "notice_unknown_event", 0.05, "a signed event of another product arrives beside the real one";
     "notice_foreign_order", 0.05, "a signed notice about an order nobody placed arrives beside the real one";

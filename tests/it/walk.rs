@@ -16,6 +16,7 @@ mod notebook;
 mod op;
 mod plan;
 mod refunds;
+mod regressions;
 mod rest;
 mod trouble;
 mod walker;
@@ -76,8 +77,14 @@ fn faults() -> &'static [&'static str] {
     })
 }
 
-/// The walk of a seed, and what shrinks it. Nothing is kept of it in files, and the seed alone decides.
-fn planned(seed: u64) -> (TestRunner, impl ValueTree<Value = Planned> + use<>) {
+/// How many operations each walk has.
+fn steps() -> usize {
+    usize::try_from(variable("WALK_STEPS").unwrap_or(STEPS)).unwrap()
+}
+
+/// The walk of a seed, of this many steps, and what shrinks it. Nothing is kept of it in files, and
+/// the seed alone decides; a shorter walk is the beginning of a longer one.
+fn planned(seed: u64, steps: usize) -> (TestRunner, impl ValueTree<Value = Planned> + use<>) {
     let config = Config {
         failure_persistence: None,
         max_shrink_time: SHRINK_MS,
@@ -91,22 +98,31 @@ fn planned(seed: u64) -> (TestRunner, impl ValueTree<Value = Planned> + use<>) {
         seed,
         hostile: seed % 2 == 1,
     };
-    let steps = usize::try_from(variable("WALK_STEPS").unwrap_or(STEPS)).unwrap();
     let tree = plan::walks(start, steps, faults()).new_tree(&mut runner);
     (runner, tree.unwrap())
 }
 
-/// What became of a seed's walk: how much happened, or after how many operations it failed.
-fn walk_of(seed: u64) -> Result<Tally, usize> {
-    let (plan, ops, _) = planned(seed).1.current();
+/// What became of a seed's walk of this many steps: how much happened, or after how many operations
+/// it failed.
+fn walk_of(seed: u64, steps: usize, loud: bool) -> Result<Tally, usize> {
+    let (plan, ops, _) = planned(seed, steps).1.current();
     let begun = AtomicUsize::new(0);
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(plan.start, &ops, &begun, true)));
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(plan.start, &ops, &begun, loud)));
     walked.map_err(|_| begun.into_inner())
 }
 
 /// Makes a failing walk shorter and fails with it.
 fn shrink(seed: u64, begun: usize) -> ! {
-    let (mut runner, tree) = planned(seed);
+    // First the shortest beginning that fails, as each try takes a while.
+    let (mut too_few, mut enough) = (0, begun);
+    while too_few + 1 < enough {
+        let middle = too_few.midpoint(enough);
+        match walk_of(seed, middle, false) {
+            Ok(_) => too_few = middle,
+            Err(_) => enough = middle,
+        }
+    }
+    let (mut runner, tree) = planned(seed, enough);
     let (plan, ops, _) = tree.current();
     let shrunk = runner.run_one(tree, |(plan, ops, begun)| {
         walk(plan.start, &ops, &begun.unwrap_or_default(), false);
@@ -114,16 +130,11 @@ fn shrink(seed: u64, begun: usize) -> ! {
     });
     let (start, shortest, reason) = match shrunk {
         Err(TestError::Fail(reason, (plan, ops, _))) => (plan.start, ops, reason.to_string()),
-        _ => (
-            plan.start,
-            ops[..begun].to_vec(),
-            "it did not fail again, so this is all of it".to_owned(),
-        ),
+        _ => (plan.start, ops, "it did not fail again".to_owned()),
     };
     let again = catch_unwind(AssertUnwindSafe(|| replay(start, &shortest)));
     eprintln!(
-        "the walk of seed {seed} failed after {begun} of {} operations; {} are enough:\n\n{}\n{reason}",
-        ops.len(),
+        "the walk of seed {seed} failed after {begun} operations; {} are enough:\n\n{}\n{reason}",
         shortest.len(),
         op::literal(start, &shortest)
     );
@@ -146,7 +157,7 @@ fn walks(seeds: Range<u64>) {
         let walked: Vec<Result<Tally, usize>> = thread::scope(|scope| {
             let walks: Vec<_> = seeds
                 .iter()
-                .map(|seed| scope.spawn(|| walk_of(*seed)))
+                .map(|seed| scope.spawn(|| walk_of(*seed, steps(), true)))
                 .collect();
             walks.into_iter().map(|walk| walk.join().unwrap()).collect()
         });
@@ -189,4 +200,10 @@ fn whatever_happens_in_the_end_the_books_balance() {
 #[test]
 fn whatever_else_happens_in_the_end_the_books_balance() {
     walks(4..8);
+}
+
+#[test]
+fn a_shorter_walk_is_the_beginning_of_a_longer_one() {
+    let ops = |steps| planned(1, steps).1.current().1;
+    assert_eq!(ops(20), ops(50)[..20]);
 }

@@ -91,6 +91,11 @@ impl Notice {
         format!("{place} {kind}{} {number}", self.event_type)
     }
 
+    /// Whether it is another product's event.
+    pub(crate) fn is_another_products(&self) -> bool {
+        !matches!(self.original_type.as_str(), "transaction" | "refund")
+    }
+
     /// Whether it waits until a later one has been sent.
     pub(crate) fn waits(&self) -> bool {
         self.held && self.progress == Progress::Pending

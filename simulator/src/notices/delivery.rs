@@ -49,8 +49,8 @@ struct Sent {
 
 /// What an answer means.
 struct Judgement {
-    /// Whether the status is one of success; also a forgery may be accepted.
-    accepted: bool,
+    /// Whether the merchant has the notice: it was genuine, and the status is one of success.
+    delivered: bool,
     verdict: String,
     /// The rule that the merchant broke, by its kind, with a sentence.
     violation: Option<(&'static str, String)>,
@@ -77,7 +77,7 @@ pub(crate) async fn deliver(handle: &Arc<SimulatorHandle>, dispatch: Dispatch) {
     let mut state = handle.lock();
     let judgement = judge(
         &sent,
-        dispatch.distortion,
+        &dispatch,
         state.behaviours.notice_redirect_fails,
     );
     record(handle, &mut state, &dispatch, sent, judgement);
@@ -110,13 +110,13 @@ async fn send(handle: &SimulatorHandle, dispatch: &Dispatch, message: Message) -
     }
 }
 
-fn judge(sent: &Sent, distortion: Distortion, redirect_fails: bool) -> Judgement {
+fn judge(sent: &Sent, dispatch: &Dispatch, redirect_fails: bool) -> Judgement {
     let status = match &sent.answer {
         Ok(status) => *status,
         Err(reason) => {
             let late = sent.took_ms >= ANSWER_DEADLINE_MS;
             return Judgement {
-                accepted: false,
+                delivered: false,
                 verdict: reason.clone(),
                 violation: late.then(|| ("late_answer", reason.clone())),
             };
@@ -124,15 +124,16 @@ fn judge(sent: &Sent, distortion: Distortion, redirect_fails: bool) -> Judgement
     };
     let accepted =
         status == 200 || status == 204 || (!redirect_fails && (300..400).contains(&status));
-    let genuine = match distortion {
+    let genuine = match dispatch.distortion {
         Distortion::Genuine | Distortion::Lost => true,
+        // Who does not handle a product need not open its events: the signature is genuine.
+        Distortion::Unopenable => dispatch.notice.is_another_products(),
         Distortion::Probe
         | Distortion::BadSignature
         | Distortion::UnknownSerial
-        | Distortion::Stale
-        | Distortion::Unopenable => false,
+        | Distortion::Stale => false,
     };
-    let what = distortion.what();
+    let what = dispatch.distortion.what();
     let (verdict, violation) = match (genuine, accepted) {
         (true, true) => ("accepted".to_owned(), None),
         (true, false) => {
@@ -154,7 +155,7 @@ fn judge(sent: &Sent, distortion: Distortion, redirect_fails: bool) -> Judgement
         (false, false) => (format!("rightly refused {what} with {status}"), None),
     };
     Judgement {
-        accepted,
+        delivered: genuine && accepted,
         verdict,
         violation,
     }
@@ -189,7 +190,7 @@ fn record(
         distortion: dispatch.distortion,
         serial: sent.serial,
     });
-    let delivered = judgement.accepted && dispatch.distortion == Distortion::Genuine;
+    let delivered = judgement.delivered;
     match dispatch.copy {
         Copy::Scheduled => {
             let due_ms = dispatch.notice.next_due_ms.unwrap_or(sent.at_ms);

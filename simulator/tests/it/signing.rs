@@ -223,6 +223,36 @@ async fn probes_probes_fail_verification_and_spare_the_retry() {
 }
 
 #[tokio::test]
+async fn an_event_of_another_product_may_be_accepted_unopened_and_a_payment_may_not() {
+    let bench = Bench::with(|config| config.speed = 1000.0).await;
+    bench
+        .fault(json!({"name": "notice_unknown_event", "count": 1}))
+        .await;
+    bench
+        .fault(json!({"name": "notice_unopenable", "count": 2}))
+        .await;
+    bench.paid("ORDER-coupon", 1).await;
+    let coupon = bench
+        .notice("ORDER-coupon", |row| {
+            row["event_type"] == "COUPON.USE" && row["state"] != "pending"
+        })
+        .await;
+    assert_eq!(coupon["attempts"][0]["twist"], "unopenable", "{coupon}");
+    assert_eq!(coupon["state"], "delivered", "{coupon}");
+    let payment = bench
+        .notice("ORDER-coupon", |row| {
+            row["event_type"] == "TRANSACTION.SUCCESS" && row["state"] == "delivered"
+        })
+        .await;
+    assert_eq!(payment["attempts"][0]["twist"], "unopenable", "{payment}");
+    let violations = bench.seen("/_sim/violations").await;
+    let violations = violations["items"].as_array().unwrap();
+    assert_eq!(violations.len(), 1, "{violations:?}");
+    assert_eq!(violations[0]["kind"], "accepted_forgery");
+    assert_eq!(violations[0]["event_type"], "TRANSACTION.SUCCESS");
+}
+
+#[tokio::test]
 async fn forged_answers_answers_can_be_stale_unsigned_altered_foreign_or_compressed() {
     let bench = Bench::new().await;
     let public = bench.client.public_key();
