@@ -8,13 +8,22 @@
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::domain::refund::RefusalKind;
+use crate::domain::refund::{Money, RefusalKind};
 use crate::record_keys::Stage;
 use crate::settlement::notes::note_call;
 use crate::settling_client::{NotAuthentic, SettlingClient, SettlingError};
-use crate::store::{Commit, Refunds, StoredRefund};
+use crate::store::{RefundCommit, Refunds, SendClaim, StoredRefund};
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, Refusal};
+
+/// What became of sending a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// It was sent, or is not to be sent any more; so it stands.
+    Sent(StoredRefund),
+    /// Another refund of its order has the slot.
+    SlotTaken(StoredRefund),
+}
 
 /// Sends refunds. Held by refund and sweep.
 #[derive(Debug)]
@@ -49,6 +58,34 @@ impl RefundSender {
     /// The least time between two refunds of an order, in seconds.
     pub const fn interval_seconds(&self) -> i64 {
         self.interval_seconds
+    }
+
+    /// Claims the right to send a reserved refund, and sends it if it got it. A refund whose number has
+    /// no guard is not sent, now or later: a person is called.
+    ///
+    /// # Errors
+    /// As [`Self::send_claimed`].
+    pub async fn send(
+        &self,
+        reserved: StoredRefund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Sending, SettlingError> {
+        let refund = &reserved.refund;
+        let now = self.clock.business();
+        let claim = self.refunds.claim_send(refund, now, self.interval_seconds);
+        match claim.await? {
+            SendClaim::Claimed => {
+                let sent = self.send_claimed(reserved, deadline, line).await?;
+                Ok(Sending::Sent(sent))
+            }
+            SendClaim::SlotTaken => Ok(Sending::SlotTaken(reserved)),
+            SendClaim::Changed => Ok(Sending::Sent(self.as_it_stands(reserved).await?)),
+            SendClaim::Unguarded => {
+                let refused = self.not_authentic(reserved, NotAuthentic::Guard, line);
+                Ok(Sending::Sent(refused.await?))
+            }
+        }
     }
 
     /// Sends a reserved refund whose slot was claimed, and settles the answer; gives the refund as the
@@ -126,12 +163,11 @@ impl RefundSender {
         if after.needs_human != before.needs_human {
             line.count(Metric::NeedsHuman);
         }
-        match self.refunds.commit(before, &after, None, Some(due)).await? {
-            Commit::Done => Ok(StoredRefund {
-                refund: after,
-                due: Some(due),
-            }),
-            Commit::Conflict => Ok(reserved),
+        let due = Some(due);
+        let committed = self.refunds.commit(before, &after, Money::Stays, due);
+        match committed.await? {
+            RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
+            RefundCommit::Conflict | RefundCommit::Exceeds => Ok(reserved),
         }
     }
 
@@ -157,20 +193,18 @@ impl RefundSender {
         if after.needs_human.is_some() && after.needs_human != before.needs_human {
             line.count(Metric::NeedsHuman).raise(Level::Error);
         }
-        match self.refunds.commit(before, &after, None, Some(due)).await? {
-            Commit::Done => Ok(StoredRefund {
-                refund: after,
-                due: Some(due),
-            }),
+        let committed = self.refunds.commit(before, &after, Money::Stays, due);
+        match committed.await? {
+            RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
             // Somebody else learnt more meanwhile: what that was is told.
-            Commit::Conflict => {
-                let stored = self
-                    .refunds
-                    .load(&before.order_id, &before.refund_id)
-                    .await?;
-                Ok(stored.unwrap_or(reserved))
-            }
+            RefundCommit::Conflict | RefundCommit::Exceeds => self.as_it_stands(reserved).await,
         }
+    }
+
+    async fn as_it_stands(&self, stored: StoredRefund) -> Result<StoredRefund, SettlingError> {
+        let refund = &stored.refund;
+        let found = self.refunds.load(&refund.order_id, &refund.refund_id);
+        Ok(found.await?.unwrap_or(stored))
     }
 }
 

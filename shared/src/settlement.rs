@@ -14,8 +14,8 @@ use crate::domain::Contradiction;
 use crate::domain::order::OrderChange;
 use crate::domain::refund::RefundChange;
 use crate::domain::{Mchid, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
-use crate::store::{Commit, Orders, Refunds, StoreError, StoredOrder, StoredRefund};
-use crate::wechatpay::{Absence, Closed, Signed};
+use crate::store::{Commit, Orders, RefundCommit, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::wechatpay::{Absence, Closed, RefundAbsence, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
 ///
@@ -142,26 +142,71 @@ impl Settlement {
             let Some(stored) = self.reported_refund(report).await? else {
                 return Ok(Settled::Unknown);
             };
-            let (after, release) = match stored.refund.observe(report, now) {
-                RefundChange::Unchanged => return Ok(Settled::Unchanged(stored)),
-                RefundChange::Contradiction(contradiction) => {
-                    return Ok(Settled::Contradiction(stored, contradiction));
-                }
-                RefundChange::Changed { refund, release } => (*refund, release),
-            };
-            let due = after.due_after(now, 0);
-            match self
-                .refunds
-                .commit(&stored.refund, &after, release, due)
-                .await?
-            {
-                Commit::Done => {
-                    return Ok(Settled::Changed(StoredRefund { refund: after, due }));
-                }
-                Commit::Conflict => {}
+            let change = stored.refund.observe(report, now);
+            if let Some(settled) = self.write_refund(stored, change, now).await? {
+                return Ok(settled);
             }
         }
         Err(contended("settle a refund"))
+    }
+
+    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such refund; it counts for one
+    /// that is being withdrawn. The second that counts gives the amount back to the order and burns the
+    /// number in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn refund_absent(
+        &self,
+        refund: &Refund,
+        mchid: &Mchid,
+        _absence: &Signed<RefundAbsence>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredRefund>, StoreError> {
+        let Some(order) = self.orders.load(&refund.order_id).await? else {
+            return Ok(Settled::Unknown);
+        };
+        let elsewhere = order.order.terms.mchid != *mchid;
+        for _ in 0..DECISIONS_MAX {
+            let stored = self.refunds.load(&refund.order_id, &refund.refund_id);
+            let Some(stored) = stored.await? else {
+                return Ok(Settled::Unknown);
+            };
+            let change = if elsewhere {
+                RefundChange::Contradiction(Contradiction::Differs { field: "mchid" })
+            } else {
+                stored.refund.observe_absence(now)
+            };
+            if let Some(settled) = self.write_refund(stored, change, now).await? {
+                return Ok(settled);
+            }
+        }
+        Err(contended("settle a refund"))
+    }
+
+    /// Writes what was decided about a refund; `None` where somebody else was faster.
+    async fn write_refund(
+        &self,
+        stored: StoredRefund,
+        change: RefundChange,
+        now: Timestamp,
+    ) -> Result<Option<Settled<StoredRefund>>, StoreError> {
+        let (after, money) = match change {
+            RefundChange::Unchanged => return Ok(Some(Settled::Unchanged(stored))),
+            RefundChange::Contradiction(contradiction) => {
+                return Ok(Some(Settled::Contradiction(stored, contradiction)));
+            }
+            RefundChange::Changed { refund, money } => (*refund, money),
+        };
+        let due = after.due_after(now, 0);
+        let committed = self.refunds.commit(&stored.refund, &after, money, due);
+        Ok(match committed.await? {
+            RefundCommit::Done => Some(Settled::Changed(StoredRefund { refund: after, due })),
+            RefundCommit::Conflict => None,
+            RefundCommit::Exceeds => {
+                Some(Settled::Contradiction(stored, Contradiction::NothingLeft))
+            }
+        })
     }
 
     /// Whether the refund's number is its order's, as the number's guard says, read consistently.

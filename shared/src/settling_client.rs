@@ -13,7 +13,7 @@ use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
 use crate::domain::order::Heard;
-use crate::domain::{Mchid, OrderId, OrderReport, Refund, Terms, TransactionId};
+use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundState, Terms, TransactionId};
 use crate::random;
 use crate::record_keys::Stage;
 use crate::settlement::notes::{note_order, note_refund, note_settled};
@@ -72,6 +72,15 @@ pub struct AskedOrder {
     pub heard: Heard,
     /// What became of the record.
     pub settled: Settled<StoredOrder>,
+}
+
+/// What WeChat Pay answered about a refund, and what that led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedRefund {
+    /// Whether it knows the refund.
+    pub heard: Heard,
+    /// What became of the record.
+    pub settled: Settled<StoredRefund>,
 }
 
 /// Asks WeChat Pay, and settles what it says.
@@ -344,10 +353,10 @@ impl SettlingClient {
         Ok(settled)
     }
 
-    /// Asks about a refund, and settles the answer.
+    /// Asks about a refund, and settles what WeChat Pay reports.
     ///
     /// # Errors
-    /// As [`Self::send_refund`].
+    /// WeChat Pay gave no usable answer or refused, also with "no such refund"; the record stands.
     pub async fn ask_refund(
         &self,
         refund: &Refund,
@@ -360,12 +369,55 @@ impl SettlingClient {
             .query_refund(&self.call(&keys, deadline), &refund.refund_id)
             .await;
         let report = self.refresh_keys_after(asked).await?;
-        let settled = self
-            .settlement
-            .refund(&report, self.clock.business())
-            .await?;
+        let now = self.clock.business();
+        let settled = self.settlement.refund(&report, now).await?;
         note_refund(&settled, line);
         Ok(settled)
+    }
+
+    /// As [`Self::ask_refund`], and settles a signed "no such refund" of one that is or was withdrawn:
+    /// for the sweep, the only one that may release an amount for it and burn its number.
+    ///
+    /// # Errors
+    /// As [`Self::ask_refund`], but for that "no such refund".
+    pub async fn follow_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<AskedRefund, SettlingError> {
+        let error = match self.ask_refund(refund, deadline, line).await {
+            Ok(settled) => {
+                let heard = Heard::Report;
+                return Ok(AskedRefund { heard, settled });
+            }
+            Err(SettlingError::Call(error)) => error,
+            Err(error) => return Err(error),
+        };
+        let withdrawn = match refund.state {
+            RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. } => true,
+            RefundState::Requested
+            | RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. }
+            | RefundState::Rejected => false,
+        };
+        let Some(absence) = error.refund_absence().filter(|_| withdrawn) else {
+            return Err(error.into());
+        };
+        let now = self.clock.business();
+        let absent = self
+            .settlement
+            .refund_absent(refund, &self.mchid, &absence, now);
+        let settled = absent.await?;
+        note_refund(&settled, line);
+        line.field("wechatpay.status", "RESOURCE_NOT_EXISTS");
+        Ok(AskedRefund {
+            heard: Heard::Absence,
+            settled,
+        })
     }
 
     async fn settle_order(

@@ -25,9 +25,9 @@ use write::{TRIES_MAX, pause};
 
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{DueIndex, DueItem, DuePage, PayerIndex, PayerPage, SHARDS};
+pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
-pub use refund::{Approval, Refunds, Reserve, SendSlot, StoredRefund};
+pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]

@@ -116,6 +116,14 @@ metrics! {
     NotConfigured = "Count", "not_configured";
     /// A payment became known.
     OrderPaid = "Count", "order_paid";
+    /// WeChat Pay closed a refund: the payer got nothing of it.
+    RefundClosed = "Count", "refund_closed";
+    /// An order that was reported closed was paid all the same.
+    PaidAfterClose = "Count", "paid_after_close";
+    /// What can still be refunded of an order and what its refunds hold do not make its total.
+    BooksUnbalanced = "Count", "books_unbalanced";
+    /// WeChat Pay reports a refund of an order that has none here.
+    RefundedElsewhere = "Count", "refunded_elsewhere";
 }
 
 /// One line being gathered; [`LogLine::write`] writes it.

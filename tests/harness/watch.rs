@@ -241,12 +241,19 @@ pub fn check_books(items: &[Value]) {
         let (status, refund) = (text(item, "status"), text(item, "out_refund_no"));
         let waits = matches!(status, "REQUESTED" | "REJECTED");
         assert!(waits || guards.contains(refund), "{refund} has no guard");
-        let under_way = matches!(status, "RESERVED" | "PROCESSING" | "ABNORMAL");
-        assert_eq!(
-            under_way,
-            item["due_at"]["N"].is_string(),
-            "a refund is due exactly while it is under way: {item}"
+        let under_way = matches!(
+            status,
+            "RESERVED" | "PROCESSING" | "ABNORMAL" | "WITHDRAWING"
         );
+        // What WeChat Pay refuses for good waits for a person, and a withdrawn one is looked at twice more.
+        let gave_up = status == "RESERVED" && !text(item, "needs_human").is_empty();
+        if !gave_up && status != "WITHDRAWN" {
+            assert_eq!(
+                under_way,
+                item["due_at"]["N"].is_string(),
+                "a refund is due exactly while it is under way: {item}"
+            );
+        }
         if under_way || status == "SUCCESS" {
             *held.entry(key(item)).or_default() += number(item, "refund");
         }

@@ -322,3 +322,39 @@ async fn a_user_who_logs_in_all_the_time_is_told_that_it_is_too_often() {
     assert_eq!(refused.retry_after, Some(60));
     refused.refused(429, "too_many_logins");
 }
+
+/// What a stranger's refund waits for is counted in questions to WeChat Pay, not in seconds: alone it
+/// takes two, and beside unpaid orders each shard may be about one more.
+#[tokio::test]
+async fn a_strangers_refund_waits_behind_no_unpaid_orders() {
+    let stack = TestStack::start().await;
+    stack.paid("flood-stranger", 500).await;
+    stack.native("flood-template", 100).await;
+    stack
+        .fault("request_lost", json!({"operation": "refund"}))
+        .await;
+    let asked = stack.refund("flood-stranger", "flood-r1", 500).await;
+    assert_eq!(asked.expect(202)["status"], "RESERVED");
+    stack.no_faults().await;
+    let template = stack.order_item("flood-template");
+    for place in 0..1_500 {
+        let mut order = template.clone();
+        let number = format!("flood-{place:04}");
+        order["pk"] = json!({"S": format!("ORDER#{number}")});
+        order["out_trade_no"] = json!({"S": number});
+        order["due_shard"] = json!({"S": (place % 10).to_string()});
+        order["due_at"] = json!({"N": "1"});
+        stack.put_item(&order);
+    }
+    stack.advance(61).await;
+    let before = stack.wire.requests().len();
+    stack.sweep().await;
+    let requests = stack.wire.requests();
+    let swept = &requests[before..];
+    let sent = swept.iter().position(|request| request.method == "POST");
+    let sent = sent.expect("the refund is sent");
+    let alone = 2;
+    let shards = usize::try_from(shared::store::SHARDS).unwrap();
+    assert!(sent <= 2 * alone * shards, "{sent} of {}", swept.len());
+    assert!(swept.len() > 1_500, "{}", swept.len());
+}

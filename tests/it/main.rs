@@ -45,3 +45,4 @@ mod tree;
 mod walk;
 mod wechat_trouble;
 mod wire;
+mod withdrawals;

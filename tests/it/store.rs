@@ -104,6 +104,7 @@ fn payment(order: &Order) -> Payment {
         refund_count: 0,
         next_refund_at: None,
         closed_at: None,
+        refunded_elsewhere: false,
     }
 }
 
@@ -135,10 +136,13 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         notify_url: order.terms.notify_url.clone(),
         asked_by: Party::Merchant,
         created_at: NOW,
+        reserved_at: Some(NOW),
+        sent_at: None,
         state: RefundState::Reserved,
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
+        refused_since: None,
         needs_human: None,
         mac: RecordMac::from_slice(&[7; 32]),
     }
@@ -148,6 +152,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
 fn request(number: &str, order: &Order, amount: i64) -> Refund {
     Refund {
         state: RefundState::Requested,
+        reserved_at: None,
         asked_by: Party::Payer,
         ..refund(number, order, amount)
     }
@@ -189,7 +194,7 @@ const SLOT: SendSlot = SendSlot::Now {
 
 /// The request as the merchant approves it.
 fn as_approved(requested: &Refund) -> Refund {
-    decided(&requested.approve(), requested, RefundState::Reserved)
+    decided(&requested.approve(NOW), requested, RefundState::Reserved)
 }
 
 /// The request as the merchant rejects it.
@@ -203,6 +208,7 @@ fn decided(decision: &Decision, requested: &Refund, state: RefundState) -> Refun
         Decision::Changed(refund) => (**refund).clone(),
         Decision::Repeat | Decision::TooLate => Refund {
             state,
+            reserved_at: Some(NOW),
             version: requested.version + 1,
             ..requested.clone()
         },
@@ -220,4 +226,21 @@ async fn reserve(bench: &Bench, refund: &Refund) -> Reserve {
         .reserve(refund, NOW, SendSlot::Later, soon())
         .await
         .unwrap()
+}
+
+/// The refund as it is withdrawn, and as it stands once WeChat Pay has said twice not to know it.
+fn withdrawn(reserved: &Refund) -> (Refund, Refund) {
+    let Decision::Changed(withdrawing) = reserved.withdraw(NOW) else {
+        panic!("{reserved:?}");
+    };
+    let state = RefundState::Withdrawn {
+        at: NOW.plus_seconds(600),
+        confirmations: 0,
+    };
+    let withdrawn = Refund {
+        state,
+        version: withdrawing.version + 1,
+        ..(*withdrawing).clone()
+    };
+    (*withdrawing, withdrawn)
 }

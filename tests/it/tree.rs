@@ -63,14 +63,18 @@ const SHARED_LAYERS: [&str; 15] = [
 ];
 
 /// The layers of `local`, from the bottom up.
-const LOCAL_LAYERS: [&str; 9] = [
+const LOCAL_LAYERS: [&str; 13] = [
     "files",
     "lock",
+    "loopback",
+    "condition",
+    "schedule",
     "template",
     "functions",
     "console",
     "aws",
     "gateway",
+    "scheduler",
     "stack",
     "demo",
 ];

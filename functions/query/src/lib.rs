@@ -15,13 +15,13 @@ use shared::api::{
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::books::books_balance;
-use shared::domain::{Openid, Order, OrderId, RefundState, Timestamp, TransactionId};
+use shared::domain::{Openid, Order, OrderId, Timestamp, TransactionId};
 use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
-use shared::telemetry::LogLine;
+use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 
 /// At most one question to WeChat Pay per order in this time, in seconds, however many ask.
@@ -197,7 +197,7 @@ impl Query {
                 Ok(_) => changed = true,
                 // Reserved, and not sent or not arrived so far: that is how it stands.
                 Err(SettlingError::Call(CallError::Refused(refusal)))
-                    if refusal.status == 404 && refund.state == RefundState::Reserved => {}
+                    if refusal.status == 404 && !refund.state.is_taken() => {}
                 Err(SettlingError::Call(error)) => {
                     note_call(&error, line);
                     fresh = false;
@@ -212,6 +212,11 @@ impl Query {
             ));
         }
         let (order, refunds) = self.balanced(order, refunds).await?;
+        if !books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
+            // Two readings of one moment that do not add up: they are no truth to build on.
+            fresh = false;
+            line.count(Metric::BooksUnbalanced).raise(Level::Error);
+        }
         Ok(Answer::json(
             200,
             answer::queried_order(&order, &refunds, fresh),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use shared::api::body::{self, Object};
 use shared::api::{Code, Incoming, Problem};
 use shared::domain::refund::OtherTerms;
-use shared::domain::{Fen, NotRefundable, Refund, RefundId};
+use shared::domain::{Fen, NotRefundable, Refund, RefundId, RefundState};
 
 /// How long a reason may be, in bytes (docs/wechatpay.md, "Refunds").
 const REASON_MAX: usize = 80;
@@ -58,14 +58,56 @@ impl Asked {
             refund_id,
         })
     }
+
+    /// Whether the number that is named is one of the payers'.
+    pub(crate) fn names_a_payers(&self) -> bool {
+        let named = self.refund_id.as_ref();
+        named.is_some_and(|named| named.as_str().starts_with(PAYERS_PREFIX))
+    }
 }
 
 pub(crate) fn decided(refund: &Refund) -> Problem {
-    Problem::new(
-        Code::RefundDecided,
-        format!("the refund is already {}", refund.state.as_str()),
+    let status = refund.state.as_str();
+    let detail = match refund.state {
+        RefundState::Reserved => {
+            format!("the refund is already {status}; withdraw it to take it back")
+        }
+        RefundState::Requested => format!("the refund is {status}: approve or reject it"),
+        RefundState::Processing
+        | RefundState::Abnormal
+        | RefundState::Closed
+        | RefundState::Success { .. }
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => format!("the refund is already {status}"),
+    };
+    Problem::new(Code::RefundDecided, detail).with("refund_status", status)
+}
+
+/// What payers' refund numbers begin with: a number that a payer names gets it, and the merchant's never
+/// have it, so that neither can take the other's.
+const PAYERS_PREFIX: &str = "payer-";
+
+/// The number of a payer's refund, of the name that the payer gives it. The number itself is its own
+/// name, so that a repeat may use either.
+pub(crate) fn payers_own(named: &RefundId) -> Result<RefundId, Problem> {
+    if named.as_str().starts_with(PAYERS_PREFIX) {
+        return Ok(named.clone());
+    }
+    RefundId::parse(format!("{PAYERS_PREFIX}{named}")).map_err(|_| {
+        invalid(
+            "out_refund_no",
+            "out_refund_no of a payer must have at most 58 characters",
+        )
+    })
+}
+
+/// What is said where the merchant names a number of the payers'.
+pub(crate) fn payers_number() -> Problem {
+    invalid(
+        "out_refund_no",
+        format!("out_refund_no must not begin with {PAYERS_PREFIX}: these are the payers'"),
     )
-    .with("refund_status", refund.state.as_str())
 }
 
 /// The record says that the order is not paid, and WeChat Pay was asked less than `seconds` ago.

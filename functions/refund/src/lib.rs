@@ -16,17 +16,17 @@ use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::books::not_refundable;
-use shared::domain::refund::{Decision, RefundTerms, approves_itself};
+use shared::domain::refund::{Decision, Money, RefundTerms, approves_itself};
 use shared::domain::terms::Party;
-use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, RefundState, Timestamp};
+use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, Timestamp};
 use shared::platform::Platform;
 use shared::record_keys::Stage;
-use shared::refund_sender::RefundSender;
+use shared::refund_sender::{RefundSender, Sending};
 use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
-    Approval, Commit, Orders, Refunds, Reserve, SendSlot, StoredOrder, StoredRefund,
+    Approval, Commit, Orders, RefundCommit, Refunds, Reserve, SendSlot, StoredOrder, StoredRefund,
 };
 use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
@@ -36,6 +36,9 @@ const ASK_FLOOR_SECONDS: i64 = 2;
 
 /// How long after a reservation the sweep looks, in seconds, if this invocation dies in the middle.
 const FOLLOW_UP_SECONDS: i64 = 30;
+
+/// How often a decision is taken again because the refund changed meanwhile.
+const DECISIONS_MAX: u32 = 3;
 
 /// Gives money back.
 #[derive(Debug)]
@@ -119,6 +122,17 @@ impl HttpFunction for Refund {
                 let order = self.to_decide(&caller, &order_id, incoming).await?;
                 self.reject(&order, &refund_id).await
             }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/withdraw" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.withdraw(&order, &refund_id).await
+            }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/retry" => {
+                let refund_id = named_refund(incoming, line)?;
+                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                self.retry(&order, &refund_id, &incoming.deadline, line)
+                    .await
+            }
             _ => Err(Problem::not_found()),
         }
     }
@@ -141,6 +155,9 @@ impl Refund {
             return self
                 .repeat(caller, &asked, known, &incoming.deadline, line)
                 .await;
+        }
+        if *caller == Caller::Merchant && asked.names_a_payers() {
+            return Err(ask::payers_number());
         }
         let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
@@ -303,7 +320,8 @@ impl Refund {
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let stored = self.refund(order, refund_id).await?;
-        let reserved = match stored.refund.approve() {
+        let now = self.platform.clock.business();
+        let reserved = match stored.refund.approve(now) {
             Decision::Changed(reserved) => {
                 let client = self.sender.settling_client();
                 client
@@ -316,7 +334,6 @@ impl Refund {
             Decision::TooLate => return Err(ask::decided(&stored.refund)),
         };
         let requested = &stored.refund;
-        let now = self.platform.clock.business();
         let mut due = self.soon(now);
         let mut approval = self
             .refunds
@@ -346,29 +363,73 @@ impl Refund {
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let stored = self.refund(order, refund_id).await?;
-        match stored.refund.reject() {
-            Decision::Changed(rejected) => {
-                let commit = self.refunds.commit(&stored.refund, &rejected, None, None);
-                match commit.await? {
-                    Commit::Done => {
-                        let (refund, due) = (*rejected, None);
-                        Ok(answered(200, &StoredRefund { refund, due }))
-                    }
-                    // Whoever decided first decided; what stands is read again.
-                    Commit::Conflict => {
-                        let stored = self.refund(order, refund_id).await?;
-                        match stored.refund.reject() {
-                            Decision::Repeat => Ok(answered(200, &stored)),
-                            Decision::TooLate => Err(ask::decided(&stored.refund)),
-                            Decision::Changed(_) => Err(ask::changed_meanwhile()),
-                        }
-                    }
-                }
-            }
-            Decision::Repeat => Ok(answered(200, &stored)),
-            Decision::TooLate => Err(ask::decided(&stored.refund)),
+        let decide = |refund: &domain::Refund| refund.reject();
+        let (_, stored) = self.decided(order, refund_id, decide, |_| None).await?;
+        Ok(answered(200, &stored))
+    }
+
+    /// Takes back a refund that WeChat Pay has not taken: the sweep finds out that it never did.
+    async fn withdraw(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
+        let now = self.platform.clock.business();
+        let decide = |refund: &domain::Refund| refund.withdraw(now);
+        let due = |withdrawing: &domain::Refund| withdrawing.due_after(now, 0);
+        let (decided, stored) = self.decided(order, refund_id, decide, due).await?;
+        Ok(answered(if decided { 202 } else { 200 }, &stored))
+    }
+
+    /// Sends a refund again that WeChat Pay refused, now if the order's minute allows it.
+    async fn retry(
+        &self,
+        order: &Order,
+        refund_id: &RefundId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Answer, Problem> {
+        let now = self.platform.clock.business();
+        let decide = |refund: &domain::Refund| refund.retry(now);
+        let due = |_: &domain::Refund| Some(self.soon(now));
+        let (decided, stored) = self.decided(order, refund_id, decide, due).await?;
+        if !decided {
+            return Ok(answered(200, &stored));
         }
+        if !self.sender.is_authentic(&stored, line).await? {
+            return Ok(answered(202, &stored));
+        }
+        let sending = self.sender.send(stored, deadline, line).await?;
+        let stored = match sending {
+            Sending::Sent(stored) => stored,
+            // The sweep sends it; it asks first.
+            Sending::SlotTaken(stored) => stored,
+        };
+        Ok(answered(202, &stored))
+    }
+
+    /// Decides about a refund and writes it: whether that changed anything, and how it stands. Whoever
+    /// decided first decided; what stands is then read and decided about again.
+    async fn decided(
+        &self,
+        order: &Order,
+        refund_id: &RefundId,
+        decide: impl Fn(&domain::Refund) -> Decision,
+        due: impl Fn(&domain::Refund) -> Option<Due>,
+    ) -> Result<(bool, StoredRefund), Problem> {
+        for _ in 0..DECISIONS_MAX {
+            let stored = self.refund(order, refund_id).await?;
+            let after = match decide(&stored.refund) {
+                Decision::Changed(after) => *after,
+                Decision::Repeat => return Ok((false, stored)),
+                Decision::TooLate => return Err(ask::decided(&stored.refund)),
+            };
+            let due = due(&after);
+            let committed = self
+                .refunds
+                .commit(&stored.refund, &after, Money::Stays, due);
+            match committed.await? {
+                RefundCommit::Done => return Ok((true, StoredRefund { refund: after, due })),
+                RefundCommit::Conflict | RefundCommit::Exceeds => {}
+            }
+        }
+        Err(ask::changed_meanwhile())
     }
 
     /// The order whose refund the merchant decides on. A payer is not shown that such a route exists.
@@ -481,7 +542,7 @@ impl Refund {
             Ok(settled) => Ok(settled.record().unwrap_or(stored)),
             // Reserved, and not sent or not arrived so far: that is how it stands.
             Err(SettlingError::Call(CallError::Refused(refusal)))
-                if refusal.status == 404 && refund.state == RefundState::Reserved =>
+                if refusal.status == 404 && !refund.state.is_taken() =>
             {
                 Ok(stored)
             }
@@ -501,7 +562,10 @@ impl Refund {
         key: Option<&str>,
     ) -> Result<RefundId, Problem> {
         if let Some(named) = &asked.refund_id {
-            return Ok(named.clone());
+            return match caller {
+                Caller::Payer { .. } => ask::payers_own(named),
+                Caller::Merchant => Ok(named.clone()),
+            };
         }
         let key = key.ok_or_else(|| {
             Problem::new(

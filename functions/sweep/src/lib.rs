@@ -12,6 +12,7 @@
 mod order;
 mod refund;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -26,7 +27,7 @@ use shared::platform::Platform;
 use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Commit, DueIndex, DueItem, Orders, Refunds, SHARDS, StoreError};
+use shared::store::{Commit, DueIndex, DueItem, Line, Orders, Refunds, StoreError};
 use shared::telemetry::{Level, LogLine, Metric};
 
 /// How long a claim keeps others away, in seconds: longer than this function may run.
@@ -43,6 +44,9 @@ const FAILED_CLAIMS_MAX: u32 = 3;
 
 /// What must be left of the time for another item to be claimed.
 const CLAIM_RESERVE: Duration = Duration::from_secs(12);
+
+/// How long the first line is left alone between two looks of one run.
+const FIRST_LINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Settles what is due.
 #[derive(Debug)]
@@ -62,6 +66,9 @@ struct Done {
     left: u32,
     unreadable: u32,
 }
+
+/// What became of a shard: what was done, and how long the oldest entry had been due.
+type Swept = Result<(Done, Option<i64>), StoreError>;
 
 impl ScheduledFunction for Sweep {
     const NAME: &'static str = "sweep";
@@ -95,14 +102,10 @@ impl ScheduledFunction for Sweep {
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id);
-        // The shards are independent; one that is slow must not starve the others.
-        let mut shards = Vec::new();
-        for shard in 0..SHARDS {
-            shards.push(self.shard(shard, deadline));
-        }
         let mut done = Done::default();
         let (mut unavailable, mut any_due) = (None, false);
-        for outcome in join_all(shards).await {
+        let (first, later) = self.both_lines(deadline).await;
+        for outcome in first.into_iter().chain(later) {
             match outcome {
                 Ok((shard, oldest)) => {
                     any_due |= oldest.is_some();
@@ -142,11 +145,33 @@ impl ScheduledFunction for Sweep {
 }
 
 impl Sweep {
-    async fn shard(
-        &self,
-        shard: u32,
-        deadline: Deadline,
-    ) -> Result<(Done, Option<i64>), StoreError> {
+    /// Looks at both lines side by side: one look at a time in each shard, so at most [`SHARDS`] at
+    /// once. While the later line is busy, the first one is looked at again and again: what comes due
+    /// in it does not wait for the end of this run.
+    async fn both_lines(&self, deadline: Deadline) -> (Vec<Swept>, Vec<Swept>) {
+        let later_over = AtomicBool::new(false);
+        let later = async {
+            let swept = self.line(Line::Later, deadline).await;
+            later_over.store(true, Ordering::Relaxed);
+            swept
+        };
+        let first = async {
+            let mut swept = self.line(Line::First, deadline).await;
+            while !later_over.load(Ordering::Relaxed) {
+                tokio::time::sleep(FIRST_LINE_PAUSE).await;
+                swept.extend(self.line(Line::First, deadline).await);
+            }
+            swept
+        };
+        tokio::join!(first, later)
+    }
+
+    async fn line(&self, line: Line, deadline: Deadline) -> Vec<Swept> {
+        // The shards are independent; one that is slow must not starve the others.
+        join_all(line.shards().map(|shard| self.shard(shard, deadline))).await
+    }
+
+    async fn shard(&self, shard: u32, deadline: Deadline) -> Swept {
         let clock = &self.platform.clock;
         let mut done = Done::default();
         let mut oldest = None;

@@ -1,10 +1,13 @@
 //! A refund that is due.
 
 use shared::deadline::Deadline;
+use shared::domain::order::Heard;
+use shared::domain::refund::Money;
 use shared::domain::{OrderId, RefundId, RefundState};
+use shared::refund_sender::Sending;
 use shared::settlement::notes::note_call;
-use shared::settling_client::SettlingError;
-use shared::store::{Commit, StoredRefund};
+use shared::settling_client::{AskedRefund, SettlingError};
+use shared::store::{RefundCommit, StoredRefund};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 
@@ -31,10 +34,7 @@ impl Sweep {
         };
         let attempts = claimed.due.map_or(0, |due| due.attempts);
         line.field("status", claimed.refund.state.as_str());
-        if claimed.refund.is_stuck(attempts, self.now()) {
-            line.count(Metric::RefundStuck).raise(Level::Warn);
-        }
-        if !claimed.refund.state.is_under_way() {
+        if !claimed.refund.state.is_watched() {
             return Ok(());
         }
         // Looked at before the order's slot is taken, which a genuine refund may be waiting for.
@@ -43,9 +43,37 @@ impl Sweep {
         {
             return Ok(());
         }
+        let claimed = self.note_overdue(claimed, line).await?;
         let followed = self.follow(claimed, &deadline, line).await?;
         self.put_off_refund(order_id, refund_id, attempts, &followed)
             .await
+    }
+
+    /// Calls a person for a refund that takes too long: once, and where the flag is written.
+    async fn note_overdue(
+        &self,
+        claimed: StoredRefund,
+        line: &mut LogLine,
+    ) -> Result<StoredRefund, SettlingError> {
+        let StoredRefund { refund, due } = claimed;
+        if refund.state == RefundState::Abnormal {
+            line.count(Metric::RefundStuck).raise(Level::Warn);
+        }
+        let Some(flagged) = refund.overdue(self.now()) else {
+            return Ok(StoredRefund { refund, due });
+        };
+        let written = self.refunds.commit(&refund, &flagged, Money::Stays, due);
+        match written.await? {
+            RefundCommit::Done => {
+                line.count(Metric::RefundStuck).raise(Level::Error);
+                Ok(StoredRefund {
+                    refund: flagged,
+                    due,
+                })
+            }
+            // Somebody else changed it: the next look sees how it stands.
+            RefundCommit::Conflict | RefundCommit::Exceeds => Ok(StoredRefund { refund, due }),
+        }
     }
 
     /// Asks about a refund that WeChat Pay may know, and sends it again where it does not.
@@ -59,33 +87,35 @@ impl Sweep {
         let asked = self
             .sender
             .settling_client()
-            .ask_refund(refund, deadline, line)
+            .follow_refund(refund, deadline, line)
             .await;
-        match asked {
-            Ok(_) => Ok(Followed::Asked),
-            Err(SettlingError::Call(CallError::Refused(refusal)))
-                if refusal.status == 404 && refund.state == RefundState::Reserved =>
-            {
+        let unknown_there = match asked {
+            Ok(AskedRefund {
+                heard: Heard::Report,
+                ..
+            }) => false,
+            Ok(AskedRefund {
+                heard: Heard::Absence,
+                ..
+            }) => true,
+            // Unsigned, it is enough to send the same bytes again and for nothing else.
+            Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.status == 404 => {
                 line.field("wechatpay.code", refusal.code);
-                // It does not know it, or not yet: the same bytes again are safe either way.
-                let interval_seconds = self.sender.interval_seconds();
-                match self
-                    .orders
-                    .claim_send_slot(&refund.order_id, self.now(), interval_seconds)
-                    .await?
-                {
-                    Commit::Done => {
-                        self.sender.send_claimed(claimed, deadline, line).await?;
-                        Ok(Followed::Asked)
-                    }
-                    Commit::Conflict => Ok(Followed::SlotTaken),
-                }
+                true
             }
             Err(SettlingError::Call(error)) => {
                 note_call(&error, line);
-                Ok(Followed::Asked)
+                false
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if !unknown_there || refund.state != RefundState::Reserved {
+            return Ok(Followed::Asked);
+        }
+        // It does not know it, or not yet: the same bytes again are safe either way.
+        match self.sender.send(claimed, deadline, line).await? {
+            Sending::Sent(_) => Ok(Followed::Asked),
+            Sending::SlotTaken(_) => Ok(Followed::SlotTaken),
         }
     }
 

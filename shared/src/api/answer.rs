@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::order::CURRENCY;
-use crate::domain::{Order, Refund, RefundState};
+use crate::domain::{Order, Payment, Refund, RefundState};
 use crate::rfc3339;
 use crate::store::StoredRefund;
 
@@ -21,7 +21,7 @@ pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> V
             .iter()
             .map(|stored| arrived_fen(&stored.refund))
             .sum(),
-        refundable: payment.map_or(0, |payment| payment.refundable),
+        refundable: payment.map_or(0, Payment::refundable_for_callers),
     };
     let refunds = Some(refunds.iter().map(refund).collect());
     let mut body = order_body(record, Some(returned), refunds);
@@ -63,7 +63,9 @@ fn arrived_fen(refund: &Refund) -> i64 {
         | RefundState::Processing
         | RefundState::Abnormal
         | RefundState::Closed
-        | RefundState::Rejected => 0,
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => 0,
     }
 }
 
@@ -77,7 +79,9 @@ pub fn refund(stored: &StoredRefund) -> Value {
         | RefundState::Processing
         | RefundState::Abnormal
         | RefundState::Closed
-        | RefundState::Rejected => None,
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => None,
     };
     let next_attempt_at = match refund.state {
         RefundState::Reserved => stored.due.map(|due| rfc3339::format(due.at)),
@@ -86,7 +90,9 @@ pub fn refund(stored: &StoredRefund) -> Value {
         | RefundState::Abnormal
         | RefundState::Closed
         | RefundState::Success { .. }
-        | RefundState::Rejected => None,
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => None,
     };
     let body = RefundBody {
         out_refund_no: refund.refund_id.as_str(),

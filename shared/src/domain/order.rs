@@ -38,12 +38,12 @@ pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
 /// When an order that was closed by absence is looked at again, in seconds after the close.
 pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
 
-/// What WeChat Pay answered when it was asked about an order.
+/// What WeChat Pay answered when it was asked about an order or a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// A state of the order.
+    /// Where it stands.
     Report,
-    /// A signed "no such order".
+    /// Signed, that there is none.
     Absence,
 }
 
@@ -64,6 +64,21 @@ pub struct Payment {
     pub next_refund_at: Option<Timestamp>,
     /// When the order had been closed here before the payment was learnt of.
     pub closed_at: Option<Timestamp>,
+    /// Whether WeChat Pay reported a refund where none was reserved here: how much was given back
+    /// elsewhere is not known.
+    pub refunded_elsewhere: bool,
+}
+
+impl Payment {
+    /// What callers are told that can still be refunded, in fen: nothing, where it is not known how much
+    /// was given back elsewhere.
+    pub const fn refundable_for_callers(&self) -> i64 {
+        if self.refunded_elsewhere {
+            0
+        } else {
+            self.refundable
+        }
+    }
 }
 
 /// What a CLOSED rests on.
@@ -171,7 +186,7 @@ impl Order {
             }
             (OrderState::Success(payment), TradeState::Paid(paid)) => {
                 if payment.transaction_id == paid.transaction_id {
-                    OrderChange::Unchanged
+                    self.refunded_report(payment, paid)
                 } else {
                     OrderChange::Contradiction(Contradiction::SecondTransaction {
                         recorded: payment.transaction_id.clone(),
@@ -516,7 +531,20 @@ impl Order {
             refund_count: 0,
             next_refund_at: None,
             closed_at,
+            refunded_elsewhere: paid.refunded,
         }
+    }
+
+    /// What a repeated report of the payment means: news only where it says for the first time that
+    /// money went back of which nothing is known here.
+    fn refunded_report(&self, payment: &Payment, paid: &PaidReport) -> OrderChange {
+        if !paid.refunded || payment.refund_count > 0 || payment.refunded_elsewhere {
+            return OrderChange::Unchanged;
+        }
+        self.changed(OrderState::Success(Payment {
+            refunded_elsewhere: true,
+            ..payment.clone()
+        }))
     }
 
     fn changed(&self, state: OrderState) -> OrderChange {

@@ -2,11 +2,14 @@
 //!
 //! `REQUESTED → RESERVED → PROCESSING → ABNORMAL → CLOSED | SUCCESS`, and `REJECTED` by the
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
-//! `refundable`; only a signed CLOSED gives it back. No doubt of any kind releases a reservation.
+//! `refundable`, and a signed CLOSED gives it back. The merchant may withdraw a RESERVED refund:
+//! `WITHDRAWING → WITHDRAWN`, once WeChat Pay has said twice that it does not know it; what it reports
+//! afterwards all the same is believed. No doubt of any kind releases a reservation.
 
 mod decision;
 mod refusal;
 mod timing;
+mod withdrawal;
 
 use super::contradiction::Contradiction;
 use super::report::RefundStatus;
@@ -17,8 +20,9 @@ use super::{
 };
 
 pub use decision::{Decision, OtherTerms, approves_itself};
-pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RefusalKind};
+pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RESENT_SECONDS_MAX, RefusalKind};
 pub use timing::{PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
+pub use withdrawal::SENDING_SECONDS_MAX;
 
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,21 @@ pub enum RefundState {
     },
     /// The merchant said no.
     Rejected,
+    /// The merchant has taken it back: nothing is sent any more, and WeChat Pay is asked whether it
+    /// knows it. The amount is still taken.
+    Withdrawing {
+        /// Since when.
+        since: Timestamp,
+        /// When WeChat Pay was first heard, after the last sending, not to know it.
+        missing_since: Option<Timestamp>,
+    },
+    /// WeChat Pay never took it: the amount is free again, and the number is never used again.
+    Withdrawn {
+        /// When that was certain enough.
+        at: Timestamp,
+        /// How often it was looked at since.
+        confirmations: u32,
+    },
 }
 
 impl RefundState {
@@ -53,22 +72,60 @@ impl RefundState {
             Self::Closed => "CLOSED",
             Self::Success { .. } => "SUCCESS",
             Self::Rejected => "REJECTED",
+            Self::Withdrawing { .. } => "WITHDRAWING",
+            Self::Withdrawn { .. } => "WITHDRAWN",
         }
     }
 
     /// Whether the amount is out of the order's `refundable`.
     pub const fn holds_money(self) -> bool {
         match self {
-            Self::Reserved | Self::Processing | Self::Abnormal | Self::Success { .. } => true,
-            Self::Requested | Self::Closed | Self::Rejected => false,
+            Self::Reserved
+            | Self::Processing
+            | Self::Abnormal
+            | Self::Success { .. }
+            | Self::Withdrawing { .. } => true,
+            Self::Requested | Self::Closed | Self::Rejected | Self::Withdrawn { .. } => false,
         }
     }
 
-    /// Whether WeChat Pay may still say something new.
+    /// Whether WeChat Pay is expected to say something new.
     pub const fn is_under_way(self) -> bool {
         match self {
-            Self::Reserved | Self::Processing | Self::Abnormal => true,
-            Self::Requested | Self::Closed | Self::Success { .. } | Self::Rejected => false,
+            Self::Reserved | Self::Processing | Self::Abnormal | Self::Withdrawing { .. } => true,
+            Self::Requested
+            | Self::Closed
+            | Self::Success { .. }
+            | Self::Rejected
+            | Self::Withdrawn { .. } => false,
+        }
+    }
+
+    /// Whether WeChat Pay is known to have taken it: "no such refund" is then no answer.
+    pub const fn is_taken(self) -> bool {
+        match self {
+            Self::Processing | Self::Abnormal | Self::Closed | Self::Success { .. } => true,
+            Self::Requested
+            | Self::Reserved
+            | Self::Rejected
+            | Self::Withdrawing { .. }
+            | Self::Withdrawn { .. } => false,
+        }
+    }
+
+    /// Whether the sweep may have to look: under way, or withdrawn, since "no such refund" is answered
+    /// falsely now and then.
+    pub const fn is_watched(self) -> bool {
+        match self {
+            Self::Withdrawn { .. } => true,
+            Self::Requested
+            | Self::Reserved
+            | Self::Processing
+            | Self::Abnormal
+            | Self::Closed
+            | Self::Success { .. }
+            | Self::Rejected
+            | Self::Withdrawing { .. } => self.is_under_way(),
         }
     }
 }
@@ -94,14 +151,20 @@ pub struct Refund {
     pub asked_by: Party,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// When its amount was taken, or the merchant last had it tried again.
+    pub reserved_at: Option<Timestamp>,
+    /// When somebody last got the right to send it; it was sent a moment later, if at all.
+    pub sent_at: Option<Timestamp>,
     /// Where it stands.
     pub state: RefundState,
     /// Raised by one with every change of the record that tells something.
     pub version: u64,
     /// WeChat Pay's own number of the refund, once it gave one.
     pub wechatpay_refund_id: Option<WechatpayRefundId>,
-    /// How often WeChat Pay refused it in a way that time may mend.
+    /// How often WeChat Pay refused it, since it was reserved or last tried again.
     pub refusals: u32,
+    /// Since when WeChat Pay refuses it, if it does.
+    pub refused_since: Option<Timestamp>,
     /// Why a person has to look, if one has to.
     pub needs_human: Option<String>,
     /// What proves that the terms, and how far they were decided, were written by somebody who may
@@ -116,13 +179,24 @@ pub enum RefundChange {
     Changed {
         /// The refund afterwards.
         refund: Box<Refund>,
-        /// What goes back to the order's `refundable`, in the same transaction.
-        release: Option<Fen>,
+        /// What happens to the order's `refundable`, in the same transaction.
+        money: Money,
     },
     /// The record knew it, or knows better.
     Unchanged,
     /// The report does not fit the record: nothing changes and a person has to look.
     Contradiction(Contradiction),
+}
+
+/// What a change of a refund does to the `refundable` of its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Money {
+    /// Nothing.
+    Stays,
+    /// The amount goes back to it.
+    Released(Fen),
+    /// The amount, once released, is taken again.
+    TakenAgain(Fen),
 }
 
 /// What somebody asks to be refunded.
@@ -153,10 +227,13 @@ impl Refund {
             notify_url: terms.notify_url,
             asked_by: terms.asked_by,
             created_at: now,
+            reserved_at: None,
+            sent_at: None,
             state: RefundState::Requested,
             version: 1,
             wechatpay_refund_id: None,
             refusals: 0,
+            refused_since: None,
             needs_human: None,
             mac: None,
         }
@@ -166,6 +243,7 @@ impl Refund {
     pub fn reserved(terms: RefundTerms, order: &Order, payment: &Payment, now: Timestamp) -> Self {
         Self {
             state: RefundState::Reserved,
+            reserved_at: Some(now),
             ..Self::requested(terms, order, payment, now)
         }
     }
@@ -182,6 +260,9 @@ impl Refund {
                 reported,
             })
         };
+        let ended = |at: &Option<Timestamp>| RefundState::Success {
+            at: at.unwrap_or(now),
+        };
         match (self.state, &report.status) {
             (_, RefundStatus::Unknown(state)) => {
                 RefundChange::Contradiction(Contradiction::UnknownState(state.clone()))
@@ -191,25 +272,36 @@ impl Refund {
             (RefundState::Closed, RefundStatus::Success { .. }) => impossible("SUCCESS"),
             (RefundState::Success { .. }, RefundStatus::Closed) => impossible("CLOSED"),
             (RefundState::Reserved, RefundStatus::Processing) => {
-                self.changed(report, RefundState::Processing, None)
+                self.changed(report, RefundState::Processing)
             }
             (RefundState::Reserved | RefundState::Processing, RefundStatus::Abnormal) => {
-                self.changed(report, RefundState::Abnormal, None)
+                self.changed(report, RefundState::Abnormal)
             }
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Success { at },
-            ) => self.changed(
-                report,
-                RefundState::Success {
-                    at: at.unwrap_or(now),
-                },
-                None,
-            ),
+            ) => self.changed(report, ended(at)),
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Closed,
-            ) => self.changed(report, RefundState::Closed, Some(self.amount)),
+            ) => self.changed(report, RefundState::Closed),
+            // What WeChat Pay says wins over what it did not know, however late.
+            (
+                RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
+                RefundStatus::Processing,
+            ) => self.taken_after_all(report, RefundState::Processing),
+            (
+                RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
+                RefundStatus::Abnormal,
+            ) => self.taken_after_all(report, RefundState::Abnormal),
+            (
+                RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
+                RefundStatus::Success { at },
+            ) => self.taken_after_all(report, ended(at)),
+            (
+                RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
+                RefundStatus::Closed,
+            ) => self.taken_after_all(report, RefundState::Closed),
             (RefundState::Processing | RefundState::Abnormal, RefundStatus::Processing)
             | (RefundState::Abnormal, RefundStatus::Abnormal)
             | (
@@ -242,22 +334,29 @@ impl Refund {
         None
     }
 
-    fn changed(
-        &self,
-        report: &RefundReport,
-        state: RefundState,
-        release: Option<Fen>,
-    ) -> RefundChange {
-        let mut refund = self.clone();
-        refund.state = state;
-        refund.version += 1;
-        refund.wechatpay_refund_id = Some(report.wechatpay_refund_id.clone());
-        // What it reports answers whatever it refused before.
-        refund.refusals = 0;
-        refund.needs_human = None;
+    fn changed(&self, report: &RefundReport, state: RefundState) -> RefundChange {
+        self.becomes(Self {
+            state,
+            wechatpay_refund_id: Some(report.wechatpay_refund_id.clone()),
+            // What it reports answers whatever it refused before.
+            refusals: 0,
+            refused_since: None,
+            needs_human: None,
+            ..self.clone()
+        })
+    }
+
+    /// The record's next version, and what that does to the order's `refundable`.
+    fn becomes(&self, refund: Self) -> RefundChange {
+        let money = match (self.state.holds_money(), refund.state.holds_money()) {
+            (true, false) => Money::Released(self.amount),
+            (false, true) => Money::TakenAgain(self.amount),
+            (true, true) | (false, false) => Money::Stays,
+        };
+        let version = self.version + 1;
         RefundChange::Changed {
-            refund: Box::new(refund),
-            release,
+            refund: Box::new(Self { version, ..refund }),
+            money,
         }
     }
 }

@@ -34,6 +34,9 @@ fn refund() -> Refund {
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
+        refused_since: None,
+        reserved_at: None,
+        sent_at: None,
         needs_human: None,
         mac: None,
     }

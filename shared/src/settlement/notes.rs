@@ -42,12 +42,19 @@ pub fn note_order(
     else {
         return;
     };
-    if let Settled::Changed(_) = settled {
+    if let Settled::Changed(_) = settled
+        && !payment.refunded_elsewhere
+    {
         line.count(Metric::OrderPaid);
         if paid.success_time.is_none() {
             // It was left out, or is not a time: the payment counts from when it was learnt.
             line.field("success_time", "unreadable").raise(Level::Warn);
         }
+    }
+    if let (Settled::Changed(_), Some(_)) = (settled, payment.closed_at) {
+        line.field("paid", "after its close")
+            .count(Metric::PaidAfterClose)
+            .raise(Level::Error);
     }
     if let (Some(ordered_by), Some(paid_by)) = (&stored.order.terms.openid, &paid.openid)
         && ordered_by != paid_by
@@ -56,7 +63,7 @@ pub fn note_order(
     }
     if paid.refunded && payment.refund_count == 0 {
         line.field("refunded", "elsewhere")
-            .count(Metric::NeedsHuman)
+            .count(Metric::RefundedElsewhere)
             .raise(Level::Error);
     }
 }
@@ -65,10 +72,30 @@ pub fn note_order(
 /// further until somebody acts at WeChat Pay.
 pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
     note_settled(settled, line);
-    if let Settled::Changed(stored) = settled
-        && stored.refund.state == RefundState::Abnormal
-    {
-        line.count(Metric::RefundStuck).raise(Level::Warn);
+    let Settled::Changed(stored) = settled else {
+        return;
+    };
+    match stored.refund.state {
+        RefundState::Abnormal => {
+            line.count(Metric::RefundStuck).raise(Level::Warn);
+        }
+        // The payer was told of a refund and has nothing of it.
+        RefundState::Closed => {
+            line.count(Metric::RefundClosed).raise(Level::Warn);
+        }
+        RefundState::Requested
+        | RefundState::Reserved
+        | RefundState::Processing
+        | RefundState::Success { .. }
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => {}
+    }
+    // What WeChat Pay reports clears this, unless the report itself is for a person.
+    if let Some(why) = &stored.refund.needs_human {
+        line.field("needs_human_because", why.clone())
+            .count(Metric::NeedsHuman)
+            .raise(Level::Error);
     }
 }
 

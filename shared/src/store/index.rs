@@ -7,30 +7,63 @@ use sha2::{Digest, Sha256};
 use super::item::{self, Attributes, ItemReader, Update};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::{Due, Openid, OrderId, RefundId, Timestamp};
+use crate::domain::{Due, Openid, Order, OrderId, OrderState, RefundId, Timestamp};
 
-/// How many shards the due index has.
+/// How many shards each line of the due index has.
 ///
 /// One index partition takes about 1 000 writes a second; ten leave room for the 500 orders a second
-/// that WeChat Pay takes of one merchant. It may be raised at any time: an item keeps its shard. It
-/// must not be lowered while items are due in the shards that go: nobody would look at them.
-pub const SHARDS: u32 = 10;
+/// that WeChat Pay takes of one merchant. An item keeps its shard until it is written again, and the
+/// shards of both lines are numbered through: with another number, items of one line are found in the
+/// other until then, and nobody looks at those in shards that went.
+const LINE_SHARDS: u32 = 10;
+
+/// How many shards the due index has in all.
+pub const SHARDS: u32 = 2 * LINE_SHARDS;
+
+/// A line of the due index: what stands in one is not held up by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// What somebody waits for: refunds, and orders that are being closed.
+    First,
+    /// Orders that may be paid, of which one caller can make many.
+    Later,
+}
+
+impl Line {
+    /// The line of an order.
+    pub(super) const fn of_order(order: &Order) -> Self {
+        match order.state {
+            OrderState::Closing { .. } => Self::First,
+            OrderState::NotPay | OrderState::Closed { .. } | OrderState::Success(_) => Self::Later,
+        }
+    }
+
+    /// Its shards.
+    pub const fn shards(self) -> std::ops::Range<u32> {
+        match self {
+            Self::Later => 0..LINE_SHARDS,
+            Self::First => LINE_SHARDS..SHARDS,
+        }
+    }
+}
 
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
 
-pub(super) fn shard(key: &str) -> String {
+fn shard(line: Line, key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
-    (u32::from(digest[0]) % SHARDS).to_string()
+    let place = u32::from(digest[0]) % LINE_SHARDS;
+    (line.shards().start + place).to_string()
 }
 
 /// The attributes that put an item on the due index, or take it off.
 pub(super) fn due_attributes(
+    line: Line,
     key: &str,
     due: Option<Due>,
 ) -> [(&'static str, Option<AttributeValue>); 3] {
     [
-        ("due_shard", due.map(|_| item::text(shard(key)))),
+        ("due_shard", due.map(|_| item::text(shard(line, key)))),
         ("due_at", due.map(|due| item::timestamp(due.at))),
         (
             "due_attempts",

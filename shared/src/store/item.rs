@@ -206,6 +206,7 @@ impl<'a> ItemReader<'a> {
                 refund_count: self.count("refund_count")?,
                 next_refund_at: self.moment_or_none("next_refund_at")?,
                 closed_at: self.moment_or_none("closed_at")?,
+                refunded_elsewhere: self.flag("refunded_elsewhere"),
             })),
             _ => Err(self.unreadable("trade_state is unknown")),
         }
@@ -222,6 +223,14 @@ impl<'a> ItemReader<'a> {
                 at: self.timestamp("success_time")?,
             },
             "REJECTED" => RefundState::Rejected,
+            "WITHDRAWING" => RefundState::Withdrawing {
+                since: self.timestamp("withdrawing_at")?,
+                missing_since: self.moment_or_none("missing_since")?,
+            },
+            "WITHDRAWN" => RefundState::Withdrawn {
+                at: self.timestamp("withdrawn_at")?,
+                confirmations: self.count("absence_confirmations")?,
+            },
             _ => return Err(self.unreadable("status is unknown")),
         };
         Ok(Refund {
@@ -235,6 +244,8 @@ impl<'a> ItemReader<'a> {
             notify_url: self.text("notify_url")?.to_owned(),
             asked_by: self.party("asked_by")?,
             created_at: self.timestamp("created_at")?,
+            reserved_at: self.moment_or_none("reserved_at")?,
+            sent_at: self.moment_or_none("sent_at")?,
             state,
             version: self.version()?,
             wechatpay_refund_id: self
@@ -242,6 +253,7 @@ impl<'a> ItemReader<'a> {
                 .map(|id| self.id(WechatpayRefundId::parse(id)))
                 .transpose()?,
             refusals: self.count("refusals")?,
+            refused_since: self.moment_or_none("refused_since")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
             mac: self.mac(),
         })
@@ -351,6 +363,12 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
         ),
         ("refundable", payment.map(|paid| integer(paid.refundable))),
         (
+            "refunded_elsewhere",
+            payment
+                .filter(|paid| paid.refunded_elsewhere)
+                .map(|_| AttributeValue::Bool(true)),
+        ),
+        (
             "refund_count",
             payment.map(|paid| integer(paid.refund_count)),
         ),
@@ -373,23 +391,36 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("asked_by", Some(text(refund.asked_by.as_str())));
     set("created_at", Some(timestamp(refund.created_at)));
     set("mac", mac(refund));
+    set("sent_at", refund.sent_at.map(timestamp));
     for (name, value) in refund_progress(refund) {
         set(name, value);
     }
     item
 }
 
-/// Every attribute that a change of a refund may touch, its due time apart; `None` removes it.
+/// Every attribute that a change of a refund may touch, its due time apart; `None` removes it. `sent_at`
+/// is not among them: it belongs to those who claim to send, and a claim leaves the version that a
+/// change is conditional on.
 pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<AttributeValue>)> {
-    let success_time = match refund.state {
-        RefundState::Success { at } => Some(at),
+    let (mut success_time, mut withdrawing_at, mut missing_since) = (None, None, None);
+    let (mut withdrawn_at, mut confirmations) = (None, None);
+    match refund.state {
+        RefundState::Success { at } => success_time = Some(at),
+        RefundState::Withdrawing {
+            since,
+            missing_since: missing,
+        } => (withdrawing_at, missing_since) = (Some(since), missing),
+        RefundState::Withdrawn {
+            at,
+            confirmations: looks,
+        } => (withdrawn_at, confirmations) = (Some(at), Some(looks)),
         RefundState::Requested
         | RefundState::Reserved
         | RefundState::Processing
         | RefundState::Abnormal
         | RefundState::Closed
-        | RefundState::Rejected => None,
-    };
+        | RefundState::Rejected => {}
+    }
     vec![
         ("status", Some(text(refund.state.as_str()))),
         ("version", Some(integer(refund.version))),
@@ -400,11 +431,17 @@ pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<Attr
                 .as_ref()
                 .map(|id| text(id.as_str())),
         ),
+        ("reserved_at", refund.reserved_at.map(timestamp)),
         ("success_time", success_time.map(timestamp)),
+        ("withdrawing_at", withdrawing_at.map(timestamp)),
+        ("missing_since", missing_since.map(timestamp)),
+        ("withdrawn_at", withdrawn_at.map(timestamp)),
+        ("absence_confirmations", confirmations.map(integer)),
         (
             "refusals",
             (refund.refusals > 0).then(|| integer(refund.refusals)),
         ),
+        ("refused_since", refund.refused_since.map(timestamp)),
         ("needs_human", refund.needs_human.as_deref().map(text)),
     ]
 }

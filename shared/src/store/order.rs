@@ -4,11 +4,10 @@ use std::fmt;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::index::due_attributes;
+use super::index::{Line, due_attributes};
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
-use crate::domain::refund::next_refund_at;
 use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};
 
 /// What WeChat Pay last gave to pay an order with, kept for repeats: a Native order's `code_url`, an
@@ -96,7 +95,7 @@ impl Orders {
         const ACTION: &str = "PutItem order";
         let mut attributes = item::new_order(order, attempt);
         let key = order.terms.order_id.as_str();
-        for (name, value) in due_attributes(key, due) {
+        for (name, value) in due_attributes(Line::of_order(order), key, due) {
             if let Some(value) = value {
                 attributes.insert(name.to_owned(), value);
             }
@@ -200,7 +199,7 @@ impl Orders {
         let key = after.terms.order_id.as_str();
         let update = Update::default()
             .assign(item::order_progress(after))
-            .assign(due_attributes(key, due))
+            .assign(due_attributes(Line::of_order(after), key, due))
             .value("before", integer(before.version));
         self.update(
             "UpdateItem order",
@@ -217,7 +216,11 @@ impl Orders {
     /// The table is unavailable.
     pub async fn postpone(&self, order: &Order, due: Option<Due>) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign(due_attributes(order.terms.order_id.as_str(), due))
+            .assign(due_attributes(
+                Line::of_order(order),
+                order.terms.order_id.as_str(),
+                due,
+            ))
             .names(["version"])
             .value("before", integer(order.version));
         self.update(
@@ -354,31 +357,6 @@ impl Orders {
             "#code_claim = :token",
         )
         .await
-    }
-
-    /// Claims the moment for a refund's request to WeChat Pay, which wants `interval_seconds`
-    /// between two of one order. The version stays.
-    ///
-    /// # Errors
-    /// The table is unavailable.
-    pub async fn claim_send_slot(
-        &self,
-        order_id: &OrderId,
-        now: Timestamp,
-        interval_seconds: i64,
-    ) -> Result<Commit, StoreError> {
-        let update = Update::default()
-            .assign([(
-                "next_refund_at",
-                Some(timestamp(next_refund_at(now, interval_seconds))),
-            )])
-            .names(["trade_state"])
-            .value("success", text("SUCCESS"))
-            .value("now", timestamp(now));
-        let condition = "#trade_state = :success \
-                         AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
-        self.update("claim a refund's moment", order_id, update, condition)
-            .await
     }
 
     async fn update(

@@ -1,18 +1,20 @@
 //! Refunds in the table. The bound that no refund may cross stands in the write itself.
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
     Update as TableUpdate,
 };
 
-use super::index::due_attributes;
+use super::index::{Line, due_attributes};
 use super::item::{self, ItemReader, Update, integer, text, timestamp};
 use super::transaction::{Cancelled, Part, Transacted, unexplained};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX, REQUESTS_MAX, not_refundable};
-use crate::domain::refund::next_refund_at;
-use crate::domain::{Due, Fen, NotRefundable, OrderId, Payment, Refund, RefundId, Timestamp};
+use crate::domain::refund::{Money, next_refund_at};
+use crate::domain::{
+    Due, Fen, NotRefundable, OrderId, Payment, Refund, RefundId, RefundState, Timestamp,
+};
 
 /// A refund with what the record keeps beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,31 @@ pub enum Approval {
         /// When the next may be sent.
         next_refund_at: Timestamp,
     },
+}
+
+/// What became of writing a change of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundCommit {
+    /// The record is as decided.
+    Done,
+    /// Somebody else changed the refund first: load again and decide again.
+    Conflict,
+    /// The amount was to be taken again, and the order has less left: nothing was written.
+    Exceeds,
+}
+
+/// Whether a refund may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendClaim {
+    /// It may, once, by this caller.
+    Claimed,
+    /// Another refund of the order was sent less than the interval ago.
+    SlotTaken,
+    /// Somebody else changed the refund first.
+    Changed,
+    /// Its number has no guard, or the guard says that the number is another order's or burnt: it was
+    /// not reserved by this code, or is not to be sent any more.
+    Unguarded,
 }
 
 /// Whether a refund is sent at once or by the sweep: WeChat Pay wants a minute between two refunds of
@@ -113,13 +140,14 @@ impl Refunds {
     /// # Errors
     /// The table is unavailable or the item unreadable.
     pub async fn order_of(&self, refund_id: &RefundId) -> Result<Option<OrderId>, StoreError> {
+        let (partition, sort) = guard_key(refund_id);
         let answer = self
             .0
             .client
             .get_item()
             .table_name(&self.0.name)
-            .key("pk", text(format!("REFUNDNO#{refund_id}")))
-            .key("sk", text("REFUNDNO"))
+            .key("pk", partition)
+            .key("sk", sort)
             .consistent_read(true)
             .send()
             .await
@@ -200,6 +228,7 @@ impl Refunds {
         slot: SendSlot,
         due: Due,
     ) -> Result<Reserve, StoreError> {
+        let refund = &sent_by_its_slot(refund, now, slot);
         let parts = [
             (Part::Order, self.take(refund, now, slot)?),
             (Part::Refund, self.put_refund(refund, Some(due))?),
@@ -226,10 +255,18 @@ impl Refunds {
         slot: SendSlot,
         due: Due,
     ) -> Result<Approval, StoreError> {
+        let reserved = &sent_by_its_slot(reserved, now, slot);
         let update = Update::default()
             .assign(item::refund_progress(reserved))
-            .assign([("mac", item::mac(reserved))])
-            .assign(due_attributes(reserved.refund_id.as_str(), Some(due)))
+            .assign([
+                ("mac", item::mac(reserved)),
+                ("sent_at", reserved.sent_at.map(timestamp)),
+            ])
+            .assign(due_attributes(
+                Line::First,
+                reserved.refund_id.as_str(),
+                Some(due),
+            ))
             .value("before", integer(requested.version));
         let parts = [
             (Part::Order, self.take(reserved, now, slot)?),
@@ -258,8 +295,9 @@ impl Refunds {
         }
     }
 
-    /// Writes what became of `before`, if nobody changed it since it was read; `release` goes back
-    /// to the order in the same transaction.
+    /// Writes what became of `before`, if nobody changed it since it was read; what that does to the
+    /// order's `refundable` is written in the same transaction. A refund that becomes WITHDRAWN burns
+    /// its number in its guard.
     ///
     /// # Errors
     /// The table is unavailable; the change may have been made, and deciding again finds out.
@@ -267,47 +305,104 @@ impl Refunds {
         &self,
         before: &Refund,
         after: &Refund,
-        release: Option<Fen>,
+        money: Money,
         due: Option<Due>,
-    ) -> Result<Commit, StoreError> {
-        const ACTION: &str = "release a refund";
+    ) -> Result<RefundCommit, StoreError> {
         let update = Update::default()
             .assign(item::refund_progress(after))
-            .assign(due_attributes(after.refund_id.as_str(), due))
+            .assign(due_attributes(Line::First, after.refund_id.as_str(), due))
             .value("before", integer(before.version));
         let condition = "#version = :before";
-        let Some(amount) = release else {
-            return self
-                .update("UpdateItem refund", after, update, condition)
-                .await;
+        let order = match money {
+            Money::Stays => {
+                let written = self.update("UpdateItem refund", after, update, condition);
+                return Ok(match written.await? {
+                    Commit::Done => RefundCommit::Done,
+                    Commit::Conflict => RefundCommit::Conflict,
+                });
+            }
+            Money::Released(amount) => self.give_back(after, amount)?,
+            Money::TakenAgain(amount) => self.take_again(after, amount)?,
         };
-        let give_back = Update::default()
-            .names(["refundable", "version", "trade_state"])
-            .clause("#refundable = #refundable + :amount")
-            .clause("#version = #version + :one")
-            .value("amount", integer(amount))
-            .value("one", integer(1))
-            .value("success", text("SUCCESS"))
-            .value("most", integer(after.total.get() - amount.get()));
-        let parts = [
+        let mut parts = vec![
             (Part::Refund, self.refund_update(after, update, condition)?),
+            (Part::Order, order),
+        ];
+        if let RefundState::Withdrawn { at, .. } = after.state {
+            parts.push((Part::Guard, self.burn(after, at)?));
+        }
+        let cancelled = match self.0.transact("change a refund", parts).await? {
+            Transacted::Done => return Ok(RefundCommit::Done),
+            Transacted::Cancelled(cancelled) => cancelled,
+        };
+        match money {
+            Money::Stays | Money::Released(_) | Money::TakenAgain(_)
+                if cancelled.by(Part::Refund) =>
+            {
+                Ok(RefundCommit::Conflict)
+            }
+            Money::TakenAgain(_) => Ok(RefundCommit::Exceeds),
+            // Its books, or its number's guard, were changed past this code; no repeat mends them.
+            Money::Released(amount) => Err(StoreError::Unreadable {
+                key: format!("ORDER#{}", after.order_id),
+                cause: if cancelled.by(Part::Guard) {
+                    format!("the number {} is another order's", after.refund_id)
+                } else {
+                    format!("with {amount} fen given back it would hold more than was paid")
+                },
+            }),
+            Money::Stays => Err(cancelled.unexplained()),
+        }
+    }
+
+    /// Claims the right to send a reserved refund to WeChat Pay: the order's slot, of which there is
+    /// one in `interval_seconds`, for a refund that is still as it was read and whose number is its
+    /// own. When it was claimed is kept, so that a withdrawal knows what may be on its way. The version
+    /// stays.
+    ///
+    /// # Errors
+    /// The table is unavailable; the slot may be gone, and the refund then waits for the next.
+    pub async fn claim_send(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+        interval_seconds: i64,
+    ) -> Result<SendClaim, StoreError> {
+        let slot = Update::default()
+            .assign([next_slot(now, interval_seconds)])
+            .names(["trade_state"])
+            .value("success", text("SUCCESS"))
+            .value("now", timestamp(now));
+        let slot_free = format!("#trade_state = :success AND {SLOT_FREE}");
+        let sent = Update::default()
+            .assign([("sent_at", Some(timestamp(now)))])
+            .names(["status", "version"])
+            .value("reserved", text(RefundState::Reserved.as_str()))
+            .value("before", integer(refund.version));
+        let still_reserved = "#status = :reserved AND #version = :before";
+        let parts = [
             (
                 Part::Order,
-                self.order_update(
-                    &after.order_id,
-                    give_back,
-                    "#trade_state = :success AND #refundable <= :most",
-                )?,
+                self.order_update(&refund.order_id, slot, &slot_free)?,
             ),
+            (
+                Part::Refund,
+                self.refund_update(refund, sent, still_reserved)?,
+            ),
+            (Part::Guard, self.demand_guard(refund)?),
         ];
-        match self.0.transact(ACTION, parts).await? {
-            Transacted::Done => Ok(Commit::Done),
-            Transacted::Cancelled(cancelled) if cancelled.by(Part::Refund) => Ok(Commit::Conflict),
-            // Its books were changed past this code; no repeat mends them.
-            Transacted::Cancelled(_) => Err(StoreError::Unreadable {
-                key: format!("ORDER#{}", after.order_id),
-                cause: format!("with {amount} fen given back it would hold more than was paid"),
-            }),
+        let cancelled = match self.0.transact("claim to send a refund", parts).await? {
+            Transacted::Done => return Ok(SendClaim::Claimed),
+            Transacted::Cancelled(cancelled) => cancelled,
+        };
+        if cancelled.by(Part::Refund) {
+            Ok(SendClaim::Changed)
+        } else if cancelled.by(Part::Guard) {
+            Ok(SendClaim::Unguarded)
+        } else if cancelled.by(Part::Order) {
+            Ok(SendClaim::SlotTaken)
+        } else {
+            Err(cancelled.unexplained())
         }
     }
 
@@ -317,7 +412,7 @@ impl Refunds {
     /// The table is unavailable.
     pub async fn postpone(&self, refund: &Refund, due: Option<Due>) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign(due_attributes(refund.refund_id.as_str(), due))
+            .assign(due_attributes(Line::First, refund.refund_id.as_str(), due))
             .names(["version"])
             .value("before", integer(refund.version));
         self.update("postpone a refund", refund, update, "#version = :before")
@@ -393,16 +488,67 @@ impl Refunds {
         let (mut update, mut condition) = bounds(update, refund.amount, now);
         if let SendSlot::Now { interval_seconds } = slot {
             update = update
-                .assign([(
-                    "next_refund_at",
-                    Some(timestamp(next_refund_at(now, interval_seconds))),
-                )])
+                .assign([next_slot(now, interval_seconds)])
                 .value("now", timestamp(now));
-            condition.push_str(
-                " AND (attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)",
-            );
+            condition = format!("{condition} AND {SLOT_FREE}");
         }
         self.order_update(&refund.order_id, update, &condition)
+    }
+
+    /// The write that gives the amount back to the order.
+    fn give_back(&self, refund: &Refund, amount: Fen) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::default()
+            .names(["refundable", "version", "trade_state"])
+            .clause("#refundable = #refundable + :amount")
+            .clause("#version = #version + :one")
+            .value("amount", integer(amount))
+            .value("one", integer(1))
+            .value("success", text("SUCCESS"))
+            .value("most", integer(refund.total.get() - amount.get()));
+        let condition = "#trade_state = :success AND #refundable <= :most";
+        self.order_update(&refund.order_id, update, condition)
+    }
+
+    /// The write that takes an amount from the order that it had given back.
+    fn take_again(&self, refund: &Refund, amount: Fen) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::default()
+            .names(["refundable", "version", "trade_state"])
+            .clause("#refundable = #refundable - :amount")
+            .clause("#version = #version + :one")
+            .value("amount", integer(amount))
+            .value("one", integer(1))
+            .value("success", text("SUCCESS"));
+        let condition = "#trade_state = :success AND #refundable >= :amount";
+        self.order_update(&refund.order_id, update, condition)
+    }
+
+    /// The write that burns the refund's number for ever.
+    fn burn(&self, refund: &Refund, at: Timestamp) -> Result<TransactWriteItem, StoreError> {
+        let (partition, sort) = guard_key(&refund.refund_id);
+        let update = Update::default()
+            .assign([
+                ("out_trade_no", Some(text(refund.order_id.as_str()))),
+                ("withdrawn_at", Some(timestamp(at))),
+            ])
+            .names(["pk"]);
+        let condition = "attribute_not_exists(#pk) OR #out_trade_no = :out_trade_no";
+        self.table_update(partition, sort, update, condition)
+    }
+
+    /// The demand that the refund's number is its order's and is not burnt.
+    fn demand_guard(&self, refund: &Refund) -> Result<TransactWriteItem, StoreError> {
+        let (partition, sort) = guard_key(&refund.refund_id);
+        let check = ConditionCheck::builder()
+            .table_name(&self.0.name)
+            .key("pk", partition)
+            .key("sk", sort)
+            .condition_expression(
+                "out_trade_no = :out_trade_no AND attribute_not_exists(withdrawn_at)",
+            )
+            .expression_attribute_values(":out_trade_no", text(refund.order_id.as_str()))
+            .build()
+            .map_err(|_| unexplained("build a check"))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     fn put_refund(
@@ -411,7 +557,7 @@ impl Refunds {
         due: Option<Due>,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut attributes = item::new_refund(refund);
-        for (name, value) in due_attributes(refund.refund_id.as_str(), due) {
+        for (name, value) in due_attributes(Line::First, refund.refund_id.as_str(), due) {
             if let Some(value) = value {
                 attributes.insert(name.to_owned(), value);
             }
@@ -420,12 +566,10 @@ impl Refunds {
     }
 
     fn put_guard(&self, refund: &Refund) -> Result<TransactWriteItem, StoreError> {
+        let (partition, sort) = guard_key(&refund.refund_id);
         self.put_if_absent(item::Attributes::from([
-            (
-                "pk".to_owned(),
-                text(format!("REFUNDNO#{}", refund.refund_id)),
-            ),
-            ("sk".to_owned(), text("REFUNDNO")),
+            ("pk".to_owned(), partition),
+            ("sk".to_owned(), sort),
             ("out_trade_no".to_owned(), text(refund.order_id.as_str())),
         ]))
     }
@@ -511,6 +655,31 @@ impl Refunds {
             .set_expression_attribute_values(Some(update.values));
         commit(action, update).await
     }
+}
+
+/// A refund that is reserved to be sent now may be on its way from now on.
+fn sent_by_its_slot(refund: &Refund, now: Timestamp, slot: SendSlot) -> Refund {
+    let sent_at = match slot {
+        SendSlot::Now { .. } => Some(now),
+        SendSlot::Later => None,
+    };
+    Refund {
+        sent_at,
+        ..refund.clone()
+    }
+}
+
+/// That no other refund of the order was sent less than the interval ago.
+const SLOT_FREE: &str = "(attribute_not_exists(#next_refund_at) OR #next_refund_at <= :now)";
+
+/// The order's slot, taken until the interval is over.
+fn next_slot(now: Timestamp, interval_seconds: i64) -> (&'static str, Option<AttributeValue>) {
+    let next = next_refund_at(now, interval_seconds);
+    ("next_refund_at", Some(timestamp(next)))
+}
+
+fn guard_key(refund_id: &RefundId) -> (AttributeValue, AttributeValue) {
+    (text(format!("REFUNDNO#{refund_id}")), text("REFUNDNO"))
 }
 
 /// Adds the bounds that every new refund of the order must keep, and gives them as a condition.

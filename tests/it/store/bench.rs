@@ -331,7 +331,7 @@ fn check(calls: &[Call]) {
                 request["ClientRequestToken"].is_string()
                     && writes.iter().all(|write| {
                         let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
-                        matches!(kind.as_str(), "Put" | "Update")
+                        matches!(kind.as_str(), "Put" | "Update" | "ConditionCheck")
                             && write["ConditionExpression"].is_string()
                     })
             }

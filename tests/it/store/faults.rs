@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::domain::{Due, Order, OrderState, RefundState, TradeType};
+use shared::domain::refund::Money;
+use shared::domain::{Due, Order, OrderState, Refund, RefundState, TradeType};
 use shared::store::{DueItem, EvidenceOf, KeptPrepay, SendSlot, StoreError};
 
 use super::bench::{Bench, Call, Fate, cancelled, error};
 use super::{
     INTERVAL, NOW, SLOT, as_approved, as_rejected, changed, fen, merchants, order, order_id, paid,
-    payment, refund, reported, request, soon,
+    payment, refund, reported, request, soon, withdrawn,
 };
 
 /// A write of the store's.
@@ -25,7 +26,7 @@ pub enum Write {
     ClaimCode,
     KeepCode,
     ReleaseCode,
-    ClaimRefundMoment,
+    ClaimSend,
     Request,
     Reserve,
     ReserveForLater,
@@ -34,6 +35,8 @@ pub enum Write {
     Reject,
     CommitRefund,
     Release,
+    Withdraw,
+    TakeAgain,
     PostponeRefund,
     ClaimAskingRefund,
     ClaimDue,
@@ -42,7 +45,7 @@ pub enum Write {
 }
 
 impl Write {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Place,
         Self::Commit,
         Self::Postpone,
@@ -51,7 +54,7 @@ impl Write {
         Self::ClaimCode,
         Self::KeepCode,
         Self::ReleaseCode,
-        Self::ClaimRefundMoment,
+        Self::ClaimSend,
         Self::Request,
         Self::Reserve,
         Self::ReserveForLater,
@@ -60,6 +63,8 @@ impl Write {
         Self::Reject,
         Self::CommitRefund,
         Self::Release,
+        Self::Withdraw,
+        Self::TakeAgain,
         Self::PostponeRefund,
         Self::ClaimAskingRefund,
         Self::ClaimDue,
@@ -78,7 +83,7 @@ impl Write {
             Self::ClaimCode => "Orders::claim_code",
             Self::KeepCode => "Orders::keep_code",
             Self::ReleaseCode => "Orders::release_code",
-            Self::ClaimRefundMoment => "Orders::claim_send_slot",
+            Self::ClaimSend => "Refunds::claim_send",
             Self::Request => "Refunds::request",
             Self::Reserve => "Refunds::reserve, at once",
             Self::ReserveForLater => "Refunds::reserve, for later",
@@ -87,6 +92,8 @@ impl Write {
             Self::Reject => "Refunds::commit, rejecting",
             Self::CommitRefund => "Refunds::commit",
             Self::Release => "Refunds::commit, releasing",
+            Self::Withdraw => "Refunds::commit, withdrawn",
+            Self::TakeAgain => "Refunds::commit, taking again",
             Self::PostponeRefund => "Refunds::postpone",
             Self::ClaimAskingRefund => "Refunds::claim_asking",
             Self::ClaimDue => "DueIndex::claim, an order",
@@ -104,7 +111,10 @@ impl Write {
             | Self::ReserveForLater
             | Self::Approve
             | Self::ApproveForLater
-            | Self::Release => "TransactWriteItems",
+            | Self::Release
+            | Self::Withdraw
+            | Self::TakeAgain
+            | Self::ClaimSend => "TransactWriteItems",
             Self::Commit
             | Self::Postpone
             | Self::ClaimAsking
@@ -112,7 +122,6 @@ impl Write {
             | Self::ClaimCode
             | Self::KeepCode
             | Self::ReleaseCode
-            | Self::ClaimRefundMoment
             | Self::Reject
             | Self::CommitRefund
             | Self::PostponeRefund
@@ -129,7 +138,13 @@ impl Write {
             // The item holds the attempt's own name.
             Self::Place => "New",
             // A transaction's token makes the repeat the same transaction.
-            Self::Request | Self::Reserve | Self::ReserveForLater | Self::Release => "Done",
+            Self::Request
+            | Self::Reserve
+            | Self::ReserveForLater
+            | Self::Release
+            | Self::Withdraw
+            | Self::TakeAgain => "Done",
+            Self::ClaimSend => "Claimed",
             Self::Approve | Self::ApproveForLater => "Reserved",
             // The condition still holds after the write, which sets the same again.
             Self::Postpone | Self::PostponeRefund | Self::ClaimCode => "Done",
@@ -140,7 +155,6 @@ impl Write {
             | Self::ClaimAskingToRefund
             | Self::KeepCode
             | Self::ReleaseCode
-            | Self::ClaimRefundMoment
             | Self::Reject
             | Self::CommitRefund
             | Self::ClaimAskingRefund
@@ -155,7 +169,8 @@ impl Write {
             Self::Place => "Existing",
             Self::Request | Self::Reserve | Self::ReserveForLater => "Exists",
             Self::Approve | Self::ApproveForLater => "AlreadyDecided",
-            Self::Release => "Conflict",
+            Self::Release | Self::Withdraw | Self::TakeAgain => "Conflict",
+            Self::ClaimSend => "SlotTaken",
             other => other.told_after_a_lost_answer(),
         }
     }
@@ -187,7 +202,7 @@ impl Write {
                 let placed = bench.orders().place(&order, "token", Some(&claim), None);
                 placed.await.unwrap();
             }
-            Self::ClaimRefundMoment | Self::Request | Self::Reserve | Self::ReserveForLater => {
+            Self::Request | Self::Reserve | Self::ReserveForLater => {
                 bench.paid("write-0001").await;
             }
             Self::Approve | Self::ApproveForLater | Self::Reject => {
@@ -195,8 +210,24 @@ impl Write {
                 let asked = request("write-r1", &order, 200);
                 bench.refunds().request(&asked).await.unwrap();
             }
+            Self::Withdraw | Self::TakeAgain => {
+                let order = bench.paid("write-0001").await;
+                let refund = refund("write-r1", &order, 200);
+                let refunds = bench.refunds();
+                let reserved = refunds.reserve(&refund, NOW, SendSlot::Later, soon());
+                reserved.await.unwrap();
+                let (withdrawing, withdrawn) = withdrawn(&refund);
+                let begun = refunds.commit(&refund, &withdrawing, Money::Stays, None);
+                begun.await.unwrap();
+                if self == Self::TakeAgain {
+                    let released = Money::Released(refund.amount);
+                    let ended = refunds.commit(&withdrawing, &withdrawn, released, None);
+                    ended.await.unwrap();
+                }
+            }
             Self::CommitRefund
             | Self::Release
+            | Self::ClaimSend
             | Self::PostponeRefund
             | Self::ClaimAskingRefund
             | Self::ClaimDueRefund => {
@@ -257,7 +288,26 @@ impl Write {
                     .await?,
             ),
             Self::ReleaseCode => told(orders.release_code(id, token).await?),
-            Self::ClaimRefundMoment => told(orders.claim_send_slot(id, NOW, INTERVAL).await?),
+            Self::ClaimSend => told(refunds.claim_send(&refund, NOW, INTERVAL).await?),
+            Self::Withdraw => {
+                let (withdrawing, withdrawn) = withdrawn(&refund);
+                let released = Money::Released(refund.amount);
+                told(
+                    refunds
+                        .commit(&withdrawing, &withdrawn, released, None)
+                        .await?,
+                )
+            }
+            Self::TakeAgain => {
+                let (_, withdrawn) = withdrawn(&refund);
+                let processing = reported(&withdrawn, RefundState::Processing);
+                let taken = Money::TakenAgain(refund.amount);
+                told(
+                    refunds
+                        .commit(&withdrawn, &processing, taken, Some(due))
+                        .await?,
+                )
+            }
             Self::Request => told(refunds.request(&asked).await?),
             Self::Reserve => told(refunds.reserve(&refund, NOW, SLOT, soon()).await?),
             Self::ReserveForLater => told(
@@ -277,16 +327,16 @@ impl Write {
             ),
             Self::Reject => told(
                 refunds
-                    .commit(&asked, &as_rejected(&asked), None, None)
+                    .commit(&asked, &as_rejected(&asked), Money::Stays, None)
                     .await?,
             ),
             Self::CommitRefund => told(
                 refunds
-                    .commit(&refund, &processing, None, Some(due))
+                    .commit(&refund, &processing, Money::Stays, Some(due))
                     .await?,
             ),
             Self::Release => {
-                let amount = Some(refund.amount);
+                let amount = Money::Released(refund.amount);
                 told(refunds.commit(&refund, &closed, amount, None).await?)
             }
             Self::PostponeRefund => told(refunds.postpone(&refund, Some(due)).await?),
@@ -323,7 +373,7 @@ async fn undisturbed(bench: &Bench, write: Write) -> (Vec<Value>, Vec<Value>) {
     write.prepare(bench).await;
     let before = bench.items().await;
     let outcome = write.make(bench, "attempt").await.unwrap();
-    let done = ["New", "Done", "Reserved", "()"];
+    let done = ["New", "Done", "Reserved", "Claimed", "()"];
     assert!(done.contains(&outcome.as_str()), "{write:?}: {outcome}");
     let after = bench.items().await;
     assert_ne!(before, after, "{write:?} writes something");
@@ -405,7 +455,7 @@ async fn a_request_that_never_arrives_changes_nothing_and_a_repeat_is_made() {
         assert_eq!(bench.items().await, before, "{write:?}");
         let later = write.make(&bench, "attempt").await.unwrap();
         assert!(
-            ["New", "Done", "Reserved", "()"].contains(&later.as_str()),
+            ["New", "Done", "Reserved", "Claimed", "()"].contains(&later.as_str()),
             "{write:?}: {later}"
         );
         assert_eq!(bench.items().await, after, "{write:?}");
@@ -494,7 +544,7 @@ async fn a_transaction_that_met_another_is_tried_again_as_a_new_one() {
             let met = cancelled(&["None", code]);
             bench.next("TransactWriteItems", 3, Fate::Answer(400, met));
             let outcome = write.make(&bench, "attempt").await.unwrap();
-            let made = ["Done", "Reserved"].contains(&outcome.as_str());
+            let made = ["Done", "Reserved", "Claimed"].contains(&outcome.as_str());
             assert!(made, "{write:?}: {outcome}");
             assert_eq!(bench.items().await, after, "{write:?}");
             let sent = calls_of(&bench.calls(), "TransactWriteItems");
@@ -536,7 +586,7 @@ async fn a_cancellation_with_a_conflict_in_it_decides_nothing() {
         let half_way = cancelled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
         bench.next("TransactWriteItems", 1, Fate::Answer(400, half_way.clone()));
         let outcome = write.make(&bench, "attempt").await.unwrap();
-        let made = ["Done", "Reserved"].contains(&outcome.as_str());
+        let made = ["Done", "Reserved", "Claimed"].contains(&outcome.as_str());
         assert!(made, "{write:?}: {outcome}");
         write.prepare(&bench).await;
         bench.next("TransactWriteItems", 100, Fate::Answer(400, half_way));
@@ -567,7 +617,7 @@ async fn a_transaction_that_is_still_in_progress_is_waited_for() {
         let busy = error("TransactionInProgressException");
         bench.next("TransactWriteItems", 2, Fate::Answer(400, busy));
         let outcome = write.make(&bench, "attempt").await.unwrap();
-        let made = ["Done", "Reserved"].contains(&outcome.as_str());
+        let made = ["Done", "Reserved", "Claimed"].contains(&outcome.as_str());
         assert!(made, "{write:?}: {outcome}");
         let sent = bench.calls();
         assert_eq!(sent[0].request, sent[2].request, "the token stays");
@@ -739,7 +789,11 @@ async fn a_reservation_that_was_given_up_is_found_by_its_number() {
     assert!(matches!(reserved, Err(StoreError::Unavailable { .. })));
     let stored = refunds.load(&order.terms.order_id, &asked.refund_id).await;
     let stored = stored.unwrap().unwrap();
-    assert_eq!(stored.refund, asked);
+    let sent = Refund {
+        sent_at: Some(NOW),
+        ..asked.clone()
+    };
+    assert_eq!(stored.refund, sent);
     let payment = changed(
         &order,
         OrderState::Success(shared::domain::Payment {

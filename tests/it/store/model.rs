@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use shared::domain::order::{ClosedBy, OrderChange};
-use shared::domain::refund::RefundChange;
+use shared::domain::refund::{Money, RefundChange};
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
     Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
@@ -167,6 +167,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     let later = NOW.plus_seconds(3_600);
     let given = Refund {
         created_at: later,
+        reserved_at: Some(later),
         ..refund("lunch-20260921-017-r1", &paid, 200)
     };
     let due = Due {
@@ -261,6 +262,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         closed(ClosedBy::Absence { confirmations: 1 }),
         OrderState::Success(Payment {
             closed_at: Some(NOW),
+            refunded_elsewhere: true,
             ..payment(&placed)
         }),
     ] {
@@ -277,11 +279,12 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     refunds.reserve(&reserved, NOW, SLOT, soon()).await.unwrap();
     let refused = Refund {
         refusals: 3,
+        refused_since: Some(NOW),
         needs_human: Some("the merchant's balance is short".to_owned()),
         ..reported(&reserved, RefundState::Success { at: NOW })
     };
     refunds
-        .commit(&reserved, &refused, None, Some(soon()))
+        .commit(&reserved, &refused, Money::Stays, Some(soon()))
         .await
         .unwrap();
     refunds.claim_asking(&refused, NOW, 2).await.unwrap();
@@ -529,6 +532,10 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
 #[test]
 fn the_picture_of_a_refund_has_every_edge_and_no_other() {
     let order = paid(&order("edges-0002"));
+    let withdrawing = RefundState::Withdrawing {
+        since: NOW.minus_seconds(900),
+        missing_since: Some(NOW.minus_seconds(700)),
+    };
     let states = [
         RefundState::Requested,
         RefundState::Reserved,
@@ -537,6 +544,11 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
         RefundState::Closed,
         RefundState::Success { at: NOW },
         RefundState::Rejected,
+        withdrawing,
+        RefundState::Withdrawn {
+            at: NOW,
+            confirmations: 2,
+        },
     ];
     let statuses = [
         RefundStatus::Processing,
@@ -548,12 +560,17 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
     let mut edges = BTreeSet::from([
         ("REQUESTED".to_owned(), "RESERVED".to_owned()),
         ("REQUESTED".to_owned(), "REJECTED".to_owned()),
+        ("RESERVED".to_owned(), "WITHDRAWING".to_owned()),
     ]);
     for state in states {
         let refund = Refund {
             state,
             ..refund("edges-r1", &order, 100)
         };
+        if let RefundChange::Changed { refund: after, .. } = refund.observe_absence(NOW) {
+            let edge = (state.as_str().to_owned(), after.state.as_str().to_owned());
+            edges.insert(edge);
+        }
         for status in &statuses {
             let report = RefundReport {
                 refund_id: refund.refund_id.clone(),

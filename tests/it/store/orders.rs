@@ -8,8 +8,8 @@ use shared::store::{CodeClaim, Commit, KeptPrepay, Placed, Reserve, StoreError, 
 
 use super::bench::Bench;
 use super::{
-    INTERVAL, NOW, changed, closed, fen, merchants, order, order_id, paid, payment, request, soon,
-    terms,
+    NOW, SLOT, changed, closed, fen, merchants, order, order_id, paid, payment, refund, request,
+    soon, terms,
 };
 
 fn stored(order: &Order) -> StoredOrder {
@@ -201,7 +201,6 @@ async fn nothing_makes_an_order_that_was_never_placed() {
             .await,
         orders.keep_code(id, TradeType::Native, &claim, &code).await,
         orders.release_code(id, &claim).await,
-        orders.claim_send_slot(id, NOW, INTERVAL).await,
     ];
     for write in writes {
         assert_eq!(write.unwrap(), Commit::Conflict);
@@ -367,56 +366,6 @@ async fn of_sixteen_who_ask_for_a_code_at_once_one_may() {
 }
 
 #[tokio::test]
-async fn a_refunds_moment_is_claimed_once_in_the_interval() {
-    let bench = Bench::start().await;
-    let orders = bench.orders();
-    let order = order("moment-001");
-    let id = &order.terms.order_id;
-    bench.placed(&order).await;
-    let claim = async |now| orders.claim_send_slot(id, now, INTERVAL).await.unwrap();
-    assert_eq!(claim(NOW).await, Commit::Conflict, "it is not paid");
-    let paid = paid(&order);
-    orders.commit(&order, &paid, None).await.unwrap();
-    let claims = bench
-        .at_once((0..8).map(|_| orders.claim_send_slot(id, NOW, INTERVAL)))
-        .await;
-    let done = claims.iter().filter(|claim| **claim == Commit::Done);
-    assert!(done.count() <= 1);
-    // One second more than the interval keeps it whole in whole seconds.
-    assert_eq!(claim(NOW.plus_seconds(60)).await, Commit::Conflict);
-    assert_eq!(claim(NOW.plus_seconds(61)).await, Commit::Done);
-    let stands = bench.load(id).await.order;
-    let payment = stands.payment_on_record().unwrap();
-    assert_eq!(payment.next_refund_at, Some(NOW.plus_seconds(122)));
-    assert_eq!(stands.version, paid.version, "the version stays");
-}
-
-#[tokio::test]
-async fn a_change_never_takes_back_the_moment_that_another_claimed() {
-    let bench = Bench::start().await;
-    let orders = bench.orders();
-    let read = bench.paid("moment-002").await;
-    let id = &read.terms.order_id;
-    let claimed = orders.claim_send_slot(id, NOW, INTERVAL).await;
-    assert_eq!(claimed.unwrap(), Commit::Done);
-    // Whoever read the order before the claim may still change it: the claim left the version.
-    let noted = Order {
-        version: read.version + 1,
-        needs_human: Some("two payments".to_owned()),
-        ..read.clone()
-    };
-    assert_eq!(
-        orders.commit(&read, &noted, None).await.unwrap(),
-        Commit::Done
-    );
-    assert_eq!(
-        orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap(),
-        Commit::Conflict,
-        "the moment is still taken"
-    );
-}
-
-#[tokio::test]
 async fn many_orders_are_loaded_in_the_order_they_were_asked_for() {
     let bench = Bench::start().await;
     let orders = bench.orders();
@@ -540,8 +489,10 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
         }),
     );
     orders.commit(&order, &paid, Some(soon())).await.unwrap();
-    orders.claim_send_slot(id, NOW, INTERVAL).await.unwrap();
     let asked = request(&format!("size-{articles}"), &paid, 1);
+    let sent = refund(&format!("size-sent-{articles}"), &paid, 1);
+    let reserved = bench.refunds().reserve(&sent, NOW, SLOT, soon()).await;
+    assert_eq!(reserved.unwrap(), Reserve::Done);
     assert_eq!(
         bench.refunds().request(&asked).await.unwrap(),
         Reserve::Done

@@ -4,14 +4,17 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::domain::refund::Money;
 use shared::domain::terms::Party;
 use shared::domain::{Due, NotRefundable, Order, OrderState, Payment, Refund, RefundState};
-use shared::store::{Approval, Commit, Reserve, SendSlot, StoreError, StoredRefund};
+use shared::store::{
+    Approval, Commit, RefundCommit, Reserve, SendClaim, SendSlot, StoreError, StoredRefund,
+};
 
 use super::bench::Bench;
 use super::{
     INTERVAL, NOW, REFUNDS_MAX, SLOT, as_approved, as_rejected, changed, exceeds, fen, merchants,
-    order, order_id, paid, payment, refund, refund_id, reported, request, reserve, soon,
+    order, order_id, paid, payment, refund, refund_id, reported, request, reserve, soon, withdrawn,
 };
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
@@ -63,7 +66,11 @@ async fn a_reservation_takes_the_amount_and_stands_whole() {
     assert_eq!(reserved.unwrap(), Reserve::Done);
     let stored = refunds.load(&order.terms.order_id, &refund.refund_id).await;
     let stored = stored.unwrap().unwrap();
-    assert_eq!(stored, standing(&refund, Some(soon())));
+    let sent = Refund {
+        sent_at: Some(NOW),
+        ..refund.clone()
+    };
+    assert_eq!(stored, standing(&sent, Some(soon())));
     let guard = bench.item("REFUNDNO#reserved-r1", "REFUNDNO").await;
     assert_eq!(guard["out_trade_no"], json!({"S": "reserved-1"}));
     let after = bench.load(&order.terms.order_id).await.order;
@@ -79,7 +86,7 @@ async fn a_reservation_takes_the_amount_and_stands_whole() {
     assert_eq!(after, expected, "the version rises, the payment stays");
     assert_eq!(
         refunds.of_order(&order.terms.order_id).await.unwrap(),
-        [standing(&refund, Some(soon()))]
+        [standing(&sent, Some(soon()))]
     );
     let missing = refunds
         .load(&order.terms.order_id, &refund_id("missing"))
@@ -353,6 +360,8 @@ async fn what_a_payer_asks_for_holds_nothing_until_it_is_approved() {
     assert_eq!(approved.unwrap(), Approval::Reserved);
     let reserved = Refund {
         state: RefundState::Reserved,
+        reserved_at: Some(NOW),
+        sent_at: Some(NOW),
         version: 2,
         ..asked.clone()
     };
@@ -369,10 +378,10 @@ async fn what_a_payer_asks_for_holds_nothing_until_it_is_approved() {
     }
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), None, None)
+            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
             .await
             .unwrap(),
-        Commit::Conflict,
+        RefundCommit::Conflict,
         "what is approved is not rejected any more"
     );
     assert_eq!(left(&bench, &order).await, (200, 1));
@@ -387,10 +396,10 @@ async fn what_is_rejected_is_not_approved_any_more() {
     refunds.request(&asked).await.unwrap();
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), None, None)
+            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
             .await
             .unwrap(),
-        Commit::Done
+        RefundCommit::Done
     );
     let rejected = Refund {
         state: RefundState::Rejected,
@@ -399,10 +408,10 @@ async fn what_is_rejected_is_not_approved_any_more() {
     };
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), None, None)
+            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
             .await
             .unwrap(),
-        Commit::Conflict
+        RefundCommit::Conflict
     );
     let approved = refunds
         .approve(&asked, &as_approved(&asked), NOW, SendSlot::Later, soon())
@@ -432,9 +441,9 @@ async fn of_many_decisions_at_once_one_is_made() {
                 Ok(approved == Approval::Reserved)
             } else {
                 Ok(refunds
-                    .commit(asked, &as_rejected(asked), None, None)
+                    .commit(asked, &as_rejected(asked), Money::Stays, None)
                     .await?
-                    == Commit::Done)
+                    == RefundCommit::Done)
             }
         }
     });
@@ -514,7 +523,12 @@ async fn payers_ask_at_most_fifty_times_of_one_order() {
     let found = refunds.of_order(&order.terms.order_id).await.unwrap();
     assert_eq!(found.len(), 50, "rejected ones count, so there is an end");
     refunds
-        .commit(&found[0].refund, &as_rejected(&found[0].refund), None, None)
+        .commit(
+            &found[0].refund,
+            &as_rejected(&found[0].refund),
+            Money::Stays,
+            None,
+        )
         .await
         .unwrap();
     let one_more = request("asking-r99", &order, 1);
@@ -541,11 +555,13 @@ async fn what_wechat_pay_closed_goes_back_to_the_order_exactly_once() {
     assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
     let version = bench.load(&order.terms.order_id).await.order.version;
     let closed = reported(&refund, RefundState::Closed);
-    let release = || refunds.commit(&refund, &closed, Some(fen(200)), None);
+    let release = || refunds.commit(&refund, &closed, Money::Released(fen(200)), None);
     let released = bench.at_once((0..16).map(|_| release())).await;
-    let done = released.iter().filter(|commit| **commit == Commit::Done);
+    let done = released
+        .iter()
+        .filter(|commit| **commit == RefundCommit::Done);
     assert!(done.count() <= 1);
-    assert_eq!(release().await.unwrap(), Commit::Conflict);
+    assert_eq!(release().await.unwrap(), RefundCommit::Conflict);
     assert_eq!(
         left(&bench, &order).await,
         (600, 1),
@@ -570,7 +586,9 @@ async fn a_release_beyond_what_was_paid_is_never_made() {
     let item = bench.order_item("books-0001").await;
     bench.alter(item, "refundable", json!({"N": "401"})).await;
     let closed = reported(&refund, RefundState::Closed);
-    let released = refunds.commit(&refund, &closed, Some(fen(200)), None).await;
+    let released = refunds
+        .commit(&refund, &closed, Money::Released(fen(200)), None)
+        .await;
     let error = released.unwrap_err();
     assert!(
         error.to_string().contains("more than was paid"),
@@ -606,13 +624,15 @@ async fn every_state_of_a_refund_is_read_back_whole() {
             needs_human: Some("the merchant's balance is short".to_owned()),
             ..reported(&before, state)
         };
-        let committed = refunds.commit(&before, &after, None, Some(due)).await;
-        assert_eq!(committed.unwrap(), Commit::Done);
+        let committed = refunds
+            .commit(&before, &after, Money::Stays, Some(due))
+            .await;
+        assert_eq!(committed.unwrap(), RefundCommit::Done);
         let stored = refunds.load(&order.terms.order_id, &after.refund_id).await;
         let stored = stored.unwrap().unwrap();
         assert_eq!(stored, standing(&after, Some(due)));
-        let stale = refunds.commit(&before, &after, None, None).await;
-        assert_eq!(stale.unwrap(), Commit::Conflict);
+        let stale = refunds.commit(&before, &after, Money::Stays, None).await;
+        assert_eq!(stale.unwrap(), RefundCommit::Conflict);
         before = after;
     }
     assert_balanced(&bench, &order).await;
@@ -638,8 +658,10 @@ async fn a_refunds_due_time_moves_without_its_version() {
     let stored = load().await;
     assert_eq!(stored, standing(&refund, Some(later)));
     let processing = reported(&refund, RefundState::Processing);
-    let committed = refunds.commit(&refund, &processing, None, None).await;
-    assert_eq!(committed.unwrap(), Commit::Done);
+    let committed = refunds
+        .commit(&refund, &processing, Money::Stays, None)
+        .await;
+    assert_eq!(committed.unwrap(), RefundCommit::Done);
     let late = refunds.postpone(&refund, Some(later)).await;
     assert_eq!(late.unwrap(), Commit::Conflict);
     assert_eq!(load().await.due, None);
@@ -808,7 +830,7 @@ async fn a_refund_with_everything_in_it_is_one_write_unit() {
         attempts: 20,
     };
     refunds
-        .commit(&refund, &after, None, Some(due))
+        .commit(&refund, &after, Money::Stays, Some(due))
         .await
         .unwrap();
     refunds.claim_asking(&refund, NOW, 2).await.unwrap();
@@ -820,4 +842,120 @@ async fn a_refund_with_everything_in_it_is_one_write_unit() {
         .await;
     let size = super::model::size(&item);
     assert!(size <= 1024, "{size} bytes");
+}
+
+#[tokio::test]
+async fn the_right_to_send_is_given_once_in_the_interval_and_kept_on_the_refund() {
+    let bench = Bench::start().await;
+    let order = bench.paid("slot-00001").await;
+    let refunds = bench.refunds();
+    let (one, two) = (
+        refund("slot-r1", &order, 100),
+        refund("slot-r2", &order, 100),
+    );
+    let missing = refunds.claim_send(&one, NOW, INTERVAL).await;
+    assert_eq!(missing.unwrap(), SendClaim::Changed, "there is none");
+    for refund in [&one, &two] {
+        assert_eq!(reserve(&bench, refund).await, Reserve::Done);
+    }
+    let version = bench.load(&order.terms.order_id).await.order.version;
+    let claims = [&one, &two, &one, &two].map(|refund| refunds.claim_send(refund, NOW, INTERVAL));
+    let claims = bench.at_once(claims).await;
+    let given = claims.iter().filter(|claim| **claim == SendClaim::Claimed);
+    assert!(given.count() <= 1, "{claims:?}");
+    let claim = async |refund, seconds| {
+        let at = NOW.plus_seconds(seconds);
+        refunds.claim_send(refund, at, INTERVAL).await.unwrap()
+    };
+    // One second more than the interval keeps it whole in whole seconds.
+    let after = [(60, SendClaim::SlotTaken), (61, SendClaim::Claimed)];
+    if claims.contains(&SendClaim::Claimed) {
+        for (seconds, expected) in after {
+            assert_eq!(claim(&one, seconds).await, expected);
+        }
+    }
+    let stored = refunds.load(&order.terms.order_id, &one.refund_id).await;
+    let stored = stored.unwrap().unwrap().refund;
+    assert_eq!(stored.sent_at, Some(NOW.plus_seconds(61)));
+    assert_eq!(stored.version, one.version, "nothing is told by it");
+    let stands = bench.load(&order.terms.order_id).await.order;
+    assert_eq!(stands.version, version, "nor of the order");
+    // A change that was decided before the claim does not take it back.
+    let processing = reported(&one, RefundState::Processing);
+    let committed = refunds.commit(&one, &processing, Money::Stays, None).await;
+    assert_eq!(committed.unwrap(), RefundCommit::Done);
+    let stored = refunds.load(&order.terms.order_id, &one.refund_id).await;
+    assert_eq!(
+        stored.unwrap().unwrap().refund.sent_at,
+        Some(NOW.plus_seconds(61))
+    );
+    assert_eq!(
+        claim(&processing, 500).await,
+        SendClaim::Changed,
+        "it is not reserved"
+    );
+    assert_eq!(
+        claim(&one, 500).await,
+        SendClaim::Changed,
+        "nor as it was read"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_sent_whose_number_has_no_guard_or_a_burnt_one_or_another_orders() {
+    let bench = Bench::start().await;
+    let order = bench.paid("guard-0001").await;
+    let refunds = bench.refunds();
+    let refund = refund("guard-r1", &order, 100);
+    assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
+    let guard = bench.item("REFUNDNO#guard-r1", "REFUNDNO").await;
+    let claim = async || refunds.claim_send(&refund, NOW, INTERVAL).await.unwrap();
+    for (attribute, value) in [
+        ("out_trade_no", json!({"S": "guard-0002"})),
+        ("out_trade_no", Value::Null),
+        ("withdrawn_at", json!({"N": "1"})),
+    ] {
+        bench.alter(guard.clone(), attribute, value).await;
+        assert_eq!(claim().await, SendClaim::Unguarded, "{attribute}");
+    }
+    bench.put(guard).await;
+    assert_eq!(claim().await, SendClaim::Claimed);
+}
+
+#[tokio::test]
+async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
+    let bench = Bench::start().await;
+    let order = bench.paid("burnt-0001").await;
+    let refunds = bench.refunds();
+    let refund = refund("burnt-r1", &order, 200);
+    assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
+    let (withdrawing, withdrawn) = withdrawn(&refund);
+    let begun = refunds.commit(&refund, &withdrawing, Money::Stays, Some(soon()));
+    assert_eq!(begun.await.unwrap(), RefundCommit::Done);
+    assert_eq!(left(&bench, &order).await, (400, 1), "it is still held");
+    let claimed = refunds.claim_send(&withdrawing, NOW, INTERVAL).await;
+    assert_eq!(claimed.unwrap(), SendClaim::Changed, "and never sent");
+    let released = Money::Released(refund.amount);
+    let end = || refunds.commit(&withdrawing, &withdrawn, released, Some(soon()));
+    let ended = bench.at_once((0..8).map(|_| end())).await;
+    let done = ended.iter().filter(|commit| **commit == RefundCommit::Done);
+    assert!(done.count() <= 1);
+    assert_eq!(end().await.unwrap(), RefundCommit::Conflict);
+    assert_eq!(left(&bench, &order).await, (600, 1));
+    assert_balanced(&bench, &order).await;
+    let guard = bench.item("REFUNDNO#burnt-r1", "REFUNDNO").await;
+    assert!(guard["withdrawn_at"]["N"].is_string(), "{guard}");
+    // WeChat Pay took it after all: the amount is taken again, once, and never beyond what is left.
+    let taken = reported(&withdrawn, RefundState::Processing);
+    let rest = super::refund("burnt-r2", &order, 500);
+    assert_eq!(reserve(&bench, &rest).await, Reserve::Done);
+    let again = || refunds.commit(&withdrawn, &taken, Money::TakenAgain(refund.amount), None);
+    assert_eq!(again().await.unwrap(), RefundCommit::Exceeds);
+    assert_eq!(left(&bench, &order).await, (100, 2), "nothing was written");
+    let closed = reported(&rest, RefundState::Closed);
+    let given_back = refunds.commit(&rest, &closed, Money::Released(rest.amount), None);
+    assert_eq!(given_back.await.unwrap(), RefundCommit::Done);
+    assert_eq!(again().await.unwrap(), RefundCommit::Done);
+    assert_eq!(left(&bench, &order).await, (400, 2));
+    assert_balanced(&bench, &order).await;
 }

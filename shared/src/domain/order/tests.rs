@@ -95,6 +95,7 @@ fn success(closed_at: Option<Timestamp>) -> Order {
         refund_count: 3,
         next_refund_at: Some(NOW),
         closed_at,
+        refunded_elsewhere: false,
     }))
 }
 
@@ -377,6 +378,7 @@ fn an_open_order_becomes_paid_with_the_whole_total_refundable() {
             refund_count: 0,
             next_refund_at: None,
             closed_at: None,
+            refunded_elsewhere: false,
         };
         assert_eq!(changed.payment_on_record(), Some(&expected));
         assert_eq!(changed.missing_since, None);

@@ -51,28 +51,64 @@ pub const fn approves_itself(
 
 impl Refund {
     /// Decides what the merchant's approval means.
-    pub fn approve(&self) -> Decision {
+    pub fn approve(&self, now: Timestamp) -> Decision {
         match self.state {
-            RefundState::Requested => self.decided(RefundState::Reserved),
+            RefundState::Requested => Decision::Changed(Box::new(Self {
+                state: RefundState::Reserved,
+                reserved_at: Some(now),
+                version: self.version + 1,
+                ..self.clone()
+            })),
             RefundState::Rejected => Decision::TooLate,
             RefundState::Reserved
             | RefundState::Processing
             | RefundState::Abnormal
             | RefundState::Closed
-            | RefundState::Success { .. } => Decision::Repeat,
+            | RefundState::Success { .. }
+            | RefundState::Withdrawing { .. }
+            | RefundState::Withdrawn { .. } => Decision::Repeat,
         }
     }
 
     /// Decides what the merchant's rejection means.
     pub fn reject(&self) -> Decision {
         match self.state {
-            RefundState::Requested => self.decided(RefundState::Rejected),
+            RefundState::Requested => Decision::Changed(Box::new(Self {
+                state: RefundState::Rejected,
+                version: self.version + 1,
+                ..self.clone()
+            })),
             RefundState::Rejected => Decision::Repeat,
             RefundState::Reserved
             | RefundState::Processing
             | RefundState::Abnormal
             | RefundState::Closed
-            | RefundState::Success { .. } => Decision::TooLate,
+            | RefundState::Success { .. }
+            | RefundState::Withdrawing { .. }
+            | RefundState::Withdrawn { .. } => Decision::TooLate,
+        }
+    }
+
+    /// Decides what the merchant's wish means to have it tried again, after WeChat Pay refused it: it
+    /// is sent as if it were just reserved, with the same number and the same bytes.
+    pub fn retry(&self, now: Timestamp) -> Decision {
+        match self.state {
+            RefundState::Reserved => Decision::Changed(Box::new(Self {
+                version: self.version + 1,
+                reserved_at: Some(now),
+                refusals: 0,
+                refused_since: None,
+                needs_human: None,
+                ..self.clone()
+            })),
+            RefundState::Processing | RefundState::Abnormal | RefundState::Success { .. } => {
+                Decision::Repeat
+            }
+            RefundState::Requested
+            | RefundState::Closed
+            | RefundState::Rejected
+            | RefundState::Withdrawing { .. }
+            | RefundState::Withdrawn { .. } => Decision::TooLate,
         }
     }
 
@@ -102,7 +138,9 @@ impl Refund {
                 | RefundState::Processing
                 | RefundState::Abnormal
                 | RefundState::Closed
-                | RefundState::Success { .. },
+                | RefundState::Success { .. }
+                | RefundState::Withdrawing { .. }
+                | RefundState::Withdrawn { .. },
             ) => {}
         }
         if amount != self.amount {
@@ -112,13 +150,5 @@ impl Refund {
             return Err(OtherTerms::Field("reason"));
         }
         Ok(())
-    }
-
-    fn decided(&self, state: RefundState) -> Decision {
-        Decision::Changed(Box::new(Self {
-            state,
-            version: self.version + 1,
-            ..self.clone()
-        }))
     }
 }

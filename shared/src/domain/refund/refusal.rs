@@ -7,8 +7,12 @@ use crate::domain::{Due, Timestamp};
 /// How often a refusal that time may mend is met before a person is asked to look.
 pub const REFUSALS_MAX: u32 = 3;
 
-/// How long to wait where only a person can mend what WeChat Pay refuses, in seconds.
+/// How long to wait where a person has to mend what WeChat Pay refuses, in seconds.
 pub const REFUSED_SECONDS: i64 = 60 * 60;
+
+/// For how long what is refused is sent again by itself, in seconds: a day, in which a balance can be
+/// topped up. Afterwards the merchant has it tried again, or withdraws it.
+pub const RESENT_SECONDS_MAX: i64 = 24 * 60 * 60;
 
 /// What WeChat Pay's refusal of a refund means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,37 +36,52 @@ const DISTRUSTED_SECONDS: i64 = 24 * 60 * 60;
 
 impl Refund {
     /// Decides what WeChat Pay's refusal means, after `attempts` looks without a change: how it stands
-    /// afterwards, and when it is sent again. Nothing is released. `interval_seconds` lie between two
-    /// refunds of an order.
+    /// afterwards, and when it is sent again; `None` where it is not sent again by itself. Nothing is
+    /// released. `interval_seconds` lie between two refunds of an order.
     pub fn refused(
         &self,
         kind: &RefusalKind,
         attempts: u32,
         now: Timestamp,
         interval_seconds: i64,
-    ) -> (Self, Due) {
+    ) -> (Self, Option<Due>) {
         let refusals = self.refusals.saturating_add(1);
+        let since = self.refused_since.unwrap_or(now);
+        let over = now.seconds_since(since) >= RESENT_SECONDS_MAX;
         let (wait, needs_human) = match kind {
+            RefusalKind::NotEnough if over => (
+                None,
+                Some("the merchant's balance was short for a day".to_owned()),
+            ),
             RefusalKind::NotEnough => (
-                REFUSED_SECONDS,
+                Some(REFUSED_SECONDS),
                 Some("the merchant's balance is short".to_owned()),
             ),
             RefusalKind::Later { .. } if refusals < REFUSALS_MAX => (
-                interval_seconds.max(backoff_seconds(attempts).min(60)),
+                Some(interval_seconds.max(backoff_seconds(attempts).min(60))),
                 None,
             ),
-            RefusalKind::Later { code } | RefusalKind::Definite { code } => (
-                REFUSED_SECONDS,
+            RefusalKind::Later { code } if over => (
+                None,
+                Some(format!("WeChat Pay refused it for a day: {code}")),
+            ),
+            RefusalKind::Later { code } => (
+                Some(REFUSED_SECONDS),
                 Some(format!("WeChat Pay refuses it: {code}")),
             ),
+            RefusalKind::Definite { code } => {
+                (None, Some(format!("WeChat Pay refuses it: {code}")))
+            }
         };
         let refund = Self {
             version: self.version + 1,
             refusals,
+            refused_since: Some(since),
             needs_human: needs_human.or_else(|| self.needs_human.clone()),
             ..self.clone()
         };
-        (refund, Due::first(now.plus_seconds(wait)))
+        let due = wait.map(|seconds| Due::first(now.plus_seconds(seconds)));
+        (refund, due)
     }
 
     /// Decides what becomes of a reserved refund whose record is not authentic: it is not sent, a

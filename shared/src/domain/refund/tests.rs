@@ -4,11 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod decisions;
+mod withdrawals;
 
 use super::{
-    Decision, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
-    RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms, RefusalKind,
-    approves_itself, next_refund_at,
+    Decision, Money, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
+    RESENT_SECONDS_MAX, RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms,
+    RefusalKind, SENDING_SECONDS_MAX, approves_itself, next_refund_at,
 };
 use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
 use crate::domain::contradiction::Contradiction;
@@ -23,8 +24,10 @@ use crate::domain::{
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = NOW.plus_seconds(77);
 const ARRIVED: Timestamp = NOW.minus_seconds(40);
+const WITHDRAWN: Timestamp = NOW.minus_seconds(4_000);
+const MISSED: Timestamp = NOW.minus_seconds(3_000);
 
-pub(in crate::domain) const STATES: [RefundState; 7] = [
+pub(in crate::domain) const STATES: [RefundState; 10] = [
     RefundState::Requested,
     RefundState::Reserved,
     RefundState::Processing,
@@ -32,6 +35,18 @@ pub(in crate::domain) const STATES: [RefundState; 7] = [
     RefundState::Closed,
     RefundState::Success { at: ARRIVED },
     RefundState::Rejected,
+    RefundState::Withdrawing {
+        since: WITHDRAWN,
+        missing_since: None,
+    },
+    RefundState::Withdrawing {
+        since: WITHDRAWN,
+        missing_since: Some(MISSED),
+    },
+    RefundState::Withdrawn {
+        at: MISSED,
+        confirmations: 0,
+    },
 ];
 
 fn statuses() -> [RefundStatus; 6] {
@@ -60,10 +75,13 @@ pub(in crate::domain) fn refund(state: RefundState) -> Refund {
         notify_url: "https://shop.example/v1/notify".to_owned(),
         asked_by: Party::Merchant,
         created_at: NOW.minus_seconds(600),
+        reserved_at: Some(NOW.minus_seconds(500)),
+        sent_at: Some(NOW.minus_seconds(5_000)),
         state,
         version: 7,
         wechatpay_refund_id: None,
         refusals: 2,
+        refused_since: Some(NOW.minus_seconds(400)),
 
         needs_human: Some("refused twice".to_owned()),
         mac: RecordMac::from_slice(&[7; 32]),
@@ -98,6 +116,7 @@ pub(in crate::domain) fn order() -> Order {
         refund_count: 0,
         next_refund_at: None,
         closed_at: None,
+        refunded_elsewhere: false,
     });
     order
 }
@@ -117,17 +136,17 @@ fn report(status: RefundStatus) -> RefundReport {
 }
 
 /// The refund afterwards and what was released; `None` where the report contradicts the record.
-fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Option<Fen>)> {
+fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Money)> {
     match refund.observe(&report(status.clone()), NOW) {
-        RefundChange::Changed { refund, release } => Some((*refund, release)),
-        RefundChange::Unchanged => Some((refund.clone(), None)),
+        RefundChange::Changed { refund, money } => Some((*refund, money)),
+        RefundChange::Unchanged => Some((refund.clone(), Money::Stays)),
         RefundChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: RefundChange) -> (Refund, Option<Fen>) {
+fn changed(observation: RefundChange) -> (Refund, Money) {
     match observation {
-        RefundChange::Changed { refund, release } => (*refund, release),
+        RefundChange::Changed { refund, money } => (*refund, money),
         RefundChange::Unchanged | RefundChange::Contradiction(_) => panic!("{observation:?}"),
     }
 }
@@ -150,6 +169,9 @@ fn money_is_held_from_the_reservation_on_until_a_close() {
         ("CLOSED", false, false),
         ("SUCCESS", true, false),
         ("REJECTED", false, false),
+        ("WITHDRAWING", true, true),
+        ("WITHDRAWING", true, true),
+        ("WITHDRAWN", false, false),
     ];
     assert_eq!(held, expected);
 }
@@ -184,6 +206,33 @@ fn each_report_moves_each_state_as_the_table_says() {
         ),
         (Closed, [Some(Closed), None, Some(Closed), Some(Closed)]),
         (arrived, [Some(arrived), Some(arrived), None, Some(arrived)]),
+        (
+            STATES[7],
+            [
+                Some(Processing),
+                Some(arrived),
+                Some(Closed),
+                Some(Abnormal),
+            ],
+        ),
+        (
+            STATES[8],
+            [
+                Some(Processing),
+                Some(arrived),
+                Some(Closed),
+                Some(Abnormal),
+            ],
+        ),
+        (
+            STATES[9],
+            [
+                Some(Processing),
+                Some(arrived),
+                Some(Closed),
+                Some(Abnormal),
+            ],
+        ),
     ];
     let told = [
         RefundStatus::Processing,
@@ -242,32 +291,42 @@ fn the_sequence_of_reports_does_not_decide_where_a_refund_ends() {
     }
 }
 
+/// What a refund does to its order's `refundable` when it becomes `after`.
+fn money_between(before: &Refund, after: &Refund) -> Money {
+    match (before.state.holds_money(), after.state.holds_money()) {
+        (true, false) => Money::Released(before.amount),
+        (false, true) => Money::TakenAgain(before.amount),
+        (true, true) | (false, false) => Money::Stays,
+    }
+}
+
 #[test]
-fn money_is_released_exactly_when_it_stops_being_held_whatever_is_heard() {
+fn money_moves_exactly_when_it_starts_or_stops_being_held_whatever_is_heard() {
     for state in STATES {
         for one in statuses() {
             for two in statuses() {
                 for three in statuses() {
                     let mut refund = refund(state);
-                    let mut released = 0;
+                    let mut released = i32::from(refund.state.as_str() == "WITHDRAWN");
                     for status in [&one, &two, &three] {
-                        let held = refund.state.holds_money();
                         // A contradiction changes nothing: the next report meets the same record.
-                        let Some((next, release)) = after(&refund, status) else {
+                        let Some((next, money)) = after(&refund, status) else {
                             continue;
                         };
-                        let let_go = held && !next.state.holds_money();
                         assert_eq!(
-                            release,
-                            let_go.then_some(refund.amount),
+                            money,
+                            money_between(&refund, &next),
                             "{refund:?} {status:?}"
                         );
-                        assert!(held || !next.state.holds_money(), "{refund:?} {status:?}");
-                        released += u32::from(release.is_some());
+                        released += match money {
+                            Money::Released(_) => 1,
+                            Money::TakenAgain(_) => -1,
+                            Money::Stays => 0,
+                        };
                         refund = next;
                     }
                     assert!(
-                        released <= 1,
+                        (0..=1).contains(&released),
                         "{} {one:?} {two:?} {three:?}",
                         state.as_str()
                     );
@@ -285,22 +344,23 @@ fn a_close_releases_the_amount_once_and_its_repeat_nothing() {
         RefundState::Abnormal,
     ] {
         let closed = report(RefundStatus::Closed);
-        let (refund, release) = changed(refund(state).observe(&closed, NOW));
+        let (refund, money) = changed(refund(state).observe(&closed, NOW));
         assert_eq!(
-            (refund.state, release),
-            (RefundState::Closed, Some(fen(300)))
+            (refund.state, money),
+            (RefundState::Closed, Money::Released(fen(300)))
         );
         assert_eq!(refund.observe(&closed, LATER), RefundChange::Unchanged);
     }
 }
 
 #[test]
-fn nothing_but_a_close_releases_money() {
+fn of_all_reports_only_a_close_releases_money() {
     for state in STATES {
         for status in statuses() {
             let observation = refund(state).observe(&report(status.clone()), NOW);
             if let RefundChange::Changed {
-                release: Some(_), ..
+                money: Money::Released(_),
+                ..
             } = observation
             {
                 assert_eq!(status, RefundStatus::Closed, "{}", state.as_str());
@@ -419,14 +479,18 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
             let RefundChange::Changed { refund, .. } = before.observe(&report(status), NOW) else {
                 continue;
             };
+            let withdrawn = before.state.as_str().starts_with("WITHDRAW");
             let expected = Refund {
                 state: refund.state,
                 version: before.version + 1,
-                wechatpay_refund_id: Some(WechatpayRefundId::parse("50300000001").unwrap()),
-                refusals: 0,
-                needs_human: None,
+                wechatpay_refund_id: refund.wechatpay_refund_id.clone(),
+                refusals: if withdrawn { before.refusals } else { 0 },
+                refused_since: before.refused_since.filter(|_| withdrawn),
+                needs_human: withdrawn
+                    .then(|| "WeChat Pay has taken it although it was withdrawn".to_owned()),
                 ..before
             };
+            assert!(refund.wechatpay_refund_id.is_some());
             assert_eq!(*refund, expected);
         }
     }
@@ -472,7 +536,7 @@ fn a_refund_is_looked_at_while_something_may_be_learnt() {
     }
     for state in STATES {
         let due = refund(state).due_at(NOW, 0);
-        assert_eq!(due.is_some(), state.is_under_way(), "{}", state.as_str());
+        assert_eq!(due.is_some(), state.is_watched(), "{}", state.as_str());
     }
 }
 

@@ -1,6 +1,8 @@
 //! When a refund is sent or looked at next, and when it takes too long.
 
+use super::withdrawal::planned_look;
 use super::{Refund, RefundState};
+use crate::domain::order::ABSENCE_INTERVAL_SECONDS;
 use crate::domain::schedule::backoff_seconds;
 use crate::domain::{Due, Timestamp};
 
@@ -29,12 +31,24 @@ impl Refund {
     }
 
     pub(super) fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
+        let asked = now.plus_seconds(backoff_seconds(attempts));
         match self.state {
-            RefundState::Reserved | RefundState::Processing => {
-                Some(now.plus_seconds(backoff_seconds(attempts)))
-            }
+            RefundState::Reserved | RefundState::Processing => Some(asked),
             // A person has to act at WeChat Pay first; once a day is enough to see that they did.
             RefundState::Abnormal => Some(now.plus_seconds(24 * 60 * 60)),
+            RefundState::Withdrawing {
+                since,
+                missing_since,
+            } => {
+                let counts = self.absence_counts_from(since);
+                Some(match missing_since {
+                    Some(first) => first.plus_seconds(ABSENCE_INTERVAL_SECONDS).max(now),
+                    None if now < counts => counts,
+                    None => asked,
+                })
+            }
+            RefundState::Withdrawn { at, confirmations } => planned_look(at, confirmations)
+                .map(|planned| if planned > now { planned } else { asked }),
             RefundState::Requested
             | RefundState::Closed
             | RefundState::Success { .. }
@@ -42,23 +56,35 @@ impl Refund {
         }
     }
 
-    /// Whether the refund has not moved for so long that a person has to look, at a look that follows
-    /// `attempts` others.
-    pub const fn is_stuck(&self, attempts: u32, now: Timestamp) -> bool {
-        let age_seconds = now.seconds_since(self.created_at);
-        match self.state {
-            // The first look may be at one that waited long for the merchant, and not for WeChat Pay; a
-            // refusal begins the count of looks anew.
-            RefundState::Reserved => {
-                (attempts > 1 || self.refusals > 0) && age_seconds > RESERVED_SECONDS_MAX
+    /// The refund as it stands once a person is called because it takes too long, if it does and nobody
+    /// was called so far. Its age counts from the reservation.
+    pub fn overdue(&self, now: Timestamp) -> Option<Self> {
+        let age_seconds = now.seconds_since(self.reserved_at.unwrap_or(self.created_at));
+        let why = match self.state {
+            RefundState::Reserved if age_seconds > RESERVED_SECONDS_MAX => {
+                "WeChat Pay has not taken it for an hour"
             }
-            RefundState::Processing => age_seconds > PROCESSING_SECONDS_MAX,
-            RefundState::Abnormal => true,
+            RefundState::Processing if age_seconds > PROCESSING_SECONDS_MAX => {
+                "WeChat Pay has not finished it for three days"
+            }
             RefundState::Requested
+            | RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
             | RefundState::Closed
             | RefundState::Success { .. }
-            | RefundState::Rejected => false,
+            | RefundState::Rejected
+            | RefundState::Withdrawing { .. }
+            | RefundState::Withdrawn { .. } => return None,
+        };
+        if self.needs_human.is_some() {
+            return None;
         }
+        Some(Self {
+            version: self.version + 1,
+            needs_human: Some(why.to_owned()),
+            ..self.clone()
+        })
     }
 
     /// When the refund is looked at next, after `attempts` looks without a change, where another

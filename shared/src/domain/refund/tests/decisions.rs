@@ -6,11 +6,12 @@ use crate::domain::schedule::backoff_seconds;
 
 const PARTIES: [Party; 2] = [Party::Payer, Party::Merchant];
 
-fn decided(decision: Decision) -> Option<Refund> {
-    match decision {
-        Decision::Changed(refund) => Some(*refund),
-        Decision::Repeat | Decision::TooLate => None,
-    }
+/// What a decision comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    To(RefundState),
+    ToARepeat,
+    TooLate,
 }
 
 #[test]
@@ -33,41 +34,61 @@ fn a_refund_that_is_not_authentic_stands_as_it_is_until_a_person_looks() {
 }
 
 #[test]
-fn only_a_request_is_decided_and_a_decision_is_made_once() {
-    // Approve and reject: the state each leads to, or whether it is a repeat (true) or too late (false).
-    let repeat = Err(true);
-    let too_late = Err(false);
-    for state in STATES {
-        let (approved, rejected) = match state {
-            RefundState::Requested => (Ok(RefundState::Reserved), Ok(RefundState::Rejected)),
-            RefundState::Rejected => (too_late, repeat),
-            RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. } => (repeat, too_late),
-        };
+fn each_decision_of_the_merchants_comes_in_each_state_to_what_the_table_says() {
+    use Comes::{To, ToARepeat, TooLate};
+    use RefundState::{Abnormal, Closed, Processing, Rejected, Requested, Reserved};
+    let withdrawing = RefundState::Withdrawing {
+        since: NOW,
+        missing_since: None,
+    };
+    // Approve, reject, withdraw, retry.
+    let table = [
+        (Requested, [To(Reserved), To(Rejected), TooLate, TooLate]),
+        (
+            Reserved,
+            [ToARepeat, TooLate, To(withdrawing), To(Reserved)],
+        ),
+        (Processing, [ToARepeat, TooLate, TooLate, ToARepeat]),
+        (Abnormal, [ToARepeat, TooLate, TooLate, ToARepeat]),
+        (Closed, [ToARepeat, TooLate, TooLate, TooLate]),
+        (STATES[5], [ToARepeat, TooLate, TooLate, ToARepeat]),
+        (Rejected, [TooLate, ToARepeat, TooLate, TooLate]),
+        (STATES[7], [ToARepeat, TooLate, ToARepeat, TooLate]),
+        (STATES[8], [ToARepeat, TooLate, ToARepeat, TooLate]),
+        (STATES[9], [ToARepeat, TooLate, ToARepeat, TooLate]),
+    ];
+    assert_eq!(table.map(|(state, _)| state), STATES);
+    for (state, row) in table {
         let before = refund(state);
-        for (decision, expected) in [(before.approve(), approved), (before.reject(), rejected)] {
+        let decisions = [
+            before.approve(NOW),
+            before.reject(),
+            before.withdraw(NOW),
+            before.retry(NOW),
+        ];
+        for (place, (decision, expected)) in decisions.into_iter().zip(row).enumerate() {
             let expected = match expected {
-                Ok(state) => Decision::Changed(Box::new(Refund {
-                    state,
-                    version: before.version + 1,
-                    ..before.clone()
-                })),
-                Err(true) => Decision::Repeat,
-                Err(false) => Decision::TooLate,
+                ToARepeat => Decision::Repeat,
+                TooLate => Decision::TooLate,
+                To(state) => {
+                    let reserves = state == Reserved;
+                    let starts_anew = place > 1;
+                    Decision::Changed(Box::new(Refund {
+                        state,
+                        version: before.version + 1,
+                        reserved_at: if reserves {
+                            Some(NOW)
+                        } else {
+                            before.reserved_at
+                        },
+                        refusals: if starts_anew { 0 } else { before.refusals },
+                        refused_since: before.refused_since.filter(|_| !starts_anew),
+                        needs_human: before.needs_human.clone().filter(|_| !starts_anew),
+                        ..before.clone()
+                    }))
+                }
             };
-            assert_eq!(decision, expected, "{}", state.as_str());
-        }
-        // Deciding again what was decided is a repeat, and the opposite is too late.
-        if let Some(approved) = decided(before.approve()) {
-            assert_eq!(approved.approve(), Decision::Repeat);
-            assert_eq!(approved.reject(), Decision::TooLate);
-        }
-        if let Some(rejected) = decided(before.reject()) {
-            assert_eq!(rejected.reject(), Decision::Repeat);
-            assert_eq!(rejected.approve(), Decision::TooLate);
+            assert_eq!(decision, expected, "{} {place}", state.as_str());
         }
     }
 }
@@ -148,34 +169,52 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
         for refusals in 0..=REFUSALS_MAX + 1 {
             for attempts in 0..7 {
                 for interval in [1, 60, 90] {
-                    for kind in &kinds {
+                    for (kind, for_seconds) in kinds.iter().flat_map(|kind| {
+                        let lasts = [None, Some(RESENT_SECONDS_MAX - 1), Some(RESENT_SECONDS_MAX)];
+                        lasts.map(|seconds| (kind, seconds))
+                    }) {
+                        let since = for_seconds.map(|seconds| NOW.minus_seconds(seconds));
                         let before = Refund {
                             refusals,
+                            refused_since: since,
                             needs_human: None,
                             mac: None,
                             ..refund(state)
                         };
                         let (after, due) = before.refused(kind, attempts, NOW, interval);
+                        let over = for_seconds.is_some_and(|seconds| seconds >= RESENT_SECONDS_MAX);
                         let soon = interval.max(backoff_seconds(attempts).min(60));
                         let (wait, needs_human) = match kind {
-                            RefusalKind::NotEnough => {
-                                (REFUSED_SECONDS, Some("the merchant's balance is short"))
+                            RefusalKind::NotEnough if over => {
+                                (None, Some("the merchant's balance was short for a day"))
                             }
+                            RefusalKind::NotEnough => (
+                                Some(REFUSED_SECONDS),
+                                Some("the merchant's balance is short"),
+                            ),
                             RefusalKind::Later { .. } if refusals + 1 < REFUSALS_MAX => {
-                                (soon, None)
+                                (Some(soon), None)
                             }
-                            RefusalKind::Later { .. } | RefusalKind::Definite { .. } => {
-                                (REFUSED_SECONDS, Some("WeChat Pay refuses it: CODE"))
+                            RefusalKind::Later { .. } if over => {
+                                (None, Some("WeChat Pay refused it for a day: CODE"))
+                            }
+                            RefusalKind::Later { .. } => {
+                                (Some(REFUSED_SECONDS), Some("WeChat Pay refuses it: CODE"))
+                            }
+                            RefusalKind::Definite { .. } => {
+                                (None, Some("WeChat Pay refuses it: CODE"))
                             }
                         };
                         let expected = Refund {
                             version: before.version + 1,
                             refusals: refusals + 1,
+                            refused_since: Some(since.unwrap_or(NOW)),
                             needs_human: needs_human.map(str::to_owned),
                             ..before
                         };
                         assert_eq!(after, expected, "{kind:?}");
-                        assert_eq!(due, Due::first(NOW.plus_seconds(wait)), "{kind:?}");
+                        let wait = wait.map(|seconds| Due::first(NOW.plus_seconds(seconds)));
+                        assert_eq!(due, wait, "{kind:?}");
                     }
                 }
             }
@@ -192,7 +231,7 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
 }
 
 #[test]
-fn a_refund_is_stuck_after_an_hour_reserved_three_days_processing_or_at_once_abnormal() {
+fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_days_to_end() {
     for state in STATES {
         for age in [
             RESERVED_SECONDS_MAX,
@@ -200,28 +239,44 @@ fn a_refund_is_stuck_after_an_hour_reserved_three_days_processing_or_at_once_abn
             PROCESSING_SECONDS_MAX,
             PROCESSING_SECONDS_MAX + 1,
         ] {
-            for attempts in 0..4 {
-                for refusals in 0..2 {
-                    let refund = Refund {
-                        created_at: NOW.minus_seconds(age),
-                        refusals,
-                        ..refund(state)
-                    };
-                    let expected = match state {
-                        RefundState::Reserved => {
-                            age > RESERVED_SECONDS_MAX && (attempts > 1 || refusals > 0)
-                        }
-                        RefundState::Processing => age > PROCESSING_SECONDS_MAX,
-                        RefundState::Abnormal => true,
-                        RefundState::Requested
-                        | RefundState::Closed
-                        | RefundState::Success { .. }
-                        | RefundState::Rejected => false,
-                    };
-                    let stuck = refund.is_stuck(attempts, NOW);
-                    assert_eq!(stuck, expected, "{refund:?} {attempts}");
-                }
-            }
+            let refund = Refund {
+                // A request may wait long for the merchant: that is not WeChat Pay's time.
+                created_at: NOW.minus_seconds(40 * 86_400),
+                reserved_at: Some(NOW.minus_seconds(age)),
+                needs_human: None,
+                ..refund(state)
+            };
+            let late = match state {
+                RefundState::Reserved => age > RESERVED_SECONDS_MAX,
+                RefundState::Processing => age > PROCESSING_SECONDS_MAX,
+                RefundState::Requested
+                | RefundState::Abnormal
+                | RefundState::Closed
+                | RefundState::Success { .. }
+                | RefundState::Rejected
+                | RefundState::Withdrawing { .. }
+                | RefundState::Withdrawn { .. } => false,
+            };
+            let Some(flagged) = refund.overdue(NOW) else {
+                assert!(!late, "{refund:?}");
+                continue;
+            };
+            assert!(late, "{refund:?}");
+            assert!(flagged.needs_human.is_some());
+            let expected = Refund {
+                version: refund.version + 1,
+                needs_human: flagged.needs_human.clone(),
+                ..refund
+            };
+            assert_eq!(flagged, expected);
+            assert_eq!(flagged.overdue(NOW), None, "once");
+            let old = Refund {
+                created_at: NOW.minus_seconds(age),
+                reserved_at: None,
+                needs_human: None,
+                ..flagged
+            };
+            assert!(old.overdue(NOW).is_some(), "written before this was kept");
         }
     }
 }
@@ -268,10 +323,13 @@ fn a_new_refund_has_its_orders_words_and_holds_money_only_where_it_is_reserved()
         notify_url: terms.notify_url.clone(),
         asked_by: Party::Payer,
         created_at: NOW,
+        reserved_at: None,
+        sent_at: None,
         state: RefundState::Requested,
         version: 1,
         wechatpay_refund_id: None,
         refusals: 0,
+        refused_since: None,
         needs_human: None,
         mac: None,
     };
@@ -281,6 +339,7 @@ fn a_new_refund_has_its_orders_words_and_holds_money_only_where_it_is_reserved()
         reserved,
         Refund {
             state: RefundState::Reserved,
+            reserved_at: Some(NOW),
             ..expected
         }
     );

@@ -1,0 +1,131 @@
+//! Withdrawals: nothing is released before two "no such refund" that count, and what WeChat Pay reports
+//! wins over them, before and after.
+
+use super::*;
+use crate::domain::order::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
+
+fn withdrawing(sent_at: Option<Timestamp>, missing_since: Option<Timestamp>) -> Refund {
+    Refund {
+        sent_at,
+        ..refund(RefundState::Withdrawing {
+            since: WITHDRAWN,
+            missing_since,
+        })
+    }
+}
+
+#[test]
+fn no_such_refund_counts_once_nothing_can_be_on_its_way_and_the_second_five_minutes_later_releases()
+{
+    for sent_after in [None, Some(-100), Some(0), Some(30)] {
+        let sent_at = sent_after.map(|seconds| WITHDRAWN.plus_seconds(seconds));
+        let counts = WITHDRAWN.plus_seconds(SENDING_SECONDS_MAX + sent_after.unwrap_or(0).max(0));
+        let started = withdrawing(sent_at, None);
+        for early in [WITHDRAWN, counts.minus_seconds(1)] {
+            assert_eq!(started.observe_absence(early), RefundChange::Unchanged);
+        }
+        let (first, money) = changed(started.observe_absence(counts));
+        assert_eq!(money, Money::Stays, "once is not enough");
+        let expected = Refund {
+            version: started.version + 1,
+            ..withdrawing(sent_at, Some(counts))
+        };
+        assert_eq!(first, expected);
+        let second = counts.plus_seconds(ABSENCE_INTERVAL_SECONDS);
+        for early in [counts, second.minus_seconds(1)] {
+            assert_eq!(first.observe_absence(early), RefundChange::Unchanged);
+        }
+        let (withdrawn, money) = changed(first.observe_absence(second));
+        assert_eq!(money, Money::Released(started.amount));
+        let state = RefundState::Withdrawn {
+            at: second,
+            confirmations: 0,
+        };
+        assert_eq!(
+            (withdrawn.state, withdrawn.version),
+            (state, first.version + 1)
+        );
+        assert_eq!(withdrawn.observe_absence(second), RefundChange::Unchanged);
+    }
+}
+
+#[test]
+fn an_absence_that_was_heard_before_the_last_sending_was_over_is_heard_anew() {
+    // A sending that was claimed before the withdrawal, and only then became known.
+    let heard = withdrawing(Some(MISSED), Some(MISSED));
+    let (again, money) = changed(heard.observe_absence(NOW));
+    assert_eq!(money, Money::Stays);
+    let state = RefundState::Withdrawing {
+        since: WITHDRAWN,
+        missing_since: Some(NOW),
+    };
+    assert_eq!(again.state, state);
+}
+
+#[test]
+fn absence_means_something_only_for_what_is_or_was_withdrawn() {
+    for state in STATES {
+        for now in [NOW, LATER, NOW.plus_seconds(200_000)] {
+            let change = refund(state).observe_absence(now);
+            let withdrawn = state.as_str().starts_with("WITHDRAW");
+            assert!(withdrawn || change == RefundChange::Unchanged, "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn what_wechat_pay_reports_of_a_withdrawn_refund_is_believed_and_calls_a_person() {
+    for state in STATES
+        .into_iter()
+        .filter(|state| state.as_str().starts_with("WITHDRAW"))
+    {
+        for status in statuses()
+            .into_iter()
+            .filter(|status| !matches!(status, RefundStatus::Unknown(_)))
+        {
+            let before = refund(state);
+            let (taken, money) = changed(before.observe(&report(status.clone()), NOW));
+            assert_eq!(
+                money,
+                money_between(&before, &taken),
+                "{state:?} {status:?}"
+            );
+            assert!(taken.needs_human.is_some(), "{state:?} {status:?}");
+            assert!(!taken.state.as_str().starts_with("WITHDRAW"));
+        }
+    }
+}
+
+#[test]
+fn a_withdrawn_refund_is_looked_at_twice_more() {
+    let mut refund = refund(RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 0,
+    });
+    for seconds in ABSENCE_CONFIRM_SECONDS {
+        let planned = WITHDRAWN.plus_seconds(seconds);
+        let early = planned.minus_seconds(1);
+        assert_eq!(refund.due_at(WITHDRAWN, 0), Some(planned));
+        assert_eq!(refund.observe_absence(early), RefundChange::Unchanged);
+        let (looked_at, money) = changed(refund.observe_absence(planned));
+        assert_eq!(money, Money::Stays);
+        refund = looked_at;
+    }
+    assert_eq!(refund.due_at(NOW.plus_seconds(200_000), 0), None);
+    let long_after = NOW.plus_seconds(10_000_000);
+    assert_eq!(refund.observe_absence(long_after), RefundChange::Unchanged);
+}
+
+#[test]
+fn the_first_look_at_a_withdrawal_is_when_absence_counts_and_the_second_when_it_releases() {
+    let counts = WITHDRAWN.plus_seconds(SENDING_SECONDS_MAX);
+    assert_eq!(withdrawing(None, None).due_at(WITHDRAWN, 0), Some(counts));
+    let second = counts.plus_seconds(ABSENCE_INTERVAL_SECONDS);
+    let heard = withdrawing(None, Some(counts));
+    assert_eq!(heard.due_at(counts, 0), Some(second));
+    assert_eq!(
+        heard.due_at(LATER, 3),
+        Some(LATER),
+        "as soon as WeChat Pay answers"
+    );
+}

@@ -1,0 +1,316 @@
+//! A refund that WeChat Pay will not take has an end: it is not sent for ever, and the merchant can
+//! take it back without that it is paid twice.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use shared::domain::terms::Party;
+use shared::domain::{Fen, OrderId, Refund, RefundId, RefundState, Timestamp, TransactionId};
+use shared::record_keys::{RecordKeys, Stage};
+
+use crate::harness::{ALICE, Answer, TestStack, refund_of, watch};
+
+const HOUR: i64 = 3_600;
+
+/// What a merchant decides about a refund.
+async fn decide(stack: &TestStack, number: &str, refund: &str, decision: &str) -> Answer {
+    let path = format!("/orders/{number}/refunds/{refund}/{decision}");
+    stack.post(&stack.merchant, &path, json!({})).await
+}
+
+fn sendings(stack: &TestStack) -> usize {
+    let requests = stack.wire.requests();
+    let sendings = requests.iter().filter(|request| {
+        request.method == "POST" && request.target == "/v3/refund/domestic/refunds"
+    });
+    sendings.count()
+}
+
+fn stands(stack: &TestStack, number: &str, refund: &str) -> (Value, Value) {
+    let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
+    let refundable = stack.order_item(number)["refundable"]["N"].clone();
+    (item["status"]["S"].clone(), refundable)
+}
+
+/// A paid order whose refund of everything WeChat Pay never heard of, and no fault any more.
+async fn unheard(stack: &TestStack, number: &str, refund: &str) {
+    stack.paid(number, 500).await;
+    stack
+        .fault("request_lost", json!({"operation": "refund"}))
+        .await;
+    let asked = stack.refund(number, refund, 500).await.expect(202);
+    assert_eq!(asked["status"], "RESERVED");
+    stack.no_faults().await;
+}
+
+#[tokio::test]
+async fn what_wechat_pay_never_took_is_free_after_two_absences_and_its_number_is_burnt() {
+    let stack = TestStack::start().await;
+    unheard(&stack, "drawn-0001", "drawn-r1").await;
+    let reject = decide(&stack, "drawn-0001", "drawn-r1", "reject").await;
+    let told = reject.refused(409, "refund_decided");
+    assert!(
+        told["detail"].as_str().unwrap().contains("withdraw"),
+        "{told}"
+    );
+    let alice = stack.login(ALICE).await;
+    for decision in ["withdraw", "retry"] {
+        let path = format!("/orders/drawn-0001/refunds/drawn-r1/{decision}");
+        let payers = stack.post(&alice, &path, json!({})).await;
+        payers.refused(404, "not_found");
+    }
+    let withdrawn = decide(&stack, "drawn-0001", "drawn-r1", "withdraw").await;
+    assert_eq!(withdrawn.expect(202)["status"], "WITHDRAWING");
+    let sent = sendings(&stack);
+    let again = decide(&stack, "drawn-0001", "drawn-r1", "withdraw").await;
+    assert_eq!(again.expect(200)["status"], "WITHDRAWING");
+    let retried = decide(&stack, "drawn-0001", "drawn-r1", "retry").await;
+    retried.refused(409, "refund_decided");
+    let withdrawing = (json!("WITHDRAWING"), json!("0"));
+    for seconds in [0, 61, 60, 120, 100] {
+        stack.advance(seconds).await;
+        stack.sweep().await;
+        assert_eq!(
+            stands(&stack, "drawn-0001", "drawn-r1"),
+            withdrawing,
+            "{seconds}"
+        );
+    }
+    stack.advance(60).await;
+    stack.sweep().await;
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(stands(&stack, "drawn-0001", "drawn-r1"), free);
+    assert_eq!(sendings(&stack), sent, "nothing was sent any more");
+    let repeat = stack
+        .refund("drawn-0001", "drawn-r1", 500)
+        .await
+        .expect(200);
+    assert_eq!(repeat["status"], "WITHDRAWN");
+    stack.paid("drawn-0002", 500).await;
+    let elsewhere = stack.refund("drawn-0002", "drawn-r1", 500).await;
+    elsewhere.refused(409, "refund_number_taken");
+    stack
+        .refund("drawn-0001", "drawn-r2", 500)
+        .await
+        .expect(202);
+}
+
+#[tokio::test]
+async fn what_wechat_pay_took_wins_over_a_withdrawal_long_after_and_calls_a_person() {
+    let stack = TestStack::start().await;
+    stack.paid("taken-0001", 500).await;
+    stack.fault("notice_lost", json!({})).await;
+    stack
+        .fault("response_lost", json!({"operation": "refund"}))
+        .await;
+    stack.fault("refund_not_found", json!({})).await;
+    let asked = stack
+        .refund("taken-0001", "taken-r1", 500)
+        .await
+        .expect(202);
+    assert_eq!(asked["status"], "RESERVED");
+    let withdrawn = decide(&stack, "taken-0001", "taken-r1", "withdraw").await;
+    withdrawn.expect(202);
+    for _ in 0..3 {
+        stack.advance(5 * 60).await;
+        stack.sweep().await;
+    }
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(
+        stands(&stack, "taken-0001", "taken-r1"),
+        free,
+        "its 404 was false"
+    );
+    // Its look half an hour later finds it.
+    stack.no_faults().await;
+    stack.fault("notice_lost", json!({})).await;
+    stack.advance(HOUR).await;
+    stack.sweep().await;
+    let (status, refundable) = stands(&stack, "taken-0001", "taken-r1");
+    assert_ne!(status, "WITHDRAWN");
+    assert_eq!(refundable, "0", "what is given back is no more to be given");
+    let refund = refund_of(&stack.order("taken-0001").await, "taken-r1").cloned();
+    assert_eq!(refund.unwrap()["needs_human"], true);
+    let lines = stack.log_lines();
+    assert!(lines.iter().any(|line| line["needs_human"] == 1));
+}
+
+#[tokio::test]
+async fn an_unsigned_no_such_refund_frees_nothing() {
+    let stack = TestStack::start().await;
+    unheard(&stack, "bare-00001", "bare-r1").await;
+    decide(&stack, "bare-00001", "bare-r1", "withdraw")
+        .await
+        .expect(202);
+    stack.fault("response_unsigned", json!({})).await;
+    for _ in 0..4 {
+        stack.advance(10 * 60).await;
+        stack.sweep().await;
+    }
+    let withdrawing = (json!("WITHDRAWING"), json!("0"));
+    assert_eq!(stands(&stack, "bare-00001", "bare-r1"), withdrawing);
+    stack.no_faults().await;
+    for _ in 0..3 {
+        stack.advance(HOUR).await;
+        stack.sweep().await;
+    }
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(stands(&stack, "bare-00001", "bare-r1"), free);
+}
+
+#[tokio::test]
+async fn a_short_balance_is_tried_for_a_day_and_then_when_the_merchant_says_so() {
+    let stack = TestStack::start().await;
+    stack.paid("poor-00001", 500).await;
+    stack.fault("refund_not_enough", json!({})).await;
+    let asked = stack.refund("poor-00001", "poor-r1", 500).await.expect(202);
+    assert!(asked["next_attempt_at"].is_string(), "{asked}");
+    let due = || stack.item("ORDER#poor-00001", "REFUND#poor-r1")["due_at"].clone();
+    let mut tries = 0;
+    while due().is_object() {
+        stack.advance(HOUR + 1).await;
+        stack.sweep().await;
+        tries += 1;
+        assert!(tries < 30, "it has no end");
+    }
+    assert!((20..=25).contains(&tries), "about a day: {tries}");
+    let sent = sendings(&stack);
+    for _ in 0..3 {
+        stack.advance(24 * HOUR).await;
+        stack.sweep().await;
+    }
+    assert_eq!(sendings(&stack), sent);
+    let path = "/orders/poor-00001/refunds/poor-r1";
+    let shown = stack.get(&stack.merchant, path).await.expect(200);
+    assert_eq!(
+        (
+            &shown["status"],
+            &shown["needs_human"],
+            &shown["next_attempt_at"]
+        ),
+        (&json!("RESERVED"), &json!(true), &Value::Null)
+    );
+    let calls = stack.log_lines();
+    let calls = calls.iter().filter(|line| line["needs_human"] == 1).count();
+    assert_eq!(calls, 2, "when it began, and when it ended");
+    stack.no_faults().await;
+    let retried = decide(&stack, "poor-00001", "poor-r1", "retry").await;
+    assert_eq!(retried.expect(202)["status"], "PROCESSING");
+}
+
+/// The MAC of an approved refund, as this stack's functions make it.
+fn vouched_for(stack: &TestStack, item: &Value) -> String {
+    let text = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
+    let fen = |name: &str| Fen::new(watch::number(item, name)).unwrap();
+    let refund = Refund {
+        refund_id: RefundId::parse(text("out_refund_no")).unwrap(),
+        order_id: OrderId::parse(text("out_trade_no")).unwrap(),
+        transaction_id: TransactionId::parse(text("transaction_id")).unwrap(),
+        amount: fen("refund"),
+        total: fen("total"),
+        reason: item["reason"]["S"].as_str().map(str::to_owned),
+        notify_url: text("notify_url"),
+        asked_by: Party::parse(&text("asked_by")).unwrap(),
+        created_at: Timestamp::from_unix_seconds(watch::number(item, "created_at")),
+        reserved_at: None,
+        sent_at: None,
+        state: RefundState::Reserved,
+        version: 1,
+        wechatpay_refund_id: None,
+        refusals: 0,
+        refused_since: None,
+        needs_human: None,
+        mac: None,
+    };
+    let secret = stack.secret("SigningSecret");
+    let none: [&str; 0] = [];
+    let keys = RecordKeys::parse(secret["record_key"].as_str(), &none).unwrap();
+    let refund = keys.vouch(refund, Stage::Approved);
+    STANDARD.encode(refund.mac.unwrap().as_bytes())
+}
+
+#[tokio::test]
+async fn a_definite_refusal_is_not_sent_again_by_itself() {
+    let stack = TestStack::with(|options| options.speed = 1.0).await;
+    stack.paid("never-0001", 500).await;
+    stack
+        .refund("never-0001", "never-r1", 100)
+        .await
+        .expect(202);
+    let later = stack
+        .refund("never-0001", "never-r2", 100)
+        .await
+        .expect(202);
+    assert_eq!(later["status"], "RESERVED");
+    // What WeChat Pay refuses for good: an address that it cannot use, vouched for as all else.
+    let unusable = "http://shop.example/?no=query";
+    let mut item = stack.item("ORDER#never-0001", "REFUND#never-r2");
+    item["notify_url"] = json!({"S": unusable});
+    item["mac"] = json!({"S": vouched_for(&stack, &item)});
+    stack.put_item(&item);
+    let before = sendings(&stack);
+    stack.advance(120).await;
+    stack.sweep().await;
+    assert_eq!(sendings(&stack), before + 1);
+    let item = stack.item("ORDER#never-0001", "REFUND#never-r2");
+    assert_eq!(item["due_at"], Value::Null, "{item}");
+    assert!(item["needs_human"]["S"].is_string(), "{item}");
+    for _ in 0..5 {
+        stack.advance(24 * HOUR).await;
+        stack.sweep().await;
+    }
+    assert_eq!(sendings(&stack), before + 1);
+    let calls = stack.log_lines();
+    let calls = calls.iter().filter(|line| line["needs_human"] == 1).count();
+    assert_eq!(calls, 1);
+}
+
+#[tokio::test]
+async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_person_once() {
+    let stack = TestStack::start().await;
+    unheard(&stack, "aged-00001", "aged-r1").await;
+    stack
+        .fault("request_lost", json!({"operation": "refund"}))
+        .await;
+    let calls = || {
+        let lines = stack.log_lines();
+        lines
+            .iter()
+            .filter(|line| line["refund_stuck"] == 1)
+            .count()
+    };
+    for _ in 0..6 {
+        stack.advance(HOUR + 60).await;
+        stack.sweep().await;
+    }
+    assert_eq!(calls(), 1, "once, not at each look");
+    let item = stack.item("ORDER#aged-00001", "REFUND#aged-r1");
+    assert!(watch::number(&item, "reserved_at") > 0);
+}
+
+#[tokio::test]
+async fn a_payers_numbers_and_the_merchants_are_two_kinds() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await
+        .expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    stack.pay(number).await;
+    stack.until_state(number, "SUCCESS").await;
+    let path = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}, "out_refund_no": "RF-1"});
+    let asked = stack.post(&alice, &path, body.clone()).await.expect(202);
+    assert_eq!(asked["out_refund_no"], "payer-RF-1");
+    let again = stack.post(&alice, &path, body).await.expect(200);
+    assert_eq!(again["out_refund_no"], "payer-RF-1");
+    // The merchant's next number is still the merchant's.
+    stack.refund(number, "RF-1", 50).await.expect(202);
+    let theirs = stack.refund(number, "payer-RF-2", 50).await;
+    assert_eq!(
+        theirs.refused(422, "invalid_value")["field"],
+        "out_refund_no"
+    );
+}
