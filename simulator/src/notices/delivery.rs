@@ -75,11 +75,7 @@ pub(crate) async fn deliver(handle: &Arc<SimulatorHandle>, dispatch: Dispatch) {
     let message = message::build(&dispatch, serial, key, SimulatorHandle::wall_ms());
     let sent = send(handle, &dispatch, message).await;
     let mut state = handle.lock();
-    let judgement = judge(
-        &sent,
-        &dispatch,
-        state.behaviours.notice_redirect_fails,
-    );
+    let judgement = judge(&sent, &dispatch, state.behaviours.notice_redirect_fails);
     record(handle, &mut state, &dispatch, sent, judgement);
     release_held(&mut state, dispatch.notice.seq, handle.now_ms());
 }
