@@ -10,6 +10,15 @@ use serde_json::{Value, json};
 use crate::harness::forge::refund_content;
 use crate::harness::{ALICE, TestStack};
 
+/// A stack on which a payer may have one unpaid order, so that [`everything`] comes to the bound.
+async fn stack_with_one_open_order() -> TestStack {
+    TestStack::with(|options| {
+        let bound = ("MaxOpenOrdersPerPayer".to_owned(), "1".to_owned());
+        options.parameters.extend([bound]);
+    })
+    .await
+}
+
 /// Everything each function has a right for, done once.
 async fn everything(stack: &TestStack) {
     let alice = stack.login(ALICE).await;
@@ -25,6 +34,12 @@ async fn everything(stack: &TestStack) {
         .post_once(&alice, "/orders", "key-0000000000001", sold_out)
         .await
         .refused(409, "terms_differ");
+    // With as many unpaid orders as a payer may have, the orders themselves are read.
+    let another = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 2}]});
+    stack
+        .post_once(&alice, "/orders", "key-0000000000003", another)
+        .await
+        .refused(429, "too_many_open_orders");
     stack.pay(&number).await;
     stack.until_state(&number, "SUCCESS").await;
     stack.get(&alice, "/orders").await.expect(200);
@@ -56,7 +71,7 @@ async fn everything(stack: &TestStack) {
 
 #[tokio::test]
 async fn the_template_allows_exactly_what_the_functions_do() {
-    let stack = TestStack::start().await;
+    let stack = stack_with_one_open_order().await;
     everything(&stack).await;
     let used = stack.stack.aws.used();
     let mut allowed = BTreeSet::new();
@@ -337,7 +352,7 @@ fn is_of_the_books(keys: &serde_json::Value) -> bool {
 /// The emulator answers every read with the newest, whatever was asked for; DynamoDB would not.
 #[tokio::test]
 async fn every_decision_is_read_consistently_and_every_write_has_its_condition() {
-    let stack = TestStack::start().await;
+    let stack = stack_with_one_open_order().await;
     everything(&stack).await;
     let mut seen = BTreeSet::new();
     for call in stack.watch.calls() {

@@ -199,7 +199,7 @@ const BROKEN: &[(&str, &str, &[&str])] = &[
     (
         "[dynamodb:BatchGetItem,",
         "[7,",
-        &["CreateOrderFunction", "Action"],
+        &["QueryFunction", "Action"],
     ),
     (
         "Resource: !GetAtt SecretsKey.Arn",

@@ -313,11 +313,12 @@ async fn a_refund_that_wechat_pay_closes_gives_its_amount_back_once() {
 async fn a_refund_asked_before_the_payment_is_known_here_asks_wechat_pay_first() {
     let stack = TestStack::start().await;
     stack.fault("notice_lost", json!({})).await;
-    stack.native("unknown-01", 500).await;
+    stack.native("unknown-02", 500).await;
     stack
-        .refund("unknown-01", "unknown-r1", 500)
+        .refund("unknown-02", "unknown-r2", 500)
         .await
         .refused(409, "order_not_paid");
+    stack.native("unknown-01", 500).await;
     stack.pay("unknown-01").await;
     stack
         .refund("unknown-01", "unknown-r1", 500)
