@@ -55,6 +55,11 @@ async fn everything(stack: &TestStack) {
     // Within a minute of the other, so that the sweep sends it.
     let later = stack.refund(&number, "access-r2", 100).await.expect(202);
     assert_eq!(later["status"], "RESERVED");
+    let retry = format!("{refunds}/access-r2/retry");
+    stack
+        .post(&stack.merchant, &retry, json!({}))
+        .await
+        .expect(202);
     let order = stack.order(&number).await;
     let unknown = refund_content(stack, &order, "access-r3", 100, "SUCCESS");
     let unknown = stack.notice("REFUND.SUCCESS", &unknown).await;
@@ -67,6 +72,21 @@ async fn everything(stack: &TestStack) {
     stack.native("access-0002", 100).await;
     stack.advance(40 * 60).await;
     stack.sweep().await;
+    // A refund that WeChat Pay never hears of is withdrawn, and the sweep burns its number.
+    stack
+        .fault("request_lost", json!({"operation": "refund"}))
+        .await;
+    stack.refund(&number, "access-r4", 50).await.expect(202);
+    stack.no_faults().await;
+    let withdraw = format!("{refunds}/access-r4/withdraw");
+    stack
+        .post(&stack.merchant, &withdraw, json!({}))
+        .await
+        .expect(202);
+    for _ in 0..2 {
+        stack.advance(6 * 60).await;
+        stack.sweep().await;
+    }
 }
 
 #[tokio::test]

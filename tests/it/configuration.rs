@@ -452,7 +452,7 @@ async fn a_sweep_without_keys_says_so_and_loses_nothing() {
     for secret in ["SigningSecret", "WechatpaySecret"] {
         stack.put_secret(secret, "");
     }
-    stack.advance(90).await;
+    stack.advance(301).await;
     let before = stack.logged().len();
     let swept = stack.sweep().await;
     assert_eq!(

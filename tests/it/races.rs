@@ -243,7 +243,7 @@ async fn one_payment_told_in_three_ways_at_once_is_settled_once() {
     let ledger = stack.seen("ledger").await;
     let mut content = payment_content(&stack, "ways-00001", 100);
     content["transaction_id"] = ledger[0]["transaction_id"].clone();
-    stack.advance(90).await;
+    stack.advance(301).await;
     let ways: Vec<BoxFuture<'_, ()>> = (0..9)
         .map(|place| -> BoxFuture<'_, ()> {
             match place % 3 {

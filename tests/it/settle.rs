@@ -34,7 +34,7 @@ async fn with_every_notice_dropped_the_sweep_alone_finds_the_payment() {
         "NOTPAY",
         "not due yet"
     );
-    stack.advance(90).await;
+    stack.advance(301).await;
     let swept = stack.sweep().await;
     assert_eq!(swept["looked_at"], 1);
     let item = stack.order_item("sweep-0001");

@@ -200,7 +200,7 @@ async fn survived(fault: &'static str, outcomes: [Outcome; 4]) {
             .all(|answer| matches!(answer.status, 200..=202 | 503)),
         "{again:?}"
     );
-    stack.advance(120).await;
+    stack.advance(301).await;
     stack.sweep().await;
     held().await;
     let swept = &stack.order_item("trouble-swept")["trade_state"]["S"];

@@ -103,7 +103,9 @@ async fn what_wechat_pay_took_wins_over_a_withdrawal_long_after_and_calls_a_pers
     stack
         .fault("response_lost", json!({"operation": "refund"}))
         .await;
-    stack.fault("refund_not_found", json!({})).await;
+    stack
+        .fault("refund_not_found", json!({"operation": "query_refund"}))
+        .await;
     let asked = stack
         .refund("taken-0001", "taken-r1", 500)
         .await

@@ -401,12 +401,11 @@ impl Order {
     fn due_at(&self, now: Timestamp, attempts: u32) -> Option<Timestamp> {
         match &self.state {
             OrderState::NotPay => {
-                let asked = now.plus_seconds(backoff_seconds(attempts));
                 let expired = self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS);
                 Some(if now < expired {
-                    asked.min(expired)
+                    now.plus_seconds(unpaid_seconds(attempts)).min(expired)
                 } else {
-                    asked
+                    now.plus_seconds(backoff_seconds(attempts))
                 })
             }
             OrderState::Closing { .. } => {
@@ -556,6 +555,19 @@ impl Order {
             missing_since: None,
             needs_human: self.needs_human.clone(),
         }))
+    }
+}
+
+/// How long an order that may still be paid is left alone after `attempts` looks, in seconds.
+///
+/// The notification and the payer's own query are the usual ways to learn of a payment; a look is for
+/// the order whose notification was lost and whose payer does not ask. Anybody can place many orders, so
+/// each look of each counts.
+const fn unpaid_seconds(attempts: u32) -> i64 {
+    match attempts {
+        0 => 5 * 60,
+        1 => 30 * 60,
+        _ => 60 * 60,
     }
 }
 

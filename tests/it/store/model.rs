@@ -12,7 +12,7 @@ use shared::domain::{
     Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
     TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{DueItem, EvidenceOf, KeptPrepay};
+use shared::store::{DueItem, EvidenceOf, KeptPrepay, SendSlot};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
@@ -291,6 +291,20 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     let item = DueItem::Refund(refused.order_id.clone(), refused.refund_id.clone());
     let index = bench.due_index();
     index.claim(&item, soon().at, NOW).await.unwrap();
+    items.extend(bench.items().await);
+    let withdrawn = refund("everything-r2", &before, 100);
+    let reserved = refunds.reserve(&withdrawn, NOW, SendSlot::Later, soon());
+    reserved.await.unwrap();
+    let withdrawing = Refund {
+        version: withdrawn.version + 1,
+        state: RefundState::Withdrawing {
+            since: NOW,
+            missing_since: Some(NOW),
+        },
+        ..withdrawn.clone()
+    };
+    let begun = refunds.commit(&withdrawn, &withdrawing, Money::Stays, Some(soon()));
+    begun.await.unwrap();
     items.extend(bench.items().await);
     items
 }

@@ -808,11 +808,12 @@ fn looks_that_change_nothing_become_rarer_up_to_once_an_hour() {
 fn an_unpaid_order_is_looked_at_more_rarely_but_not_past_the_moment_it_is_closed() {
     let closes = EXPIRES.plus_seconds(CLOSE_GRACE_SECONDS);
     assert_eq!(CLOSE_GRACE_SECONDS, 60);
-    assert_eq!(not_pay().due_at(CREATED, 0), Some(CREATED.plus_seconds(60)));
-    assert_eq!(
-        not_pay().due_at(CREATED, 2),
-        Some(CREATED.plus_seconds(300))
-    );
+    for (attempts, seconds) in [(0, 300), (1, 1_800), (2, 3_600), (9, 3_600)] {
+        let mut long = not_pay();
+        long.terms.time_expire = CREATED.plus_seconds(100_000);
+        let due = Some(CREATED.plus_seconds(seconds));
+        assert_eq!(long.due_at(CREATED, attempts), due, "{attempts}");
+    }
     assert_eq!(not_pay().due_at(CREATED, 9), Some(closes));
     assert_eq!(not_pay().due_at(closes.minus_seconds(1), 0), Some(closes));
     assert_eq!(not_pay().due_at(closes, 0), Some(closes.plus_seconds(60)));
