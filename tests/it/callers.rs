@@ -106,16 +106,16 @@ async fn the_owner_and_the_merchant_see_and_do_what_is_theirs() {
         }
         statuses
     };
-    // See, close (it is paid), ask back under a name of their own, see that, decide, see that. To the
-    // merchant that name is taken, by a request that waits.
+    // See, close (it is paid), ask back under a name of their own, see the first, decide, see the second
+    // by that name: a payer's names stand in a namespace of their own, so it is free to the merchant.
     assert_eq!(
         statuses(&alice).await,
-        [200, 409, 202, 200, 404, 404, 200],
+        [200, 409, 202, 200, 404, 404, 404],
         "the owner"
     );
     assert_eq!(
         statuses(&merchant).await,
-        [200, 409, 409, 200, 202, 409, 200],
+        [200, 409, 202, 200, 202, 409, 200],
         "the merchant"
     );
 }

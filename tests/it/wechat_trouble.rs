@@ -290,7 +290,7 @@ async fn an_unreachable_wechat_pay_is_asked_at_its_other_host_and_then_waited_fo
         parameters.insert("WechatpayBackupUrl".to_owned(), backup.to_owned());
     };
     let mut stack = TestStack::start().await;
-    stack.fault("notice_lost", json!({})).await;
+    stack.fault("notice_lost_for_good", json!({})).await;
     stack.native("trouble-paid", 200).await;
     stack.pay("trouble-paid").await;
     stack.native("trouble-close", 100).await;
