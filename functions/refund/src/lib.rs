@@ -194,7 +194,10 @@ impl Refund {
         let refund = self.vouched(refund, Stage::Requested).await?;
         match self.refunds.request(&refund).await? {
             Reserve::Done => Ok(answered(202, &StoredRefund { refund, due: None })),
-            other => {
+            other @ (Reserve::Exists(_)
+            | Reserve::NumberTaken
+            | Reserve::Refused(_)
+            | Reserve::SlotTaken { .. }) => {
                 self.not_reserved(other, caller, &asked, &incoming.deadline, line)
                     .await
             }
@@ -238,7 +241,10 @@ impl Refund {
                 self.sent(reserved, sent_now, &incoming.deadline, line)
                     .await
             }
-            other => {
+            other @ (Reserve::Exists(_)
+            | Reserve::NumberTaken
+            | Reserve::Refused(_)
+            | Reserve::SlotTaken { .. }) => {
                 self.not_reserved(other, caller, asked, &incoming.deadline, line)
                     .await
             }
