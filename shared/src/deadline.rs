@@ -21,7 +21,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// A deadline at this time of the wall clock, in Unix milliseconds. 0 and durations (see
-    /// [`DEADLINE_MIN_MS`]) count as no deadline.
+    /// `DEADLINE_MIN_MS`) count as no deadline.
     pub fn at_ms_of_wall(at_ms: u64, clock: &Clock) -> Self {
         let given = i64::try_from(at_ms).unwrap_or(i64::MAX);
         let at_ms = if given < DEADLINE_MIN_MS {

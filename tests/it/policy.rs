@@ -716,7 +716,7 @@ async fn a_panic_is_answered_and_leaves_its_line() {
     let lines = watch::Lines::default();
     let log = Arc::clone(&lines);
     let log = Log::to(Arc::new(move |line| {
-        log.lock().unwrap().push(line.to_owned())
+        log.lock().unwrap().push(line.to_owned());
     }));
     let platform = Platform::with(Clock::system(), log).unwrap();
     let event = LambdaEvent::new(request_event(), Context::default());

@@ -36,7 +36,7 @@ impl Incoming {
     /// Reads a request.
     ///
     /// # Errors
-    /// 413 for a body above [`BODY_MAX`].
+    /// 413 for a body above 64 KiB.
     pub fn read(request: Request, clock: &Clock) -> Result<Self, Problem> {
         let (source_ip, domain_name, gateway_id, route_key) = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => (

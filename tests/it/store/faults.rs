@@ -192,7 +192,7 @@ impl Write {
         match self {
             Self::Place | Self::KeepEvidence => {}
             Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCode => {
-                bench.placed(&order).await
+                bench.placed(&order).await;
             }
             Self::Commit | Self::Postpone | Self::ClaimDue => {
                 let placed = bench.orders().place(&order, "attempt", None, Some(soon()));

@@ -168,9 +168,9 @@ impl Act {
 /// What is tried on another payer's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    ToQuery,
-    ToClose,
-    ToRefund,
+    Querying,
+    Closing,
+    Refunding,
 }
 
 /// What the merchant decides.

@@ -213,7 +213,7 @@ impl Plan {
         choices.push((3, payable.prop_map(|order| Op::AllAtOnce { order }).boxed()));
         let payers = self.order_numbers(|order| order.by != Person::Merchant);
         if !payers.is_empty() {
-            let attempts = select(&[Attempt::ToQuery, Attempt::ToClose, Attempt::ToRefund][..]);
+            let attempts = select(&[Attempt::Querying, Attempt::Closing, Attempt::Refunding][..]);
             let pry = (one_of(payers), attempts.no_shrink());
             choices.push((
                 2,

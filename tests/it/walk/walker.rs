@@ -327,13 +327,13 @@ impl Walk {
         let path = format!("/orders/{}", noted.number);
         let stack = self.stack();
         let answer = match attempt {
-            Attempt::ToQuery => stack.get(&other, &path).await,
-            Attempt::ToClose => {
+            Attempt::Querying => stack.get(&other, &path).await,
+            Attempt::Closing => {
                 stack
                     .post(&other, &format!("{path}/close"), json!({}))
                     .await
             }
-            Attempt::ToRefund => {
+            Attempt::Refunding => {
                 let refund = json!({"amount": {"refund": 1}, "out_refund_no": "pry-r1"});
                 stack.post(&other, &format!("{path}/refunds"), refund).await
             }
