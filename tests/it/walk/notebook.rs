@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::op::{Person, Start};
+use super::op::{Person, Start, refund_number};
 use super::variable;
 
 /// What the notebook says of an order.
@@ -46,6 +46,15 @@ impl NotedRefund {
             amount,
             promised: false,
             requested: false,
+        }
+    }
+
+    /// The number under which it stands: what a payer names is put into the payers' namespace.
+    pub(super) fn number(&self, refund: u32) -> String {
+        let named = refund_number(refund);
+        match self.by {
+            Person::Merchant => named,
+            Person::Alice | Person::Bob => format!("payer-{named}"),
         }
     }
 }

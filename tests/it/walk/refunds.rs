@@ -79,8 +79,8 @@ impl Walk {
         decision: Decision,
     ) -> Option<()> {
         let noted = self.noted(order)?;
-        noted.refunds.get(&refund).filter(|asked| asked.requested)?;
-        let (number, refund_no) = (noted.number, refund_number(refund));
+        let asked = noted.refunds.get(&refund).filter(|asked| asked.requested)?;
+        let (number, refund_no) = (&noted.number, asked.number(refund));
         let path = format!(
             "/orders/{number}/refunds/{refund_no}/{}",
             decision.segment()
@@ -106,8 +106,8 @@ impl Walk {
     }
 
     pub(super) async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) -> Option<()> {
-        self.noted(order)?.refunds.get(&refund)?;
-        let status = end_refund(self.stack(), &refund_number(refund), end).await;
+        let refund_no = self.noted(order)?.refunds.get(&refund)?.number(refund);
+        let status = end_refund(self.stack(), &refund_no, end).await;
         self.note(format!("    {status}"));
         Some(())
     }

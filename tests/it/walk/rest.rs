@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::op::{BankEnd, refund_number};
+use super::op::BankEnd;
 use super::refunds::end_refund;
 use super::walker::{Tally, Walk, sweep};
 use crate::harness::{TestStack, watch};
@@ -44,7 +44,7 @@ impl Walk {
             assert_eq!(paid, noted.paid, "{number}: {item}");
             assert_eq!(watch::number(item, "total"), noted.total, "{number}");
             for (refund, asked) in &noted.refunds {
-                let refund = refund_number(*refund);
+                let refund = asked.number(*refund);
                 let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
                 if item.is_null() {
                     assert!(!asked.promised, "{refund} of {number} is lost");
