@@ -72,7 +72,7 @@ test("the lines work as they are printed, one after the other", async () => {
   const printed = execFileSync("bash", ["-euo", "pipefail", "-c", script], { encoding: "utf8", timeout: 20_000 });
   assert.match(printed, /"code_url":"weixin:/);
   assert.match(printed, /"trade_state":"SUCCESS"/);
-  assert.match(printed, /"out_refund_no":"hello-0001-back"/);
+  assert.match(printed, /"out_refund_no":"hello-0001-refund"/);
   // The next ones are about a number that is still free.
   await page.getByText('"out_trade_no":"hello-0002"').waitFor();
 });
