@@ -8,6 +8,7 @@
 pub mod books;
 pub mod forge;
 pub mod process;
+mod table;
 pub mod tap;
 pub mod watch;
 
@@ -27,6 +28,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use forge::{notice_body, payment_content, refund_content};
+pub use table::OPERATOR;
 use tap::Tap;
 use watch::Watch;
 
@@ -613,62 +615,6 @@ impl TestStack {
     /// A file of the simulator's data folder.
     pub fn simulator_file(&self, name: &str) -> PathBuf {
         self.folder.path().join("simulator").join(name)
-    }
-
-    /// An item of the table, as DynamoDB JSON.
-    pub fn item(&self, partition: &str, sort: &str) -> Value {
-        let request = json!({
-            "TableName": local::template::physical("Table"),
-            "Key": {"pk": {"S": partition}, "sk": {"S": sort}},
-        });
-        let answer = self
-            .stack
-            .aws
-            .table
-            .get_item(serde_json::from_value(request).unwrap())
-            .unwrap();
-        serde_json::to_value(answer).unwrap()["Item"].clone()
-    }
-
-    /// The order's item.
-    pub fn order_item(&self, number: &str) -> Value {
-        self.item(&format!("ORDER#{number}"), "ORDER")
-    }
-
-    /// All items of the table.
-    pub fn items(&self) -> Vec<Value> {
-        watch::items(&self.stack.aws.table)
-    }
-
-    /// All items but the evidence that refused notices may leave.
-    pub fn books(&self) -> Vec<Value> {
-        let mut items = self.items();
-        items.retain(|item| !watch::key(item).starts_with("NOTICE#"));
-        items.sort_by_key(|item| item.to_string());
-        items
-    }
-
-    /// The evidence that refused notices left.
-    pub fn evidence(&self) -> Vec<Value> {
-        let mut items = self.items();
-        items.retain(|item| watch::key(item).starts_with("NOTICE#"));
-        items
-    }
-
-    /// Puts an article into the catalogue, as the operator would.
-    pub fn put_article(&self, sku: &str, price_fen: i64, on_sale: bool) {
-        self.put_item(&json!({
-            "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
-            "description": {"S": "An article"}, "price_fen": {"N": price_fen.to_string()},
-            "on_sale": {"BOOL": on_sale},
-        }));
-    }
-
-    /// Puts an item as it is, past every condition: what a restored backup brings.
-    pub fn put_item(&self, item: &Value) {
-        let request = json!({"TableName": local::template::physical("Table"), "Item": item});
-        let request = serde_json::from_value(request).unwrap();
-        self.stack.aws.table.put_item(request).unwrap();
     }
 
     /// What a secret's text is now.

@@ -163,26 +163,7 @@ fn with_statement(statement: &str) -> String {
 
 /// Calls the table as a function; gives whether it was allowed.
 async fn allowed(stack: &TestStack, function: &str, operation: &str, request: &Value) -> bool {
-    let answer = shared::platform::Platform::system()
-        .unwrap()
-        .http
-        .post(&stack.stack.aws.url)
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-date", "20260101T000000Z")
-        .header(
-            "authorization",
-            format!(
-                "AWS4-HMAC-SHA256 Credential=LOCAL{function}/20260101/local/dynamodb/aws4_request, \
-                 SignedHeaders=host, Signature=0"
-            ),
-        )
-        .body(request.to_string())
-        .send()
-        .await
-        .unwrap();
-    let status = answer.status();
-    let text = answer.text().await.unwrap();
+    let (status, text) = stack.call_table(function, operation, request.clone()).await;
     let denied = text.contains("AccessDeniedException");
     // Either refused as IAM refuses, or done.
     assert!(denied || status == 200, "{operation}: {status} {text}");

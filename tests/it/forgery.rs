@@ -3,39 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ALICE, TestStack};
+use crate::harness::{ALICE, OPERATOR, TestStack};
 
 const WEBHOOK: &str = "NotifyCallbackFunction";
-const OPERATOR: &str = "operator";
-
-/// A call to the table with somebody's credentials.
-async fn table(
-    stack: &TestStack,
-    caller: &str,
-    operation: &str,
-    mut request: Value,
-) -> (u16, String) {
-    request["TableName"] = json!(local::template::physical("Table"));
-    let answer = shared::platform::Platform::system()
-        .unwrap()
-        .http
-        .post(&stack.stack.aws.url)
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-date", "20260101T000000Z")
-        .header(
-            "authorization",
-            format!(
-                "AWS4-HMAC-SHA256 Credential=LOCAL{caller}/20260101/local/dynamodb/aws4_request, \
-                 SignedHeaders=host;x-amz-date, Signature=00"
-            ),
-        )
-        .body(request.to_string())
-        .send()
-        .await
-        .unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
 
 /// Sets attributes of an item as the webhook's role lets it.
 async fn altered(stack: &TestStack, caller: &str, key: Value, changes: &[(&str, Value)]) {
@@ -48,7 +18,7 @@ async fn altered(stack: &TestStack, caller: &str, key: Value, changes: &[(&str, 
         set.push(format!("#{name} = :{name}"));
     }
     request["UpdateExpression"] = json!(format!("SET {}", set.join(", ")));
-    let (status, answer) = table(stack, caller, "UpdateItem", request).await;
+    let (status, answer) = stack.call_table(caller, "UpdateItem", request).await;
     assert_eq!(status, 200, "{answer}");
 }
 
@@ -151,7 +121,7 @@ async fn a_refund_that_the_webhook_writes_is_never_sent_and_holds_up_nobody() {
         let due_at: i64 = item["due_at"]["N"].as_str().unwrap().parse().unwrap();
         assert!(due_at > now + 23 * 60 * 60, "{item}");
         let gone = json!({"Key": key("forged-0001", number)});
-        assert_eq!(table(&stack, OPERATOR, "DeleteItem", gone).await.0, 200);
+        assert_eq!(stack.call_table(OPERATOR, "DeleteItem", gone).await.0, 200);
     }
     assert_eq!(sent(&stack, "forged-r4"), 1);
 }
@@ -237,7 +207,7 @@ async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_s
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": {":status": {"S": "REQUESTED"}},
     });
-    assert_eq!(table(&stack, OPERATOR, "UpdateItem", undo).await.0, 200);
+    assert_eq!(stack.call_table(OPERATOR, "UpdateItem", undo).await.0, 200);
     let raised = [("refund", json!({"N": "200"}))];
     altered(&stack, WEBHOOK, key.clone(), &raised).await;
     let approve = format!("{refunds}/{refund_number}/approve");
@@ -273,7 +243,7 @@ async fn a_refund_whose_number_is_not_its_orders_is_not_sent() {
     // As if it had never been reserved: only whoever reserves writes guards.
     let guard = json!({"pk": {"S": "REFUNDNO#guard-r2"}, "sk": {"S": "REFUNDNO"}});
     let gone = json!({"Key": guard.clone()});
-    assert_eq!(table(&stack, OPERATOR, "DeleteItem", gone).await.0, 200);
+    assert_eq!(stack.call_table(OPERATOR, "DeleteItem", gone).await.0, 200);
     stack.advance(120).await;
     stack.sweep().await;
     assert_eq!(sent(&stack, "guard-r2"), 0);
@@ -285,9 +255,54 @@ async fn a_refund_whose_number_is_not_its_orders_is_not_sent() {
     let mut guard = guard;
     guard["out_trade_no"] = json!({"S": "guard-0001"});
     let put = json!({"Item": guard});
-    assert_eq!(table(&stack, OPERATOR, "PutItem", put).await.0, 200);
+    assert_eq!(stack.call_table(OPERATOR, "PutItem", put).await.0, 200);
     stack.advance(25 * 60 * 60).await;
     stack
         .sweep_until_refund("guard-0001", "guard-r2", "SUCCESS")
         .await;
+}
+
+#[tokio::test]
+async fn the_webhooks_role_writes_no_article_no_guard_and_no_key_of_others() {
+    let stack = TestStack::start().await;
+    stack.put_article("priced", 500, true);
+    stack.paid("guarded-01", 500).await;
+    stack
+        .refund("guarded-01", "guarded-r1", 100)
+        .await
+        .expect(202);
+    let stands = || {
+        let guards = ["REFUNDNO#guarded-r1", "REFUNDNO#guarded-r2"];
+        let guards = guards.map(|guard| stack.item(guard, "REFUNDNO"));
+        json!([stack.item("SKU#priced", "SKU"), guards])
+    };
+    let before = stands();
+    let article = json!({"pk": {"S": "SKU#priced"}, "sk": {"S": "SKU"}});
+    let guard = json!({"pk": {"S": "REFUNDNO#guarded-r1"}, "sk": {"S": "REFUNDNO"}});
+    let new = json!({"pk": {"S": "REFUNDNO#guarded-r2"}, "sk": {"S": "REFUNDNO"}});
+    let cheap = |key: &Value| {
+        json!({
+            "Key": key, "UpdateExpression": "SET price_fen = :one",
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        })
+    };
+    for (operation, request) in [
+        ("UpdateItem", cheap(&article)),
+        ("PutItem", json!({"Item": article})),
+        ("UpdateItem", cheap(&guard)),
+        ("PutItem", json!({"Item": new})),
+        ("DeleteItem", json!({"Key": guard})),
+    ] {
+        let (status, answer) = stack.call_table(WEBHOOK, operation, request.clone()).await;
+        assert!(
+            status == 400 && answer.contains("AccessDeniedException"),
+            "{operation} {request}: {status} {answer}"
+        );
+    }
+    assert_eq!(stands(), before);
+    // The same call of somebody who may: it is the role that refuses.
+    let (status, answer) = stack
+        .call_table(OPERATOR, "UpdateItem", cheap(&article))
+        .await;
+    assert_eq!(status, 200, "{answer}");
 }

@@ -28,6 +28,7 @@ mod first_deployment;
 mod floods;
 mod forgery;
 mod gateway;
+mod heard;
 mod kills;
 mod notices;
 mod pasted;

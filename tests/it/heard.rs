@@ -1,0 +1,65 @@
+//! Events of money that somebody has to hear of: each is counted under a metric of its own, which
+//! `template.yaml` watches with an alarm.
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestStack, payment_content};
+
+/// How often the log counts this metric.
+fn counted(stack: &TestStack, metric: &str) -> i64 {
+    let lines = stack.log_lines();
+    lines.iter().filter_map(|line| line[metric].as_i64()).sum()
+}
+
+#[tokio::test]
+async fn a_refund_that_wechat_pay_closes_is_counted_once() {
+    // At WeChat Pay's own speed the bank takes five seconds, within which it is told to close it.
+    let stack = TestStack::with(|options| options.speed = 1.0).await;
+    stack.paid("heard-0001", 500).await;
+    stack
+        .refund("heard-0001", "heard-r1", 200)
+        .await
+        .expect(202);
+    assert_eq!(counted(&stack, "refund_closed"), 0);
+    stack.control("refunds/heard-r1/close", json!({})).await;
+    stack.until_refund("heard-0001", "heard-r1", "CLOSED").await;
+    assert_eq!(counted(&stack, "refund_closed"), 1);
+    stack.order("heard-0001").await;
+    assert_eq!(counted(&stack, "refund_closed"), 1, "heard once, told once");
+}
+
+#[tokio::test]
+async fn a_payment_after_its_orders_close_is_counted_once() {
+    let stack = TestStack::start().await;
+    stack.native("heard-0002", 100).await;
+    stack
+        .post(&stack.merchant, "/orders/heard-0002/close", json!({}))
+        .await
+        .expect(200);
+    let content = payment_content(&stack, "heard-0002", 100);
+    for _ in 0..2 {
+        let answer = stack.notice("TRANSACTION.SUCCESS", &content).await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(counted(&stack, "paid_after_close"), 1);
+    }
+    stack.paid("heard-0003", 100).await;
+    assert_eq!(counted(&stack, "paid_after_close"), 1, "one paid in time");
+}
+
+#[tokio::test]
+async fn an_order_whose_books_do_not_add_up_is_counted_and_never_fresh() {
+    let stack = TestStack::start().await;
+    stack.paid("heard-0004", 500).await;
+    let order = stack.order("heard-0004").await;
+    assert_eq!(order["fresh"], true);
+    let sound = stack.order_item("heard-0004");
+    let mut unsound = sound.clone();
+    unsound["refundable"] = json!({"N": "400"});
+    stack.put_item(&unsound);
+    let order: Value = stack.order("heard-0004").await;
+    stack.put_item(&sound);
+    assert_eq!(order["fresh"], false);
+    assert_eq!(counted(&stack, "books_unbalanced"), 1);
+    assert_eq!(stack.order("heard-0004").await["fresh"], true);
+    assert_eq!(counted(&stack, "books_unbalanced"), 1);
+}
