@@ -138,7 +138,7 @@ impl SettlingClient {
                 platform: platform_keys.keys(),
             }),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-            (Err(signing), Err(platform_keys)) => Err(signing.and(&platform_keys)),
+            (Err(signing), Err(platform_keys)) => Err(signing.and(platform_keys)),
         }
     }
 

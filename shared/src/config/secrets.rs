@@ -52,16 +52,42 @@ const REFRESH: &str = "secrets";
 pub struct SecretError {
     /// Which one.
     pub name: &'static str,
-    /// What is wrong with it, without any of its content.
-    pub problem: String,
+    /// What is wrong with it.
+    #[source]
+    pub problem: SecretProblem,
+}
+
+/// What is wrong with a secret; none of its content stands in it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SecretProblem {
+    /// Secrets Manager was silent for as long as there is time to wait.
+    #[error("Secrets Manager did not answer in time")]
+    Timeout,
+    /// Secrets Manager refused, or gave nothing that can be read.
+    #[error("Secrets Manager answered {}", .code.as_deref().unwrap_or("nothing usable"))]
+    Refused {
+        /// The service's error code, if it gave one.
+        code: Option<String>,
+    },
+    /// It holds bytes, or nothing.
+    #[error("it has no text")]
+    NoText,
+    /// Its text is not of its shape: every problem in it.
+    #[error("{0}")]
+    Content(String),
+    /// This, and another secret that cannot be used.
+    #[error("{0}; {1}")]
+    And(Box<Self>, Box<SecretError>),
 }
 
 impl SecretError {
-    /// This one and another, told together.
+    /// This one and another, said together.
     #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
-        self.problem = format!("{}; {other}", self.problem);
-        self
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            name: self.name,
+            problem: SecretProblem::And(Box::new(self.problem), Box::new(other)),
+        }
     }
 }
 
@@ -176,7 +202,7 @@ impl<T: Content> Secret<T> {
                 .unwrap_or_else(|_| {
                     Err(SecretError {
                         name: T::NAME,
-                        problem: "Secrets Manager did not answer in time".to_owned(),
+                        problem: SecretProblem::Timeout,
                     })
                 }),
             None => self.read().await,
@@ -233,15 +259,12 @@ impl<T: Content> Secret<T> {
                 let code = error
                     .as_service_error()
                     .and_then(ProvideErrorMetadata::code);
-                unusable(format!(
-                    "Secrets Manager answered {}",
-                    code.unwrap_or("nothing usable")
-                ))
+                let code = code.map(str::to_owned);
+                unusable(SecretProblem::Refused { code })
             })?;
-        let text = answer
-            .secret_string()
-            .ok_or_else(|| unusable("it has no text".to_owned()))?;
-        T::parse(text).map_err(unusable)
+        let text = answer.secret_string();
+        let text = text.ok_or_else(|| unusable(SecretProblem::NoText))?;
+        T::parse(text).map_err(|problems| unusable(SecretProblem::Content(problems)))
     }
 }
 
