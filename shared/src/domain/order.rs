@@ -147,8 +147,6 @@ pub struct Order {
     pub version: u64,
     /// When WeChat Pay was first heard, after expiry, not to know the order.
     pub missing_since: Option<Timestamp>,
-    /// Why a person has to look, if one has to.
-    pub needs_human: Option<String>,
 }
 
 /// What a report means for an order.
@@ -170,7 +168,6 @@ impl Order {
             state: OrderState::NotPay,
             version: 1,
             missing_since: None,
-            needs_human: None,
         }
     }
 
@@ -553,7 +550,6 @@ impl Order {
             state,
             version: self.version + 1,
             missing_since: None,
-            needs_human: self.needs_human.clone(),
         }))
     }
 }

@@ -135,7 +135,6 @@ impl<'a> ItemReader<'a> {
             state: self.order_state()?,
             version: self.version()?,
             missing_since: self.moment_or_none("missing_since")?,
-            needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
         })
     }
 
@@ -345,7 +344,6 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
         ("trade_state", Some(text(order.state.as_str()))),
         ("version", Some(integer(order.version))),
         ("missing_since", order.missing_since.map(timestamp)),
-        ("needs_human", order.needs_human.as_deref().map(text)),
         ("closing_at", closing_at.map(timestamp)),
         ("closed_at", closed_at.map(timestamp)),
         ("absence_confirmations", confirmations.map(integer)),

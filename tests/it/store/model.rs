@@ -268,7 +268,6 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     ] {
         let after = Order {
             missing_since: Some(NOW),
-            needs_human: Some("two payments".to_owned()),
             ..changed(&before, state)
         };
         orders.commit(&before, &after, Some(soon())).await.unwrap();

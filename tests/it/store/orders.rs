@@ -101,7 +101,6 @@ fn every_state(order: &Order) -> Vec<Order> {
     .into();
     states.push(Order {
         missing_since: Some(NOW.plus_seconds(2_400)),
-        needs_human: Some("two payments".to_owned()),
         ..changed(order, OrderState::Closing { since: NOW })
     });
     states

@@ -101,7 +101,7 @@ fn success(closed_at: Option<Timestamp>) -> Order {
 
 /// Every state, with all that can be beside it.
 fn orders() -> Vec<Order> {
-    let mut orders = vec![
+    vec![
         not_pay(),
         missing(OrderState::NotPay),
         closing(),
@@ -112,16 +112,7 @@ fn orders() -> Vec<Order> {
         absent(2),
         success(None),
         success(Some(CLOSED)),
-    ];
-    let watched: Vec<Order> = orders
-        .iter()
-        .map(|order| Order {
-            needs_human: Some("the total differs".to_owned()),
-            ..order.clone()
-        })
-        .collect();
-    orders.extend(watched);
-    orders
+    ]
 }
 
 fn transaction(text: &str) -> TransactionId {
@@ -222,10 +213,7 @@ fn states_rank_from_not_paid_to_paid() {
 fn a_new_order_is_not_paid_and_its_first_version() {
     let placed = Order::placed(terms());
     assert_eq!(placed.state, OrderState::NotPay);
-    assert_eq!(
-        (placed.version, placed.missing_since, placed.needs_human),
-        (1, None, None)
-    );
+    assert_eq!((placed.version, placed.missing_since), (1, None));
     assert_eq!(placed.terms, terms());
 }
 
@@ -249,9 +237,8 @@ fn no_report_lowers_a_rank_and_each_change_raises_the_version_by_one() {
                 "{order:?} to {changed:?}"
             );
             assert_eq!(changed.version, order.version + 1, "{changed:?}");
-            // What was agreed never changes, and only a person takes the mark away.
+            // What was agreed never changes.
             assert_eq!(changed.terms, order.terms);
-            assert_eq!(changed.needs_human, order.needs_human);
         }
     }
 }
