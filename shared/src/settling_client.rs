@@ -13,15 +13,18 @@ use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
 use crate::domain::order::Heard;
-use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundState, Terms, TransactionId};
+use crate::domain::refund::Application;
+use crate::domain::{
+    Mchid, OrderId, OrderReport, Refund, RefundReport, RefundState, Terms, TransactionId,
+};
 use crate::random;
 use crate::record_keys::Stage;
-use crate::settlement::notes::{note_order, note_refund, note_settled};
+use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::LogLine;
 use crate::wechatpay::{
-    Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
+    AbnormalRefund, Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
 };
 
 /// How long one question to WeChat Pay may take in all.
@@ -81,6 +84,17 @@ pub struct AskedRefund {
     pub heard: Heard,
     /// What became of the record.
     pub settled: Settled<StoredRefund>,
+}
+
+/// What became of an application for an abnormal refund; the record as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// WeChat Pay took it.
+    Now(StoredRefund),
+    /// It had taken one before.
+    Before(StoredRefund),
+    /// The refund is not abnormal, and nothing was sent.
+    NotAbnormal(StoredRefund),
 }
 
 /// Asks WeChat Pay, and settles what it says.
@@ -363,6 +377,17 @@ impl SettlingClient {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
+        let (settled, _) = self.hear_refund(refund, deadline, line).await?;
+        Ok(settled)
+    }
+
+    /// Asks about a refund and settles the answer, which is given, too.
+    async fn hear_refund(
+        &self,
+        refund: &Refund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<(Settled<StoredRefund>, Signed<RefundReport>), SettlingError> {
         let keys = self.keys().await?;
         let asked = self
             .client
@@ -372,7 +397,60 @@ impl SettlingClient {
         let now = self.clock.business();
         let settled = self.settlement.refund(&report, now).await?;
         note_refund(&settled, line);
-        Ok(settled)
+        Ok((settled, report))
+    }
+
+    /// Applies for the end of an abnormal refund, if WeChat Pay says right now that it is abnormal, and
+    /// settles the answer. Where none comes, or a refusal, it is asked whether it took the application.
+    ///
+    /// # Errors
+    /// The record is not authentic; WeChat Pay refused, or it is unknown whether it took the application:
+    /// the same application again finds out.
+    pub async fn apply_abnormal(
+        &self,
+        stored: StoredRefund,
+        application: &AbnormalRefund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Applied, SettlingError> {
+        let refund = &stored.refund;
+        self.authenticate(refund, Stage::Approved).await?;
+        let (settled, heard) = self.hear_refund(refund, deadline, line).await?;
+        let stored = match settled {
+            Settled::Changed(stored) | Settled::Unchanged(stored) => stored,
+            // What does not fit the record is no reason to send anything.
+            Settled::Contradiction(stored, _) => return Ok(Applied::NotAbnormal(stored)),
+            Settled::Unknown => return Ok(Applied::NotAbnormal(stored)),
+        };
+        match stored.refund.application(&heard.get().status) {
+            Application::Send => {}
+            Application::Taken => return Ok(Applied::Before(stored)),
+            Application::NotAbnormal => return Ok(Applied::NotAbnormal(stored)),
+        }
+        let refund = &stored.refund;
+        let keys = self.keys().await?;
+        let call = self.call(&keys, deadline);
+        let known_as = &heard.get().wechatpay_refund_id;
+        let sent = self
+            .client
+            .apply_abnormal(&call, refund, known_as, application)
+            .await;
+        let error = match self.refresh_keys_after(sent).await {
+            Ok(report) => {
+                let now = self.clock.business();
+                let settled = self.settlement.refund(&report, now).await?;
+                note_refund(&settled, line);
+                return Ok(Applied::Now(settled.record().unwrap_or(stored)));
+            }
+            Err(error) => error,
+        };
+        match self.hear_refund(refund, deadline, line).await {
+            Ok((settled, heard)) if refund.was_applied_for(&heard.get().status) => {
+                note_call(&error, line);
+                Ok(Applied::Now(settled.record().unwrap_or(stored)))
+            }
+            Ok(_) | Err(_) => Err(error.into()),
+        }
     }
 
     /// As [`Self::ask_refund`], and settles a signed "no such refund" of one that is or was withdrawn:

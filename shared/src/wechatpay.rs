@@ -6,6 +6,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod abnormal;
 mod answers;
 mod client;
 mod endpoints;
@@ -18,6 +19,7 @@ mod sign;
 mod verify;
 mod wire;
 
+pub use abnormal::{AbnormalRefund, BankType, SENSITIVE_MAX, Sensitive};
 pub use answers::{Absence, Closed, RefundAbsence};
 pub use client::{Call, Client, Keys};
 pub use endpoints::{EndpointError, Endpoints};

@@ -16,6 +16,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod abnormal;
 mod access;
 mod addresses;
 mod bodies;

@@ -9,6 +9,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod apply;
 mod ask;
 
 use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
@@ -24,7 +25,7 @@ use shared::record_keys::Stage;
 use shared::refund_sender::{RefundSender, Sending};
 use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
-use shared::settling_client::{SettlingClient, SettlingError};
+use shared::settling_client::{Applied, SettlingClient, SettlingError};
 use shared::store::{
     Approval, Commit, Orders, RefundCommit, Refunds, Reserve, SendSlot, StoredOrder, StoredRefund,
 };
@@ -131,6 +132,11 @@ impl HttpFunction for Refund {
                 let refund_id = named_refund(incoming, line)?;
                 let order = self.to_decide(&caller, &order_id, incoming).await?;
                 self.retry(&order, &refund_id, &incoming.deadline, line)
+                    .await
+            }
+            "POST /orders/{out_trade_no}/refunds/{out_refund_no}/abnormal" => {
+                let refund_id = named_refund(incoming, line)?;
+                self.apply(&caller, &order_id, &refund_id, incoming, line)
                     .await
             }
             _ => Err(Problem::not_found()),
@@ -408,6 +414,34 @@ impl Refund {
             Sending::SlotTaken(stored) => stored,
         };
         Ok(answered(202, &stored))
+    }
+
+    /// Applies to WeChat Pay for an abnormal refund's money to go to a bank card. What names the payer or
+    /// the card is encrypted for WeChat Pay and kept nowhere.
+    async fn apply(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        incoming: &Incoming,
+        line: &mut LogLine,
+    ) -> Result<Answer, Problem> {
+        if *caller != Caller::Merchant {
+            return Err(Problem::not_found());
+        }
+        let application = apply::read(incoming)?;
+        let order = self.visible(caller, order_id).await?.order;
+        let stored = self.refund(&order, refund_id).await?;
+        if !stored.refund.may_be_abnormal() {
+            return Err(apply::not_abnormal(&stored.refund));
+        }
+        let client = self.sender.settling_client();
+        let applied = client.apply_abnormal(stored, &application, &incoming.deadline, line);
+        match applied.await.map_err(apply::not_taken)? {
+            Applied::Now(stored) => Ok(answered(202, &stored)),
+            Applied::Before(stored) => Ok(answered(200, &stored)),
+            Applied::NotAbnormal(stored) => Err(apply::not_abnormal(&stored.refund)),
+        }
     }
 
     /// Decides about a refund and writes it: whether that changed anything, and how it stands. Whoever

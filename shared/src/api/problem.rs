@@ -72,6 +72,7 @@ codes! {
     RefundNumberTaken = 409, Info, "refund_number_taken",
         "The refund number belongs to another order";
     RefundDecided = 409, Info, "refund_decided", "The refund has already been decided";
+    RefundNotAbnormal = 409, Info, "refund_not_abnormal", "The refund is not abnormal";
     RefundExceeds = 409, Info, "refund_exceeds", "Amount exceeds what can be refunded";
     TooManyRefunds = 409, Info, "too_many_refunds", "Refund limit reached (50)";
     RefundTooLate = 409, Info, "refund_too_late", "The payment is older than a year";

@@ -6,6 +6,7 @@
 //! `WITHDRAWING → WITHDRAWN`, once WeChat Pay has said twice that it does not know it; what it reports
 //! afterwards all the same is believed. No doubt of any kind releases a reservation.
 
+mod abnormal;
 mod decision;
 mod refusal;
 mod timing;
@@ -19,6 +20,7 @@ use super::{
     WechatpayRefundId,
 };
 
+pub use abnormal::Application;
 pub use decision::{Decision, OtherTerms, approves_itself};
 pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RESENT_SECONDS_MAX, RefusalKind};
 pub use timing::{PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};

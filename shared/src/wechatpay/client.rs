@@ -12,6 +12,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
 use tokio::time::timeout;
 
+use super::abnormal::AbnormalRefund;
 use super::answers::{Absence, Closed, RefundAbsence};
 use super::endpoints::Endpoints;
 use super::error::{CallError, Refusal, UnknownCause, UnverifiedCause};
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::{
     Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType,
-    TransactionId,
+    TransactionId, WechatpayRefundId,
 };
 use crate::random;
 
@@ -228,15 +229,34 @@ impl Client {
             asks_for: AsksFor::Nothing,
         };
         let report = self.ask(call, &question).await?.read(refund_report)?;
-        let reported = report.get();
-        if reported.refund_id != refund.refund_id
-            || reported.transaction_id != refund.transaction_id
-            || reported.amount != refund.amount
-            || reported.total != refund.total
-        {
-            return Err(CallError::unexpected("an answer about another refund"));
-        }
-        Ok(report)
+        about(report, refund)
+    }
+
+    /// Applies for the end of an abnormal refund, by WeChat Pay's own number of it. WeChat Pay takes one
+    /// application only, since the refund is not abnormal afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::refund`]; also where a text is too long for the key that encrypts it.
+    pub async fn apply_abnormal(
+        &self,
+        call: &Call<'_>,
+        refund: &Refund,
+        known_as: &WechatpayRefundId,
+        application: &AbnormalRefund,
+    ) -> Result<Signed<RefundReport>, CallError> {
+        let body = application
+            .body(&refund.refund_id, &call.keys.platform)
+            .map_err(|_| CallError::unexpected("a key that cannot encrypt the application"))?;
+        let known_as = known_as.as_str();
+        let question = Question {
+            method: Method::POST,
+            target: format!("/v3/refund/domestic/refunds/{known_as}/apply-abnormal-refund"),
+            body: &body,
+            repeat: Repeat::IfNotSent,
+            asks_for: AsksFor::Nothing,
+        };
+        let report = self.ask(call, &question).await?.read(refund_report)?;
+        about(report, refund)
     }
 
     /// Asks about a refund by its number.
@@ -477,6 +497,19 @@ fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Time
         absence,
         refund_absence,
     }
+}
+
+/// The report, if it is about this refund.
+fn about(report: Signed<RefundReport>, refund: &Refund) -> Result<Signed<RefundReport>, CallError> {
+    let reported = report.get();
+    if reported.refund_id != refund.refund_id
+        || reported.transaction_id != refund.transaction_id
+        || reported.amount != refund.amount
+        || reported.total != refund.total
+    {
+        return Err(CallError::unexpected("an answer about another refund"));
+    }
+    Ok(report)
 }
 
 fn order_report(body: &[u8]) -> Result<OrderReport, CallError> {

@@ -34,6 +34,40 @@ fn a_refund_that_is_not_authentic_stands_as_it_is_until_a_person_looks() {
 }
 
 #[test]
+fn an_application_goes_out_for_an_abnormal_refund_alone() {
+    use RefundState::{Abnormal, Processing};
+    let statuses = [
+        RefundStatus::Processing,
+        RefundStatus::Success { at: None },
+        RefundStatus::Closed,
+        RefundStatus::Abnormal,
+        RefundStatus::Unknown("TOMORROW".to_owned()),
+    ];
+    for state in STATES {
+        for status in &statuses {
+            let expected = match (state, status) {
+                (Processing | Abnormal, RefundStatus::Abnormal) => Application::Send,
+                (Abnormal, RefundStatus::Processing) => Application::Taken,
+                _ => Application::NotAbnormal,
+            };
+            let decided = refund(state).application(status);
+            assert_eq!(decided, expected, "{state:?} {status:?}");
+            let taken = matches!(
+                (state, status),
+                (
+                    Abnormal,
+                    RefundStatus::Processing | RefundStatus::Success { .. }
+                )
+            );
+            let told = refund(state).was_applied_for(status);
+            assert_eq!(told, taken, "{state:?} {status:?}");
+        }
+        let asked = matches!(state, Processing | Abnormal);
+        assert_eq!(refund(state).may_be_abnormal(), asked, "{state:?}");
+    }
+}
+
+#[test]
 fn each_decision_of_the_merchants_comes_in_each_state_to_what_the_table_says() {
     use Comes::{To, ToARepeat, TooLate};
     use RefundState::{Abnormal, Closed, Processing, Rejected, Requested, Reserved};
