@@ -1,8 +1,9 @@
 //! The one file that asks the system for the time.
 //!
 //! There are two readings. [`Clock::wall`] is real time: signatures, the ±300 s window, tokens,
-//! deadlines. [`Clock::business`] decides expiry, due times and refund intervals; it differs from
-//! the wall only where someone moved the business clock (the local stack does, to watch a day pass).
+//! deadlines. [`Clock::business`] decides expiry, due times, refund intervals and when secrets are read
+//! again; it differs from the wall only where someone moved the business clock (the local stack does,
+//! to watch a day pass).
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -37,6 +37,7 @@ mod process;
 mod races;
 mod readme;
 mod refunds;
+mod rotation;
 mod runbooks;
 mod schedules;
 mod settle;
