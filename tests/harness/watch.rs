@@ -119,14 +119,14 @@ impl Watch {
     /// An answer that whoever sent this credential was given. The merchant is told an order's
     /// `payer.openid`, and no openid elsewhere.
     pub fn answered(&self, path: &str, credential: Option<&str>, text: &str) {
-        let mut text = text.to_owned();
+        let mut shown = text.to_owned();
         if credential == Some(self.merchant.as_str()) {
-            for openid in between(&text.clone(), "\"payer\":{\"openid\":\"", "\"}") {
+            for openid in between(text, "\"payer\":{\"openid\":\"", "\"}") {
                 let payer = format!("\"payer\":{{\"openid\":\"{openid}\"}}");
-                text = text.replace(&payer, "\"payer\":{}");
+                shown = shown.replace(&payer, "\"payer\":{}");
             }
         }
-        self.answers.lock().unwrap().push((path.to_owned(), text));
+        self.answers.lock().unwrap().push((path.to_owned(), shown));
     }
 
     /// Every call to the table and the secrets so far.
