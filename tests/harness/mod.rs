@@ -281,7 +281,9 @@ impl TestStack {
         let retry_after = answer.headers().get("retry-after");
         let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
         let text = answer.text().await.unwrap();
-        self.watch.answered(path, &text);
+        let given = headers.iter().find(|(name, _)| *name == "Authorization");
+        let given = given.and_then(|(_, value)| value.strip_prefix("Bearer "));
+        self.watch.answered(path, credential.or(given), &text);
         let body = if text.is_empty() {
             Value::Null
         } else {
@@ -309,7 +311,7 @@ impl TestStack {
         stream.read_to_end(&mut bytes).await.unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        self.watch.answered(path, body);
+        self.watch.answered(path, Some(credential), body);
         let header = |name: &str| {
             head.lines()
                 .find_map(|line| line.strip_prefix(name))

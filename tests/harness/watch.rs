@@ -47,6 +47,8 @@ pub struct Watch {
     /// What must not be logged, though its owner may see it.
     hidden: Mutex<BTreeSet<String>>,
     answers: Mutex<Vec<(String, String)>>,
+    /// The merchant's key: who sends it is told whose an order is.
+    merchant: String,
     calls: Arc<Mutex<Vec<AwsCall>>>,
     fault: Arc<Mutex<Option<FaultHook>>>,
     table: dynoxide::Database,
@@ -91,6 +93,7 @@ impl Watch {
             secrets,
             hidden: Mutex::default(),
             answers: Mutex::default(),
+            merchant: stack.merchant_api_key.clone(),
             calls,
             fault,
             table: stack.aws.table.clone(),
@@ -113,10 +116,17 @@ impl Watch {
         }
     }
 
-    /// An answer that somebody was given.
-    pub fn answered(&self, path: &str, text: &str) {
-        let answer = (path.to_owned(), text.to_owned());
-        self.answers.lock().unwrap().push(answer);
+    /// An answer that whoever sent this credential was given. The merchant is told an order's
+    /// `payer.openid`, and no openid elsewhere.
+    pub fn answered(&self, path: &str, credential: Option<&str>, text: &str) {
+        let mut shown = text.to_owned();
+        if credential == Some(self.merchant.as_str()) {
+            for openid in between(text, "\"payer\":{\"openid\":\"", "\"}") {
+                let payer = format!("\"payer\":{{\"openid\":\"{openid}\"}}");
+                shown = shown.replace(&payer, "\"payer\":{}");
+            }
+        }
+        self.answers.lock().unwrap().push((path.to_owned(), shown));
     }
 
     /// Every call to the table and the secrets so far.

@@ -45,6 +45,83 @@ async fn a_payers_order_is_priced_by_the_server_and_belongs_to_them() {
 }
 
 #[tokio::test]
+async fn the_merchant_sees_what_was_ordered_as_it_was_then_and_a_payer_as_before() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let items = json!([{"sku": "tea", "quantity": 2}, {"sku": "coffee", "quantity": 1}]);
+    let body = json!({"trade_type": "jsapi", "items": items, "attach": "table 12"});
+    let key = "key-0000000000001";
+    let placed = stack.post_once(&alice, "/orders", key, body.clone()).await;
+    let number = placed.expect(201)["out_trade_no"].clone();
+    let path = format!("/orders/{}", number.as_str().unwrap());
+
+    // What is on sale may change, and go: an order is what it was, and its repeats are its repeats.
+    stack.put_article("tea", 9_999, true);
+    stack.put_article("coffee", 9_999, false);
+    let again = stack.post_once(&alice, "/orders", key, body.clone()).await;
+    assert_eq!(again.expect(200)["amount"]["total"], 601);
+    for (field, other) in [
+        ("items", json!([{"sku": "tea", "quantity": 2}])),
+        (
+            "items",
+            json!([{"sku": "tea", "quantity": 2}, {"sku": "coffee", "quantity": 2}]),
+        ),
+        (
+            "items",
+            json!([{"sku": "coffee", "quantity": 1}, {"sku": "tea", "quantity": 2}]),
+        ),
+        ("attach", Value::Null),
+    ] {
+        let mut body = body.clone();
+        body[field] = other;
+        let answer = stack.post_once(&alice, "/orders", key, body).await;
+        assert_eq!(answer.refused(409, "terms_differ")["field"], field);
+    }
+
+    let seen = stack.get(&stack.merchant, &path).await.expect(200);
+    assert_eq!(
+        [&seen["placed_by"], &seen["description"], &seen["attach"]],
+        ["payer", "Tea 茶 等", "table 12"]
+    );
+    assert_eq!(seen["payer"], json!({"openid": ALICE}));
+    assert_eq!(
+        seen["items"],
+        json!([
+            {"sku": "tea", "description": "Tea 茶", "quantity": 2, "unit_price": 300},
+            {"sku": "coffee", "description": "Coffee 咖啡", "quantity": 1, "unit_price": 1},
+        ])
+    );
+    let own = stack.get(&alice, &path).await.expect(200);
+    for answer in [
+        &own,
+        &stack.get(&alice, "/orders").await.expect(200)["items"][0],
+    ] {
+        for name in ["placed_by", "description", "attach", "payer", "items"] {
+            assert_eq!(answer[name], Value::Null, "{name}");
+        }
+    }
+
+    // By WeChat Pay's number the merchant sees the same; of an order of their own no payer and no items.
+    stack.pay(number.as_str().unwrap()).await;
+    let paid = stack.until_state(number.as_str().unwrap(), "SUCCESS").await;
+    let by_payment = format!(
+        "/orders?transaction_id={}",
+        paid["transaction_id"].as_str().unwrap()
+    );
+    assert_eq!(
+        stack.get(&stack.merchant, &by_payment).await.expect(200),
+        paid
+    );
+    stack.native("merchants-own-1", 100).await;
+    let own = stack.order("merchants-own-1").await;
+    assert_eq!(
+        [&own["placed_by"], &own["items"]],
+        [&json!("merchant"), &json!([])]
+    );
+    assert_eq!([&own["payer"], &own["attach"]], [&Value::Null; 2]);
+}
+
+#[tokio::test]
 async fn sixteen_equal_creates_at_once_give_one_order_and_one_usable_code() {
     let stack = TestStack::start().await;
     let create = async |_| {

@@ -70,17 +70,20 @@ fn terms(number: &str) -> Terms {
         openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
         items: vec![
-            Item {
-                sku: "coffee".to_owned(),
-                quantity: 2,
-            },
-            Item {
-                sku: "cake.lemon".to_owned(),
-                quantity: 1,
-            },
+            article("coffee", "美式咖啡（大杯）", 2, 250),
+            article("cake.lemon", "Lemon cake", 1, 100),
         ],
         placed_by: Party::Payer,
         created_at: NOW,
+    }
+}
+
+fn article(sku: &str, description: &str, quantity: u32, unit_price: i64) -> Item {
+    Item {
+        sku: sku.to_owned(),
+        description: description.to_owned(),
+        quantity,
+        unit_price: fen(unit_price),
     }
 }
 

@@ -91,8 +91,14 @@ pub(crate) struct PayerOrder {
     trade_type: TradeType,
     /// Who asks: from the token, never from the body.
     openid: Openid,
-    items: Vec<Item>,
+    items: Vec<AskedItem>,
     attach: Option<String>,
+}
+
+/// An article and how many of it: all that a payer says, and that a repeat is compared by.
+struct AskedItem {
+    sku: String,
+    quantity: u32,
 }
 
 pub(crate) struct MerchantOrder {
@@ -138,7 +144,7 @@ impl Asked {
                     terms.openid.as_ref() != Some(&order.openid),
                     "payer.openid",
                 ))
-                .or(differs(order.items != terms.items, "items"))
+                .or(differs(!same_articles(&order.items, &terms.items), "items"))
                 .or(differs(order.attach != terms.attach, "attach")),
             Self::Merchant(order) => {
                 let expires = order.time_expire;
@@ -189,7 +195,7 @@ impl Body {
                 format!("items must be 1 to {ITEMS_MAX} articles"),
             ));
         }
-        let mut lines: Vec<Item> = Vec::new();
+        let mut lines: Vec<AskedItem> = Vec::new();
         for Object(item) in items {
             if !(1..=QUANTITY_MAX).contains(&item.quantity) {
                 return Err(invalid(
@@ -208,7 +214,7 @@ impl Body {
             if lines.iter().any(|line| line.sku == item.sku) {
                 return Err(invalid("items", format!("{} is listed twice", item.sku)));
             }
-            lines.push(Item {
+            lines.push(AskedItem {
                 sku: item.sku,
                 quantity: item.quantity,
             });
@@ -303,6 +309,13 @@ impl Body {
     }
 }
 
+/// What a payer's articles come to.
+struct Priced {
+    items: Vec<Item>,
+    description: String,
+    total: Fen,
+}
+
 impl CreateOrder {
     /// The terms of a new order: priced, dated, and complete for the wire.
     pub(crate) async fn agreed(
@@ -332,7 +345,11 @@ impl CreateOrder {
     ) -> Result<Terms, Problem> {
         let now = self.platform.clock.business();
         let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
-        let (description, total) = self.priced(&order.items).await?;
+        let Priced {
+            items,
+            description,
+            total,
+        } = self.priced(&order.items).await?;
         let payer_client_ip = match order.trade_type {
             TradeType::H5 => incoming.source_ip.clone(),
             TradeType::Jsapi | TradeType::Native | TradeType::App => None,
@@ -350,7 +367,7 @@ impl CreateOrder {
             notify_url,
             openid: Some(order.openid.clone()),
             payer_client_ip,
-            items: order.items.clone(),
+            items,
             placed_by: Party::Payer,
             created_at: now,
         })
@@ -394,13 +411,13 @@ impl CreateOrder {
         })
     }
 
-    async fn priced(&self, items: &[Item]) -> Result<(String, Fen), Problem> {
-        let skus: Vec<&str> = items.iter().map(|item| item.sku.as_str()).collect();
-        let articles: BTreeMap<String, _> = self.catalogue.articles(&skus).await?;
+    async fn priced(&self, asked: &[AskedItem]) -> Result<Priced, Problem> {
+        let skus: Vec<&str> = asked.iter().map(|item| item.sku.as_str()).collect();
+        let mut articles: BTreeMap<String, _> = self.catalogue.articles(&skus).await?;
         let mut total: Option<Fen> = None;
-        let mut description = String::new();
-        for item in items {
-            let article = articles.get(&item.sku).ok_or_else(|| {
+        let mut items = Vec::with_capacity(asked.len());
+        for item in asked {
+            let (sku, article) = articles.remove_entry(&item.sku).ok_or_else(|| {
                 Problem::new(Code::UnknownSku, format!("{} is not on sale", item.sku))
                     .field("items")
             })?;
@@ -409,15 +426,25 @@ impl CreateOrder {
                 .times(item.quantity)
                 .and_then(|price| total.map_or(Ok(price), |sum: Fen| sum.plus(price)));
             total = Some(sum.map_err(|error| invalid("items", error.to_string()))?);
-            if description.is_empty() {
-                description.clone_from(&article.description);
-            }
+            items.push(Item {
+                sku,
+                description: cut(article.description, DESCRIPTION_MAX),
+                quantity: item.quantity,
+                unit_price: article.price,
+            });
         }
-        let total = total.ok_or_else(|| invalid("items", "items is empty"))?;
+        let (Some(total), Some(first)) = (total, items.first()) else {
+            return Err(invalid("items", "items is empty"));
+        };
+        let mut description = first.description.clone();
         if items.len() > 1 {
             description.push_str(" 等");
         }
-        Ok((cut(description, DESCRIPTION_MAX), total))
+        Ok(Priced {
+            description: cut(description, DESCRIPTION_MAX),
+            items,
+            total,
+        })
     }
 }
 
@@ -434,6 +461,14 @@ pub(crate) fn differ(field: &'static str) -> Problem {
         format!("the order with this number differs in {field}"),
     )
     .field(field)
+}
+
+/// Whether a payer asks for what was ordered. Prices and names may have changed since.
+fn same_articles(asked: &[AskedItem], ordered: &[Item]) -> bool {
+    let same = |(asked, ordered): (&AskedItem, &Item)| {
+        asked.sku == ordered.sku && asked.quantity == ordered.quantity
+    };
+    asked.len() == ordered.len() && asked.iter().zip(ordered).all(same)
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {

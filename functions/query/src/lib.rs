@@ -113,7 +113,7 @@ impl Query {
             .filter(|stored| caller.may_see(&stored.order))
             .ok_or_else(Problem::not_found)?;
         let (order, fresh) = self.asked(stored, incoming, line).await?;
-        self.answered(order, fresh, incoming, line).await
+        self.answered(caller, order, fresh, incoming, line).await
     }
 
     /// The order, after WeChat Pay was asked where that could tell something; and whether what it
@@ -159,13 +159,17 @@ impl Query {
     /// caller's sight.
     async fn answered(
         &self,
+        caller: &Caller,
         order: Order,
         mut fresh: bool,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         if order.payment_on_record().is_none() {
-            return Ok(Answer::json(200, answer::queried_order(&order, &[], fresh)));
+            return Ok(Answer::json(
+                200,
+                answer::queried_order(caller, &order, &[], fresh),
+            ));
         }
         let order_id = order.terms.order_id.clone();
         let refunds = self.refunds.of_order(&order_id).await?;
@@ -208,7 +212,7 @@ impl Query {
         if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
             return Ok(Answer::json(
                 200,
-                answer::queried_order(&order, &refunds, fresh),
+                answer::queried_order(caller, &order, &refunds, fresh),
             ));
         }
         let (order, refunds) = self.balanced(order, refunds).await?;
@@ -219,7 +223,7 @@ impl Query {
         }
         Ok(Answer::json(
             200,
-            answer::queried_order(&order, &refunds, fresh),
+            answer::queried_order(caller, &order, &refunds, fresh),
         ))
     }
 
@@ -269,7 +273,8 @@ impl Query {
                     return Err(Problem::not_found());
                 }
                 line.field("order.out_trade_no", stored.order.terms.order_id.as_str());
-                self.answered(stored.order, fits, incoming, line).await
+                self.answered(&Caller::Merchant, stored.order, fits, incoming, line)
+                    .await
             }
             // 404, and 400 for a number that was never one of its own.
             Err(SettlingError::Call(CallError::Refused(refusal)))

@@ -3,8 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::Caller;
 use crate::domain::order::CURRENCY;
-use crate::domain::{Order, Payment, Refund, RefundState};
+use crate::domain::terms::Item;
+use crate::domain::{Order, Payment, Refund, RefundState, Terms};
 use crate::rfc3339;
 use crate::store::StoredRefund;
 
@@ -13,8 +15,20 @@ pub fn order(order: &Order) -> Map<String, Value> {
     object(&order_body(order, None, None))
 }
 
-/// An order as query answers it, with its refunds and whether WeChat Pay's word is fresh.
-pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> Value {
+/// An order as this caller sees it in lists: the merchant is also told whose it is and what was
+/// ordered, so that a parcel can be packed; a payer is not told any openid.
+pub fn order_for(caller: &Caller, order: &Order) -> Map<String, Value> {
+    object(&order_body(order, None, None).seen_by(caller, &order.terms))
+}
+
+/// An order as query answers it: as this caller sees it, with its refunds and whether WeChat Pay's
+/// word is fresh.
+pub fn queried_order(
+    caller: &Caller,
+    record: &Order,
+    refunds: &[StoredRefund],
+    fresh: bool,
+) -> Value {
     let payment = record.payment_on_record();
     let returned = Returned {
         refunded: refunds
@@ -26,7 +40,7 @@ pub fn queried_order(record: &Order, refunds: &[StoredRefund], fresh: bool) -> V
     let refunds = Some(refunds.iter().map(refund).collect());
     let mut body = order_body(record, Some(returned), refunds);
     body.fresh = Some(fresh);
-    Value::Object(object(&body))
+    Value::Object(object(&body.seen_by(caller, &record.terms)))
 }
 
 fn order_body(
@@ -51,6 +65,20 @@ fn order_body(
         success_time: payment.map(|payment| rfc3339::format(payment.success_time)),
         fresh: None,
         refunds,
+        placed_by: None,
+        description: None,
+        attach: None,
+        payer: None,
+        items: None,
+    }
+}
+
+fn item(item: &Item) -> ItemBody<'_> {
+    ItemBody {
+        sku: &item.sku,
+        description: &item.description,
+        quantity: item.quantity,
+        unit_price: item.unit_price.get(),
     }
 }
 
@@ -140,6 +168,48 @@ struct OrderBody<'a> {
     fresh: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refunds: Option<Vec<Value>>,
+    // What only the merchant is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attach: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payer: Option<PayerBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Vec<ItemBody<'a>>>,
+}
+
+impl<'a> OrderBody<'a> {
+    fn seen_by(self, caller: &Caller, terms: &'a Terms) -> Self {
+        match caller {
+            Caller::Payer { .. } => self,
+            Caller::Merchant => Self {
+                placed_by: Some(terms.placed_by.as_str()),
+                description: Some(&terms.description),
+                attach: terms.attach.as_deref(),
+                payer: terms.openid.as_ref().map(|openid| PayerBody {
+                    openid: openid.as_str(),
+                }),
+                items: Some(terms.items.iter().map(item).collect()),
+                ..self
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PayerBody<'a> {
+    openid: &'a str,
+}
+
+#[derive(Serialize)]
+struct ItemBody<'a> {
+    sku: &'a str,
+    description: &'a str,
+    quantity: u32,
+    unit_price: i64,
 }
 
 #[derive(Serialize)]

@@ -63,13 +63,17 @@ impl Party {
     }
 }
 
-/// One line of a payer's order.
+/// One line of a payer's order, as the catalogue had it then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The catalogue's name of the article.
     pub sku: String,
+    /// What the article was called, at most 127 bytes.
+    pub description: String,
     /// How many, at least 1.
     pub quantity: u32,
+    /// What one of them cost.
+    pub unit_price: Fen,
 }
 
 /// What was agreed when the order was placed; never changes.

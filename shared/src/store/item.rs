@@ -169,17 +169,18 @@ impl<'a> ItemReader<'a> {
         let Some(lines) = self.text_or_none("items")? else {
             return Ok(Vec::new());
         };
-        lines
-            .split(',')
-            .map(|line| {
-                let (sku, quantity) = line.split_once(':')?;
-                Some(OrderLine {
-                    sku: sku.to_owned(),
-                    quantity: quantity.parse().ok()?,
-                })
+        let malformed = || self.unreadable("items is malformed");
+        let lines: Vec<(String, u32, i64, String)> =
+            serde_json::from_str(lines).map_err(|_| malformed())?;
+        let line = |(sku, quantity, unit_price, description)| {
+            Ok(OrderLine {
+                sku,
+                description,
+                quantity,
+                unit_price: Fen::new(unit_price).map_err(|_| malformed())?,
             })
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.unreadable("items is malformed"))
+        };
+        lines.into_iter().map(line).collect()
     }
 
     fn order_state(&self) -> Result<OrderState, StoreError> {
@@ -304,20 +305,33 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         "payer_client_ip",
         terms.payer_client_ip.as_deref().map(text),
     );
-    if !terms.items.is_empty() {
-        let lines: Vec<String> = terms
-            .items
-            .iter()
-            .map(|line| format!("{}:{}", line.sku, line.quantity))
-            .collect();
-        set("items", Some(text(lines.join(","))));
-    }
+    set("items", lines(&terms.items));
     set("placed_by", Some(text(terms.placed_by.as_str())));
     set("created_at", Some(timestamp(terms.created_at)));
     for (name, value) in order_progress(order) {
         set(name, value);
     }
     item
+}
+
+/// The lines of an order, as JSON lists: a description may have any character, and the names of members
+/// would make up a third of the text.
+fn lines(items: &[OrderLine]) -> Option<AttributeValue> {
+    if items.is_empty() {
+        return None;
+    }
+    let mut lines: Vec<(&str, u32, i64, &str)> = Vec::with_capacity(items.len());
+    for OrderLine {
+        sku,
+        description,
+        quantity,
+        unit_price,
+    } in items
+    {
+        lines.push((sku, *quantity, unit_price.get(), description));
+    }
+    // Lists of texts and numbers: there is nothing in them that JSON cannot say.
+    serde_json::to_string(&lines).ok().map(text)
 }
 
 /// Every attribute that a change of an order may touch; `None` removes it. `next_refund_at` is not

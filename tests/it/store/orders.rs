@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::Item;
-use shared::domain::{Due, Mchid, Order, OrderState, Payment, Terms, TradeType};
+use shared::domain::{Due, Order, OrderState, Payment, Terms, TradeType};
 use shared::store::{CodeClaim, Commit, KeptPrepay, Placed, Reserve, StoreError, StoredOrder};
 
 use super::bench::Bench;
@@ -411,8 +411,13 @@ async fn an_order_that_cannot_be_read_is_an_error_that_names_it() {
         ("success_time", json!({"S": "2026-09-22T00:00:00+08:00"})),
         ("refundable", json!(null)),
         ("refund_count", json!({"N": "-1"})),
-        ("items", json!({"S": "coffee"})),
-        ("items", json!({"S": "coffee:many"})),
+        ("items", json!({"S": "coffee:2"})),
+        ("items", json!({"S": "[[\"coffee\",2,250]]"})),
+        (
+            "items",
+            json!({"S": "[[\"coffee\",\"many\",250,\"Coffee\"]]"}),
+        ),
+        ("items", json!({"S": "[[\"coffee\",2,0,\"Coffee\"]]"})),
         ("attach", json!({"N": "12"})),
         ("due_at", json!({"N": "1.5"})),
     ];
@@ -447,19 +452,22 @@ async fn an_order_that_cannot_be_read_is_an_error_that_names_it() {
     assert_eq!(kept["attribute_of_tomorrow"], json!({"S": "-"}));
 }
 
-/// The size of an order with `articles` of names of `length`, and everything else that one can have.
-async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
+/// The size of an order with `articles` of names of `length` and descriptions of `described` bytes, and
+/// everything else that one can have.
+async fn full_size(bench: &Bench, articles: usize, length: usize, described: usize) -> usize {
     let orders = bench.orders();
     let longest = |length: usize| "x".repeat(length);
     let order = Order::placed(Terms {
         trade_type: TradeType::Native,
-        mchid: Mchid::parse(longest(32)).unwrap(),
-        description: longest(127),
+        // As priced: the first article's, and that there are more.
+        description: longest((described + 4).min(127)),
         attach: Some(longest(128)),
         items: (0..articles)
             .map(|index| Item {
                 sku: format!("{index:0length$}"),
+                description: longest(described),
                 quantity: 9_999,
+                unit_price: fen(99_999),
             })
             .collect(),
         ..terms(&format!("{articles:032}"))
@@ -502,8 +510,11 @@ async fn full_size(bench: &Bench, articles: usize, length: usize) -> usize {
 #[tokio::test]
 async fn an_order_with_three_articles_and_everything_else_is_one_write_unit() {
     let bench = Bench::start().await;
-    let size = full_size(&bench, 3, 12).await;
+    let size = full_size(&bench, 3, 12, 24).await;
     assert!(size <= 1024, "{size} bytes");
-    let largest = full_size(&bench, 50, 64).await;
-    assert!((4 * 1024..=5 * 1024).contains(&largest), "{largest} bytes");
+    let largest = full_size(&bench, 50, 64, 127).await;
+    assert!(
+        (11 * 1024..=12 * 1024).contains(&largest),
+        "{largest} bytes"
+    );
 }
