@@ -84,10 +84,10 @@ pub(crate) fn not_abnormal(refund: &Refund) -> Problem {
 
 /// What is said where WeChat Pay did not take the application.
 pub(crate) fn not_taken(error: SettlingError) -> Problem {
-    match error {
-        SettlingError::Call(CallError::Refused(refusal)) if refusal.code == "PARAM_ERROR" => {
-            Problem::refused(Code::TermsRefused, &refusal)
-        }
-        error => error.into(),
+    if let SettlingError::Call(CallError::Refused(refusal)) = &error
+        && refusal.code == "PARAM_ERROR"
+    {
+        return Problem::refused(Code::TermsRefused, refusal);
     }
+    error.into()
 }

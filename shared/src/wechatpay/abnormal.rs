@@ -32,10 +32,11 @@ impl fmt::Debug for Sensitive {
 impl<'de> Deserialize<'de> for Sensitive {
     /// What is no text is refused without being repeated, as serde would.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => Ok(Self(Zeroizing::new(text))),
-            _ => Err(D::Error::custom("expected a text")),
-        }
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let serde_json::Value::String(text) = value else {
+            return Err(D::Error::custom("expected a text"));
+        };
+        Ok(Self(Zeroizing::new(text)))
     }
 }
 

@@ -2,6 +2,7 @@
 //! every input.
 
 use super::*;
+use crate::domain::refund::Application;
 use crate::domain::schedule::backoff_seconds;
 
 const PARTIES: [Party; 2] = [Party::Payer, Party::Merchant];
