@@ -1,5 +1,7 @@
 //! The real process, killed in the middle and started again: the same requests continue where they were.
 
+mod withdrawal;
+
 use std::path::Path;
 
 use futures_util::future::join_all;
