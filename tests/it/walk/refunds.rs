@@ -129,8 +129,12 @@ impl Walk {
             stack.refund(number, &refund_no, half).await
         });
         let answers = join_all(asked).await;
-        for (refund, answer) in refunds.iter().zip(&answers) {
-            self.answered(order, *refund, answer);
+        let mut answers: Vec<(u32, &Answer)> = refunds.into_iter().zip(&answers).collect();
+        // Asked at once, a twin may be refused while the other one is just finding out that the order
+        // is paid: its refusal came first.
+        answers.sort_by_key(|(_, answer)| answer.status < 300);
+        for (refund, answer) in answers {
+            self.answered(order, refund, answer);
         }
         Some(())
     }
