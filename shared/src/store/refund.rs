@@ -161,6 +161,8 @@ impl Refunds {
     /// All refunds of an order, read consistently, by number. [`REFUNDS_MAX`] and [`REQUESTS_MAX`]
     /// keep them within one page.
     ///
+    /// [`REFUNDS_MAX`]: crate::domain::books::REFUNDS_MAX
+    ///
     /// # Errors
     /// The table is unavailable or an item unreadable.
     pub async fn of_order(&self, order_id: &OrderId) -> Result<Vec<StoredRefund>, StoreError> {
