@@ -453,17 +453,7 @@ impl TestStack {
 
     /// The rows of a control list: `ledger`, `notifications`, `requests`, `violations`.
     pub async fn seen(&self, list: &str) -> Vec<Value> {
-        let url = format!("{}/_sim/{list}", self.stack.simulator.control_url());
-        let answer: Value = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        answer["items"].as_array().unwrap().clone()
+        rows(&self.http, self.stack.simulator.control_url(), list).await
     }
 
     /// A fault by name; `more` is `rate` or `count`.
@@ -660,4 +650,11 @@ pub fn native_order(number: &str, total: i64) -> Value {
         "trade_type": "native", "out_trade_no": number, "description": "Coffee NOT-LOGGED",
         "amount": {"total": total},
     })
+}
+
+/// The rows of a list of the control port at this address.
+pub async fn rows(http: &reqwest::Client, control_url: &str, list: &str) -> Vec<Value> {
+    let asked = http.get(format!("{control_url}/_sim/{list}")).send().await;
+    let answer: Value = asked.unwrap().json().await.unwrap();
+    answer["items"].as_array().unwrap().clone()
 }

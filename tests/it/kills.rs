@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::process::{LOOK_EVERY, Process, order};
 use crate::harness::tap::{Held, Tap};
-use crate::harness::{PATIENCE, keys};
+use crate::harness::{PATIENCE, keys, rows};
 
 #[tokio::test]
 async fn killed_after_an_answer_the_code_on_the_screen_still_pays() {
@@ -335,12 +335,7 @@ impl Killed {
     }
 
     async fn seen(&self, list: &str) -> Vec<Value> {
-        let asked = self
-            .process
-            .http
-            .get(format!("{}/_sim/{list}", self.control_url()));
-        let answer: Value = asked.send().await.unwrap().json().await.unwrap();
-        answer["items"].as_array().unwrap().clone()
+        rows(&self.process.http, self.control_url(), list).await
     }
 
     fn control_url(&self) -> &str {

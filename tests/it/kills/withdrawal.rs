@@ -1,25 +1,75 @@
-//! The process, killed again and again while a refund is withdrawn.
+//! The process, killed before, within and after each look of a withdrawal.
 
-use std::time::Instant;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::process::{Process, order};
+use crate::harness::process::{LOOK_EVERY, Process, order};
+use crate::harness::{PATIENCE, rows};
 
 /// How long nothing may be free: two signed absences lie at least so far apart, in seconds.
 const APART_SECONDS: u64 = 5 * 60;
 
-/// How far the business clock is moved between two deaths, in seconds.
-const STEP_SECONDS: u64 = 90;
-
-/// In so many steps both absences are found, though each look may die with the process.
-const STEPS_MAX: u64 = 40;
+/// Longer than a look's claim, and than any pause between two looks of a withdrawal, in seconds.
+const DUE_SECONDS: u64 = APART_SECONDS + 130;
 
 async fn control(process: &Process, path: &str, body: Value) -> Value {
     let url = format!("{}{path}", process.text("control_url"));
     let (status, answer) = process.post(url, None, &[], body).await.unwrap();
     assert!(matches!(status, 200 | 204), "{path}: {status} {answer}");
     answer
+}
+
+async fn advance(process: &Process, seconds: u64) {
+    control(process, "/_local/clock", json!({"advance_s": seconds})).await;
+}
+
+/// Waits for the sweep to ask about the refund after so many seconds, and kills it before it is answered.
+async fn dies_while_asking(mut process: Process, folder: &Path, seconds: u64) -> Process {
+    let slow = json!({"name": "slow", "operation": "query_refund"});
+    control(&process, "/_sim/faults", slow).await;
+    advance(&process, seconds).await;
+    let url = process.text("control_url").to_owned();
+    let struck = async || {
+        let faults = rows(&process.http, &url, "faults").await;
+        faults
+            .iter()
+            .any(|fault| fault["name"] == "slow" && fault["struck"] != 0)
+    };
+    until(struck).await;
+    process.die();
+    let process = Process::start(folder);
+    no_faults(&process).await;
+    let order = process.order("drawn-001").await;
+    assert_eq!(stands(&order), ("WITHDRAWING", 0), "{order}");
+    process
+}
+
+/// Waits until the sweep has heard that there is no such refund.
+async fn absent(folder: &Path) {
+    let heard = async || {
+        let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap_or_default();
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains("\"function\":\"sweep\""));
+        lines.any(|line| line.contains("RESOURCE_NOT_EXISTS"))
+    };
+    until(heard).await;
+}
+
+async fn until(holds: impl AsyncFn() -> bool) {
+    for _ in 0..PATIENCE.as_millis() / LOOK_EVERY.as_millis() {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("it did not come to be");
+}
+
+async fn no_faults(process: &Process) {
+    let faults = format!("{}/_sim/faults", process.text("control_url"));
+    process.http.delete(faults).send().await.unwrap();
 }
 
 /// The only refund of the order, and what is left to refund.
@@ -65,39 +115,26 @@ async fn killed_at_any_step_of_a_withdrawal_nothing_is_free_before_the_second_ab
     process.die();
     // It may have been answered: then this is the repeat.
     let _ = under_way.await.unwrap();
-    let began = Instant::now();
     process = Process::start(folder.path());
     let (status, refund) = process.wish(path, json!({})).await.unwrap();
     assert!(matches!(status, 200 | 202), "{status} {refund}");
     assert_eq!(refund["status"], "WITHDRAWING");
 
-    let mut moved = 0;
-    loop {
-        let order = process.order("drawn-001").await;
-        let (status, refundable) = stands(&order);
-        if status == "WITHDRAWN" {
-            assert_eq!(refundable, 500, "{order}");
-            let passed = moved + began.elapsed().as_secs();
-            assert!(
-                passed >= APART_SECONDS,
-                "free after {passed} seconds: {order}"
-            );
-            break;
-        }
-        assert_eq!((status, refundable), ("WITHDRAWING", 0), "{order}");
-        assert!(moved < STEPS_MAX * STEP_SECONDS, "{order}");
-        let step = json!({"advance_s": STEP_SECONDS});
-        control(&process, "/_local/clock", step).await;
-        moved += STEP_SECONDS;
-        // The sweep may be looking at it, and so may this request, in the moment of death.
-        let url = format!("{}/orders/drawn-001", process.text("api_url"));
-        let request = process.http.get(url).bearer_auth(&merchant);
-        let under_way = tokio::spawn(request.send());
-        tokio::task::yield_now().await;
-        process.die();
-        let _ = under_way.await.unwrap();
-        process = Process::start(folder.path());
-    }
+    // In the middle of the first look.
+    process = dies_while_asking(process, folder.path(), 90).await;
+    // After the first absence.
+    advance(&process, 130).await;
+    absent(folder.path()).await;
+    process.die();
+    process = Process::start(folder.path());
+    let order = process.order("drawn-001").await;
+    assert_eq!(stands(&order), ("WITHDRAWING", 0), "{order}");
+    // In the middle of the look that would find the second one.
+    process = dies_while_asking(process, folder.path(), DUE_SECONDS).await;
+    advance(&process, 130).await;
+    process
+        .until("drawn-001", |order| stands(order) == ("WITHDRAWN", 500))
+        .await;
 
     // Its number is burnt, and what it held can be refunded once.
     let again = json!({"out_refund_no": "drawn-r1", "amount": {"refund": 500}});
@@ -106,8 +143,7 @@ async fn killed_at_any_step_of_a_withdrawal_nothing_is_free_before_the_second_ab
         .await
         .unwrap();
     assert_eq!(refund["status"], "WITHDRAWN");
-    let faults = format!("{}/_sim/faults", process.text("control_url"));
-    process.http.delete(faults).send().await.unwrap();
+    no_faults(&process).await;
     let other = json!({"out_refund_no": "drawn-r2", "amount": {"refund": 500}});
     let (status, refund) = process
         .wish("/orders/drawn-001/refunds", other)
@@ -119,18 +155,9 @@ async fn killed_at_any_step_of_a_withdrawal_nothing_is_free_before_the_second_ab
         refunds.iter().any(|refund| refund["status"] == "SUCCESS")
     };
     process.until("drawn-001", done).await;
-    let ledger = format!("{}/_sim/ledger", process.text("control_url"));
-    let ledger: Value = process
-        .http
-        .get(ledger)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let refunds = ledger["items"].as_array().unwrap().iter();
-    let refunds: Vec<&Value> = refunds
+    let ledger = rows(&process.http, process.text("control_url"), "ledger").await;
+    let refunds: Vec<&Value> = ledger
+        .iter()
         .filter_map(|row| row.get("out_refund_no"))
         .filter(|number| number.is_string())
         .collect();
