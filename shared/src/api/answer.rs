@@ -15,12 +15,6 @@ pub fn order(order: &Order) -> Map<String, Value> {
     object(&order_body(order, None, None))
 }
 
-/// An order as this caller sees it in lists: the merchant is also told whose it is and what was
-/// ordered, so that a parcel can be packed; a payer is not told any openid.
-pub fn order_for(caller: &Caller, order: &Order) -> Map<String, Value> {
-    object(&order_body(order, None, None).seen_by(caller, &order.terms))
-}
-
 /// An order as query answers it: as this caller sees it, with its refunds and whether WeChat Pay's
 /// word is fresh.
 pub fn queried_order(
@@ -182,6 +176,8 @@ struct OrderBody<'a> {
 }
 
 impl<'a> OrderBody<'a> {
+    /// The merchant is also told whose the order is and what was ordered, so that a parcel can be packed; a
+    /// payer is not told any openid.
     fn seen_by(self, caller: &Caller, terms: &'a Terms) -> Self {
         match caller {
             Caller::Payer { .. } => self,

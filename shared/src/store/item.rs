@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
 
 use super::StoreError;
 use crate::domain::order::{ClosedBy, OrderState};
@@ -320,18 +321,17 @@ fn lines(items: &[OrderLine]) -> Option<AttributeValue> {
     if items.is_empty() {
         return None;
     }
-    let mut lines: Vec<(&str, u32, i64, &str)> = Vec::with_capacity(items.len());
-    for OrderLine {
-        sku,
-        description,
-        quantity,
-        unit_price,
-    } in items
-    {
-        lines.push((sku, *quantity, unit_price.get(), description));
-    }
-    // Lists of texts and numbers: there is nothing in them that JSON cannot say.
-    serde_json::to_string(&lines).ok().map(text)
+    let line = |line: &OrderLine| {
+        let OrderLine {
+            sku,
+            description,
+            quantity,
+            unit_price,
+        } = line;
+        json!([sku, quantity, unit_price.get(), description])
+    };
+    let lines: Value = items.iter().map(line).collect();
+    Some(text(lines.to_string()))
 }
 
 /// Every attribute that a change of an order may touch; `None` removes it. `next_refund_at` is not
