@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::keys::{KeyError, PlatformKeys};
+use super::wire;
 use crate::domain::RefundId;
 
 /// The longest text that is encrypted, in bytes: what OAEP with SHA-1 takes under 2048 bits.
@@ -121,7 +122,6 @@ impl AbnormalRefund {
                 real_name: None,
             },
         };
-        // A struct of texts: there is nothing in it that JSON cannot say.
-        Ok(serde_json::to_vec(&body).unwrap_or_default())
+        Ok(wire::bytes(&body))
     }
 }

@@ -220,16 +220,9 @@ impl Client {
         call: &Call<'_>,
         refund: &Refund,
     ) -> Result<Signed<RefundReport>, CallError> {
+        let target = "/v3/refund/domestic/refunds".to_owned();
         let body = wire::refund_body(refund);
-        let question = Question {
-            method: Method::POST,
-            target: "/v3/refund/domestic/refunds".to_owned(),
-            body: &body,
-            repeat: Repeat::IfNotSent,
-            asks_for: AsksFor::Nothing,
-        };
-        let report = self.ask(call, &question).await?.read(refund_report)?;
-        about(report, refund)
+        self.send_refund(call, refund, target, &body).await
     }
 
     /// Applies for the end of an abnormal refund, by WeChat Pay's own number of it. WeChat Pay takes one
@@ -248,15 +241,35 @@ impl Client {
             .body(&refund.refund_id, &call.keys.platform)
             .map_err(|_| CallError::unexpected("a key that cannot encrypt the application"))?;
         let known_as = known_as.as_str();
+        let target = format!("/v3/refund/domestic/refunds/{known_as}/apply-abnormal-refund");
+        self.send_refund(call, refund, target, &body).await
+    }
+
+    /// Sends what moves a refund's money: never again once it may have arrived.
+    async fn send_refund(
+        &self,
+        call: &Call<'_>,
+        refund: &Refund,
+        target: String,
+        body: &[u8],
+    ) -> Result<Signed<RefundReport>, CallError> {
         let question = Question {
             method: Method::POST,
-            target: format!("/v3/refund/domestic/refunds/{known_as}/apply-abnormal-refund"),
-            body: &body,
+            target,
+            body,
             repeat: Repeat::IfNotSent,
             asks_for: AsksFor::Nothing,
         };
         let report = self.ask(call, &question).await?.read(refund_report)?;
-        about(report, refund)
+        let reported = report.get();
+        if reported.refund_id != refund.refund_id
+            || reported.transaction_id != refund.transaction_id
+            || reported.amount != refund.amount
+            || reported.total != refund.total
+        {
+            return Err(CallError::unexpected("an answer about another refund"));
+        }
+        Ok(report)
     }
 
     /// Asks about a refund by its number.
@@ -497,19 +510,6 @@ fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Time
         absence,
         refund_absence,
     }
-}
-
-/// The report, if it is about this refund.
-fn about(report: Signed<RefundReport>, refund: &Refund) -> Result<Signed<RefundReport>, CallError> {
-    let reported = report.get();
-    if reported.refund_id != refund.refund_id
-        || reported.transaction_id != refund.transaction_id
-        || reported.amount != refund.amount
-        || reported.total != refund.total
-    {
-        return Err(CallError::unexpected("an answer about another refund"));
-    }
-    Ok(report)
 }
 
 fn order_report(body: &[u8]) -> Result<OrderReport, CallError> {

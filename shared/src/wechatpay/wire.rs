@@ -169,7 +169,7 @@ pub(super) fn refund_body(refund: &Refund) -> Vec<u8> {
     })
 }
 
-fn bytes(body: &impl Serialize) -> Vec<u8> {
+pub(super) fn bytes(body: &impl Serialize) -> Vec<u8> {
     // Structs of texts and numbers with text keys: there is nothing in them that JSON cannot say.
     serde_json::to_vec(body).unwrap_or_default()
 }
