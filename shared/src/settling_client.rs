@@ -89,10 +89,10 @@ pub struct AskedRefund {
 /// What became of an application for an abnormal refund; the record as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// WeChat Pay took it.
+    /// WeChat Pay took it, signed.
     Now(StoredRefund),
-    /// It had taken one before.
-    Before(StoredRefund),
+    /// It has taken one, and whether this one or another is not known.
+    Some(StoredRefund),
     /// The refund is not abnormal, and nothing was sent.
     NotAbnormal(StoredRefund),
 }
@@ -424,7 +424,7 @@ impl SettlingClient {
         };
         match stored.refund.application(&heard.get().status) {
             Application::Send => {}
-            Application::Taken => return Ok(Applied::Before(stored)),
+            Application::Taken => return Ok(Applied::Some(stored)),
             Application::NotAbnormal => return Ok(Applied::NotAbnormal(stored)),
         }
         let refund = &stored.refund;
@@ -447,7 +447,8 @@ impl SettlingClient {
         match self.hear_refund(refund, deadline, line).await {
             Ok((settled, heard)) if refund.was_applied_for(&heard.get().status) => {
                 note_call(&error, line);
-                Ok(Applied::Now(settled.record().unwrap_or(stored)))
+                // A refusal is of an application that came after another; without an answer nobody knows.
+                Ok(Applied::Some(settled.record().unwrap_or(stored)))
             }
             Ok(_) | Err(_) => Err(error.into()),
         }

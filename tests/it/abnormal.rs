@@ -70,6 +70,14 @@ async fn an_abnormal_refund_goes_to_a_card_that_nobody_reads() {
     let refused = apply(&stack, &stack.merchant, "card-00001", number).await;
     let refused = refused.refused(422, "invalid_value").to_string();
     assert!(!refused.contains(ACCOUNT), "{refused}");
+    for slipped in ["type", "bank_type"] {
+        let mut body = card();
+        body[slipped] = json!(ACCOUNT);
+        let refused = apply(&stack, &stack.merchant, "card-00001", body).await;
+        let refused = refused.refused(422, "invalid_value");
+        assert_eq!(refused["field"], slipped);
+        assert!(!refused.to_string().contains(ACCOUNT), "{refused}");
+    }
     let mixed = json!({"type": "MERCHANT_BANK_CARD", "real_name": NAME});
     let refused = apply(&stack, &stack.merchant, "card-00001", mixed).await;
     refused.refused(422, "field_not_allowed");
@@ -129,7 +137,8 @@ async fn an_application_without_an_answer_is_asked_about_and_made_once() {
     let only = json!({"operation": "abnormal_refund"});
     stack.fault("response_lost", only.clone()).await;
     let lost = apply(&stack, &stack.merchant, "lost-00001", card()).await;
-    lost.expect(202);
+    // It arrived, or another did: without its answer nobody knows which.
+    lost.expect(200);
     stack.no_faults().await;
     let again = apply(&stack, &stack.merchant, "lost-00001", card()).await;
     again.expect(200);
@@ -142,4 +151,60 @@ async fn an_application_without_an_answer_is_asked_about_and_made_once() {
     stack.no_faults().await;
     let again = apply(&stack, &stack.merchant, "lost-00002", card()).await;
     again.expect(202);
+}
+
+#[tokio::test]
+async fn of_two_cards_at_once_one_is_taken_and_the_other_is_not_said_to_be() {
+    let stack = patient().await;
+    abnormal(&stack, "both-00001").await;
+    let own = json!({"type": "MERCHANT_BANK_CARD"});
+    // Both are told that the refund is abnormal before either application arrives.
+    let slow = json!({"operation": "query_refund", "count": 2});
+    stack.fault("slow", slow).await;
+    let (first, second) = tokio::join!(
+        apply(&stack, &stack.merchant, "both-00001", card()),
+        apply(&stack, &stack.merchant, "both-00001", own),
+    );
+    let mut answered = [first.status, second.status];
+    answered.sort_unstable();
+    assert_eq!(answered, [200, 202], "{first:?} {second:?}");
+    let taken = |row: &&Value| row["operation"] == "abnormal_refund" && row["status"] == 200;
+    let requests = stack.seen("requests").await;
+    let sent = |row: &&Value| row["operation"] == "abnormal_refund";
+    assert_eq!(requests.iter().filter(sent).count(), 2, "{requests:?}");
+    assert_eq!(requests.iter().filter(taken).count(), 1, "{requests:?}");
+}
+
+#[tokio::test]
+async fn what_wechat_pay_refuses_of_an_application_is_the_callers_to_mend() {
+    let stack = patient().await;
+    abnormal(&stack, "wrong-00001").await;
+    let operation = json!({"operation": "abnormal_refund"});
+    for (fault, status, code) in [
+        ("server_error", 503, "wechatpay_unavailable"),
+        ("rate_limited", 503, "wechatpay_unavailable"),
+    ] {
+        stack.fault(fault, operation.clone()).await;
+        let refused = apply(&stack, &stack.merchant, "wrong-00001", card()).await;
+        refused.refused(status, code);
+        stack.no_faults().await;
+    }
+    // Encrypted under a key that WeChat Pay does not have.
+    let old = stack.secret("WechatpaySecret");
+    let unknown = old["public_key_id"].as_str().unwrap();
+    let last = if unknown.ends_with('0') { '1' } else { '0' };
+    let unknown = format!("{}{last}", &unknown[..unknown.len() - 1]);
+    let other = json!({
+        "public_key_id": unknown,
+        "public_key": old["public_key"],
+        "also_accepted": [old],
+    });
+    stack.put_secret("WechatpaySecret", &other.to_string());
+    stack.advance(20 * 60).await;
+    let refused = apply(&stack, &stack.merchant, "wrong-00001", card()).await;
+    refused.refused(422, "terms_refused");
+    stack.put_secret("WechatpaySecret", &old.to_string());
+    stack.advance(20 * 60).await;
+    let mended = apply(&stack, &stack.merchant, "wrong-00001", card()).await;
+    mended.expect(202);
 }

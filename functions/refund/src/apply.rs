@@ -1,16 +1,20 @@
 //! The application for an abnormal refund: what may be asked, and what is said when it cannot be.
 
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use shared::api::body;
 use shared::api::{Code, Incoming, Problem};
-use shared::domain::Refund;
+use shared::domain::{Refund, RefundState};
 use shared::settling_client::SettlingError;
 use shared::wechatpay::{AbnormalRefund, BankType, CallError, SENSITIVE_MAX, Sensitive};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(deserialize_with = "one_of")]
     r#type: Type,
+    #[serde(default, deserialize_with = "one_of")]
     bank_type: Option<BankType>,
     bank_account: Option<Sensitive>,
     real_name: Option<Sensitive>,
@@ -21,6 +25,13 @@ struct Body {
 enum Type {
     UserBankCard,
     MerchantBankCard,
+}
+
+/// Reads a name of a list. One that is not on it may be a number that slipped into the wrong field, and is
+/// refused without being repeated, as serde would.
+fn one_of<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let name = Value::deserialize(deserializer)?;
+    T::deserialize(name).map_err(|_| D::Error::custom("expected a name that docs/api.md lists"))
 }
 
 /// Reads the application; what it holds of a person is never repeated.
@@ -75,11 +86,23 @@ fn users_card(body: Body) -> Result<AbnormalRefund, Problem> {
 /// What is said of a refund that is not abnormal.
 pub(crate) fn not_abnormal(refund: &Refund) -> Problem {
     let status = refund.state.as_str();
-    Problem::new(
-        Code::RefundNotAbnormal,
-        format!("the refund is {status}; only an ABNORMAL one can be applied for"),
-    )
-    .with("refund_status", status)
+    let detail = match refund.state {
+        RefundState::Abnormal => {
+            "WeChat Pay does not confirm that the refund is ABNORMAL; read it again later"
+                .to_owned()
+        }
+        RefundState::Requested
+        | RefundState::Reserved
+        | RefundState::Processing
+        | RefundState::Closed
+        | RefundState::Success { .. }
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => {
+            format!("the refund is {status}; only an ABNORMAL one can be applied for")
+        }
+    };
+    Problem::new(Code::RefundNotAbnormal, detail).with("refund_status", status)
 }
 
 /// What is said where WeChat Pay did not take the application.

@@ -439,7 +439,7 @@ impl Refund {
         let applied = client.apply_abnormal(stored, &application, &incoming.deadline, line);
         match applied.await.map_err(apply::not_taken)? {
             Applied::Now(stored) => Ok(answered(202, &stored)),
-            Applied::Before(stored) => Ok(answered(200, &stored)),
+            Applied::Some(stored) => Ok(answered(200, &stored)),
             Applied::NotAbnormal(stored) => Err(apply::not_abnormal(&stored.refund)),
         }
     }
