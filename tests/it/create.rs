@@ -295,3 +295,65 @@ async fn what_wechat_pay_did_with_an_unanswered_order_is_found_by_sending_it_aga
     }))
     .await;
 }
+
+/// An h5 order as API Gateway hands it over from this address.
+fn from_address(stack: &TestStack, address: &str) -> Value {
+    let body = json!({
+        "trade_type": "h5", "out_trade_no": "policy-h5", "description": "Coffee",
+        "amount": {"total": 100},
+    });
+    json!({
+        "version": "2.0", "routeKey": "POST /orders", "rawPath": "/orders", "rawQueryString": "",
+        "headers": {
+            "authorization": format!("Bearer {}", stack.merchant),
+            "content-type": "application/json",
+        },
+        "requestContext": {
+            "accountId": "1", "apiId": "local", "domainName": "127.0.0.1", "domainPrefix": "127",
+            "http": {
+                "method": "POST", "path": "/orders", "protocol": "HTTP/1.1",
+                "sourceIp": address, "userAgent": "test",
+            },
+            "requestId": "1", "routeKey": "POST /orders", "stage": "$default",
+            "time": "28/Jan/2026:09:07:11 +0000", "timeEpoch": 1_769_591_231_000_u64,
+        },
+        "body": body.to_string(), "isBase64Encoded": false,
+    })
+}
+
+#[tokio::test]
+async fn a_merchants_h5_order_can_be_repeated_from_another_address() {
+    let stack = TestStack::start().await;
+    let first = stack.event("CreateOrderFunction", from_address(&stack, "203.0.113.7"));
+    first.await.unwrap().expect(201);
+    let again = stack.event("CreateOrderFunction", from_address(&stack, "203.0.113.8"));
+    let again = again.await.unwrap().expect(200);
+    assert!(again["pay"]["h5_url"].is_string(), "{again}");
+}
+
+#[tokio::test]
+async fn an_apps_pay_parameters_are_those_of_pay_req_and_pay() {
+    let stack = TestStack::start().await;
+    let mut order = native_order("policy-app", 100);
+    order["trade_type"] = Value::from("app");
+    let placed = stack
+        .post(&stack.merchant, "/orders", order)
+        .await
+        .expect(201);
+    let mut fields: Vec<&String> = placed["pay"].as_object().unwrap().keys().collect();
+    fields.sort();
+    let wanted = [
+        "appId",
+        "nonceStr",
+        "packageValue",
+        "partnerId",
+        "prepayId",
+        "sign",
+        "timeStamp",
+    ];
+    assert_eq!(fields, wanted);
+    stack
+        .control("orders/policy-app/pay", json!({"app": placed["pay"]}))
+        .await;
+    stack.until_state("policy-app", "SUCCESS").await;
+}

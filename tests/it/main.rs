@@ -30,6 +30,7 @@ mod floods;
 mod forgery;
 mod gateway;
 mod heard;
+mod invocations;
 mod kills;
 mod notices;
 mod pasted;
