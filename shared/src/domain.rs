@@ -8,7 +8,9 @@
 
 pub mod books;
 pub mod contradiction;
+pub mod day;
 pub mod id;
+pub mod list;
 pub mod mac;
 pub mod money;
 pub mod order;
@@ -20,6 +22,7 @@ pub mod time;
 
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
+pub use day::BeijingDay;
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };

@@ -3,7 +3,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset, macros::offset};
 
-use crate::domain::Timestamp;
+use crate::domain::{BeijingDay, Timestamp};
 
 const BEIJING: UtcOffset = offset!(+8);
 
@@ -24,6 +24,14 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     divides.filter(|byte| matches!(byte, b'T' | b't' | b' '))?;
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
+}
+
+/// The Beijing day written `yyyy-mm-dd`; `None` for anything else.
+pub fn parse_day(text: &str) -> Option<BeijingDay> {
+    if text.len() != "yyyy-mm-dd".len() {
+        return None;
+    }
+    parse(&format!("{text}T00:00:00+08:00")).map(BeijingDay::of)
 }
 
 /// The Beijing day of a moment, `yyyymmdd`.
