@@ -5,7 +5,7 @@
 //! asked about, and what WeChat Pay signs then is settled as ever.
 
 use super::bill::{BillRow, BilledRefund, Entry};
-use super::{BeijingDay, Mchid, Order, OrderState, Refund, RefundState, Timestamp};
+use super::{BeijingDay, Mchid, Order, OrderState, Refund, Timestamp};
 
 /// How far WeChat Pay's clock and ours may be apart, and how long a request may be on its way, in
 /// seconds: what is dated so close to midnight may stand in the bill of either day.

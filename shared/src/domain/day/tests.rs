@@ -1,11 +1,9 @@
-#![expect(clippy::unreadable_literal, reason = "Unix seconds")]
-
 use super::*;
 
 #[test]
 fn a_day_begins_and_ends_at_midnight_in_beijing() {
     // 2026-01-01T00:00:00+08:00.
-    let midnight = Timestamp::from_unix_seconds(1767196800);
+    let midnight = Timestamp::from_unix_seconds(1_767_196_800);
     let day = BeijingDay::of(midnight);
     assert_eq!(day.starts_at(), midnight);
     assert_eq!(day.ends_at(), midnight.plus_seconds(86_400));

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::RefundState;
 use crate::domain::bill::{FlowKind, FlowRow};
 use crate::domain::order::ClosedBy;
 use crate::domain::refund::tests::{STATES, refund};
