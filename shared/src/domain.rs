@@ -10,6 +10,7 @@ pub mod bill;
 pub mod books;
 pub mod contradiction;
 pub mod day;
+pub mod event;
 pub mod id;
 pub mod mac;
 pub mod money;
@@ -24,6 +25,7 @@ pub mod time;
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use day::BeijingDay;
+pub use event::{Event, EventKind, EventLog};
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };
