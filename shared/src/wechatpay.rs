@@ -8,6 +8,7 @@
 
 mod abnormal;
 mod answers;
+mod bill;
 mod client;
 mod endpoints;
 mod error;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use abnormal::{AbnormalRefund, BankType, SENSITIVE_MAX, Sensitive};
 pub use answers::{Absence, Closed, RefundAbsence};
+pub use bill::{BillError, BillSource, FILE_MAX, FundFlowBill, TradeBill};
 pub use client::{Call, Client, Keys};
 pub use endpoints::{EndpointError, Endpoints};
 pub use error::{CallError, Refusal, UnknownCause, UnverifiedCause};

@@ -568,7 +568,7 @@ impl TestStack {
     /// belongs to it, at whatever time of a day the tests run.
     pub async fn new_day(&self) -> String {
         let now = self.stack.clock().business();
-        let next = BeijingDay::of(now).last_second().plus_seconds(60 * 60);
+        let next = BeijingDay::of(now).ends_at().plus_seconds(60 * 60);
         self.advance(next.seconds_since(now)).await;
         self.today()
     }

@@ -121,7 +121,7 @@ async fn a_day_is_beijings_and_a_state_leaves_the_others_out() {
     stack.paid("model-0001", 100).await;
     let (midnight, paid) = (
         BeijingDay::of(stack.stack.clock().business())
-            .first_second()
+            .starts_at()
             .unix_seconds(),
         stack.order_item("model-0001"),
     );
@@ -225,8 +225,8 @@ async fn a_day_or_a_token_that_is_none_is_refused_by_name() {
     let stack = TestStack::start().await;
     let midnight = BeijingDay::of(Timestamp::from_unix_seconds(1_790_000_000));
     let (first, last) = (
-        midnight.first_second().unix_seconds(),
-        midnight.last_second().unix_seconds(),
+        midnight.starts_at().unix_seconds(),
+        midnight.ends_at().unix_seconds() - 1,
     );
     let day = "2026-09-21";
     for inside in [first, last] {

@@ -1,36 +1,52 @@
-//! A day of the merchant's: from midnight to midnight in Beijing, which keeps one offset all year.
+//! A day in Beijing, by which WeChat Pay writes its bills.
 
 use super::Timestamp;
 
-/// How far Beijing's clocks are ahead of UTC, in seconds.
+/// How far Beijing's clock stands before UTC, in seconds; there is no summer time.
 const OFFSET_SECONDS: i64 = 8 * 60 * 60;
 
 /// How long a day is, in seconds.
-const DAY_SECONDS: i64 = 24 * 60 * 60;
+pub const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-/// A day in Beijing.
+/// A day from midnight to midnight in Beijing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BeijingDay(i64);
+pub struct BeijingDay {
+    /// Days since the first of 1970.
+    number: i64,
+}
 
 impl BeijingDay {
-    /// The day that the moment belongs to.
+    /// The day of a moment.
     pub const fn of(at: Timestamp) -> Self {
-        Self(
-            at.plus_seconds(OFFSET_SECONDS)
-                .unix_seconds()
-                .div_euclid(DAY_SECONDS),
-        )
+        let local = at.plus_seconds(OFFSET_SECONDS).unix_seconds();
+        Self {
+            number: local.div_euclid(DAY_SECONDS),
+        }
     }
 
     /// Its first second.
-    pub const fn first_second(self) -> Timestamp {
-        Timestamp::from_unix_seconds(self.0.saturating_mul(DAY_SECONDS))
-            .minus_seconds(OFFSET_SECONDS)
+    pub const fn starts_at(self) -> Timestamp {
+        let local = self.number.saturating_mul(DAY_SECONDS);
+        Timestamp::from_unix_seconds(local).minus_seconds(OFFSET_SECONDS)
     }
 
-    /// Its last second.
-    pub const fn last_second(self) -> Timestamp {
-        self.first_second().plus_seconds(DAY_SECONDS - 1)
+    /// The first second of the next day.
+    pub const fn ends_at(self) -> Timestamp {
+        self.starts_at().plus_seconds(DAY_SECONDS)
+    }
+
+    /// The day so many days earlier.
+    #[must_use]
+    pub const fn days_before(self, days: i64) -> Self {
+        Self {
+            number: self.number.saturating_sub(days),
+        }
+    }
+
+    /// The day before.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        self.days_before(1)
     }
 }
 

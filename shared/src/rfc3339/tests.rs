@@ -69,7 +69,7 @@ fn a_day_is_read_as_it_is_written_and_nothing_else_is() {
         day,
         Some(BeijingDay::of(Timestamp::from_unix_seconds(1_699_286_399)))
     );
-    let written = |text: &str| parse_day(text).map(|day| beijing_day(day.first_second()));
+    let written = |text: &str| parse_day(text).map(|day| beijing_day(day.starts_at()));
     assert_eq!(written("2023-11-06").as_deref(), Some("20231106"));
     assert_eq!(written("2024-02-29").as_deref(), Some("20240229"));
     for text in [

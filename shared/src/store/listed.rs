@@ -48,12 +48,12 @@ impl ListIndex {
         size: usize,
     ) -> Result<Page<OrderId>, StoreError> {
         let direction = Direction::NewestFirst;
-        let until = after.map_or(day.last_second(), |after| after.at);
+        let until = after.map_or(day.ends_at().minus_seconds(1), |after| after.at);
         let span = Span {
-            from: day.first_second(),
+            from: day.starts_at(),
             until,
         };
-        let day = beijing_day(day.first_second());
+        let day = beijing_day(day.starts_at());
         let shards = (0..ORDER_SHARDS).map(|place| format!("ORDER#{day}#{place}"));
         let reads = shards.map(|shard| self.shard(shard, span, after, direction, size, order_of));
         let reads = try_join_all(reads).await?;

@@ -8,6 +8,7 @@
     reason = "these are tests"
 )]
 
+mod bills;
 mod bodies;
 mod calls;
 mod endpoints;

@@ -1,25 +1,20 @@
-//! Days begin and end at Beijing's midnight.
-
 use super::*;
 
-const fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix_seconds(seconds)
+#[test]
+fn a_day_begins_and_ends_at_midnight_in_beijing() {
+    // 2026-01-01T00:00:00+08:00.
+    let midnight = Timestamp::from_unix_seconds(1_767_196_800);
+    let day = BeijingDay::of(midnight);
+    assert_eq!(day.starts_at(), midnight);
+    assert_eq!(day.ends_at(), midnight.plus_seconds(86_400));
+    assert_eq!(BeijingDay::of(day.ends_at().minus_seconds(1)), day);
+    assert_eq!(BeijingDay::of(midnight.minus_seconds(1)), day.before());
+    assert_eq!(day.days_before(1), day.before());
+    assert!(day.before() < day);
 }
 
 #[test]
-fn a_day_is_from_midnight_to_midnight_in_beijing() {
-    // 2023-11-06T23:59:59+08:00 and the second after it.
-    let (last, next) = (at(1_699_286_399), at(1_699_286_400));
-    let day = BeijingDay::of(last);
-    assert_eq!(day.last_second(), last);
-    assert_eq!(day.first_second(), at(1_699_200_000));
-    assert_eq!(BeijingDay::of(day.first_second()), day);
-    assert!(BeijingDay::of(next) > day);
-    assert_eq!(BeijingDay::of(next).first_second(), next);
-    // Before 1970, too; and at the ends of time nothing panics.
-    let early = BeijingDay::of(at(-28_801));
-    assert_eq!(early.last_second(), at(-28_801));
-    assert!(BeijingDay::of(at(i64::MIN)) < BeijingDay::of(at(i64::MAX)));
-    BeijingDay::of(at(i64::MAX)).last_second();
-    BeijingDay::of(at(i64::MIN)).first_second();
+fn days_before_1970_are_days_too() {
+    let day = BeijingDay::of(Timestamp::from_unix_seconds(-8 * 3_600 - 1));
+    assert_eq!(day.ends_at().unix_seconds(), -8 * 3_600);
 }
