@@ -8,6 +8,7 @@
 
 pub mod books;
 pub mod contradiction;
+pub mod event;
 pub mod id;
 pub mod mac;
 pub mod money;
@@ -20,6 +21,7 @@ pub mod time;
 
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
+pub use event::{Event, EventKind, EventLog};
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };

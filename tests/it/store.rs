@@ -21,8 +21,9 @@ use shared::domain::order::ClosedBy;
 use shared::domain::refund::Decision;
 use shared::domain::terms::{Item, Party};
 use shared::domain::{
-    Appid, Due, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState, Payment, RecordMac,
-    Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
+    Appid, Due, EventKind, EventLog, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState,
+    Payment, RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
+    WechatpayRefundId,
 };
 use shared::store::{Reserve, SendSlot};
 
@@ -113,9 +114,19 @@ fn payment(order: &Order) -> Payment {
 
 /// The order's next version, in this state.
 fn changed(order: &Order, state: OrderState) -> Order {
+    let version = order.version + 1;
+    let kind = match (&order.state, &state) {
+        (OrderState::Success(_), OrderState::Success(_)) => None,
+        (_, OrderState::Success(_)) => Some(EventKind::OrderPaid),
+        (OrderState::NotPay | OrderState::Closing { .. }, OrderState::Closed { .. }) => {
+            Some(EventKind::OrderClosed)
+        }
+        (_, _) => None,
+    };
     Order {
         state,
-        version: order.version + 1,
+        version,
+        events: order.events.with(version, NOW.plus_seconds(42), kind),
         ..order.clone()
     }
 }
@@ -148,6 +159,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         refused_since: None,
         needs_human: None,
         mac: RecordMac::from_slice(&[7; 32]),
+        events: EventLog::new(),
     }
 }
 
@@ -157,15 +169,29 @@ fn request(number: &str, order: &Order, amount: i64) -> Refund {
         state: RefundState::Requested,
         reserved_at: None,
         asked_by: Party::Payer,
+        events: EventLog::new().with(1, NOW, Some(EventKind::RefundRequested)),
         ..refund(number, order, amount)
     }
 }
 
 /// What the refund becomes when WeChat Pay says so.
 fn reported(refund: &Refund, state: RefundState) -> Refund {
+    let version = refund.version + 1;
+    let kind = match state {
+        RefundState::Success { .. } => Some(EventKind::RefundSucceeded),
+        RefundState::Closed => Some(EventKind::RefundClosed),
+        RefundState::Abnormal => Some(EventKind::RefundAbnormal),
+        RefundState::Requested
+        | RefundState::Reserved
+        | RefundState::Processing
+        | RefundState::Rejected
+        | RefundState::Withdrawing { .. }
+        | RefundState::Withdrawn { .. } => None,
+    };
     Refund {
         state,
-        version: refund.version + 1,
+        version,
+        events: refund.events.with(version, NOW, kind),
         wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859").ok(),
         ..refund.clone()
     }
@@ -202,7 +228,7 @@ fn as_approved(requested: &Refund) -> Refund {
 
 /// The request as the merchant rejects it.
 fn as_rejected(requested: &Refund) -> Refund {
-    decided(&requested.reject(), requested, RefundState::Rejected)
+    decided(&requested.reject(NOW), requested, RefundState::Rejected)
 }
 
 /// What is decided, or would have been where it was decided before.

@@ -5,7 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use shared::domain::terms::Party;
-use shared::domain::{Fen, OrderId, Refund, RefundId, RefundState, Timestamp, TransactionId};
+use shared::domain::{
+    EventLog, Fen, OrderId, Refund, RefundId, RefundState, Timestamp, TransactionId,
+};
 use shared::record_keys::{RecordKeys, Stage};
 
 use crate::harness::{ALICE, Answer, TestStack, refund_of, watch};
@@ -223,6 +225,7 @@ fn vouched_for(stack: &TestStack, item: &Value) -> String {
         refused_since: None,
         needs_human: None,
         mac: None,
+        events: EventLog::new(),
     };
     let secret = stack.secret("SigningSecret");
     let none: [&str; 0] = [];

@@ -375,7 +375,8 @@ impl Refund {
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let decide = |refund: &domain::Refund| refund.reject();
+        let now = self.platform.clock.business();
+        let decide = |refund: &domain::Refund| refund.reject(now);
         let (_, stored) = self.decided(order, refund_id, decide, |_| None).await?;
         Ok(answered(200, &stored))
     }

@@ -5,11 +5,13 @@
 //! close). So the order in which reports arrive does not matter, and hearing one twice is hearing
 //! it once; `domain::order::tests` walks every state and every report.
 
+mod events;
+
 use super::contradiction::Contradiction;
 use super::report::{PaidReport, TradeState};
 use super::schedule::{Due, backoff_seconds};
 use super::terms::{Terms, TradeType};
-use super::{OrderReport, Timestamp, TransactionId};
+use super::{EventLog, OrderReport, Timestamp, TransactionId};
 
 /// The only currency of WeChat Pay's mainland API.
 pub const CURRENCY: &str = "CNY";
@@ -147,6 +149,8 @@ pub struct Order {
     pub version: u64,
     /// When WeChat Pay was first heard, after expiry, not to know the order.
     pub missing_since: Option<Timestamp>,
+    /// What others are told of it.
+    pub events: EventLog,
 }
 
 /// What a report means for an order.
@@ -168,6 +172,7 @@ impl Order {
             state: OrderState::NotPay,
             version: 1,
             missing_since: None,
+            events: EventLog::new(),
         }
     }
 
@@ -183,7 +188,7 @@ impl Order {
             }
             (OrderState::Success(payment), TradeState::Paid(paid)) => {
                 if payment.transaction_id == paid.transaction_id {
-                    self.refunded_report(payment, paid)
+                    self.refunded_report(payment, paid, now)
                 } else {
                     OrderChange::Contradiction(Contradiction::SecondTransaction {
                         recorded: payment.transaction_id.clone(),
@@ -195,27 +200,31 @@ impl Order {
                 OrderChange::Unchanged
             }
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Paid(paid)) => {
-                self.changed(OrderState::Success(self.payment(paid, None, now)))
+                self.changed(OrderState::Success(self.payment(paid, None, now)), now)
             }
             (OrderState::Closed { at, .. }, TradeState::Paid(paid)) => {
-                self.changed(OrderState::Success(self.payment(paid, Some(*at), now)))
+                self.changed(OrderState::Success(self.payment(paid, Some(*at), now)), now)
             }
-            (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Closed) => {
-                self.changed(OrderState::Closed {
+            (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Closed) => self.changed(
+                OrderState::Closed {
                     at: now,
                     by: ClosedBy::Wechatpay,
-                })
-            }
+                },
+                now,
+            ),
             (
                 OrderState::Closed {
                     at,
                     by: ClosedBy::Absence { .. },
                 },
                 TradeState::Closed,
-            ) => self.changed(OrderState::Closed {
-                at: *at,
-                by: ClosedBy::Wechatpay,
-            }),
+            ) => self.changed(
+                OrderState::Closed {
+                    at: *at,
+                    by: ClosedBy::Wechatpay,
+                },
+                now,
+            ),
             (
                 OrderState::Closed {
                     by: ClosedBy::Wechatpay,
@@ -226,7 +235,7 @@ impl Order {
             | (OrderState::Closed { .. }, TradeState::Unpaid) => OrderChange::Unchanged,
             (OrderState::NotPay | OrderState::Closing { .. }, TradeState::Unpaid) => {
                 if self.missing_since.is_some() {
-                    self.changed(self.state.clone())
+                    self.changed(self.state.clone(), now)
                 } else {
                     OrderChange::Unchanged
                 }
@@ -237,17 +246,23 @@ impl Order {
     /// Decides what WeChat Pay's signed 204 to our close means.
     pub fn observe_close(&self, now: Timestamp) -> OrderChange {
         match &self.state {
-            OrderState::NotPay | OrderState::Closing { .. } => self.changed(OrderState::Closed {
-                at: now,
-                by: ClosedBy::Wechatpay,
-            }),
+            OrderState::NotPay | OrderState::Closing { .. } => self.changed(
+                OrderState::Closed {
+                    at: now,
+                    by: ClosedBy::Wechatpay,
+                },
+                now,
+            ),
             OrderState::Closed {
                 at,
                 by: ClosedBy::Absence { .. },
-            } => self.changed(OrderState::Closed {
-                at: *at,
-                by: ClosedBy::Wechatpay,
-            }),
+            } => self.changed(
+                OrderState::Closed {
+                    at: *at,
+                    by: ClosedBy::Wechatpay,
+                },
+                now,
+            ),
             OrderState::Closed {
                 by: ClosedBy::Wechatpay,
                 ..
@@ -268,16 +283,18 @@ impl Order {
                 }
                 match self.missing_since {
                     None => {
-                        let mut order = self.clone();
-                        order.version += 1;
+                        let mut order = self.next(self.state.clone(), now);
                         order.missing_since = Some(now);
                         OrderChange::Changed(Box::new(order))
                     }
                     Some(since) if now.seconds_since(since) >= ABSENCE_INTERVAL_SECONDS => self
-                        .changed(OrderState::Closed {
-                            at: now,
-                            by: ClosedBy::Absence { confirmations: 0 },
-                        }),
+                        .changed(
+                            OrderState::Closed {
+                                at: now,
+                                by: ClosedBy::Absence { confirmations: 0 },
+                            },
+                            now,
+                        ),
                     Some(_) => OrderChange::Unchanged,
                 }
             }
@@ -292,12 +309,15 @@ impl Order {
                 if planned.is_none_or(|seconds| now < at.plus_seconds(*seconds)) {
                     return OrderChange::Unchanged;
                 }
-                self.changed(OrderState::Closed {
-                    at: *at,
-                    by: ClosedBy::Absence {
-                        confirmations: confirmations + 1,
+                self.changed(
+                    OrderState::Closed {
+                        at: *at,
+                        by: ClosedBy::Absence {
+                            confirmations: confirmations + 1,
+                        },
                     },
-                })
+                    now,
+                )
             }
             OrderState::Closed {
                 by: ClosedBy::Wechatpay,
@@ -310,7 +330,7 @@ impl Order {
     /// Decides to close: the intention is stored before WeChat Pay is asked.
     pub fn begin_close(&self, now: Timestamp) -> OrderChange {
         match &self.state {
-            OrderState::NotPay => self.changed(OrderState::Closing { since: now }),
+            OrderState::NotPay => self.changed(OrderState::Closing { since: now }, now),
             OrderState::Closing { .. } | OrderState::Closed { .. } | OrderState::Success(_) => {
                 OrderChange::Unchanged
             }
@@ -533,24 +553,22 @@ impl Order {
 
     /// What a repeated report of the payment means: news only where it says for the first time that
     /// money went back of which nothing is known here.
-    fn refunded_report(&self, payment: &Payment, paid: &PaidReport) -> OrderChange {
+    fn refunded_report(&self, payment: &Payment, paid: &PaidReport, now: Timestamp) -> OrderChange {
         if !paid.refunded || payment.refund_count > 0 || payment.refunded_elsewhere {
             return OrderChange::Unchanged;
         }
-        self.changed(OrderState::Success(Payment {
-            refunded_elsewhere: true,
-            ..payment.clone()
-        }))
+        self.changed(
+            OrderState::Success(Payment {
+                refunded_elsewhere: true,
+                ..payment.clone()
+            }),
+            now,
+        )
     }
 
-    fn changed(&self, state: OrderState) -> OrderChange {
+    fn changed(&self, state: OrderState, now: Timestamp) -> OrderChange {
         debug_assert!(state.rank() >= self.state.rank(), "a rank only rises");
-        OrderChange::Changed(Box::new(Self {
-            terms: self.terms.clone(),
-            state,
-            version: self.version + 1,
-            missing_since: None,
-        }))
+        OrderChange::Changed(Box::new(self.next(state, now)))
     }
 }
 

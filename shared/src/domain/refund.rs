@@ -8,6 +8,7 @@
 
 mod abnormal;
 mod decision;
+mod events;
 mod refusal;
 mod timing;
 mod withdrawal;
@@ -16,8 +17,8 @@ use super::contradiction::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
 use super::{
-    Fen, Order, OrderId, Payment, RecordMac, RefundId, RefundReport, Timestamp, TransactionId,
-    WechatpayRefundId,
+    EventLog, Fen, Order, OrderId, Payment, RecordMac, RefundId, RefundReport, Timestamp,
+    TransactionId, WechatpayRefundId,
 };
 
 pub use abnormal::Application;
@@ -172,6 +173,8 @@ pub struct Refund {
     /// What proves that the terms, and how far they were decided, were written by somebody who may
     /// send refunds; nothing is sent without it.
     pub mac: Option<RecordMac>,
+    /// What others are told of it.
+    pub events: EventLog,
 }
 
 /// What a report means for a refund.
@@ -238,7 +241,9 @@ impl Refund {
             refused_since: None,
             needs_human: None,
             mac: None,
+            events: EventLog::new(),
         }
+        .first()
     }
 
     /// A refund that is to be made at once.
@@ -274,36 +279,36 @@ impl Refund {
             (RefundState::Closed, RefundStatus::Success { .. }) => impossible("SUCCESS"),
             (RefundState::Success { .. }, RefundStatus::Closed) => impossible("CLOSED"),
             (RefundState::Reserved, RefundStatus::Processing) => {
-                self.changed(report, RefundState::Processing)
+                self.changed(report, RefundState::Processing, now)
             }
             (RefundState::Reserved | RefundState::Processing, RefundStatus::Abnormal) => {
-                self.changed(report, RefundState::Abnormal)
+                self.changed(report, RefundState::Abnormal, now)
             }
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Success { at },
-            ) => self.changed(report, ended(at)),
+            ) => self.changed(report, ended(at), now),
             (
                 RefundState::Reserved | RefundState::Processing | RefundState::Abnormal,
                 RefundStatus::Closed,
-            ) => self.changed(report, RefundState::Closed),
+            ) => self.changed(report, RefundState::Closed, now),
             // What WeChat Pay says wins over what it did not know, however late.
             (
                 RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
                 RefundStatus::Processing,
-            ) => self.taken_after_all(report, RefundState::Processing),
+            ) => self.taken_after_all(report, RefundState::Processing, now),
             (
                 RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
                 RefundStatus::Abnormal,
-            ) => self.taken_after_all(report, RefundState::Abnormal),
+            ) => self.taken_after_all(report, RefundState::Abnormal, now),
             (
                 RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
                 RefundStatus::Success { at },
-            ) => self.taken_after_all(report, ended(at)),
+            ) => self.taken_after_all(report, ended(at), now),
             (
                 RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. },
                 RefundStatus::Closed,
-            ) => self.taken_after_all(report, RefundState::Closed),
+            ) => self.taken_after_all(report, RefundState::Closed, now),
             (RefundState::Processing | RefundState::Abnormal, RefundStatus::Processing)
             | (RefundState::Abnormal, RefundStatus::Abnormal)
             | (
@@ -336,8 +341,8 @@ impl Refund {
         None
     }
 
-    fn changed(&self, report: &RefundReport, state: RefundState) -> RefundChange {
-        self.becomes(Self {
+    fn changed(&self, report: &RefundReport, state: RefundState, now: Timestamp) -> RefundChange {
+        let after = Self {
             state,
             wechatpay_refund_id: Some(report.wechatpay_refund_id.clone()),
             // What it reports answers whatever it refused before.
@@ -345,19 +350,19 @@ impl Refund {
             refused_since: None,
             needs_human: None,
             ..self.clone()
-        })
+        };
+        self.becomes(after, now)
     }
 
     /// The record's next version, and what that does to the order's `refundable`.
-    fn becomes(&self, refund: Self) -> RefundChange {
+    fn becomes(&self, refund: Self, now: Timestamp) -> RefundChange {
         let money = match (self.state.holds_money(), refund.state.holds_money()) {
             (true, false) => Money::Released(self.amount),
             (false, true) => Money::TakenAgain(self.amount),
             (true, true) | (false, false) => Money::Stays,
         };
-        let version = self.version + 1;
         RefundChange::Changed {
-            refund: Box::new(Self { version, ..refund }),
+            refund: Box::new(self.next(refund, now)),
             money,
         }
     }

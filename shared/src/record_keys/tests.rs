@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::domain::terms::Party;
-use crate::domain::{Fen, OrderId, RefundId, RefundState, Timestamp, TransactionId};
+use crate::domain::{EventLog, Fen, OrderId, RefundId, RefundState, Timestamp, TransactionId};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
@@ -39,6 +39,7 @@ fn refund() -> Refund {
         sent_at: None,
         needs_human: None,
         mac: None,
+        events: EventLog::new(),
     }
 }
 

@@ -9,8 +9,9 @@ use super::StoreError;
 use crate::domain::order::{ClosedBy, OrderState};
 use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
-    Appid, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment, RecordMac, Refund, RefundId,
-    RefundState, Terms, Timestamp, TradeType, TransactionId, WechatpayRefundId,
+    Appid, Event, EventKind, EventLog, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment,
+    RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
+    WechatpayRefundId,
 };
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -136,6 +137,7 @@ impl<'a> ItemReader<'a> {
             state: self.order_state()?,
             version: self.version()?,
             missing_since: self.moment_or_none("missing_since")?,
+            events: self.events("order.")?,
         })
     }
 
@@ -257,7 +259,29 @@ impl<'a> ItemReader<'a> {
             refused_since: self.moment_or_none("refused_since")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
             mac: self.mac(),
+            events: self.events("refund.")?,
         })
+    }
+
+    /// The events of an item whose kind begins with this, as [`events`] writes them.
+    fn events(&self, of: &str) -> Result<EventLog, StoreError> {
+        let Some(log) = self.text_or_none("events")? else {
+            return Ok(EventLog::new());
+        };
+        let created_at = self.timestamp("created_at")?;
+        let event = |entry: &str| {
+            let (moment, name) = entry.split_once(':')?;
+            let (version, after) = moment.split_at(moment.find(['+', '-'])?);
+            Some(Event {
+                version: version.parse().ok()?,
+                at: created_at.plus_seconds(after.parse().ok()?),
+                kind: EventKind::parse(&format!("{of}{name}"))?,
+            })
+        };
+        let malformed = || self.unreadable("events is malformed");
+        log.split(' ')
+            .map(|entry| event(entry).ok_or_else(malformed))
+            .collect()
     }
 
     /// One that cannot be read is none: the refund is then not sent, and holds up nobody.
@@ -313,6 +337,18 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         set(name, value);
     }
     item
+}
+
+/// The events of a record: of each its version, the seconds since the record was made, and its name without
+/// what it is of. An order that is one write unit has little room.
+fn events(log: &EventLog, created_at: Timestamp) -> Option<AttributeValue> {
+    let entry = |event: &Event| {
+        let (_, name) = event.kind.as_str().split_once('.').unwrap_or_default();
+        let after = event.at.seconds_since(created_at);
+        format!("{}{after:+}:{name}", event.version)
+    };
+    let entries: Vec<String> = log.iter().map(entry).collect();
+    (!entries.is_empty()).then(|| text(entries.join(" ")))
 }
 
 /// The lines of an order, as JSON lists: a description may have any character, and the names of members
@@ -384,6 +420,7 @@ pub(super) fn order_progress(order: &Order) -> Vec<(&'static str, Option<Attribu
             "refund_count",
             payment.map(|paid| integer(paid.refund_count)),
         ),
+        ("events", events(&order.events, order.terms.created_at)),
     ]
 }
 
@@ -455,6 +492,7 @@ pub(super) fn refund_progress(refund: &Refund) -> Vec<(&'static str, Option<Attr
         ),
         ("refused_since", refund.refused_since.map(timestamp)),
         ("needs_human", refund.needs_human.as_deref().map(text)),
+        ("events", events(&refund.events, refund.created_at)),
     ]
 }
 

@@ -9,8 +9,8 @@ use shared::domain::order::{ClosedBy, OrderChange};
 use shared::domain::refund::{Money, RefundChange};
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
-    Due, Order, OrderReport, OrderState, Payment, Refund, RefundReport, RefundState, Terms,
-    TradeType, TransactionId, WechatpayRefundId,
+    Due, EventKind, EventLog, Order, OrderReport, OrderState, Payment, Refund, RefundReport,
+    RefundState, Terms, TradeType, TransactionId, WechatpayRefundId,
 };
 use shared::store::{DueItem, EvidenceOf, KeptPrepay, SendSlot};
 
@@ -177,6 +177,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     refunds.reserve(&given, later, SLOT, due).await.unwrap();
     let asked = Refund {
         created_at: later.plus_seconds(7),
+        events: EventLog::new().with(1, later.plus_seconds(7), Some(EventKind::RefundRequested)),
         reason: None,
         ..request("RQ7YB4GTZ3LSKN5D2XWPA6HM4E", &paid, 100)
     };

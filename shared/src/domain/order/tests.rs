@@ -6,6 +6,7 @@
 mod absence;
 mod closing;
 mod contradictions;
+mod events;
 
 use super::{
     ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,

@@ -53,12 +53,14 @@ impl Refund {
     /// Decides what the merchant's approval means.
     pub fn approve(&self, now: Timestamp) -> Decision {
         match self.state {
-            RefundState::Requested => Decision::Changed(Box::new(Self {
-                state: RefundState::Reserved,
-                reserved_at: Some(now),
-                version: self.version + 1,
-                ..self.clone()
-            })),
+            RefundState::Requested => self.decided(
+                Self {
+                    state: RefundState::Reserved,
+                    reserved_at: Some(now),
+                    ..self.clone()
+                },
+                now,
+            ),
             RefundState::Rejected => Decision::TooLate,
             RefundState::Reserved
             | RefundState::Processing
@@ -71,13 +73,15 @@ impl Refund {
     }
 
     /// Decides what the merchant's rejection means.
-    pub fn reject(&self) -> Decision {
+    pub fn reject(&self, now: Timestamp) -> Decision {
         match self.state {
-            RefundState::Requested => Decision::Changed(Box::new(Self {
-                state: RefundState::Rejected,
-                version: self.version + 1,
-                ..self.clone()
-            })),
+            RefundState::Requested => self.decided(
+                Self {
+                    state: RefundState::Rejected,
+                    ..self.clone()
+                },
+                now,
+            ),
             RefundState::Rejected => Decision::Repeat,
             RefundState::Reserved
             | RefundState::Processing
@@ -93,14 +97,16 @@ impl Refund {
     /// is sent as if it were just reserved, with the same number and the same bytes.
     pub fn retry(&self, now: Timestamp) -> Decision {
         match self.state {
-            RefundState::Reserved => Decision::Changed(Box::new(Self {
-                version: self.version + 1,
-                reserved_at: Some(now),
-                refusals: 0,
-                refused_since: None,
-                needs_human: None,
-                ..self.clone()
-            })),
+            RefundState::Reserved => self.decided(
+                Self {
+                    reserved_at: Some(now),
+                    refusals: 0,
+                    refused_since: None,
+                    needs_human: None,
+                    ..self.clone()
+                },
+                now,
+            ),
             RefundState::Processing | RefundState::Abnormal | RefundState::Success { .. } => {
                 Decision::Repeat
             }
@@ -110,6 +116,11 @@ impl Refund {
             | RefundState::Withdrawing { .. }
             | RefundState::Withdrawn { .. } => Decision::TooLate,
         }
+    }
+
+    /// The record's next version by a decision of the merchant's.
+    pub(super) fn decided(&self, after: Self, now: Timestamp) -> Decision {
+        Decision::Changed(Box::new(self.next(after, now)))
     }
 
     /// Decides whether a second request with this refund's number is answered with this refund.

@@ -74,24 +74,23 @@ impl Refund {
             }
         };
         let refund = Self {
-            version: self.version + 1,
             refusals,
             refused_since: Some(since),
             needs_human: needs_human.or_else(|| self.needs_human.clone()),
             ..self.clone()
         };
         let due = wait.map(|seconds| Due::first(now.plus_seconds(seconds)));
-        (refund, due)
+        (self.next(refund, now), due)
     }
 
     /// Decides what becomes of a reserved refund whose record is not authentic: it is not sent, a
     /// person has to look, and it is due again in a day, when a key that was missing may be back.
     pub fn distrusted(&self, now: Timestamp) -> (Self, Due) {
         let refund = Self {
-            version: self.version + 1,
             needs_human: Some("its record is not authentic".to_owned()),
             ..self.clone()
         };
+        let refund = self.next(refund, now);
         (refund, Due::first(now.plus_seconds(DISTRUSTED_SECONDS)))
     }
 }

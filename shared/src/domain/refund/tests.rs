@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod decisions;
+mod events;
 mod withdrawals;
 
 use super::{
@@ -17,8 +18,8 @@ use crate::domain::money::FEN_MAX;
 use crate::domain::report::{RefundReport, RefundStatus};
 use crate::domain::terms::{Party, Terms, TradeType};
 use crate::domain::{
-    Appid, Due, Fen, InvalidFen, Mchid, Order, OrderId, OrderState, Payment, RecordMac, RefundId,
-    Timestamp, TransactionId, WechatpayRefundId,
+    Appid, Due, EventLog, Fen, InvalidFen, Mchid, Order, OrderId, OrderState, Payment, RecordMac,
+    RefundId, Timestamp, TransactionId, WechatpayRefundId,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -85,6 +86,7 @@ pub(in crate::domain) fn refund(state: RefundState) -> Refund {
 
         needs_human: Some("refused twice".to_owned()),
         mac: RecordMac::from_slice(&[7; 32]),
+        events: EventLog::new(),
     }
 }
 
@@ -488,6 +490,7 @@ fn a_change_tells_wechat_pays_number_and_forgets_what_was_refused_and_nothing_el
                 refused_since: before.refused_since.filter(|_| withdrawn),
                 needs_human: withdrawn
                     .then(|| "WeChat Pay has taken it although it was withdrawn".to_owned()),
+                events: refund.events.clone(),
                 ..before
             };
             assert!(refund.wechatpay_refund_id.is_some());

@@ -80,11 +80,11 @@ impl Refund {
         if self.needs_human.is_some() {
             return None;
         }
-        Some(Self {
-            version: self.version + 1,
+        let flagged = Self {
             needs_human: Some(why.to_owned()),
             ..self.clone()
-        })
+        };
+        Some(self.next(flagged, now))
     }
 
     /// When the refund is looked at next, after `attempts` looks without a change, where another

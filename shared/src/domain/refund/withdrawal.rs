@@ -20,17 +20,19 @@ impl Refund {
     /// more.
     pub fn withdraw(&self, now: Timestamp) -> Decision {
         match self.state {
-            RefundState::Reserved => Decision::Changed(Box::new(Self {
-                version: self.version + 1,
-                refusals: 0,
-                refused_since: None,
-                needs_human: None,
-                state: RefundState::Withdrawing {
-                    since: now,
-                    missing_since: None,
+            RefundState::Reserved => self.decided(
+                Self {
+                    refusals: 0,
+                    refused_since: None,
+                    needs_human: None,
+                    state: RefundState::Withdrawing {
+                        since: now,
+                        missing_since: None,
+                    },
+                    ..self.clone()
                 },
-                ..self.clone()
-            })),
+                now,
+            ),
             RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. } => Decision::Repeat,
             RefundState::Requested
             | RefundState::Processing
@@ -55,24 +57,33 @@ impl Refund {
                 let first = missing_since.filter(|first| *first >= counts);
                 match first {
                     Some(first) if now.seconds_since(first) >= ABSENCE_INTERVAL_SECONDS => self
-                        .becomes_state(RefundState::Withdrawn {
-                            at: now,
-                            confirmations: 0,
-                        }),
-                    None if now >= counts => self.becomes_state(RefundState::Withdrawing {
-                        since,
-                        missing_since: Some(now),
-                    }),
+                        .becomes_state(
+                            RefundState::Withdrawn {
+                                at: now,
+                                confirmations: 0,
+                            },
+                            now,
+                        ),
+                    None if now >= counts => self.becomes_state(
+                        RefundState::Withdrawing {
+                            since,
+                            missing_since: Some(now),
+                        },
+                        now,
+                    ),
                     Some(_) | None => RefundChange::Unchanged,
                 }
             }
             RefundState::Withdrawn { at, confirmations } => {
                 // Only a look at its planned time counts, as for an order that was closed by absence.
                 match planned_look(at, confirmations) {
-                    Some(planned) if now >= planned => self.becomes_state(RefundState::Withdrawn {
-                        at,
-                        confirmations: confirmations + 1,
-                    }),
+                    Some(planned) if now >= planned => self.becomes_state(
+                        RefundState::Withdrawn {
+                            at,
+                            confirmations: confirmations + 1,
+                        },
+                        now,
+                    ),
                     Some(_) | None => RefundChange::Unchanged,
                 }
             }
@@ -97,20 +108,23 @@ impl Refund {
         &self,
         report: &RefundReport,
         state: RefundState,
+        now: Timestamp,
     ) -> RefundChange {
-        self.becomes(Self {
+        let after = Self {
             state,
             wechatpay_refund_id: Some(report.wechatpay_refund_id.clone()),
             needs_human: Some(TAKEN_AFTER_ALL.to_owned()),
             ..self.clone()
-        })
+        };
+        self.becomes(after, now)
     }
 
-    fn becomes_state(&self, state: RefundState) -> RefundChange {
-        self.becomes(Self {
+    fn becomes_state(&self, state: RefundState, now: Timestamp) -> RefundChange {
+        let after = Self {
             state,
             ..self.clone()
-        })
+        };
+        self.becomes(after, now)
     }
 }
 

@@ -7,8 +7,8 @@ use super::vectors::{Case, every};
 use crate::domain::report::{RefundStatus, TradeState};
 use crate::domain::terms::Party;
 use crate::domain::{
-    Appid, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp, TradeType,
-    TransactionId,
+    Appid, EventLog, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp,
+    TradeType, TransactionId,
 };
 use crate::wechatpay::prepaid::PrepaidAnswer;
 use crate::wechatpay::wire::{
@@ -57,6 +57,7 @@ pub(super) fn refund() -> Refund {
         sent_at: None,
         needs_human: None,
         mac: None,
+        events: EventLog::new(),
     }
 }
 

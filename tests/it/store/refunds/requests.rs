@@ -1,6 +1,7 @@
 //! What payers request: it holds nothing until it is approved, and is decided once.
 
 use super::*;
+use shared::domain::EventKind;
 
 #[tokio::test]
 async fn what_a_payer_asks_for_holds_nothing_until_it_is_approved() {
@@ -66,6 +67,7 @@ async fn what_is_rejected_is_not_approved_any_more() {
     let rejected = Refund {
         state: RefundState::Rejected,
         version: 2,
+        events: asked.events.with(2, NOW, Some(EventKind::RefundRejected)),
         ..asked.clone()
     };
     assert_eq!(

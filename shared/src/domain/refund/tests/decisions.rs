@@ -28,6 +28,7 @@ fn a_refund_that_is_not_authentic_stands_as_it_is_until_a_person_looks() {
         let unchanged = Refund {
             version: before.version,
             needs_human: before.needs_human.clone(),
+            events: before.events.clone(),
             ..after.clone()
         };
         assert_eq!((after.version, unchanged), (before.version + 1, before));
@@ -97,11 +98,15 @@ fn each_decision_of_the_merchants_comes_in_each_state_to_what_the_table_says() {
         let before = refund(state);
         let decisions = [
             before.approve(NOW),
-            before.reject(),
+            before.reject(NOW),
             before.withdraw(NOW),
             before.retry(NOW),
         ];
         for (place, (decision, expected)) in decisions.into_iter().zip(row).enumerate() {
+            let events = match &decision {
+                Decision::Changed(after) => after.events.clone(),
+                Decision::Repeat | Decision::TooLate => EventLog::new(),
+            };
             let expected = match expected {
                 ToARepeat => Decision::Repeat,
                 TooLate => Decision::TooLate,
@@ -119,6 +124,7 @@ fn each_decision_of_the_merchants_comes_in_each_state_to_what_the_table_says() {
                         refusals: if starts_anew { 0 } else { before.refusals },
                         refused_since: before.refused_since.filter(|_| !starts_anew),
                         needs_human: before.needs_human.clone().filter(|_| !starts_anew),
+                        events,
                         ..before.clone()
                     }))
                 }
@@ -245,6 +251,7 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
                             refusals: refusals + 1,
                             refused_since: Some(since.unwrap_or(NOW)),
                             needs_human: needs_human.map(str::to_owned),
+                            events: after.events.clone(),
                             ..before
                         };
                         assert_eq!(after, expected, "{kind:?}");
@@ -301,6 +308,7 @@ fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_
             let expected = Refund {
                 version: refund.version + 1,
                 needs_human: flagged.needs_human.clone(),
+                events: flagged.events.clone(),
                 ..refund
             };
             assert_eq!(flagged, expected);
@@ -367,6 +375,7 @@ fn a_new_refund_has_its_orders_words_and_holds_money_only_where_it_is_reserved()
         refused_since: None,
         needs_human: None,
         mac: None,
+        events: requested.events.clone(),
     };
     assert_eq!(requested, expected);
     let reserved = Refund::reserved(terms, &order, payment, NOW);
