@@ -26,12 +26,17 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
 }
 
-/// The Beijing day written `yyyy-mm-dd`; `None` for anything else.
+/// The day as `yyyy-mm-dd`.
+pub fn format_day(day: BeijingDay) -> String {
+    let mut text = format(day.starts_at());
+    text.truncate(10);
+    text
+}
+
+/// The day written as `yyyy-mm-dd`; `None` for anything else.
 pub fn parse_day(text: &str) -> Option<BeijingDay> {
-    if text.len() != "yyyy-mm-dd".len() {
-        return None;
-    }
-    parse(&format!("{text}T00:00:00+08:00")).map(BeijingDay::of)
+    let midnight = parse(&format!("{text}T00:00:00+08:00"));
+    midnight.map(BeijingDay::of).filter(|_| text.len() == 10)
 }
 
 /// The Beijing day of a moment, `yyyymmdd`.

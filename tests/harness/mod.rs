@@ -575,8 +575,7 @@ impl TestStack {
 
     /// The day in Beijing by the business clock, as the merchant's lists name it.
     pub fn today(&self) -> String {
-        let moment = shared::rfc3339::format(self.stack.clock().business());
-        moment.split('T').next().unwrap().to_owned()
+        shared::rfc3339::format_day(BeijingDay::of(self.stack.clock().business()))
     }
 
     /// The headers of a platform signature over the body at this time.

@@ -19,6 +19,7 @@ mod harness;
 mod abnormal;
 mod access;
 mod addresses;
+mod appids;
 mod bodies;
 mod callers;
 mod configuration;

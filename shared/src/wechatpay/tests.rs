@@ -11,6 +11,7 @@
 mod bills;
 mod bodies;
 mod calls;
+mod downloads;
 mod endpoints;
 mod keys;
 mod notices;
