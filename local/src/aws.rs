@@ -1,4 +1,5 @@
-//! AWS on this machine: one loopback address that speaks DynamoDB's and Secrets Manager's protocols.
+//! AWS on this machine: one loopback address that speaks DynamoDB's, Secrets Manager's and, with paths, S3's
+//! protocol.
 //!
 //! Functions reach it through the real SDKs. Each has an access key of its own, and what the
 //! template does not allow it, under the conditions that it names, is refused here as IAM would: a
@@ -6,6 +7,7 @@
 //! is dynoxide, on disk.
 
 mod access;
+mod buckets;
 mod request;
 pub mod secrets;
 
@@ -17,12 +19,14 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use buckets::{Buckets, ObjectCall};
 
 pub use access::{Access, Need, OPERATOR, access_key_of};
 pub use secrets::Secrets;
@@ -31,7 +35,7 @@ use crate::lock::locked;
 use crate::loopback::{self, Pages};
 use crate::template::{Permission, Template, physical};
 
-/// A call on its way to the table or the secrets.
+/// A call on its way to the table, the secrets or a bucket.
 #[derive(Clone, Debug)]
 pub struct AwsCall {
     /// Who calls: a function's logical id, or [`OPERATOR`].
@@ -72,6 +76,7 @@ pub struct Aws {
 
 struct Inner {
     access: Access,
+    buckets: Buckets,
     secrets: Secrets,
     used: Mutex<BTreeSet<(String, Permission)>>,
     fault: Mutex<Option<FaultHook>>,
@@ -120,6 +125,7 @@ impl Aws {
         let (table_url, url) = (address(&inside)?, address(&outside)?);
         let inner = Arc::new(Inner {
             access: Access::new(template),
+            buckets: Buckets::open(folder.to_owned()),
             secrets,
             used: Mutex::new(BTreeSet::new()),
             fault: Mutex::new(None),
@@ -129,6 +135,8 @@ impl Aws {
         let guard = axum::middleware::from_fn_with_state(Pages::Own, loopback::guard);
         let router = Router::new()
             .fallback(call)
+            // An object may be larger than what is usual; S3's own bound is far above what is put here.
+            .layer(DefaultBodyLimit::max(OBJECT_MAX))
             .with_state(Arc::clone(&inner))
             .layer(guard);
         let tasks = vec![
@@ -174,6 +182,9 @@ impl Drop for Aws {
         self.stop();
     }
 }
+
+/// How large an object may be, in bytes.
+const OBJECT_MAX: usize = 64 << 20;
 
 /// What every SQLite file begins with.
 const SQLITE_HEADER: &[u8] = b"SQLite format 3\0";
@@ -233,7 +244,16 @@ pub fn table_request(name: &str, properties: &Value) -> Value {
     request
 }
 
-async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn call(
+    State(inner): State<Arc<Inner>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !headers.contains_key("x-amz-target") && uri.path() != "/" {
+        return object_call(&inner, &method, &uri, &headers, &body);
+    }
     let target = headers
         .get("x-amz-target")
         .and_then(|value| value.to_str().ok())
@@ -249,7 +269,7 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         _ => {
             return refusal(
                 "UnknownOperationException",
-                "only DynamoDB and Secrets Manager are here",
+                "only DynamoDB, Secrets Manager and S3's PutObject and HeadObject are here",
             );
         }
     };
@@ -299,6 +319,46 @@ async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         None => {}
     }
     inner.answer(service, &asked, &headers, body).await
+}
+
+/// A call to S3, which has a path where the others have a target.
+fn object_call(
+    inner: &Inner,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
+    let Some(call) = ObjectCall::parse(method, uri.path()) else {
+        return StatusCode::NOT_IMPLEMENTED.into_response();
+    };
+    let caller = inner.access.caller(headers);
+    let needs = inner.buckets.needs(&call);
+    if inner.access.check(&caller, &needs).is_err() {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if caller != OPERATOR {
+        let mut used = locked(&inner.used);
+        let permissions = needs.iter().map(|need| need.permission.clone());
+        used.extend(permissions.map(|permission| (caller.clone(), permission)));
+    }
+    let asked = AwsCall {
+        caller,
+        operation: call.operation.to_owned(),
+        request: call.request(),
+        needs,
+    };
+    let hook = locked(&inner.fault).clone();
+    match hook.and_then(|hook| hook(&asked)) {
+        Some(Fault::Fail | Fault::Conflict) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Fault::Throttle) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(Fault::LoseAnswer) => {
+            let done = inner.buckets.answer(&call, body);
+            drop(done);
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        None => inner.buckets.answer(&call, body),
+    }
 }
 
 /// What a refused call said for conditions, for whoever looks for the statement that would allow it.

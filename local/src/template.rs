@@ -17,7 +17,7 @@ use serde_yaml_ng::Value as Yaml;
 
 pub use error::TemplateError;
 pub use function::{Function, Scheduled};
-pub use names::{ACCOUNT, REGION, arn, physical};
+pub use names::{ACCOUNT, REGION, arn, bucket_arn, physical};
 pub use policy::{Grant, Permission};
 
 use error::fail;

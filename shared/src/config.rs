@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::bucket::{Bucket, BucketAccess};
 use crate::domain::{Appid, Mchid};
 use crate::platform::Platform;
 use crate::store::Table;
@@ -237,7 +238,7 @@ impl<'a> Environment<'a> {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
-            .credentials_provider(self.credentials())
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .http_client(connector::http_client(self.platform.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
@@ -254,7 +255,7 @@ impl<'a> Environment<'a> {
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
-            .credentials_provider(self.credentials())
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .http_client(connector::http_client(self.platform.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
@@ -262,6 +263,18 @@ impl<'a> Environment<'a> {
         config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
         self.secrets_client.insert(client).clone()
+    }
+
+    /// The bucket named by this variable.
+    pub fn bucket(&mut self, name: &'static str) -> Bucket {
+        let access = BucketAccess {
+            name: self.required(name),
+            region: self.required("AWS_REGION"),
+            endpoint: self.endpoint_url("AWS_ENDPOINT_URL_S3"),
+            credentials: self.credentials(),
+        };
+        let Platform { http, clock, .. } = self.platform;
+        Bucket::new(http.clone(), clock.clone(), access)
     }
 
     /// The platform the functions run on.
@@ -298,11 +311,11 @@ impl<'a> Environment<'a> {
     }
 
     /// Lambda hands credentials in by the environment, good for the life of the environment it made.
-    fn credentials(&mut self) -> SharedCredentialsProvider {
+    fn credentials(&mut self) -> Credentials {
         let key_id = self.required("AWS_ACCESS_KEY_ID");
         let secret = self.required("AWS_SECRET_ACCESS_KEY");
         let token = self.optional("AWS_SESSION_TOKEN");
-        SharedCredentialsProvider::new(Credentials::new(key_id, secret, token, None, "environment"))
+        Credentials::new(key_id, secret, token, None, "environment")
     }
 
     fn endpoint_url(&self, own: &'static str) -> Option<String> {

@@ -14,6 +14,7 @@ mod index;
 mod item;
 mod listed;
 mod order;
+mod records;
 mod refund;
 mod transaction;
 mod write;
@@ -29,6 +30,7 @@ pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
 pub use listed::ListIndex;
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
+pub use records::{RECORDS_MAX, Records};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 
 /// The table and the client to reach it; handles are made from it.

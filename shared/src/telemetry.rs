@@ -124,6 +124,10 @@ metrics! {
     BooksUnbalanced = "Count", "books_unbalanced";
     /// WeChat Pay reports a refund of an order that has none here.
     RefundedElsewhere = "Count", "refunded_elsewhere";
+    /// How much the bills of a day and the record differ.
+    ReconcileDifferences = "Count", "reconcile_differences";
+    /// Yesterday is not reconciled, and it is past two in the afternoon in Beijing.
+    ReconcileOverdue = "Count", "reconcile_overdue";
 }
 
 /// One line being gathered; [`LogLine::write`] writes it.

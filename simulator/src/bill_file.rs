@@ -26,6 +26,7 @@ pub(crate) enum TradeKind {
 pub(crate) struct BillDistortions {
     pub(crate) formula: bool,
     pub(crate) totals: bool,
+    pub(crate) lacking: bool,
 }
 
 /// Writes the trade bill of a day; `None` when nothing happened.
@@ -76,6 +77,9 @@ pub(crate) fn trade(
     }
     if paid.is_empty() && refunded.is_empty() {
         return None;
+    }
+    if distortions.lacking {
+        paid.pop();
     }
     let header = match kind {
         TradeKind::All => ALL,

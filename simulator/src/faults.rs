@@ -84,6 +84,7 @@ catalogue! {
     "bill_foreign_url", 0.02, "download_url points to a host that is not WeChat Pay's";
     "bill_formula", 0.05, "a bill cell starts like a spreadsheet formula";
     "bill_bad_totals", 0.05, "the summary row of a bill does not add up";
+    "bill_lacks_payment", 0.0, "the trade bill lacks the day's last payment, and its summary agrees";
     "bill_bomb", 0.01, "a GZIP bill that inflates to 64 mebibytes";
     "login_busy", 0.05, "jscode2session answers -1, system busy";
     "tls_expired", 0.01, "a connection to the TLS port meets a certificate that expired yesterday";

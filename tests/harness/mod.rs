@@ -6,6 +6,7 @@
 //! dropped, what no test mentions is checked too.
 
 pub mod books;
+mod days;
 pub mod forge;
 pub mod process;
 mod table;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use shared::domain::BeijingDay;
 
 use crate::harness::forge::seal;
 use crate::harness::{TestStack, declared};
@@ -161,12 +162,17 @@ fn is_of(wildcard: &str, text: &str) -> bool {
     }
 }
 
+/// Whether no route leads to the function of this event.
+fn is_scheduled(event: &str) -> bool {
+    event.starts_with("sweep.") || event.starts_with("reconcile.")
+}
+
 /// The answer as it should be, its body as text; and the body read, for what is kept of it.
 fn expected_answer(step: &Value, kept: &Kept, answered: &Value) -> (Value, Value) {
     let mut expected = kept.filled_in(&step["answer"]);
     let text = answered["body"].as_str().unwrap_or_default();
     let read: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-    if step["event"].as_str().unwrap().starts_with("sweep.") {
+    if is_scheduled(step["event"].as_str().unwrap()) {
         return (expected, answered.clone());
     }
     if let Some(body) = expected.get("body") {
@@ -223,6 +229,8 @@ async fn every_event_gets_its_answer() {
     for step in expected["steps"].as_array().unwrap() {
         let event = step["event"].as_str().unwrap();
         kept.keep("now", stack.stack.clock().wall().unix_seconds());
+        let today = BeijingDay::of(stack.stack.clock().business());
+        kept.keep("day", shared::rfc3339::format_day(today.days_before(3)));
         prepare(step, &mut kept, &stack).await;
         let sent = prepared(&read(event), step, &mut kept, &stack);
         assert!(
@@ -279,7 +287,7 @@ fn every_file_is_expected_once_and_every_function_has_its_cases() {
     }
     for file in &files {
         let event = read(file);
-        if file.starts_with("sweep.") {
+        if is_scheduled(file) {
             continue;
         }
         assert_eq!(event["version"], "2.0", "{file}");

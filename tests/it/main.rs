@@ -40,6 +40,7 @@ mod policy;
 mod process;
 mod races;
 mod readme;
+mod reconcile;
 mod refunds;
 mod rotation;
 mod runbooks;

@@ -19,6 +19,9 @@ TABLE_HEADING = "### What each function may do"
 # What the partition keys of the table begin with.
 FAMILIES = ["NOTICE#", "ORDER#", "REFUNDNO#", "SKU#"]
 SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
+BUCKET = "ReportsBucket"
+# What is done with a bucket itself; everything else is done with the objects in it.
+OBJECTS = {"ListBucket": BUCKET}
 # Those that hold no key that signs, and must not come to hold it; the manual's table says it of the others.
 NEVER_SIGN = {"LoginFunction", "NotifyCallbackFunction"}
 
@@ -27,7 +30,7 @@ LOGS_AND_TRACES = {
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
 }
-OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "CodeDeployServiceRole"}
+OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "ReconcileFunctionUntilDoneRole", "CodeDeployServiceRole"}
 
 # Every type of resource that the expanded template has. A further one is a decision: there are types
 # that grant something without any role being changed, such as a policy of a secret, queue or topic.
@@ -36,7 +39,7 @@ TYPES = {
     "AWS::ApiGatewayV2::Stage", "AWS::Budgets::Budget", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key",
     "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function", "AWS::Lambda::Permission",
-    "AWS::Lambda::Version", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::SNS::Subscription",
+    "AWS::Lambda::Version", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::S3::Bucket", "AWS::SNS::Subscription",
     "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::Scheduler::Schedule", "AWS::SecretsManager::Secret",
 }
 
@@ -90,7 +93,7 @@ def _documented(manual):
     rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
     triples = set()
     for row in rows:
-        function, _, _, secrets, keys, queues = [re.findall(r"`([^`]+)`", cell) for cell in row]
+        function, _, _, secrets, keys, queues, objects = [re.findall(r"`([^`]+)`", cell) for cell in row]
         role = f"{function[0]}Role"
         for part in filter(str.strip, row[1].split(";")):
             actions, families = [re.findall(r"`([^`]+)`", names) for names in part.split(" of ")]
@@ -102,6 +105,7 @@ def _documented(manual):
         triples |= {(role, "secretsmanager:GetSecretValue", secret) for secret in secrets}
         triples |= {(role, "kms:Decrypt", key) for key in keys}
         triples |= {(role, "sqs:SendMessage", queue) for queue in queues}
+        triples |= {(role, f"s3:{action}", OBJECTS.get(action, f"{BUCKET}/*")) for action in objects}
     return triples
 
 
@@ -142,11 +146,12 @@ def there_are_no_other_roles_and_nobody_else_may_take_one(expanded):
         assert set(role["ManagedPolicyArns"]) == LOGS_AND_TRACES
 
 
-def the_schedule_may_start_the_sweep_and_report_its_failures_only(expanded):
-    role = "SweepFunctionEveryMinuteRole"
+@pytest.mark.parametrize("function, schedule", [("Sweep", "EveryMinute"), ("Reconcile", "UntilDone")])
+def a_schedule_may_start_its_function_and_report_its_failures_only(function, schedule, expanded):
+    role = f"{function}Function{schedule}Role"
     assert _granted(expanded, role) == {
-        (role, "lambda:InvokeFunction", "SweepFunctionAliaslive"),
-        (role, "sqs:SendMessage", "SweepFailures"),
+        (role, "lambda:InvokeFunction", f"{function}FunctionAliaslive"),
+        (role, "sqs:SendMessage", f"{function}Failures"),
     }
 
 
@@ -186,7 +191,8 @@ def no_statement_has_a_wildcard(expanded):
     for role, action, resource in _all_granted(expanded):
         assert "*" not in role + action, (role, action)
         name, _, key = resource.partition(" ")
-        assert "*" not in name + key.removesuffix("#*"), (role, action, resource)
+        # The objects of the one bucket have no names before they are there.
+        assert "*" not in name.removeprefix(f"{BUCKET}/*") + key.removesuffix("#*"), (role, action, resource)
 
 
 def every_access_to_the_table_is_bound_to_its_keys(expanded):
@@ -208,7 +214,8 @@ def nothing_is_deleted_scanned_or_administered(expanded):
     allowed = {
         "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
         "dynamodb:UpdateItem",
-        "kms:Decrypt", "secretsmanager:GetSecretValue", "sqs:SendMessage",
+        "kms:Decrypt", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "secretsmanager:GetSecretValue",
+        "sqs:SendMessage",
     }
     assert {action for _, action, _ in _all_granted(expanded)} <= allowed
 

@@ -93,19 +93,20 @@ def a_function_has_the_time_its_caller_gives_it(expanded):
     assert set(timeouts) == set(FUNCTIONS)
     assert timeouts["NotifyCallbackFunction"] == NOTIFY_TIMEOUT
     for name, seconds in timeouts.items():
-        # A schedule's function ends before its next run starts, which is a minute at the earliest.
-        assert seconds <= (HTTP_TIMEOUT_MAX if FUNCTIONS[name] in ROUTES.values() else 60), name
+        # A schedule's function ends before its next run starts: half an hour later, else a minute.
+        between = {"ReconcileFunction": 30 * 60}.get(name, 60)
+        assert seconds <= (HTTP_TIMEOUT_MAX if FUNCTIONS[name] in ROUTES.values() else between), name
 
 
 def money_and_keys_survive_the_stack(expanded):
     """The empty secrets of a stack that never came to be go; the table is protected and stays with its key."""
-    kept = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret"}
+    kept = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"}
     policies = {}
     for name, resource in expanded["Resources"].items():
         if resource["Type"] in kept:
             policies[name] = resource["DeletionPolicy"]
             assert resource["UpdateReplacePolicy"] == "Retain", name
-    secrets = ["SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret", "SecretsKey"]
+    secrets = ["SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret", "SecretsKey", "ReportsBucket"]
     assert policies == {**dict.fromkeys(secrets, "RetainExceptOnCreate"), "Table": "Retain", "TableKey": "Retain"}
     (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
     assert table["DeletionProtectionEnabled"] is True
@@ -124,6 +125,17 @@ def an_import_leaves_out_what_a_restored_table_lacks(expanded, manual):
     # What a restore brings along, the key by its own option.
     restored = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema", "SSESpecification"}
     assert set(table) == left_out | restored and not left_out & restored
+
+
+def reports_are_encrypted_kept_in_all_versions_and_nobody_elses(expanded):
+    (bucket,) = _of_type(expanded, "AWS::S3::Bucket").values()
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4 and all(bucket["PublicAccessBlockConfiguration"].values())
+    (kept,) = bucket["LifecycleConfiguration"]["Rules"]
+    days = {"Ref": "ReportRetentionDays"}
+    assert (kept["ExpirationInDays"], kept["NoncurrentVersionExpiration"]["NoncurrentDays"]) == (days, days)
 
 
 def no_secret_has_a_value_in_the_template(expanded):
@@ -195,7 +207,7 @@ def a_filter_counts_the_number_of_its_name(expanded):
     counted = _filters(expanded)
     notices = '{ $.function = "notify-callback" && ($.settled = "changed" || $.settled = "unchanged") }'
     assert counted.pop("notices") == ("FunctionLogs", notices, "1")
-    assert len(counted) == 14
+    assert len(counted) == 16
     for name, found in counted.items():
         assert found == ("FunctionLogs", f"{{ $.{name} > 0 }}", f"$.{name}")
 
@@ -239,6 +251,7 @@ def the_alarm_of_one_resource_is_about_that_one(expanded):
     assert named == {
         "NotifySlowAlarm": {"Ref": "NotifyCallbackFunction"},
         "ServerErrorsAlarm": {"Ref": "HttpApi"},
+        "ReconcileFailuresAlarm": {"Fn::GetAtt": ["ReconcileFailures", "QueueName"]},
         "SweepFailuresAlarm": {"Fn::GetAtt": ["SweepFailures", "QueueName"]},
     }
 

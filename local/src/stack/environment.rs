@@ -45,13 +45,13 @@ pub(super) fn parameters(
         ("WechatpayBaseUrl".to_owned(), base.to_owned()),
         ("WechatpayBackupUrl".to_owned(), backup.to_owned()),
         ("WechatApiBaseUrl".to_owned(), base.to_owned()),
-        (
-            "WechatpayTrustedHosts".to_owned(),
-            format!("{},{}", host(base), host(backup)),
-        ),
         ("RefundIntervalSeconds".to_owned(), format!("{interval}")),
     ]);
     parameters.extend(options.parameters.clone());
+    // The simulator's files are at its own address, whatever leads to its API.
+    let given = parameters.remove("WechatpayTrustedHosts").into_iter();
+    let trusted: Vec<String> = given.chain([host(base), host(backup)]).collect();
+    parameters.insert("WechatpayTrustedHosts".to_owned(), trusted.join(","));
     parameters
 }
 

@@ -10,6 +10,8 @@ pub fn physical(logical_id: &str) -> String {
     match logical_id {
         "Table" => "wxpay".to_owned(),
         secret if secret.ends_with("Secret") => arn(secret),
+        // S3 takes no capitals.
+        bucket if bucket.ends_with("Bucket") => bucket.trim_end_matches("Bucket").to_lowercase(),
         other => other.to_owned(),
     }
 }
@@ -24,6 +26,12 @@ pub fn arn(logical_id: &str) -> String {
         secret if secret.ends_with("Secret") => {
             format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}")
         }
+        bucket if bucket.ends_with("Bucket") => bucket_arn(&physical(bucket)),
         other => format!("arn:aws:local:{REGION}:{ACCOUNT}:{other}"),
     }
+}
+
+/// The ARN of the bucket of this name.
+pub fn bucket_arn(name: &str) -> String {
+    format!("arn:aws:s3:::{name}")
 }

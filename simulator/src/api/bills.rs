@@ -39,8 +39,9 @@ pub(crate) fn trade(context: &mut Context<'_>) -> Result<Draft, Refusal> {
     let distortions = BillDistortions {
         formula: context.fault("bill_formula", "trade_bill"),
         totals: context.fault("bill_bad_totals", "trade_bill"),
+        lacking: context.fault("bill_lacks_payment", "trade_bill"),
     };
-    if distortions.formula || distortions.totals {
+    if distortions.formula || distortions.totals || distortions.lacking {
         bill = file(context, distortions).unwrap_or(bill);
     }
     Ok(offer(context, bill, "trade_bill"))

@@ -520,6 +520,11 @@ impl Case {
                 assert_eq!(spoilt[..last], right_lines[..last]);
                 assert_ne!(spoilt[last], right_lines[last]);
             }
+            "bill_lacks_payment" => {
+                let lacking = lines(&file(&answer).await);
+                assert_eq!(lacking.len(), right_lines.len() - 1);
+                assert!(lacking.last().unwrap().starts_with("`0,`0.00,"));
+            }
             "bill_bomb" => {
                 let bytes = file(&answer).await;
                 assert!(bytes.len() < 1024 * 1024, "{}", bytes.len());

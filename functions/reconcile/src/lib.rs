@@ -1,0 +1,190 @@
+//! Every day: yesterday's bills against the record, both ways.
+//!
+//! The bills are fetched into a temporary file and read twice: once to see that they are whole and
+//! honest, once to compare. What the bill proves paid and the record does not know is asked about and
+//! settled as ever, never taken from the file. The report goes to the bucket, and last a mark that the
+//! day is done: until then every run begins anew.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod ask;
+mod bills;
+mod chart;
+mod compare;
+mod error;
+mod flows;
+mod here;
+mod keys;
+mod page;
+mod report;
+
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use shared::api::ScheduledFunction;
+use shared::bucket::Bucket;
+use shared::config::{ConfigError, Environment, Vars};
+use shared::deadline::Deadline;
+use shared::domain::{BeijingDay, Mchid, Timestamp};
+use shared::platform::Platform;
+use shared::rfc3339;
+use shared::settlement::Settlement;
+use shared::settling_client::SettlingClient;
+use shared::store::{ListIndex, Orders, Records, Refunds};
+use shared::telemetry::{Level, LogLine, Metric};
+
+use bills::{Bills, Fetched};
+use compare::Comparison;
+use error::ReconcileError;
+use report::Report;
+
+/// At which hour of the next day, in Beijing, somebody is called if a day is not reconciled.
+const OVERDUE_SECONDS: i64 = 14 * 60 * 60;
+
+/// Compares a day's bills with the record.
+#[derive(Debug)]
+pub struct Reconcile {
+    settling_client: SettlingClient,
+    orders: ListIndex,
+    records: Records,
+    bucket: Bucket,
+    mchid: Mchid,
+    platform: Platform,
+}
+
+impl ScheduledFunction for Reconcile {
+    const NAME: &'static str = "reconcile";
+
+    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, platform);
+        let merchant = environment.merchant();
+        let table = environment.table();
+        let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
+        let settlement = Settlement::new(orders, refunds);
+        let settling_client =
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+        let bucket = environment.bucket("REPORTS_BUCKET");
+        environment.finish()?;
+        Ok(Self {
+            settling_client,
+            orders: ListIndex::new(table.clone()),
+            records: Records::new(table),
+            bucket,
+            mchid: merchant.mchid,
+            platform: platform.clone(),
+        })
+    }
+
+    /// Reconciles yesterday if that is not done, or the day that the event names (`{"date":
+    /// "2026-01-31"}`) whether it is done or not.
+    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
+        let clock = &self.platform.clock;
+        let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
+        let now = clock.business();
+        let day = day_of(&event.payload, now)?;
+        let date = rfc3339::format_day(day);
+        let mut line = LogLine::start(Self::NAME, clock);
+        line.field("request_id", event.context.request_id)
+            .field("date", date.clone());
+        if event.payload["date"].is_null() && self.is_done(day).await? {
+            return Ok(json!({"date": date, "status": "already_done"}));
+        }
+        let outcome = self.reconcile(day, &deadline, &mut line).await;
+        let is_late = now >= day.ends_at().plus_seconds(OVERDUE_SECONDS);
+        if outcome.is_err() && is_late {
+            line.count(Metric::ReconcileOverdue).raise(Level::Error);
+        }
+        match outcome {
+            Ok(found) => {
+                line.field("differences", found);
+                if found > 0 {
+                    let found = i64::try_from(found).unwrap_or(i64::MAX);
+                    line.measure(Metric::ReconcileDifferences, found)
+                        .raise(Level::Error);
+                }
+                line.write(&self.platform.log, clock, "reconciled");
+                Ok(json!({"date": date, "status": "done", "differences": found}))
+            }
+            Err(error) => {
+                line.field("error", error.to_string()).raise(Level::Warn);
+                if error.is_of_configuration() {
+                    line.count(Metric::NotConfigured).raise(Level::Error);
+                }
+                line.write(&self.platform.log, clock, "not reconciled");
+                if error.is_wechat_pays() {
+                    let why = error.to_string();
+                    return Ok(json!({"date": date, "status": "waiting", "why": why}));
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The day that the event names, or yesterday.
+fn day_of(event: &Value, now: Timestamp) -> Result<BeijingDay, ReconcileError> {
+    let day = match &event["date"] {
+        Value::Null => return Ok(BeijingDay::of(now).before()),
+        Value::String(date) => rfc3339::parse_day(date),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    day.filter(|day| *day < BeijingDay::of(now))
+        .ok_or(ReconcileError::Date)
+}
+
+impl Reconcile {
+    async fn is_done(&self, day: BeijingDay) -> Result<bool, ReconcileError> {
+        Ok(self.bucket.has(&report::done_key(day)).await?)
+    }
+
+    /// Reconciles a day, and gives how many differences there are.
+    async fn reconcile(
+        &self,
+        day: BeijingDay,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<u64, ReconcileError> {
+        let bills = Bills {
+            client: &self.settling_client,
+            deadline,
+        };
+        let Fetched { trade, flow } = bills.fetch(day).await?;
+        let mut comparison = Comparison::new(day, &self.mchid, trade.as_ref(), flow.as_ref())?;
+        if let Some(trade) = &trade {
+            self.compare_bill(trade, &mut comparison, deadline).await?;
+        }
+        if let Some(flow) = &flow {
+            comparison.unmatched_flows(flow)?;
+        }
+        self.compare_record(&bills, &mut comparison, deadline)
+            .await?;
+        comparison.is_whole()?;
+        let mut report = Report::of(&comparison, &self.mchid, self.platform.clock.business());
+        line.field("rows", report.rows())
+            .field("orders", comparison.here.payments)
+            .field("refunds", comparison.here.refunds);
+        if !comparison.asks.is_empty() {
+            // What settles vanishes from what a later run finds; it stands in this version of the report.
+            self.put(&report).await?;
+            let asked = self.ask(&comparison.asks, deadline, line).await;
+            report.settle(&asked.settled);
+            if let Some(error) = asked.failed {
+                self.put(&report).await?;
+                return Err(error);
+            }
+        }
+        self.put(&report).await?;
+        let mark = report.done_mark();
+        self.bucket
+            .put(&report::done_key(day), "application/json", mark)
+            .await?;
+        Ok(report.count())
+    }
+
+    async fn put(&self, report: &Report) -> Result<(), ReconcileError> {
+        for (key, content_type, content) in report.files()? {
+            self.bucket.put(&key, content_type, content).await?;
+        }
+        Ok(())
+    }
+}
