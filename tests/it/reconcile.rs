@@ -149,3 +149,281 @@ async fn what_the_bill_proves_paid_is_settled_through_a_query() {
     done(&stack, &date, 1).await;
     known_as(&stack, "lost-0003", "SUCCESS").await;
 }
+
+/// A stand-in for what somebody did to the table: an item as it was, and as it is now.
+struct Planted<'a> {
+    stack: &'a TestStack,
+    before: Vec<Value>,
+    added: Vec<Value>,
+}
+
+impl<'a> Planted<'a> {
+    const fn in_the_table_of(stack: &'a TestStack) -> Self {
+        Self {
+            stack,
+            before: Vec::new(),
+            added: Vec::new(),
+        }
+    }
+
+    /// Changes an item.
+    fn change(&mut self, item: Value, attribute: &str, value: Value) {
+        let mut changed = item.clone();
+        assert_ne!(changed[attribute], Value::Null, "{item}");
+        changed[attribute] = value;
+        self.stack.put_item(&changed);
+        self.before.push(item);
+    }
+
+    /// Takes an item away.
+    fn take(&mut self, item: Value) {
+        delete(self.stack, &item);
+        self.before.push(item);
+    }
+
+    /// Adds an item.
+    fn add(&mut self, item: Value) {
+        self.stack.put_item(&item);
+        self.added.push(item);
+    }
+
+    /// Leaves the table as it was.
+    fn undo(self) {
+        for item in &self.added {
+            delete(self.stack, item);
+        }
+        for item in &self.before {
+            self.stack.put_item(item);
+        }
+    }
+}
+
+fn delete(stack: &TestStack, item: &Value) {
+    let request = json!({
+        "TableName": local::template::physical("Table"),
+        "Key": {"pk": item["pk"], "sk": item["sk"]},
+    });
+    let request = serde_json::from_value(request).unwrap();
+    stack.stack.aws.table.delete_item(request).unwrap();
+}
+
+#[tokio::test]
+async fn a_planted_difference_of_each_kind_is_found_and_named() {
+    let stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    for number in ["gone-0001", "amount-0001", "number-0001", "mchid-0001"] {
+        paid_and_known(&stack, number, 500).await;
+    }
+    for refund in ["gone-r1", "amount-r1", "kept-r1"] {
+        let order = format!("refund-{refund}");
+        paid_and_known(&stack, &order, 500).await;
+        stack.refund(&order, refund, 300).await.expect(202);
+        stack.until_refund(&order, refund, "SUCCESS").await;
+    }
+    stack.fault("notice_lost", json!({})).await;
+    stack.native("unpaid-0001", 500).await;
+    stack.pay("unpaid-0001").await;
+    stack.no_faults().await;
+    // The last payment of the day, which the bill will lack: both bills then tell of it differently.
+    paid_and_known(&stack, "lacking-0001", 700).await;
+    stack.next_morning().await;
+
+    let mut planted = Planted::in_the_table_of(&stack);
+    planted.take(stack.order_item("gone-0001"));
+    planted.change(
+        stack.order_item("amount-0001"),
+        "total",
+        json!({"N": "501"}),
+    );
+    planted.change(
+        stack.order_item("number-0001"),
+        "transaction_id",
+        json!({"S": "4200000000000000000000000000"}),
+    );
+    let mchid = json!({"S": "1900000000"});
+    planted.change(stack.order_item("mchid-0001"), "mchid", mchid);
+    let refund = |number: &str| {
+        stack.item(
+            &format!("ORDER#refund-{number}"),
+            &format!("REFUND#{number}"),
+        )
+    };
+    planted.take(refund("gone-r1"));
+    planted.change(refund("amount-r1"), "refund", json!({"N": "299"}));
+    let mut never = refund("kept-r1");
+    never["sk"] = json!({"S": "REFUND#never-r1"});
+    never["out_refund_no"] = json!({"S": "never-r1"});
+    planted.add(never);
+    stack
+        .fault(
+            "bill_lacks_payment",
+            json!({"operation": "trade_bill", "count": 1}),
+        )
+        .await;
+
+    done(&stack, &date, 11).await;
+    let none = Value::Null;
+    for (number, kind, refund) in [
+        ("gone-0001", "in_bill_not_here", none.clone()),
+        ("unpaid-0001", "in_bill_unpaid_here", none.clone()),
+        ("amount-0001", "amount_differs", none.clone()),
+        ("number-0001", "transaction_id_differs", none.clone()),
+        ("mchid-0001", "merchant_differs", none.clone()),
+        (
+            "refund-gone-r1",
+            "refund_in_bill_not_here",
+            json!("gone-r1"),
+        ),
+        (
+            "refund-amount-r1",
+            "refund_amount_differs",
+            json!("amount-r1"),
+        ),
+        (
+            "refund-kept-r1",
+            "refund_here_not_in_bill",
+            json!("never-r1"),
+        ),
+    ] {
+        let found = stack.findings(&date, number);
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.0.as_str(), &found.1))
+            .collect();
+        assert_eq!(found, [(kind, &refund)], "{number}");
+    }
+    let lacking = stack.findings(&date, "lacking-0001");
+    let mut lacking: Vec<_> = lacking.iter().map(|found| found.0.as_str()).collect();
+    lacking.sort_unstable();
+    assert_eq!(lacking, ["fund_flow_differs", "paid_here_not_in_bill"]);
+    let report = stack.report(&date);
+    let counts = report["counts"].as_object().unwrap();
+    assert!(
+        counts.values().all(|count| count.as_u64() >= Some(1)),
+        "{counts:?}"
+    );
+    assert_eq!(counts.len(), 10);
+    let csv = stack.report_file(&date, "report.csv").unwrap();
+    let page = stack.report_file(&date, "report.html").unwrap();
+    for kind in counts.keys() {
+        assert!(csv.contains(kind) && page.contains(kind), "{kind}");
+    }
+    planted.undo();
+    // What was settled meanwhile stays so, and nothing else was changed by what a file says.
+    done(&stack, &date, 0).await;
+}
+
+#[tokio::test]
+async fn what_happens_around_midnight_is_looked_for_in_both_bills_and_told_once() {
+    let stack = TestStack::start().await;
+    let first = stack.new_day().await;
+    // Nine minutes before midnight by WeChat Pay's clock.
+    let now = stack.stack.clock().business();
+    let midnight = shared::domain::BeijingDay::of(now).ends_at();
+    let before = midnight.minus_seconds(9 * 60).seconds_since(now);
+    stack.advance(before).await;
+    paid_and_known(&stack, "midnight-01", 900).await;
+    stack.next_morning().await;
+    let second = stack.today();
+    paid_and_known(&stack, "midnight-02", 800).await;
+    done(&stack, &first, 0).await;
+    assert_eq!(stack.report(&first)["on_record"]["payments"], 0);
+    stack.next_morning().await;
+    done(&stack, &second, 0).await;
+    assert_eq!(stack.report(&second)["on_record"]["payments"], 2);
+    // Where the bill of neither day has it, it is missing with the second.
+    let mut planted = Planted::in_the_table_of(&stack);
+    let mut ghost = stack.order_item("midnight-01");
+    ghost["pk"] = json!({"S": "ORDER#midnight-03"});
+    ghost["out_trade_no"] = json!({"S": "midnight-03"});
+    planted.add(ghost);
+    done(&stack, &first, 0).await;
+    done(&stack, &second, 1).await;
+    let found = stack.findings(&second, "midnight-03");
+    assert_eq!(found[0].0, "paid_here_not_in_bill");
+    planted.undo();
+}
+
+#[tokio::test]
+async fn no_trouble_with_a_bill_is_ever_half_a_comparison() {
+    let stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    paid_and_known(&stack, "trouble-01", 500).await;
+    stack.next_morning().await;
+    let run = async || {
+        stack
+            .stack
+            .run_scheduled("ReconcileFunction")
+            .await
+            .unwrap()
+    };
+    for (fault, why) in [
+        ("bill_late", "tradebill: it is being made"),
+        ("bill_missing", "tradebill: WeChat Pay says there is none"),
+        ("bill_bad_hash", "the hash is that of other bytes"),
+        (
+            "bill_bad_totals",
+            "the summary does not agree with the rows: 应结订单总金额",
+        ),
+        ("bill_bomb", "is too long"),
+        ("bill_foreign_url", "a bill at a foreign host"),
+    ] {
+        let only = json!({"operation": "trade_bill"});
+        stack.fault(fault, only).await;
+        let outcome = run().await;
+        let said = outcome["why"].as_str().unwrap_or_default();
+        assert_eq!(outcome["status"], "waiting", "{fault}: {outcome}");
+        assert!(said.contains(why), "{fault}: {said}");
+        for file in ["report.json", "report.csv", "report.html", "done.json"] {
+            assert_eq!(stack.report_file(&date, file), None, "{fault}: {file}");
+        }
+        stack.no_faults().await;
+    }
+    // So it is with the other bill.
+    for fault in ["bill_late", "bill_missing", "bill_bad_hash"] {
+        stack
+            .fault(fault, json!({"operation": "fund_flow_bill"}))
+            .await;
+        let outcome = run().await;
+        assert_eq!(outcome["status"], "waiting", "{fault}: {outcome}");
+        assert_eq!(stack.report_file(&date, "done.json"), None, "{fault}");
+        stack.no_faults().await;
+    }
+    let overdue = || {
+        let lines = stack.log_lines();
+        let counted = lines.iter().filter(|line| line["reconcile_overdue"] == 1);
+        counted.count()
+    };
+    assert_eq!(overdue(), 0);
+    // At two in the afternoon somebody is called.
+    stack.advance(4 * 3_600).await;
+    stack.fault("bill_late", json!({"count": 1})).await;
+    run().await;
+    assert_eq!(overdue(), 1, "{:#?}", stack.logged());
+    // A download that breaks off, or a bucket that takes nothing, is tried again by the next run.
+    stack
+        .fault(
+            "response_lost",
+            json!({"operation": "download", "count": 1}),
+        )
+        .await;
+    assert_eq!(run().await["status"], "waiting");
+    let fails: local::aws::FaultHook = std::sync::Arc::new(|call| {
+        (call.operation == "PutObject").then_some(local::aws::Fault::Fail)
+    });
+    stack.watch.set_fault(Some(fails));
+    let failed = stack.stack.run_scheduled("ReconcileFunction").await;
+    assert!(failed.is_err(), "{failed:?}");
+    stack.watch.set_fault(None);
+    // A formula is text like any other, and stands in no report.
+    stack.fault("bill_formula", json!({"count": 1})).await;
+    let outcome = run().await;
+    assert_eq!(
+        outcome,
+        json!({"date": date, "status": "done", "differences": 0})
+    );
+    for file in ["report.json", "report.csv", "report.html"] {
+        let report = stack.report_file(&date, file).unwrap();
+        assert!(!report.contains("cmd|"), "{file}");
+    }
+}

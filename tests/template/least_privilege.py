@@ -16,8 +16,8 @@ import pytest
 from conftest import FUNCTIONS
 
 TABLE_HEADING = "### What each function may do"
-# What the partition keys of the table begin with.
-FAMILIES = ["NOTICE#", "ORDER#", "REFUNDNO#", "SKU#"]
+# What the partition keys of the table and of the index `listed` begin with.
+FAMILIES = ["NOTICE#", "ORDER#", "REFUND#", "REFUNDNO#", "SKU#"]
 SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
 BUCKET = "ReportsBucket"
 # What is done with a bucket itself; everything else is done with the objects in it.

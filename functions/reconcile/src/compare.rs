@@ -16,6 +16,7 @@ use crate::ask::{Asks, Question};
 use crate::bills::{Flow, Trade, unusable_flow, unusable_trade};
 use crate::error::ReconcileError;
 use crate::flows::Flows;
+use crate::keys::Named;
 
 /// How many findings are told one by one; the rest are counted.
 pub(crate) const FINDINGS_MAX: usize = 10_000;
@@ -32,6 +33,16 @@ pub(crate) struct Hour {
 pub(crate) struct Here {
     pub(crate) payments: u64,
     pub(crate) refunds: u64,
+}
+
+impl Here {
+    /// Counts one more.
+    pub(crate) const fn count(&mut self, named: Named) {
+        match named {
+            Named::Order | Named::Payment => self.payments += 1,
+            Named::Refund | Named::WechatpayRefund => self.refunds += 1,
+        }
+    }
 }
 
 /// A comparison under way.

@@ -1,15 +1,16 @@
 //! The record against the bill: what was paid or given back on the day stands in it.
 //!
 //! The table's index lists orders by the day of their placing. An order can be paid until it expires, up
-//! to a week later, so that many days are walked, and each order on them is read.
+//! to a week later, so that many days are walked, and each order on them is read. A refund is listed by
+//! the day on which it was asked for, and may wait for its approval.
 
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use shared::deadline::Deadline;
-use shared::domain::reconciliation::{Difference, Expected, Span, payment_missing};
-use shared::domain::{Order, OrderId};
-use shared::store::RECORDS_MAX;
+use shared::domain::reconciliation::{Difference, Expected, Span, payment_missing, refund_missing};
+use shared::domain::{BeijingDay, Order, OrderId};
+use shared::store::{RECORDS_MAX, RefundKey};
 
 use crate::Reconcile;
 use crate::bills::{Bills, Trade};
@@ -21,7 +22,11 @@ use crate::keys::Named;
 /// (`create-order`), and midnight is not sharp.
 const PLACED_DAYS_BACK: i64 = 8;
 
-/// How many orders are listed at a time.
+/// For how many days before the bill's day refunds are looked at: one that the merchant approves later
+/// than this is not looked for in a bill.
+const ASKED_DAYS_BACK: i64 = 31;
+
+/// How many orders or refunds are listed at a time.
 const PAGE: usize = 800;
 
 /// What must be left of the time for more to be read.
@@ -45,20 +50,13 @@ impl Reconcile {
         let mut unsure = Vec::new();
         for days in 0..=PLACED_DAYS_BACK {
             let placed = comparison.day.days_before(days);
-            let mut after = None;
-            loop {
-                self.in_time(deadline)?;
-                let page = self.orders.orders_of(placed, after.as_ref(), PAGE).await?;
-                let listed = page.rows.iter().map(|row| row.key.clone());
-                let listed: Vec<OrderId> = listed.collect();
-                for order in self.read(&listed).await? {
-                    unsure.extend(look_at(&order, comparison));
-                }
-                after = page.rows.into_iter().next_back();
-                if !page.more || after.is_none() {
-                    break;
-                }
-            }
+            self.compare_orders(placed, comparison, &mut unsure, deadline)
+                .await?;
+        }
+        for days in 0..=ASKED_DAYS_BACK {
+            let asked = comparison.day.days_before(days);
+            self.compare_refunds(asked, comparison, &mut unsure, deadline)
+                .await?;
         }
         if unsure.is_empty() {
             return Ok(());
@@ -75,6 +73,82 @@ impl Reconcile {
             }
         }
         Ok(())
+    }
+
+    /// Looks for the payments of all orders of a day.
+    async fn compare_orders(
+        &self,
+        placed: BeijingDay,
+        comparison: &mut Comparison<'_>,
+        unsure: &mut Vec<Unsure>,
+        deadline: &Deadline,
+    ) -> Result<(), ReconcileError> {
+        let mut after = None;
+        loop {
+            self.in_time(deadline)?;
+            let page = self.listed.orders_of(placed, after.as_ref(), PAGE).await?;
+            let listed: Vec<OrderId> = page.rows.iter().map(|row| row.key.clone()).collect();
+            for order in self.read(&listed).await? {
+                let number = order.terms.order_id.as_str();
+                let found = Span::of_payment(&order)
+                    .and_then(|span| look_for(span, Named::Order, number, comparison));
+                if let Some(expected) = found {
+                    settle_upon(
+                        expected,
+                        Unsure {
+                            named: Named::Order,
+                            number: number.to_owned(),
+                            difference: payment_missing(&order),
+                        },
+                        comparison,
+                        unsure,
+                    );
+                }
+            }
+            after = page.rows.into_iter().next_back();
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks for all refunds that were asked for on a day.
+    async fn compare_refunds(
+        &self,
+        asked: BeijingDay,
+        comparison: &mut Comparison<'_>,
+        unsure: &mut Vec<Unsure>,
+        deadline: &Deadline,
+    ) -> Result<(), ReconcileError> {
+        let mut after = None;
+        loop {
+            self.in_time(deadline)?;
+            let page = self.listed.refunds_of(asked, after.as_ref(), PAGE).await?;
+            let listed: Vec<RefundKey> = page.rows.iter().map(|row| row.key.clone()).collect();
+            let reads = listed.chunks(RECORDS_MAX);
+            let read = try_join_all(reads.map(|some| self.records.refunds(some))).await?;
+            for refund in read.into_iter().flatten() {
+                let number = refund.refund_id.as_str();
+                let found = Span::of_refund(&refund)
+                    .and_then(|span| look_for(span, Named::Refund, number, comparison));
+                if let Some(expected) = found {
+                    settle_upon(
+                        expected,
+                        Unsure {
+                            named: Named::Refund,
+                            number: number.to_owned(),
+                            difference: refund_missing(&refund),
+                        },
+                        comparison,
+                        unsure,
+                    );
+                }
+            }
+            after = page.rows.into_iter().next_back();
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// The orders of these numbers.
@@ -96,29 +170,32 @@ fn stands_in(bill: Option<&Trade>, named: Named, number: &str) -> bool {
     bill.is_some_and(|bill| bill.keys.has(named, number))
 }
 
-/// Looks for an order's payment in the bill.
-fn look_at(order: &Order, comparison: &mut Comparison<'_>) -> Option<Unsure> {
-    let span = Span::of_payment(order)?;
-    let number = order.terms.order_id.as_str();
+/// Looks for something on record in the bill, and counts it where it belongs to the day; gives where it
+/// was expected, if it is not there.
+fn look_for(
+    span: Span,
+    named: Named,
+    number: &str,
+    comparison: &mut Comparison<'_>,
+) -> Option<Expected> {
     let expected = span.expected(comparison.day);
     match expected {
         Expected::Elsewhere => return None,
-        Expected::Here | Expected::HereOrBefore => comparison.here.payments += 1,
+        Expected::Here | Expected::HereOrBefore => comparison.here.count(named),
     }
-    if stands_in(comparison.bill, Named::Order, number) {
-        return None;
-    }
-    let difference = payment_missing(order);
+    (!stands_in(comparison.bill, named, number)).then_some(expected)
+}
+
+/// Finds what is missing, or keeps what may stand in the bill of the day before.
+fn settle_upon(
+    expected: Expected,
+    missing: Unsure,
+    comparison: &mut Comparison<'_>,
+    unsure: &mut Vec<Unsure>,
+) {
     match expected {
-        Expected::Elsewhere => None,
-        Expected::Here => {
-            comparison.find(difference);
-            None
-        }
-        Expected::HereOrBefore => Some(Unsure {
-            named: Named::Order,
-            number: number.to_owned(),
-            difference,
-        }),
+        Expected::Elsewhere => {}
+        Expected::Here => comparison.find(missing.difference),
+        Expected::HereOrBefore => unsure.push(missing),
     }
 }

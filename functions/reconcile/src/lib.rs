@@ -45,7 +45,7 @@ const OVERDUE_SECONDS: i64 = 14 * 60 * 60;
 #[derive(Debug)]
 pub struct Reconcile {
     settling_client: SettlingClient,
-    orders: ListIndex,
+    listed: ListIndex,
     records: Records,
     bucket: Bucket,
     mchid: Mchid,
@@ -67,7 +67,7 @@ impl ScheduledFunction for Reconcile {
         environment.finish()?;
         Ok(Self {
             settling_client,
-            orders: ListIndex::new(table.clone()),
+            listed: ListIndex::new(table.clone()),
             records: Records::new(table),
             bucket,
             mchid: merchant.mchid,
