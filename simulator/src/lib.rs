@@ -41,6 +41,7 @@ mod notices;
 mod phone;
 mod random;
 mod refund_ending;
+mod request_body;
 mod schedule;
 mod server;
 mod simulator;

@@ -80,6 +80,7 @@ const LAYERS: &[Layer] = &[
             "behaviours",
             "compression",
             "random",
+            "request_body",
         ],
     },
 ];
