@@ -48,6 +48,6 @@ mod simulator;
 mod state;
 
 pub use changes::Change;
-pub use config::{Config, Mode};
+pub use config::{Config, Mode, SPEEDS};
 pub use merchants::MerchantFile;
 pub use simulator::{BusinessClock, Simulator, StartError};
