@@ -22,11 +22,11 @@ pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 ///
 /// # Errors
 /// It panicked.
-pub async fn contained_future<F: Future>(work: F) -> Result<F::Output, Panicked> {
-    // Boxed, so that the layout of a process is not one type of all its futures: those are deeper
-    // than the compiler follows by default.
+pub fn contained_future<F: Future>(work: F) -> impl Future<Output = Result<F::Output, Panicked>> {
+    // Boxed, and before the first wait, so that the layout of a process is not one type of all its
+    // futures: those are deeper than the compiler follows by default.
     let work = AssertUnwindSafe(Box::pin(work)).catch_unwind();
-    work.await.map_err(|_| Panicked)
+    work.map(|done| done.map_err(|_| Panicked))
 }
 
 #[cfg(test)]
