@@ -203,9 +203,6 @@ impl Settlement {
         Ok(match committed.await? {
             RefundCommit::Done => Some(Settled::Changed(StoredRefund { refund: after, due })),
             RefundCommit::Conflict => None,
-            RefundCommit::Exceeds => {
-                Some(Settled::Contradiction(stored, Contradiction::NothingLeft))
-            }
         })
     }
 

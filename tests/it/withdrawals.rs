@@ -140,6 +140,64 @@ async fn what_wechat_pay_took_wins_over_a_withdrawal_long_after_and_calls_a_pers
 }
 
 #[tokio::test]
+async fn what_wechat_pay_took_wins_also_where_its_amount_is_in_another_refund_by_now() {
+    let stack = TestStack::start().await;
+    let number = "twice-0001";
+    stack.paid(number, 500).await;
+    stack.fault("notice_lost_for_good", json!({})).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("response_lost", lost).await;
+    let unknown = json!({"operation": "query_refund"});
+    stack.fault("refund_not_found", unknown).await;
+    stack.refund(number, "twice-r1", 500).await.expect(202);
+    decide(&stack, number, "twice-r1", "withdraw")
+        .await
+        .expect(202);
+    for _ in 0..3 {
+        stack.advance(5 * 60).await;
+        stack.sweep().await;
+    }
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(stands(&stack, number, "twice-r1"), free);
+    stack.no_faults().await;
+    stack.fault("notice_lost_for_good", json!({})).await;
+    // The merchant refunds it under another number, as it may.
+    stack.refund(number, "twice-r2", 500).await.expect(202);
+    let sent = sendings(&stack);
+    for _ in 0..6 {
+        stack.advance(HOUR).await;
+        stack.sweep().await;
+    }
+    assert_eq!(stands(&stack, number, "twice-r1").0, "SUCCESS");
+    assert_eq!(stands(&stack, number, "twice-r2").0, "RESERVED");
+    let told = stack.order(number).await;
+    assert_eq!(told["amount"]["refunded"], 500, "{told}");
+    assert_eq!(told["amount"]["refundable"], 0, "{told}");
+    assert_eq!(
+        refund_of(&told, "twice-r1").unwrap()["needs_human"],
+        true,
+        "{told}"
+    );
+    // WeChat Pay says that all is refunded: no repeat changes that.
+    assert!(sendings(&stack) - sent <= 2, "sent for ever");
+    let more = stack.refund(number, "twice-r3", 1).await;
+    assert_eq!(more.refused(409, "refund_exceeds")["refundable"], 0);
+    // Withdrawn, the second leaves books that balance again.
+    decide(&stack, number, "twice-r2", "withdraw")
+        .await
+        .expect(202);
+    for _ in 0..3 {
+        stack.advance(6 * 60).await;
+        stack.sweep().await;
+    }
+    let over = (json!("WITHDRAWN"), json!("0"));
+    assert_eq!(stands(&stack, number, "twice-r2"), over);
+    let lines = stack.log_lines();
+    let mismatch = lines.iter().filter(|line| line["money_mismatch"] == 1);
+    assert_eq!(mismatch.count(), 0, "it is no contradiction");
+}
+
+#[tokio::test]
 async fn an_unsigned_no_such_refund_frees_nothing() {
     let stack = TestStack::start().await;
     unheard(&stack, "bare-00001", "bare-r1").await;

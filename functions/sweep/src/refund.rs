@@ -72,7 +72,7 @@ impl Sweep {
                 })
             }
             // Somebody else changed it: the next look sees how it stands.
-            RefundCommit::Conflict | RefundCommit::Exceeds => Ok(StoredRefund { refund, due }),
+            RefundCommit::Conflict => Ok(StoredRefund { refund, due }),
         }
     }
 

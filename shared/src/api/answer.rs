@@ -29,7 +29,7 @@ pub fn queried_order(
             .iter()
             .map(|stored| arrived_fen(&stored.refund))
             .sum(),
-        refundable: payment.map_or(0, Payment::refundable_for_callers),
+        refundable: payment.map_or(0, Payment::still_refundable),
     };
     let refunds = Some(refunds.iter().map(refund).collect());
     let mut body = order_body(record, Some(returned), refunds);

@@ -58,7 +58,8 @@ pub struct Payment {
     pub success_time: Timestamp,
     /// What the payer paid after coupons, in fen.
     pub payer_total: Option<i64>,
-    /// What may still be given back, in fen: the total less all that is reserved or refunded.
+    /// What may still be given back, in fen: the total less all that is reserved or refunded. Below zero
+    /// where WeChat Pay took a refund although it was withdrawn, and its amount is in another by now.
     pub refundable: i64,
     /// How many refunds have been reserved, released ones included; WeChat Pay allows 50.
     pub refund_count: u32,
@@ -72,10 +73,10 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// What callers are told that can still be refunded, in fen: nothing, where it is not known how much
-    /// was given back elsewhere.
-    pub const fn refundable_for_callers(&self) -> i64 {
-        if self.refunded_elsewhere {
+    /// What can still be refunded, in fen, never less than nothing; nothing, where it is not known how
+    /// much was given back elsewhere, so that nothing is given back twice.
+    pub const fn still_refundable(&self) -> i64 {
+        if self.refunded_elsewhere || self.refundable < 0 {
             0
         } else {
             self.refundable
@@ -554,6 +555,8 @@ impl Order {
     /// What a repeated report of the payment means: news only where it says for the first time that
     /// money went back of which nothing is known here.
     fn refunded_report(&self, payment: &Payment, paid: &PaidReport, now: Timestamp) -> OrderChange {
+        // A refund that was closed leaves "refunded" behind at WeChat Pay, so one that ended without
+        // money explains it as well as any other.
         if !paid.refunded || payment.refund_count > 0 || payment.refunded_elsewhere {
             return OrderChange::Unchanged;
         }
