@@ -331,10 +331,27 @@ async fn a_definite_refusal_is_not_sent_again_by_itself() {
 #[tokio::test]
 async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_person_once() {
     let stack = TestStack::start().await;
-    unheard(&stack, "aged-00001", "aged-r1").await;
-    stack
-        .fault("request_lost", json!({"operation": "refund"}))
-        .await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await
+        .expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    stack.pay(number).await;
+    stack.until_state(number, "SUCCESS").await;
+    let path = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}});
+    let asked = stack
+        .post_once(&alice, &path, "key-0000000000002", body)
+        .await
+        .expect(202);
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    // The merchant takes five days to decide, and WeChat Pay then hears nothing of it.
+    stack.advance(5 * 24 * HOUR).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("request_lost", lost).await;
+    decide(&stack, number, refund, "approve").await.expect(202);
     let calls = || {
         let lines = stack.log_lines();
         lines
@@ -342,13 +359,17 @@ async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_pers
             .filter(|line| line["refund_stuck"] == 1)
             .count()
     };
+    stack.advance(10 * 60).await;
+    stack.sweep().await;
+    assert_eq!(calls(), 0, "it was approved ten minutes ago");
     for _ in 0..6 {
         stack.advance(HOUR + 60).await;
         stack.sweep().await;
     }
     assert_eq!(calls(), 1, "once, not at each look");
-    let item = stack.item("ORDER#aged-00001", "REFUND#aged-r1");
-    assert!(watch::number(&item, "reserved_at") > 0);
+    let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
+    let waited = watch::number(&item, "reserved_at") - watch::number(&item, "created_at");
+    assert!(waited >= 5 * 24 * HOUR, "{item}");
 }
 
 #[tokio::test]
