@@ -12,6 +12,7 @@ mod catalogue;
 mod evidence;
 mod index;
 mod item;
+mod listed;
 mod order;
 mod refund;
 mod transaction;
@@ -26,6 +27,7 @@ use write::{TRIES_MAX, pause};
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
+pub use listed::ListIndex;
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 
