@@ -1,6 +1,6 @@
-//! Sends reserved refunds, and reads what an answer that is no report means.
+//! Sends reserved refunds, and decides what a refusal or a missing answer means for them.
 //!
-//! A reservation is never released here. What WeChat Pay refuses in a way that time may mend is sent
+//! A reservation is never released here. What WeChat Pay refuses for a reason that may pass is sent
 //! again later, with the same number and the same bytes; what it refuses for good waits for a person.
 
 // A new state must visit each place that decides by states.

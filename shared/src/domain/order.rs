@@ -7,6 +7,7 @@
 
 mod events;
 
+use super::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS, Heard};
 use super::contradiction::Contradiction;
 use super::report::{PaidReport, TradeState};
 use super::schedule::{Due, backoff_seconds};
@@ -25,9 +26,6 @@ pub const CLOSE_GRACE_SECONDS: i64 = 60;
 /// delayed on its way may still arrive before.
 pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 
-/// How far apart the two signed "no such order" must be that close an order, in seconds.
-pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
-
 /// How long before its order a payment may be dated, in seconds: by so much WeChat Pay's clock and ours
 /// may differ. WeChat Pay refuses requests dated further from its own time (docs/wechatpay.md,
 /// "Signing"), so an order that it knows was placed with clocks no further apart.
@@ -36,18 +34,6 @@ pub const CLOCKS_APART_SECONDS: i64 = 300;
 /// How long after its time an order may stay unasked about before a person is asked to look, in
 /// seconds.
 pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
-
-/// When an order that was closed by absence is looked at again, in seconds after the close.
-pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
-
-/// What WeChat Pay answered when it was asked about an order or a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Where it stands.
-    Report,
-    /// Signed, that there is none.
-    Absence,
-}
 
 /// What is known of a payment, and what of it may still be given back.
 #[derive(Clone, Debug, PartialEq, Eq)]

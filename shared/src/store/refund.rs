@@ -553,7 +553,7 @@ fn order_refusal(
 
 fn stored_refund(reader: &ItemReader<'_>) -> Result<StoredRefund, StoreError> {
     let attempts = reader.count("due_attempts")?;
-    let due_at = reader.moment_or_none("due_at")?;
+    let due_at = reader.timestamp_or_none("due_at")?;
     Ok(StoredRefund {
         refund: reader.refund()?,
         due: due_at.map(|at| Due { at, attempts }),

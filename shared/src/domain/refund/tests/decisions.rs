@@ -2,6 +2,7 @@
 //! every input.
 
 use super::*;
+use crate::domain::absence::Heard;
 use crate::domain::refund::Application;
 use crate::domain::schedule::backoff_seconds;
 
@@ -195,6 +196,17 @@ fn a_payers_request_approves_itself_within_the_hours_of_policy_and_under_no_numb
                 assert_eq!(itself(Party::Payer), expected, "{names_number} {age}");
             }
         }
+    }
+}
+
+#[test]
+fn only_a_reserved_refund_that_wechat_pay_does_not_know_is_sent() {
+    for state in STATES {
+        let reserved = state == RefundState::Reserved;
+        assert_eq!(state.must_send(Heard::Absence), reserved, "{state:?}");
+        assert!(!state.must_send(Heard::Report), "{state:?}");
+        let withdrawn = state.as_str().starts_with("WITHDR");
+        assert_eq!(state.was_withdrawn(), withdrawn, "{state:?}");
     }
 }
 
