@@ -175,6 +175,7 @@ async fn the_webhook_changes_no_term_and_nothing_that_a_payer_is_shown() {
             "events",
             "due_shard",
             "due_at",
+            "list_shard",
         ];
         if !keys.contains(&name.as_str()) {
             assert!(!webhook_may_write(&stack, &order, name).await, "{name}");
