@@ -32,7 +32,7 @@ pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };
 pub use mac::RecordMac;
-pub use money::{Fen, InvalidFen};
+pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
