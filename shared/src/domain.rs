@@ -6,6 +6,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod absence;
 pub mod bill;
 pub mod books;
 pub mod contradiction;

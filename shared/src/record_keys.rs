@@ -1,6 +1,6 @@
 //! What makes a refund's record authentic by itself: a MAC over its terms and how far it was decided.
 //!
-//! The webhook may write to orders, whose items refunds lie beside, and IAM cannot bind what it writes
+//! The webhook's role may write to the partition that holds refunds, and IAM cannot limit which items
 //! there. So what is sent to WeChat Pay must have been written by somebody who holds a key that the
 //! webhook does not: HMAC-SHA-256 over every term of the refund, made when it is asked for, reserved
 //! or approved, and checked before it is approved and before it is sent.

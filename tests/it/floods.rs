@@ -347,6 +347,21 @@ async fn a_payer_has_a_bound_on_unpaid_orders_and_nobody_else_feels_it() {
     place(&alice, 6).await.refused(429, "too_many_open_orders");
     stack.advance(31 * 60).await;
     place(&alice, 6).await.expect(201);
+    // Nor is it passed by who closes so many that the unpaid ones are behind them.
+    let mut closed = stack.order_item(number(1));
+    let now = stack.stack.clock().business().unix_seconds();
+    closed["created_at"] = json!({"N": now.to_string()});
+    for at in 0..100 {
+        let copy = format!("alices-closed-{at:03}");
+        closed["out_trade_no"] = json!({"S": copy});
+        closed["pk"] = json!({"S": format!("ORDER#{copy}")});
+        stack.put_item(&closed);
+    }
+    let hidden = place(&alice, 7).await;
+    assert!((1_700..=1_800).contains(&hidden.retry_after.unwrap()));
+    let told = hidden.refused(429, "too_many_open_orders");
+    assert!(told["detail"].as_str().unwrap().contains("100"), "{told}");
+    place(&bob, 7).await.expect(201);
 }
 
 #[tokio::test]
