@@ -244,6 +244,11 @@ pub fn table_request(name: &str, properties: &Value) -> Value {
     request
 }
 
+/// What this port is, for whoever asks it for anything else.
+const ABOUT: &str = "this port speaks the AWS API of DynamoDB, Secrets Manager and, as far as objects are put, S3: point \
+                     an AWS tool at it with --endpoint-url or AWS_ENDPOINT_URL. It has no pages; the console is \
+                     at the API's /console";
+
 async fn call(
     State(inner): State<Arc<Inner>>,
     method: Method,
@@ -251,14 +256,17 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !headers.contains_key("x-amz-target") && uri.path() != "/" {
-        return object_call(&inner, &method, &uri, &headers, &body);
+    let object = ObjectCall::parse(&method, uri.path());
+    if let Some(call) = object.filter(|_| !headers.contains_key("x-amz-target")) {
+        return object_call(&inner, &call, &headers, &body);
     }
     let target = headers
         .get("x-amz-target")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let (service, operation) = target.split_once('.').unwrap_or(("", ""));
+    let Some((service, operation)) = target.split_once('.') else {
+        return refusal("UnknownOperationException", ABOUT);
+    };
     let Ok(request) = serde_json::from_slice::<Value>(&body) else {
         return refusal("SerializationException", "the request is not JSON");
     };
@@ -269,7 +277,7 @@ async fn call(
         _ => {
             return refusal(
                 "UnknownOperationException",
-                "only DynamoDB, Secrets Manager and S3's PutObject and HeadObject are here",
+                "only DynamoDB, Secrets Manager and S3 are here",
             );
         }
     };
@@ -322,18 +330,9 @@ async fn call(
 }
 
 /// A call to S3, which has a path where the others have a target.
-fn object_call(
-    inner: &Inner,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Response {
-    let Some(call) = ObjectCall::parse(method, uri.path()) else {
-        return StatusCode::NOT_IMPLEMENTED.into_response();
-    };
+fn object_call(inner: &Inner, call: &ObjectCall, headers: &HeaderMap, body: &Bytes) -> Response {
     let caller = inner.access.caller(headers);
-    let needs = inner.buckets.needs(&call);
+    let needs = inner.buckets.needs(call);
     if inner.access.check(&caller, &needs).is_err() {
         return StatusCode::FORBIDDEN.into_response();
     }
@@ -353,11 +352,11 @@ fn object_call(
         Some(Fault::Fail | Fault::Conflict) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Some(Fault::Throttle) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::LoseAnswer) => {
-            let done = inner.buckets.answer(&call, body);
+            let done = inner.buckets.answer(call, body);
             drop(done);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-        None => inner.buckets.answer(&call, body),
+        None => inner.buckets.answer(call, body),
     }
 }
 
