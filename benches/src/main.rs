@@ -485,6 +485,7 @@ fn check(name: &str, answer: &Value) -> Result<()> {
             status(200) && body.contains("SUCCESS") && body.contains(r#"fresh\":true"#)
         }
         "close-order" => status(200) && answer["body"].to_string().contains("CLOSED"),
+        "reconcile" => answer["status"] == "done",
         "sweep" => answer["looked_at"] == 1 && answer["failed"] == 0,
         _ => status(200),
     };
