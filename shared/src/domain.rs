@@ -8,6 +8,7 @@
 
 pub mod bill;
 pub mod books;
+pub mod certificates;
 pub mod contradiction;
 pub mod day;
 pub mod event;
