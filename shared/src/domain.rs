@@ -13,6 +13,7 @@ pub mod contradiction;
 pub mod day;
 pub mod event;
 pub mod id;
+pub mod list;
 pub mod mac;
 pub mod money;
 pub mod order;

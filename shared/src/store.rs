@@ -13,6 +13,7 @@ mod certificates;
 mod evidence;
 mod index;
 mod item;
+mod listed;
 mod order;
 mod refund;
 mod transaction;
@@ -28,6 +29,7 @@ pub use catalogue::{Article, Catalogue};
 pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
+pub use listed::{ListIndex, RefundKey};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 

@@ -34,6 +34,7 @@ mod gateway;
 mod heard;
 mod invocations;
 mod kills;
+mod lists;
 mod notices;
 mod pasted;
 mod policy;

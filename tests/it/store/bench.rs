@@ -23,8 +23,8 @@ use shared::domain::{Order, OrderId};
 use shared::platform::Platform;
 use shared::random;
 use shared::store::{
-    Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, Orders, PayerIndex, Placed, Refunds,
-    StoreError, StoredOrder, Table,
+    Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex,
+    Placed, Refunds, StoreError, StoredOrder, Table,
 };
 use shared::telemetry::Log;
 use tokio::net::TcpListener;
@@ -145,6 +145,10 @@ impl Bench {
 
     pub const fn due_index(&self) -> &DueIndex {
         &self.handles.due_index
+    }
+
+    pub const fn list_index(&self) -> &ListIndex {
+        &self.handles.list_index
     }
 
     pub const fn payer_index(&self) -> &PayerIndex {
@@ -297,6 +301,7 @@ struct Handles {
     evidence: Evidence,
     certificates: CertificateKeeper,
     due_index: DueIndex,
+    list_index: ListIndex,
     payer_index: PayerIndex,
 }
 
@@ -309,6 +314,7 @@ impl Handles {
             evidence: Evidence::new(table.clone()),
             certificates: CertificateKeeper::new(table.clone()),
             due_index: DueIndex::new(table.clone()),
+            list_index: ListIndex::new(table.clone()),
             payer_index: PayerIndex::new(table.clone()),
         }
     }

@@ -461,6 +461,7 @@ fn who_holds_what_is_as_listed() {
         "Evidence",
         "CertificateKeeper",
         "DueIndex",
+        "ListIndex",
         "PayerIndex",
     ];
     let mut held: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();

@@ -1,3 +1,5 @@
+//! Days begin and end at Beijing's midnight.
+
 use super::*;
 
 #[test]
