@@ -29,6 +29,7 @@ pub struct Keyring {
     unknown_serial: AtomicBool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Kinds {
     /// Public keys alone.
     PublicKey(Secret<PlatformKeysSecret>),
