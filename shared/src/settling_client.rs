@@ -1,4 +1,5 @@
-//! The signing side of the house: asks WeChat Pay with the merchant's key and settles the answer.
+//! Calls WeChat Pay with the merchant's key and settles each signed answer; signs what is paid with; vouches
+//! for refunds and checks that they were vouched for.
 //!
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
@@ -12,12 +13,11 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
+use crate::domain::absence::Heard;
 use crate::domain::certificates::Trust;
-use crate::domain::order::Heard;
 use crate::domain::refund::Application;
 use crate::domain::{
-    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, RefundState, Terms,
-    TransactionId,
+    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId,
 };
 use crate::platform_keys::Keyring;
 use crate::random;
@@ -156,11 +156,6 @@ impl SettlingClient {
     /// What WeChat Pay's signatures are checked with.
     pub const fn keyring(&self) -> &Keyring {
         &self.platform_keys
-    }
-
-    /// What this desk settles with.
-    pub const fn settlement(&self) -> &Settlement {
-        &self.settlement
     }
 
     /// The keys in force.
@@ -496,17 +491,8 @@ impl SettlingClient {
             Err(SettlingError::Call(error)) => error,
             Err(error) => return Err(error),
         };
-        let withdrawn = match refund.state {
-            RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. } => true,
-            RefundState::Requested
-            | RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => false,
-        };
-        let Some(absence) = error.refund_absence().filter(|_| withdrawn) else {
+        let counts = refund.state.was_withdrawn();
+        let Some(absence) = error.refund_absence().filter(|_| counts) else {
             return Err(error.into());
         };
         let now = self.clock.business();
