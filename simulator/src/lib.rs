@@ -47,6 +47,15 @@ mod server;
 mod simulator;
 mod state;
 
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#[path = "../../tests/vectors/mod.rs"]
+mod vectors;
+
 pub use changes::Change;
 pub use config::{Config, Mode, SPEEDS};
 pub use merchants::MerchantFile;
