@@ -62,7 +62,7 @@ impl ScheduledFunction for Reconcile {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders, refunds);
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let bucket = environment.bucket("REPORTS_BUCKET");
         environment.finish()?;
         Ok(Self {
