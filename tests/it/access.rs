@@ -77,7 +77,7 @@ async fn everything(stack: &TestStack) {
     stack.native("access-0002", 100).await;
     // At a full ten minutes the sweep also looks how long requests wait.
     let now = stack.stack.clock().business().unix_seconds();
-    stack.advance(40 * 60 - now % 600).await;
+    stack.advance(50 * 60 - now % 600).await;
     stack.sweep().await;
     // A refund that WeChat Pay never hears of is withdrawn, and the sweep burns its number.
     stack
