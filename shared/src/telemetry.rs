@@ -112,6 +112,8 @@ metrics! {
     RefundStuck = "Count", "refund_stuck";
     /// The age of the oldest thing overdue.
     DueBacklogSeconds = "Seconds", "due_backlog_seconds";
+    /// For how many whole hours the oldest refund request waits for the merchant.
+    RefundRequestHours = "None", "refund_request_hours";
     /// Secrets or variables are missing or broken, or a secret could not be read again for long.
     NotConfigured = "Count", "not_configured";
     /// A payment became known.

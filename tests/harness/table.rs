@@ -56,6 +56,7 @@ impl TestStack {
             "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
             "description": {"S": "An article"}, "price_fen": {"N": price_fen.to_string()},
             "on_sale": {"BOOL": on_sale},
+            "list_shard": {"S": "SKU#ALL"}, "created_at": {"N": "1790000000"},
         }));
     }
 

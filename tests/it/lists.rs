@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::{BeijingDay, Timestamp};
+use shared::platform::Platform;
 
 use crate::harness::{ALICE, BOB, TestStack};
 
@@ -477,4 +478,64 @@ async fn a_list_of_refunds_is_asked_for_by_status_or_day() {
         let refused = answer.refused(400, "malformed_request");
         assert_eq!(refused["field"], field, "{query}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn anybody_sees_what_is_on_sale_and_nobody_wears_out_its_items() {
+    let stack = TestStack::start().await;
+    let http = Platform::system().unwrap().http;
+    let ask = async || {
+        let url = format!("{}/articles", stack.stack.api_url);
+        let answer = http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["cache-control"], "public, max-age=60");
+        let page: Value = answer.json().await.unwrap();
+        page
+    };
+    let skus = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|item| item["sku"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let reads = || {
+        let calls = stack.watch.calls();
+        calls
+            .iter()
+            .filter(|call| call.operation != "GetSecretValue")
+            .count()
+    };
+    let asked = reads();
+    let page = ask().await;
+    assert_eq!(skus(&page), ["coffee", "tea", "cake"]);
+    let tea =
+        json!({"sku": "tea", "description": "Tea 茶", "amount": {"total": 300, "currency": "CNY"}});
+    assert_eq!(page["items"][1], tea);
+    assert_eq!(
+        reads(),
+        asked + 2,
+        "the index, and the articles in one call"
+    );
+    for _ in 0..20 {
+        assert_eq!(ask().await, page);
+    }
+    assert_eq!(reads(), asked + 2, "and nothing more within the minute");
+    // More than one call takes; some of them not on sale, and one that nobody put on the list.
+    for index in 0..120 {
+        stack.put_article(&format!("more-{index:03}"), 100 + index, index % 10 != 0);
+    }
+    let mut unlisted = stack.item("SKU#more-001", "SKU");
+    unlisted["pk"]["S"] = json!("SKU#secret");
+    unlisted.as_object_mut().unwrap().remove("list_shard");
+    stack.put_item(&unlisted);
+    assert_eq!(ask().await, page, "a minute old at most");
+    stack.advance(61).await;
+    let page = ask().await;
+    let told = skus(&page);
+    assert_eq!(told.len(), 3 + 108, "{told:?}");
+    assert_eq!(told[3], "more-001");
+    assert_eq!(page["items"][3]["amount"]["total"], 101);
+    assert!(!told.contains(&"more-010".to_owned()) && !told.contains(&"secret".to_owned()));
+    let strange = stack.get(&stack.merchant, "/articles?sku=tea").await;
+    strange.refused(400, "malformed_request");
 }

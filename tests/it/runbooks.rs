@@ -8,7 +8,7 @@ use serde_yaml_ng::Value as Yaml;
 use shared::telemetry::Metric;
 
 use crate::documents::page;
-use crate::harness::{TestStack, payment_content, refund_of};
+use crate::harness::{ALICE, TestStack, payment_content, refund_of};
 
 /// The pattern of template.yaml's `NoticesFilter`; [`arrived`] says the same.
 const NOTICES: &str =
@@ -143,4 +143,66 @@ async fn a_refund_that_lacked_funds_needs_nobody_once_it_is_taken() {
         .await;
     let refund = refund_of(&order, "no-funds-r1").unwrap();
     assert_eq!(refund["needs_human"], Value::Null, "{refund}");
+}
+
+/// The hours that the sweep counts of the oldest request, within the ten minutes in which it looks once.
+async fn hours_waited(stack: &TestStack) -> Vec<i64> {
+    let before = stack.log_lines().len();
+    for _ in 0..10 {
+        stack.advance(60).await;
+        stack.sweep().await;
+    }
+    let lines = stack.log_lines();
+    let told = lines[before..].iter();
+    told.filter_map(|line| line["refund_request_hours"].as_i64())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_request_that_waits_is_counted_in_hours_until_it_is_decided() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await;
+    let number = placed.expect(201)["out_trade_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stack.pay(&number).await;
+    stack.until_state(&number, "SUCCESS").await;
+    assert_eq!(
+        hours_waited(&stack).await,
+        Vec::<i64>::new(),
+        "nothing waits"
+    );
+    let refunds = format!("/orders/{number}/refunds");
+    let mut asked = Vec::new();
+    for key in ["key-0000000000002", "key-0000000000003"] {
+        let body = json!({"amount": {"refund": 100}});
+        let answer = stack
+            .post_once(&alice, &refunds, key, body)
+            .await
+            .expect(202);
+        asked.push(answer["out_refund_no"].as_str().unwrap().to_owned());
+        stack.advance(2 * 60 * 60 + 60).await;
+    }
+    // The younger one does not hide the older.
+    assert_eq!(hours_waited(&stack).await, [4]);
+    stack.advance(20 * 60 * 60).await;
+    assert_eq!(hours_waited(&stack).await, [24]);
+    let decide = async |refund: &str, decision: &str| {
+        let path = format!("{refunds}/{refund}/{decision}");
+        let decided = stack.post(&stack.merchant, &path, json!({})).await;
+        assert!(matches!(decided.status, 200 | 202), "{decided:?}");
+    };
+    decide(&asked[0], "approve").await;
+    assert_eq!(hours_waited(&stack).await, [22]);
+    decide(&asked[1], "reject").await;
+    assert_eq!(
+        hours_waited(&stack).await,
+        Vec::<i64>::new(),
+        "decided is decided"
+    );
 }

@@ -1,6 +1,6 @@
 //! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
 //! WeChat Pay first where the record is not final. `GET /orders?date=`, `GET /refunds`: the merchant's
-//! lists, as the record has them.
+//! lists, as the record has them. `GET /articles`: what is on sale, for anybody.
 //!
 //! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
 //! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
@@ -9,6 +9,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod articles;
 mod lists;
 
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
-    Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,
+    Catalogue, Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,
 };
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
@@ -50,6 +51,8 @@ pub struct Query {
     refunds: Refunds,
     payer_index: PayerIndex,
     list_index: ListIndex,
+    catalogue: Catalogue,
+    last_articles: articles::LastRead,
     settling_client: SettlingClient,
     merchant: Merchant,
     platform: Platform,
@@ -73,6 +76,8 @@ impl HttpFunction for Query {
             orders,
             refunds,
             list_index: ListIndex::new(table.clone()),
+            catalogue: Catalogue::new(table.clone()),
+            last_articles: articles::LastRead::default(),
             payer_index: PayerIndex::new(table),
             settling_client,
             merchant,
@@ -90,6 +95,9 @@ impl HttpFunction for Query {
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
+        if incoming.route() == "GET /articles" {
+            return self.listed_articles(incoming).await;
+        }
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         match incoming.route() {

@@ -31,7 +31,8 @@ use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
-    CertificateKeeper, Certificates, Commit, DueIndex, DueItem, Line, Orders, Refunds, StoreError,
+    CertificateKeeper, Certificates, Commit, DueIndex, DueItem, Line, ListIndex, Orders, Refunds,
+    StoreError,
 };
 use shared::telemetry::{Level, LogLine, Metric};
 
@@ -52,6 +53,9 @@ const FAILED_CLAIMS_MAX: u32 = 3;
 /// What must be left of the time for another item to be claimed.
 const CLAIM_RESERVE: Duration = Duration::from_secs(12);
 
+/// Once in so many minutes of the business clock it is seen how long requests wait for the merchant.
+const REQUESTS_MINUTES: i64 = 10;
+
 /// How long the first line is left alone between two looks of one run.
 const FIRST_LINE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -59,6 +63,7 @@ const FIRST_LINE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Sweep {
     due: DueIndex,
+    list_index: ListIndex,
     orders: Orders,
     refunds: Refunds,
     sender: RefundSender,
@@ -102,6 +107,7 @@ impl ScheduledFunction for Sweep {
         environment.finish()?;
         Ok(Self {
             downloads,
+            list_index: ListIndex::new(table.clone()),
             due: DueIndex::new(table),
             orders,
             sender: RefundSender::new(
@@ -144,6 +150,15 @@ impl ScheduledFunction for Sweep {
                 Err(error) => unavailable = Some(error),
             }
         }
+        let mut waited = None;
+        // Boxed: the compiler gives up on laying out all of a run's futures in one.
+        match Box::pin(self.hours_waited()).await {
+            Ok(hours) => waited = hours,
+            Err(error) => unavailable = Some(error),
+        }
+        if let Some(hours) = waited {
+            line.measure(Metric::RefundRequestHours, hours);
+        }
         line.field("looked_at", done.looked_at)
             .field("failed", done.failed)
             .field("left", done.left);
@@ -155,7 +170,7 @@ impl ScheduledFunction for Sweep {
             line.field("error", error.to_string()).raise(Level::Error);
         }
         // Nothing was due, which is so at most minutes: not worth a line.
-        if any_due || done != Done::default() || unavailable.is_some() {
+        if any_due || waited.is_some() || done != Done::default() || unavailable.is_some() {
             line.write(&self.platform.log, clock, "swept");
         }
         match unavailable {
@@ -283,6 +298,18 @@ impl Sweep {
                 self.refund(order_id, refund_id, deadline, line).await
             }
         }
+    }
+
+    /// For how many whole hours the oldest request waits for the merchant; `None` where none waits for an
+    /// hour, and in the minutes in which nobody looks.
+    async fn hours_waited(&self) -> Result<Option<i64>, StoreError> {
+        let now = self.now();
+        if now.unix_seconds().div_euclid(60) % REQUESTS_MINUTES != 0 {
+            return Ok(None);
+        }
+        let since = self.list_index.waiting_since().await?;
+        let hours = since.map(|since| now.seconds_since(since) / (60 * 60));
+        Ok(hours.filter(|hours| *hours > 0))
     }
 
     fn now(&self) -> Timestamp {

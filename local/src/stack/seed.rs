@@ -109,7 +109,7 @@ pub(super) fn put_secrets(
 pub(super) fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
     let articles: Vec<Value> = serde_json::from_str(CATALOGUE)
         .map_err(|error| StartError(format!("catalogue.json cannot be read: {error}")))?;
-    for article in articles {
+    for (place, article) in (1_i64..).zip(articles) {
         let request = json!({
             "TableName": crate::template::physical("Table"),
             "Item": {
@@ -118,6 +118,8 @@ pub(super) fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
                 "description": {"S": article["description"]},
                 "price_fen": {"N": article["price_fen"].to_string()},
                 "on_sale": {"BOOL": true},
+                "list_shard": {"S": "SKU#ALL"},
+                "created_at": {"N": place.to_string()},
             },
             // What was changed since the first start stays changed.
             "ConditionExpression": "attribute_not_exists(pk)",

@@ -8,7 +8,7 @@ use crate::domain::order::CURRENCY;
 use crate::domain::terms::Item;
 use crate::domain::{Order, Payment, Refund, RefundState, Terms};
 use crate::rfc3339;
-use crate::store::StoredRefund;
+use crate::store::{Article, StoredRefund};
 
 /// An order as create-order and close-order answer it.
 pub fn order(order: &Order) -> Map<String, Value> {
@@ -98,6 +98,21 @@ fn arrived_fen(refund: &Refund) -> i64 {
         | RefundState::Withdrawing { .. }
         | RefundState::Withdrawn { .. } => 0,
     }
+}
+
+/// An article that is on sale.
+pub fn article(sku: &str, article: &Article) -> Value {
+    let body = ArticleBody {
+        sku,
+        description: &article.description,
+        amount: OrderAmount {
+            total: article.price.get(),
+            currency: CURRENCY,
+            refunded: None,
+            refundable: None,
+        },
+    };
+    Value::Object(object(&body))
 }
 
 /// A refund as every function answers it.
@@ -228,6 +243,13 @@ struct ItemBody<'a> {
     description: &'a str,
     quantity: u32,
     unit_price: i64,
+}
+
+#[derive(Serialize)]
+struct ArticleBody<'a> {
+    sku: &'a str,
+    description: &'a str,
+    amount: OrderAmount,
 }
 
 #[derive(Serialize)]

@@ -219,6 +219,7 @@ impl Problem {
             body: Some(Value::Object(body)),
             content_type: "application/problem+json",
             retry_after: self.retry_after,
+            fresh_seconds: None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Answer {
     pub content_type: &'static str,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
+    /// How long any cache may keep it, in seconds; none may where this is `None`.
+    pub fresh_seconds: Option<u32>,
 }
 
 impl Answer {
@@ -27,7 +29,15 @@ impl Answer {
             body: Some(body),
             content_type: "application/json",
             retry_after: None,
+            fresh_seconds: None,
         }
+    }
+
+    /// The same answer, which any cache may keep for so long: it is nobody's own.
+    #[must_use]
+    pub const fn cacheable(mut self, seconds: u32) -> Self {
+        self.fresh_seconds = Some(seconds);
+        self
     }
 
     /// 204.
@@ -37,6 +47,7 @@ impl Answer {
             body: None,
             content_type: "application/json",
             retry_after: None,
+            fresh_seconds: None,
         }
     }
 
@@ -48,7 +59,11 @@ impl Answer {
         let mut response = ApiGatewayV2httpResponse::default();
         response.status_code = i64::from(self.status);
         let headers = &mut response.headers;
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let cached = self
+            .fresh_seconds
+            .and_then(|seconds| HeaderValue::try_from(format!("public, max-age={seconds}")).ok());
+        let cached = cached.unwrap_or_else(|| HeaderValue::from_static("no-store"));
+        headers.insert(CACHE_CONTROL, cached);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -14,6 +14,9 @@ use crate::rfc3339::beijing_day;
 /// The shard of the refunds that wait for the merchant, of whatever day.
 const REQUESTED: &str = "REFUND#REQUESTED";
 
+/// The shard of the articles, which the operator puts there.
+const ARTICLES: &str = "SKU#ALL";
+
 /// In how many shards the orders of a day lie. One index partition takes 1 000 writes a second; an order
 /// keeps its shard for ever, so these may become more and never fewer.
 const ORDER_SHARDS: u32 = 10;
@@ -55,7 +58,7 @@ fn refunds_of_day(at: Timestamp) -> String {
 /// What a row of the refunds' lists points at.
 pub type RefundKey = (OrderId, RefundId);
 
-/// Lists orders and refunds for the merchant.
+/// Lists orders and refunds for the merchant, and articles for anybody.
 #[derive(Clone, Debug)]
 pub struct ListIndex(Table);
 
@@ -133,6 +136,32 @@ impl ListIndex {
         let decided = refunds_of_day(day.starts_at());
         let decided = self.shard(decided, &list, refund_of).await?;
         Ok(list.page(&[waiting, decided]))
+    }
+
+    /// When the refund was asked for that waits for the merchant longest.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn waiting_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        let page = self.refunds_waiting(None, 1).await?;
+        Ok(page.rows.first().map(|row| row.at))
+    }
+
+    /// The SKUs of all listed articles, on sale or not, in the order of the list.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn articles(&self) -> Result<Vec<String>, StoreError> {
+        let list = List {
+            from: Timestamp::from_unix_seconds(0),
+            until: LAST,
+            direction: Direction::OldestFirst,
+            after: None,
+            size: usize::MAX,
+        };
+        let read = self.shard(ARTICLES.to_owned(), &list, article_of).await?;
+        let page = list.page(&[read]);
+        Ok(page.rows.into_iter().map(|row| row.key).collect())
     }
 
     /// Reads a shard until it has more complete rows behind `after` than a page, or ends.
@@ -234,4 +263,8 @@ fn refund_of(reader: &ItemReader<'_>) -> Option<RefundKey> {
     let order_id = OrderId::parse(reader.text("pk").ok()?.strip_prefix("ORDER#")?).ok()?;
     let number = reader.text("sk").ok()?.strip_prefix(item::REFUND_PREFIX)?;
     Some((order_id, RefundId::parse(number).ok()?))
+}
+
+fn article_of(reader: &ItemReader<'_>) -> Option<String> {
+    Some(reader.text("pk").ok()?.strip_prefix("SKU#")?.to_owned())
 }

@@ -10,6 +10,7 @@ async fn put(bench: &Bench, sku: &str, more: serde_json::Value) {
     let mut item = json!({
         "pk": {"S": format!("SKU#{sku}")}, "sk": {"S": "SKU"},
         "description": {"S": "美式咖啡"}, "price_fen": {"N": "300"}, "on_sale": {"BOOL": true},
+        "list_shard": {"S": "SKU#ALL"}, "created_at": {"N": "1790000000"},
     });
     for (name, value) in more.as_object().unwrap() {
         item[name] = value.clone();
