@@ -89,7 +89,8 @@ impl ScheduledFunction for Reconcile {
         if event.payload["date"].is_null() && self.is_done(day).await? {
             return Ok(json!({"date": date, "status": "already_done"}));
         }
-        let outcome = self.reconcile(day, &deadline, &mut line).await;
+        // Boxed, so that the compiler need not lay out all of it at once.
+        let outcome = Box::pin(self.reconcile(day, &deadline, &mut line)).await;
         let is_late = now >= day.ends_at().plus_seconds(OVERDUE_SECONDS);
         if outcome.is_err() && is_late {
             line.count(Metric::ReconcileOverdue).raise(Level::Error);
