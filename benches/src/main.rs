@@ -486,6 +486,7 @@ fn check(name: &str, answer: &Value) -> Result<()> {
         }
         "close-order" => status(200) && answer["body"].to_string().contains("CLOSED"),
         "sweep" => answer["looked_at"] == 1 && answer["failed"] == 0,
+        "publish-events" => answer["batchItemFailures"] == json!([]),
         _ => status(200),
     };
     if right {

@@ -34,6 +34,9 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
         query::Query::NAME => http::<query::Query>(vars, platform),
         close_order::CloseOrder::NAME => http::<close_order::CloseOrder>(vars, platform),
         refund::Refund::NAME => http::<refund::Refund>(vars, platform),
+        <publish_events::PublishEvents as ScheduledFunction>::NAME => {
+            scheduled::<publish_events::PublishEvents>(vars, platform)
+        }
         <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, platform),
         other => Err(format!(
             "template.yaml names a binary {other:?}, which is no function of this bundle"

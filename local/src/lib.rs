@@ -10,6 +10,7 @@ pub mod aws;
 pub mod condition;
 pub mod console;
 pub mod demo;
+pub mod feeder;
 mod files;
 pub mod functions;
 pub mod gateway;

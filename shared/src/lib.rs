@@ -1,10 +1,11 @@
 //! What every function of the bundle shares.
 //!
 //! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
-//! `config` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
+//! `config` → `bus` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
 //! `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
 
 pub mod api;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod deadline;

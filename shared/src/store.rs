@@ -14,6 +14,7 @@ mod index;
 mod item;
 mod order;
 mod refund;
+mod stream;
 mod transaction;
 mod write;
 
@@ -28,6 +29,7 @@ pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
+pub use stream::{Change, Told};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]

@@ -87,6 +87,12 @@ async fn everything(stack: &TestStack) {
         stack.advance(6 * 60).await;
         stack.sweep().await;
     }
+    // What others hear of, a refund's event among it, which is told with its order.
+    let publisher = "PublishEventsFunction";
+    let records = stack.stack.aws.stream(publisher, None, 1_000).unwrap();
+    let event = json!({"Records": records});
+    let told = stack.stack.invoke(publisher, event).await.unwrap();
+    assert_eq!(told, json!({"batchItemFailures": []}));
 }
 
 #[tokio::test]
@@ -97,8 +103,8 @@ async fn the_template_allows_exactly_what_the_functions_do() {
     let mut allowed = BTreeSet::new();
     for (id, function) in &stack.stack.template.functions {
         for Grant { permission, .. } in &function.allowed {
-            // What the emulator has no counterpart for: keys and logs.
-            let emulated = ["dynamodb:", "secretsmanager:"];
+            // What the emulator has no counterpart for: keys, logs and buckets.
+            let emulated = ["dynamodb:", "events:", "secretsmanager:"];
             if emulated
                 .iter()
                 .any(|service| permission.action.starts_with(service))

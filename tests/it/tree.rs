@@ -44,7 +44,7 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 15] = [
+const SHARED_LAYERS: [&str; 16] = [
     "domain",
     "rfc3339",
     "random",
@@ -56,6 +56,7 @@ const SHARED_LAYERS: [&str; 15] = [
     "wechatpay",
     "store",
     "settlement",
+    "bus",
     "config",
     "settling_client",
     "refund_sender",
@@ -63,7 +64,7 @@ const SHARED_LAYERS: [&str; 15] = [
 ];
 
 /// The layers of `local`, from the bottom up.
-const LOCAL_LAYERS: [&str; 13] = [
+const LOCAL_LAYERS: [&str; 14] = [
     "files",
     "lock",
     "loopback",
@@ -74,6 +75,7 @@ const LOCAL_LAYERS: [&str; 13] = [
     "console",
     "aws",
     "gateway",
+    "feeder",
     "scheduler",
     "stack",
     "demo",

@@ -209,7 +209,7 @@ def _metrics(alarm):
 
 # What a metric of AWS's is about: its dimension, and how the resource is named there.
 ABOUT = {
-    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration"}, "AWS::Lambda::Function", "Ref"),
+    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration", "IteratorAge"}, "AWS::Lambda::Function", "Ref"),
     "AWS/DynamoDB": ("TableName", {"ReadThrottleEvents", "WriteThrottleEvents"}, "AWS::DynamoDB::Table", "Ref"),
     "AWS/ApiGateway": ("ApiId", {"5xx"}, "AWS::ApiGatewayV2::Api", "Ref"),
     "AWS/SQS": ("QueueName", {"ApproximateNumberOfMessagesVisible"}, "AWS::SQS::Queue", "QueueName"),
@@ -225,6 +225,8 @@ def an_alarm_watches_a_metric_that_something_counts(expanded):
                 watched.add(metric["MetricName"])
                 continue
             dimension, known, kind, how = ABOUT[metric["Namespace"]]
+            if metric["MetricName"] == "OnFailureDestinationDeliveredEventCount":
+                dimension, known, kind = "EventSourceMappingUUID", {metric["MetricName"]}, "AWS::Lambda::EventSourceMapping"
             assert metric["MetricName"] in known, name
             (about,) = metric["Dimensions"]
             assert about["Name"] == dimension, name
@@ -240,6 +242,9 @@ def the_alarm_of_one_resource_is_about_that_one(expanded):
         "NotifySlowAlarm": {"Ref": "NotifyCallbackFunction"},
         "ServerErrorsAlarm": {"Ref": "HttpApi"},
         "SweepFailuresAlarm": {"Fn::GetAtt": ["SweepFailures", "QueueName"]},
+        "EventsDelayedAlarm": {"Ref": "PublishEventsFunction"},
+        "EventsUnreadableAlarm": {"Fn::GetAtt": ["UnreadableRecords", "QueueName"]},
+        "EventsGivenUpAlarm": {"Ref": "TableStream"},
     }
 
 
@@ -293,7 +298,7 @@ def new_code_takes_over_slowly_and_alarms_stop_it(expanded):
 def the_dashboard_is_json(expanded):
     (dashboard,) = _of_type(expanded, "AWS::CloudWatch::Dashboard").values()
     body = json.loads(re.sub(r"\$\{[\w:.]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"]))
-    assert len(body["widgets"]) == 8
+    assert len(body["widgets"]) == 9
     shown = set()
     for widget in body["widgets"]:
         namespace = None

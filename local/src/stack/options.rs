@@ -40,6 +40,8 @@ pub struct Options {
     pub speed: f64,
     /// Whether the schedules run by themselves.
     pub schedules: bool,
+    /// Whether the table's stream is brought to the functions that follow it.
+    pub stream: bool,
     /// A data folder of the simulator's whose keys are used again; making keys takes a moment.
     pub keys_from: Option<PathBuf>,
     /// Where the functions' log lines go; `None` is `log.jsonl` in the data folder.
@@ -66,6 +68,7 @@ impl Options {
             hostility: 0.0,
             speed: 60.0,
             schedules: true,
+            stream: true,
             keys_from: None,
             log: None,
             template: None,
