@@ -170,12 +170,18 @@ impl<'a> Environment<'a> {
 
     /// `APPID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
     pub fn appid(&mut self) -> Appid {
-        let appid = self.required("APPID");
-        let legal = appid.len() <= 32 && appid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !appid.is_empty() && !legal {
-            self.problem("APPID must be at most 32 letters and digits".to_owned());
+        self.required("APPID");
+        self.optional_appid("APPID").unwrap_or_default()
+    }
+
+    /// The appid in a variable that may be absent; `None`, too, where it is not acceptable, which
+    /// [`Self::finish`] reports.
+    pub fn optional_appid(&mut self, name: &'static str) -> Option<Appid> {
+        let appid = self.optional(name)?;
+        if appid.len() > 32 || !appid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            self.problem(format!("{name} must be at most 32 letters and digits"));
         }
-        Appid::parse(appid).unwrap_or_default()
+        Appid::parse(appid).ok()
     }
 
     /// `WECHATPAY_TRUSTED_HOSTS`: hosts that are not WeChat's and are accepted nevertheless.

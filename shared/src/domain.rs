@@ -6,13 +6,17 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod bill;
 pub mod books;
 pub mod contradiction;
+pub mod day;
 pub mod event;
 pub mod id;
+pub mod list;
 pub mod mac;
 pub mod money;
 pub mod order;
+pub mod reconciliation;
 pub mod refund;
 pub mod report;
 pub mod schedule;
@@ -21,6 +25,7 @@ pub mod time;
 
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
+pub use day::BeijingDay;
 pub use event::{Event, EventKind, EventLog};
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,

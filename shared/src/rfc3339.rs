@@ -3,7 +3,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset, macros::offset};
 
-use crate::domain::Timestamp;
+use crate::domain::{BeijingDay, Timestamp};
 
 const BEIJING: UtcOffset = offset!(+8);
 
@@ -24,6 +24,19 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     divides.filter(|byte| matches!(byte, b'T' | b't' | b' '))?;
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     Some(Timestamp::from_unix_seconds(moment.unix_timestamp()))
+}
+
+/// The day as `yyyy-mm-dd`.
+pub fn format_day(day: BeijingDay) -> String {
+    let mut text = format(day.starts_at());
+    text.truncate(10);
+    text
+}
+
+/// The day written as `yyyy-mm-dd`; `None` for anything else.
+pub fn parse_day(text: &str) -> Option<BeijingDay> {
+    let midnight = parse(&format!("{text}T00:00:00+08:00"));
+    midnight.map(BeijingDay::of).filter(|_| text.len() == 10)
 }
 
 /// The Beijing day of a moment, `yyyymmdd`.

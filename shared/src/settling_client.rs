@@ -15,7 +15,8 @@ use crate::deadline::Deadline;
 use crate::domain::order::Heard;
 use crate::domain::refund::Application;
 use crate::domain::{
-    Mchid, OrderId, OrderReport, Refund, RefundReport, RefundState, Terms, TransactionId,
+    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, RefundState, Terms,
+    TransactionId,
 };
 use crate::random;
 use crate::record_keys::Stage;
@@ -24,11 +25,26 @@ use crate::settlement::{Settled, Settlement};
 use crate::store::{StoreError, StoredOrder, StoredRefund};
 use crate::telemetry::LogLine;
 use crate::wechatpay::{
-    AbnormalRefund, Call, CallError, Client, Keys, PayParameters, Prepaid, PrepayRequest, Signed,
+    AbnormalRefund, BillKind, BillOffer, Call, CallError, Client, DownloadError, Keys,
+    PayParameters, Prepaid, PrepayRequest, Signed,
 };
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
+
+/// How long the download of a bill may take; its address lives five minutes.
+const DOWNLOAD_TIME_MAX: Duration = Duration::from_secs(240);
+
+/// Why a bill was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The keys are not usable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// WeChat Pay offered none, or its download failed.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+}
 
 /// Why WeChat Pay was not asked, or its answer not settled.
 #[derive(Debug, thiserror::Error)]
@@ -497,6 +513,40 @@ impl SettlingClient {
             heard: Heard::Absence,
             settled,
         })
+    }
+
+    /// Applies for a bill of a day.
+    ///
+    /// # Errors
+    /// The keys are not usable, or WeChat Pay offers none.
+    pub async fn bill(
+        &self,
+        kind: BillKind,
+        day: BeijingDay,
+        deadline: &Deadline,
+    ) -> Result<Signed<BillOffer>, SettlingError> {
+        let keys = self.keys().await?;
+        let call = self.call(&keys, deadline);
+        let offered = self.client.bill(&call, kind, day).await;
+        Ok(self.refresh_keys_after(offered).await?)
+    }
+
+    /// Downloads an offered bill into `spool`, which is worth nothing until its hash held.
+    ///
+    /// # Errors
+    /// As [`Client::download`]; and the keys may not be usable.
+    pub async fn download(
+        &self,
+        offer: &Signed<BillOffer>,
+        spool: &mut impl std::io::Write,
+        deadline: &Deadline,
+    ) -> Result<u64, FetchError> {
+        let keys = self.keys().await?;
+        let call = Call {
+            time_left: deadline.left(&self.clock, DOWNLOAD_TIME_MAX),
+            ..self.call(&keys, deadline)
+        };
+        Ok(self.client.download(&call, offer, spool).await?)
     }
 
     async fn settle_order(

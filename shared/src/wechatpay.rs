@@ -8,6 +8,7 @@
 
 mod abnormal;
 mod answers;
+mod bill;
 mod client;
 mod endpoints;
 mod error;
@@ -21,7 +22,8 @@ mod wire;
 
 pub use abnormal::{AbnormalRefund, BankType, SENSITIVE_MAX, Sensitive};
 pub use answers::{Absence, Closed, RefundAbsence};
-pub use client::{Call, Client, Keys};
+pub use bill::{BillError, BillSource, FILE_MAX, FundFlowBill, TradeBill};
+pub use client::{BillKind, BillOffer, Call, Client, DOWNLOAD_MAX, DownloadError, Keys, NoBill};
 pub use endpoints::{EndpointError, Endpoints};
 pub use error::{CallError, Refusal, UnknownCause, UnverifiedCause};
 pub use keys::{Apiv3Keys, KeyError, KeyId, MerchantKey, PlatformKeys};

@@ -22,6 +22,7 @@ use local::template::Function;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::BeijingDay;
 use shared::platform::Platform;
 use shared::telemetry::Log;
 use tempfile::TempDir;
@@ -562,6 +563,20 @@ impl TestStack {
     /// The wall clock's seconds, as signatures count them.
     pub fn now(&self) -> i64 {
         self.stack.clock().wall().unix_seconds()
+    }
+
+    /// Moves the business clock an hour into the next day in Beijing, and names that day: what follows
+    /// belongs to it, at whatever time of a day the tests run.
+    pub async fn new_day(&self) -> String {
+        let now = self.stack.clock().business();
+        let next = BeijingDay::of(now).ends_at().plus_seconds(60 * 60);
+        self.advance(next.seconds_since(now)).await;
+        self.today()
+    }
+
+    /// The day in Beijing by the business clock, as the merchant's lists name it.
+    pub fn today(&self) -> String {
+        shared::rfc3339::format_day(BeijingDay::of(self.stack.clock().business()))
     }
 
     /// The headers of a platform signature over the body at this time.

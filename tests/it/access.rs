@@ -43,6 +43,8 @@ async fn everything(stack: &TestStack) {
     stack.pay(&number).await;
     stack.until_state(&number, "SUCCESS").await;
     stack.get(&alice, "/orders").await.expect(200);
+    let day = format!("/orders?date={}", stack.today());
+    stack.get(&stack.merchant, &day).await.expect(200);
     let unhandled = stack.notice("COUPON.USE", &json!({})).await;
     assert_eq!(unhandled.status, 204);
     let refunds = format!("/orders/{number}/refunds");

@@ -96,6 +96,11 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             &["wx 1", "wx/../..", "wx0000000000000000000000000000000"],
         ),
         (
+            "APPID_APP",
+            "APPID_APP",
+            &["wx 1", "wx0000000000000000000000000000000"],
+        ),
+        (
             "ORDER_NUMBER_PREFIX",
             "ORDER_NUMBER_PREFIX",
             &["toolong", "a b", "a#", "a/"],

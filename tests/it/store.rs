@@ -11,6 +11,7 @@ mod catalogue;
 mod evidence;
 mod faults;
 mod indexes;
+mod listed;
 mod lossy;
 mod model;
 mod orders;

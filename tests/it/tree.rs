@@ -1,8 +1,12 @@
 //! The tree keeps its layers: who may import whom, and what may be where.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::Modules;
+
+#[path = "../imports/mod.rs"]
+mod imports;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -81,56 +85,19 @@ const LOCAL_LAYERS: [&str; 14] = [
     "demo",
 ];
 
-/// The modules that a file's code names below `root` (`crate` or `super`), as paths from there.
-fn named_below(root: &str, code: &str) -> Vec<String> {
-    let mut named = Vec::new();
-    for part in code.split(&format!("{root}::")).skip(1) {
-        let (mut depth, mut prefix, mut path) = (0_usize, String::new(), String::new());
-        for letter in part.chars() {
-            match letter {
-                '{' => {
-                    depth += 1;
-                    if depth == 1 {
-                        prefix = std::mem::take(&mut path);
-                    }
-                }
-                '}' if depth <= 1 => break,
-                '}' => depth -= 1,
-                ',' if depth == 1 => named.push(format!("{prefix}{}", std::mem::take(&mut path))),
-                _ if depth > 1 => {}
-                _ if letter.is_alphanumeric() || letter == '_' || letter == ':' => {
-                    path.push(letter);
-                }
-                _ if depth == 1 && letter.is_whitespace() => {}
-                _ => break,
-            }
-        }
-        named.push(prefix + &path);
-    }
-    named.retain(|path| !path.is_empty());
-    named
-}
-
-/// A crate's source files by module path (`store::order`), its entry points and tests apart.
-fn modules(source: &Path) -> BTreeMap<String, String> {
-    let files = rust_files(source);
-    let files = files.iter().filter(|path| !is_test(path));
-    let named = files.map(|path| {
-        let inside = path.strip_prefix(source).unwrap().with_extension("");
-        let parts: Vec<_> = inside.iter().map(|part| part.to_str().unwrap()).collect();
-        (parts.join("::"), code(path))
-    });
-    named
-        .filter(|(module, _)| !["lib", "main"].contains(&module.as_str()))
-        .collect()
-}
-
 fn layer(module: &str) -> &str {
     module.split("::").next().unwrap()
 }
 
+/// The modules of a crate without its entry points, which may name everything.
+fn modules_of(source: &str) -> Modules {
+    let mut modules = imports::modules(&root().join(source));
+    modules.retain(|module, _| !["lib", "main"].contains(&module.as_str()));
+    modules
+}
+
 /// Imports that name a layer above the importing file's own, or none of `layers`.
-fn climbing_imports(modules: &BTreeMap<String, String>, layers: &[&str]) -> Vec<String> {
+fn climbing_imports(modules: &Modules, layers: &[&str]) -> Vec<String> {
     let place = |name: &str| layers.iter().position(|layer| *layer == name);
     let mut climbing = Vec::new();
     for (module, code) in modules {
@@ -139,7 +106,12 @@ fn climbing_imports(modules: &BTreeMap<String, String>, layers: &[&str]) -> Vec<
             climbing.push(format!("{own} is no layer: give it a place in the list"));
             continue;
         };
-        for path in named_below("crate", code) {
+        if imports::hidden_roots(code) {
+            climbing.push(format!(
+                "{module} imports everything, or under another name"
+            ));
+        }
+        for path in imports::named_paths(module, code) {
             if place(layer(&path)).is_none_or(|named| named > own_place) {
                 climbing.push(format!("{module} imports {path}"));
             }
@@ -148,72 +120,29 @@ fn climbing_imports(modules: &BTreeMap<String, String>, layers: &[&str]) -> Vec<
     climbing
 }
 
-/// The modules that each module imports; what a child takes from its own parent is left out, since a
-/// parent is the face of its children.
-fn imports(modules: &BTreeMap<String, String>) -> BTreeMap<&str, Vec<&str>> {
-    let nearest = |path: &str| {
-        let mut path = path;
-        loop {
-            if let Some((module, _)) = modules.get_key_value(path) {
-                return Some(module.as_str());
-            }
-            path = path.rsplit_once("::")?.0;
-        }
-    };
-    let mut imports = BTreeMap::new();
-    for (module, code) in modules {
-        let mut paths = named_below("crate", code);
-        if let Some((parent, _)) = module.rsplit_once("::") {
-            let beside = named_below("super", code);
-            paths.extend(beside.iter().map(|path| format!("{parent}::{path}")));
-        }
-        let found = paths.iter().filter_map(|path| nearest(path));
-        let found = found.filter(|found| *found != module && !is_inside(module, found));
-        imports.insert(module.as_str(), found.collect());
-    }
-    imports
-}
-
+/// Whether `module` stands below `parent`.
 fn is_inside(module: &str, parent: &str) -> bool {
     let rest = module.strip_prefix(parent);
     rest.is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// A circle of modules that import each other, if there is one.
-fn circle(imports: &BTreeMap<&str, Vec<&str>>) -> Option<String> {
-    fn walk<'a>(
-        module: &'a str,
-        imports: &BTreeMap<&'a str, Vec<&'a str>>,
-        way: &mut Vec<&'a str>,
-        done: &mut Vec<&'a str>,
-    ) -> Option<String> {
-        if let Some(start) = way.iter().position(|earlier| *earlier == module) {
-            return Some(format!("{} → {module}", way[start..].join(" → ")));
-        }
-        if done.contains(&module) {
-            return None;
-        }
-        way.push(module);
-        for next in &imports[module] {
-            if let Some(circle) = walk(next, imports, way, done) {
-                return Some(circle);
-            }
-        }
-        way.pop();
-        done.push(module);
-        None
+/// The circles of modules. What a child takes from its own parent is left out, since a parent speaks
+/// for its children.
+fn circles(modules: &Modules) -> Vec<String> {
+    let mut imports = imports::imports(modules);
+    for (module, named) in &mut imports {
+        named.retain(|named| !is_inside(module, named));
     }
-    let mut done = Vec::new();
-    imports
-        .keys()
-        .find_map(|module| walk(module, imports, &mut Vec::new(), &mut done))
+    imports::circles(&imports)
 }
 
 fn check_layers(source: &str, layers: &[&str]) {
-    let modules = modules(&root().join(source));
+    let modules = modules_of(source);
+    assert!(modules.len() > 10, "the files of {source} were not found");
     let climbing = climbing_imports(&modules, layers);
     assert!(climbing.is_empty(), "{source}: {}", climbing.join("\n"));
-    assert_eq!(circle(&imports(&modules)), None, "{source}");
+    let circles = circles(&modules);
+    assert!(circles.is_empty(), "{source}: {}", circles.join("\n"));
 }
 
 #[test]
@@ -226,27 +155,67 @@ fn the_local_stack_imports_only_downwards_and_in_no_circle() {
     check_layers("local/src", &LOCAL_LAYERS);
 }
 
+fn planted(files: &[(&str, &str)]) -> Modules {
+    let files = files.iter();
+    files
+        .map(|(module, code)| ((*module).to_owned(), (*code).to_owned()))
+        .collect()
+}
+
 #[test]
-fn a_planted_circle_and_a_climbing_import_are_seen() {
-    let modules = |files: &[(&str, &str)]| -> BTreeMap<String, String> {
-        let files = files.iter();
-        files
-            .map(|(module, code)| ((*module).to_owned(), (*code).to_owned()))
-            .collect()
-    };
-    let below = ("domain", "");
-    let layers = ["domain", "store"];
-    let climbs = modules(&[("domain", "use crate::store::Orders;"), ("store", "")]);
-    assert_eq!(
-        climbing_imports(&climbs, &layers),
-        ["domain imports store::Orders"]
-    );
-    let elsewhere = modules(&[below, ("extra", "")]);
-    assert_eq!(climbing_imports(&elsewhere, &layers).len(), 1);
+fn a_planted_climbing_import_is_seen() {
+    let layers = ["domain", "store", "api"];
+    let sound = [("domain", ""), ("store", ""), ("api", "")];
+    assert!(climbing_imports(&planted(&sound), &layers).is_empty());
+    for (module, code, seen) in [
+        (
+            "domain",
+            "use crate::store::Orders;",
+            "domain imports store::Orders",
+        ),
+        (
+            "domain",
+            "use super::api::Code;",
+            "domain imports api::Code",
+        ),
+        (
+            "store::order",
+            "use super::super::api::Code;",
+            "store::order imports api::Code",
+        ),
+        (
+            "store::order",
+            "use crate::{domain::{Fen, Order}, api};",
+            "store::order imports api",
+        ),
+        (
+            "store",
+            "use crate as c;",
+            "store imports everything, or under another name",
+        ),
+        (
+            "extra",
+            "",
+            "extra is no layer: give it a place in the list",
+        ),
+    ] {
+        let mut files = sound.to_vec();
+        files.retain(|(named, _)| *named != module);
+        files.push((module, code));
+        assert_eq!(
+            climbing_imports(&planted(&files), &layers),
+            [seen],
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn a_planted_circle_is_seen() {
     // Children may use their parent, and each other one way.
-    let sound = modules(&[
-        below,
-        ("store", ""),
+    let sound = planted(&[
+        ("domain", ""),
+        ("store", "pub use order::{Orders, StoredOrder};"),
         (
             "store::item",
             "use super::{StoreError, Table}; use crate::domain::Fen;",
@@ -256,17 +225,28 @@ fn a_planted_circle_and_a_climbing_import_are_seen() {
             "use super::item::{self, text}; use crate::{domain, store};",
         ),
     ]);
-    assert!(climbing_imports(&sound, &layers).is_empty());
-    assert_eq!(circle(&imports(&sound)), None);
-    let round = modules(&[
+    assert!(circles(&sound).is_empty());
+    let round = planted(&[
         ("store", ""),
         ("store::index", "use super::{StoreError, order::commit};"),
         ("store::item", "use crate::store::index::shard;"),
         ("store::order", "use super::item::text;"),
     ]);
-    let found = circle(&imports(&round));
-    let expected = "store::index → store::order → store::item → store::index";
-    assert_eq!(found.as_deref(), Some(expected));
+    let expected = ["store::index → store::order → store::item → store::index"];
+    assert_eq!(circles(&round), expected);
+    // Through the names that their parent gives to others.
+    let hidden = planted(&[
+        (
+            "domain",
+            "pub use order::Order; pub use refund::{Refund, RefundState};",
+        ),
+        ("domain::order", "use super::RefundState;"),
+        ("domain::refund", "use super::Order;"),
+    ]);
+    assert_eq!(
+        circles(&hidden),
+        ["domain::order → domain::refund → domain::order"]
+    );
 }
 
 #[test]

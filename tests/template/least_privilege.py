@@ -90,12 +90,15 @@ def _documented(manual):
     rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
     triples = set()
     for row in rows:
-        function, _, indexes, secrets, keys, queues, *_ = [re.findall(r"`([^`]+)`", cell) for cell in row]
+        function, _, _, secrets, keys, queues, *_ = [re.findall(r"`([^`]+)`", cell) for cell in row]
         role = f"{function[0]}Role"
         for part in filter(str.strip, row[1].split(";")):
             actions, families = [re.findall(r"`([^`]+)`", names) for names in part.split(" of ")]
             triples |= {(role, f"dynamodb:{action}", f"Table {family}*") for action in actions for family in families}
-        triples |= {(role, "dynamodb:Query", f"Table/index/{index}") for index in indexes}
+        for part in filter(str.strip, row[2].split(";")):
+            indexes, families = [re.findall(r"`([^`]+)`", names) for names in (*part.split(" of "), "")][:2]
+            bounds = [f" {family}*" for family in families] or [""]
+            triples |= {(role, "dynamodb:Query", f"Table/index/{index}{bound}") for index in indexes for bound in bounds}
         triples |= {(role, "secretsmanager:GetSecretValue", secret) for secret in secrets}
         triples |= {(role, "kms:Decrypt", key) for key in keys}
         triples |= {(role, "sqs:SendMessage", queue) for queue in queues}

@@ -313,6 +313,9 @@ def the_dashboard_is_json(expanded):
 VALUES = {
     "Mchid": (["1900000001"], ["", "190000000a", "1"]),
     "Appid": (["wx0123456789abcdef"], ["", "0123456789abcdef"]),
+    **dict.fromkeys(
+        ["AppidNative", "AppidH5", "AppidApp"], (["", "wx0123456789abcdef"], ["0123456789abcdef", "wx0123456789ABCDEF"])
+    ),
     "PublicBaseUrl": (["", "https://pay.example.com"], ["http://pay.example.com", "https://pay.example.com/"]),
     "WechatpayBaseUrl": (["http://127.0.0.1:8083", "https://api.mch.weixin.qq.com"], ["", "api.mch.weixin.qq.com"]),
     "WechatpayBackupUrl": (["https://api2.mch.weixin.qq.com"], ["", "https://api2.mch.weixin.qq.com/v3"]),

@@ -9,6 +9,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod appids;
 mod open_orders;
 mod prepay;
 mod terms;
@@ -19,8 +20,8 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::Order;
 use shared::domain::terms::Party;
+use shared::domain::{Mchid, Order};
 use shared::platform::Platform;
 use shared::random;
 use shared::settlement::Settlement;
@@ -29,6 +30,8 @@ use shared::store::{Catalogue, Orders, PayerIndex, Placed, Refunds, StoredOrder}
 use shared::telemetry::LogLine;
 use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
+use self::appids::Appids;
+
 /// Places orders.
 #[derive(Debug)]
 pub struct CreateOrder {
@@ -36,7 +39,8 @@ pub struct CreateOrder {
     catalogue: Catalogue,
     orders: Orders,
     settling_client: SettlingClient,
-    merchant: Merchant,
+    mchid: Mchid,
+    appids: Appids,
     number_prefix: String,
     public_base_url: Option<String>,
     payer_index: PayerIndex,
@@ -58,12 +62,13 @@ impl HttpFunction for CreateOrder {
 
     fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
         let mut environment = Environment::new(vars, platform);
-        let merchant = environment.merchant();
+        let Merchant { mchid, appid } = environment.merchant();
+        let appids = Appids::from_environment(&mut environment, appid);
         let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &mchid, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
@@ -76,7 +81,8 @@ impl HttpFunction for CreateOrder {
             catalogue: Catalogue::new(table),
             orders,
             settling_client,
-            merchant,
+            mchid,
+            appids,
             number_prefix,
             public_base_url,
             platform: platform.clone(),

@@ -1,5 +1,6 @@
 //! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
-//! WeChat Pay first where the record is not final.
+//! WeChat Pay first where the record is not final. `GET /orders?date=`: the merchant's list of a day, as
+//! the record has it.
 //!
 //! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
 //! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
@@ -7,6 +8,8 @@
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
+
+mod lists;
 
 use serde_json::{Value, json};
 use shared::api::{
@@ -20,7 +23,7 @@ use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Commit, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
+use shared::store::{Commit, ListIndex, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 
@@ -43,6 +46,7 @@ pub struct Query {
     orders: Orders,
     refunds: Refunds,
     payer_index: PayerIndex,
+    list_index: ListIndex,
     settling_client: SettlingClient,
     merchant: Merchant,
     platform: Platform,
@@ -65,6 +69,7 @@ impl HttpFunction for Query {
             callers,
             orders,
             refunds,
+            list_index: ListIndex::new(table.clone()),
             payer_index: PayerIndex::new(table),
             settling_client,
             merchant,
@@ -87,7 +92,7 @@ impl HttpFunction for Query {
         match incoming.route() {
             "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
-                Caller::Merchant => self.by_transaction(incoming, line).await,
+                Caller::Merchant => self.merchants(incoming, line).await,
             },
             "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
@@ -246,20 +251,38 @@ impl Query {
         Ok((order, refunds))
     }
 
+    /// The merchant names a payment or a day.
+    async fn merchants(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
+        let [transaction_id, date, trade_state, next_token] =
+            incoming.query(["transaction_id", "date", "trade_state", "next_token"])?;
+        match (transaction_id, date) {
+            (Some(transaction_id), None) if trade_state.is_none() && next_token.is_none() => {
+                self.by_transaction(transaction_id, incoming, line).await
+            }
+            (None, Some(date)) => {
+                self.orders_of_day(&lists::DayQuery::parse(date, trade_state, next_token)?)
+                    .await
+            }
+            (None, None) => Err(Problem::new(
+                Code::MalformedRequest,
+                "as the merchant, name a day (date) or a payment (transaction_id)",
+            )
+            .field("date")),
+            (Some(_), _) => Err(Problem::new(
+                Code::MalformedRequest,
+                "transaction_id names one order; it goes with no other parameter",
+            )
+            .field("transaction_id")),
+        }
+    }
+
     /// By WeChat Pay's number of a payment: WeChat Pay is asked, and the number in its answer read.
     async fn by_transaction(
         &self,
+        transaction_id: &str,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let [transaction_id] = incoming.query(["transaction_id"])?;
-        let transaction_id = transaction_id.ok_or_else(|| {
-            Problem::new(
-                Code::MalformedRequest,
-                "transaction_id is missing; as the merchant, name the payment",
-            )
-            .field("transaction_id")
-        })?;
         let transaction_id = TransactionId::parse(transaction_id).map_err(malformed_id)?;
         match self
             .settling_client
@@ -288,7 +311,17 @@ impl Query {
 
     /// The payer's own orders, newest first, as the table has them.
     async fn own(&self, openid: &Openid, incoming: &Incoming) -> Result<Answer, Problem> {
-        let [next_token] = incoming.query(["next_token"])?;
+        let [next_token, date, trade_state] =
+            incoming.query(["next_token", "date", "trade_state"])?;
+        for (field, value) in [("date", date), ("trade_state", trade_state)] {
+            if value.is_some() {
+                return Err(Problem::new(
+                    Code::FieldNotAllowed,
+                    format!("{field} is of the merchant's lists; a payer gets their own orders"),
+                )
+                .field(field));
+            }
+        }
         let after = next_token.map(read_token).transpose()?;
         let page = self.payer_index.page(openid, after, PAGE).await?;
         let orders = self.orders.load_many(&page.order_ids).await?;
@@ -306,17 +339,18 @@ impl Query {
 }
 
 /// Where a page starts: the moment and the number of the order before it. It grants nothing: the
-/// index is asked for the caller's own openid whatever it says.
+/// index is asked for the caller's own openid, or by the merchant, whatever it says.
 fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
-    let refused = || {
-        Problem::new(
-            Code::MalformedRequest,
-            "next_token was not issued by this API",
-        )
-        .field("next_token")
-    };
-    let (created_at, order_id) = token.split_once('.').ok_or_else(refused)?;
-    let created_at = created_at.parse().map_err(|_| refused())?;
-    let order_id = OrderId::parse(order_id).map_err(|_| refused())?;
+    let (created_at, order_id) = token.split_once('.').ok_or_else(strange_token)?;
+    let created_at = created_at.parse().map_err(|_| strange_token())?;
+    let order_id = OrderId::parse(order_id).map_err(|_| strange_token())?;
     Ok((order_id, Timestamp::from_unix_seconds(created_at)))
+}
+
+fn strange_token() -> Problem {
+    Problem::new(
+        Code::MalformedRequest,
+        "next_token was not issued by this API for this list",
+    )
+    .field("next_token")
 }

@@ -39,6 +39,8 @@ pub(super) fn parameters(
     let mut parameters = BTreeMap::from([
         ("Mchid".to_owned(), merchant.mchid.clone()),
         ("Appid".to_owned(), merchant.appid.clone()),
+        // The simulated merchant has one app, which is a mobile app, too.
+        ("AppidApp".to_owned(), merchant.appid.clone()),
         ("PublicBaseUrl".to_owned(), api_url.to_owned()),
         ("WechatpayBaseUrl".to_owned(), base.to_owned()),
         ("WechatpayBackupUrl".to_owned(), backup.to_owned()),

@@ -43,6 +43,15 @@ pub fn queried_order(
     Value::Object(object(&body.seen_by(caller, &record.terms)))
 }
 
+/// An order as the merchant's lists tell it: as a single one, without what would cost a query of its own
+/// for each (its refunds, and what of it was refunded) and without WeChat Pay's word.
+pub fn listed_order(record: &Order) -> Value {
+    let mut body = order_body(record, None, None);
+    let payment = record.payment_on_record();
+    body.amount.refundable = Some(payment.map_or(0, Payment::refundable_for_callers));
+    Value::Object(object(&body.seen_by(&Caller::Merchant, &record.terms)))
+}
+
 fn order_body(
     order: &Order,
     returned: Option<Returned>,

@@ -117,6 +117,9 @@ pub enum OrderState {
 }
 
 impl OrderState {
+    /// The names of all states, as [`Self::as_str`] gives them.
+    pub const NAMES: [&'static str; 4] = ["NOTPAY", "CLOSING", "CLOSED", "SUCCESS"];
+
     /// The state's name on our wire and in the table.
     pub const fn as_str(&self) -> &'static str {
         match self {

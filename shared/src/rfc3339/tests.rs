@@ -61,3 +61,21 @@ fn moments_are_written_in_beijing_time_and_read_in_any() {
         assert_eq!(beijing_day(moment).len(), 8);
     }
 }
+
+#[test]
+fn a_day_is_read_as_it_is_written() {
+    let day = BeijingDay::of(Timestamp::from_unix_seconds(1_767_196_800));
+    assert_eq!(parse_day("2026-01-01"), Some(day));
+    assert_eq!(format_day(day), "2026-01-01");
+    assert_eq!(format_day(day.before()), "2025-12-31");
+    for text in [
+        "",
+        "2026-02-30",
+        "2026-1-01",
+        "20260101",
+        "2026-01-01 ",
+        "2026-01-01T00:00:00Z",
+    ] {
+        assert_eq!(parse_day(text), None, "{text}");
+    }
+}

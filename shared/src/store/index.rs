@@ -51,9 +51,14 @@ impl Line {
 const PAGES_MAX: u32 = 40;
 
 fn shard(line: Line, key: &str) -> String {
-    let digest = Sha256::digest(key.as_bytes());
-    let place = u32::from(digest[0]) % LINE_SHARDS;
+    let place = place_of(key, LINE_SHARDS);
     (line.shards().start + place).to_string()
+}
+
+/// A number's place among so many shards, at most 256.
+pub(super) fn place_of(key: &str, shards: u32) -> u32 {
+    let digest = Sha256::digest(key.as_bytes());
+    u32::from(digest[0]) % shards
 }
 
 /// The attributes that put an item on the due index, or take it off.

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::{Line, due_attributes};
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::listed::order_shard;
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};
@@ -94,6 +95,8 @@ impl Orders {
     ) -> Result<Placed, StoreError> {
         const ACTION: &str = "PutItem order";
         let mut attributes = item::new_order(order, attempt);
+        let (name, shard) = order_shard(order);
+        attributes.insert(name.to_owned(), shard);
         let key = order.terms.order_id.as_str();
         for (name, value) in due_attributes(Line::of_order(order), key, due) {
             if let Some(value) = value {

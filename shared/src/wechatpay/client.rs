@@ -5,6 +5,8 @@
 //! all of these do. A connection that could not be made goes to the backup host at once. A refund's
 //! POST is repeated only if it was never sent: its caller asks before it sends again.
 
+mod bill;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ use crate::domain::{
     TransactionId, WechatpayRefundId,
 };
 use crate::random;
+
+pub use bill::{BillKind, BillOffer, DOWNLOAD_MAX, DownloadError, NoBill};
 
 /// How many attempts one call makes at most.
 const ATTEMPTS_MAX: u32 = 2;

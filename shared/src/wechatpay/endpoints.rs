@@ -6,7 +6,20 @@
 pub struct Endpoints {
     base_url: String,
     backup_url: String,
+    trusted: Vec<String>,
 }
+
+/// An address at an accepted host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The host with its scheme, without a slash at its end.
+    pub(super) host: String,
+    /// Path and query, as they are signed and sent.
+    pub(super) target: String,
+}
+
+/// How long an address may be that WeChat Pay gives (docs/wechatpay.md, "Bills").
+const ADDRESS_MAX: usize = 2048;
 
 /// An address that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +50,7 @@ impl Endpoints {
         Ok(Self {
             base_url: endpoint(base, trusted)?,
             backup_url: endpoint(backup, trusted)?,
+            trusted: trusted.iter().map(|host| (*host).to_owned()).collect(),
         })
     }
 
@@ -49,6 +63,41 @@ impl Endpoints {
     pub(super) fn backup(&self) -> &str {
         &self.backup_url
     }
+
+    /// The place that an address of WeChat Pay's names; `None` at any other host, and for what is no
+    /// address of a path.
+    pub(super) fn place(&self, address: &str) -> Option<Place> {
+        if address.len() > ADDRESS_MAX {
+            return None;
+        }
+        let url = reqwest::Url::parse(address).ok()?;
+        let alone = url.username().is_empty() && url.password().is_none();
+        if !alone || url.fragment().is_some() || !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let authority = authority(&url)?;
+        let trusted = self.trusted.contains(&authority);
+        let query = url.query().map(|query| format!("?{query}"));
+        (is_own(&url) || trusted).then(|| Place {
+            host: format!("{}://{authority}", url.scheme()),
+            target: format!("{}{}", url.path(), query.unwrap_or_default()),
+        })
+    }
+}
+
+/// `host` or `host:port`, as `WECHATPAY_TRUSTED_HOSTS` names them.
+fn authority(url: &reqwest::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}
+
+/// Whether it is WeChat Pay's own, over TLS.
+fn is_own(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "https" && url.port().is_none() && HOSTS.contains(&host)
 }
 
 fn endpoint(text: &str, trusted: &[&str]) -> Result<String, EndpointError> {
@@ -63,12 +112,8 @@ fn endpoint(text: &str, trusted: &[&str]) -> Result<String, EndpointError> {
     if !matches!(url.scheme(), "http" | "https") || !alone || url.fragment().is_some() {
         return Err(not_a_host());
     }
-    let authority = match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
-    let own = url.scheme() == "https" && url.port().is_none() && HOSTS.contains(&host);
-    if !own && !trusted.contains(&authority.as_str()) {
+    let authority = authority(&url).ok_or_else(not_a_host)?;
+    if !is_own(&url) && !trusted.contains(&authority.as_str()) {
         return Err(EndpointError::NotTrusted(authority));
     }
     Ok(text.trim_end_matches('/').to_owned())

@@ -8,8 +8,10 @@
     reason = "these are tests"
 )]
 
+mod bills;
 mod bodies;
 mod calls;
+mod downloads;
 mod endpoints;
 mod keys;
 mod notices;

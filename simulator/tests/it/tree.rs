@@ -2,9 +2,12 @@
 //! file is part of a circle. `LAYERS` is the map to read first: what each room is for, from the
 //! command at the top to plain values at the bottom.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use imports::{Imports, Modules};
+
+#[path = "../../../tests/imports/mod.rs"]
+mod imports;
 
 /// A layer: what it is for, and its files. A folder belongs to the file that it is named after.
 struct Layer {
@@ -84,156 +87,26 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+fn modules() -> Modules {
+    imports::modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
-/// The files of `src` by their module paths, such as `api/orders`, with their code.
-fn modules() -> BTreeMap<String, String> {
-    let mut modules = BTreeMap::new();
-    let mut folders = vec![source()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(source()).unwrap().with_extension("");
-                let name = name.to_str().unwrap().replace('\\', "/");
-                // Tests inside the tree may look at everything beside them.
-                if !name.ends_with("/tests") {
-                    modules.insert(name, code(&fs::read_to_string(&path).unwrap()));
-                }
-            }
+/// Which file imports which. A `mod` is an import of the child, since the parent speaks for it; so a
+/// child takes nothing that its parent defines.
+fn imports_of(modules: &Modules) -> Imports<'_> {
+    let mut imports = imports::imports(modules);
+    for module in modules.keys() {
+        let parent = module.rsplit_once("::").map(|(parent, _)| parent);
+        if let Some(children) = parent.and_then(|parent| imports.get_mut(parent)) {
+            children.insert(module);
         }
     }
-    modules
-}
-
-/// The code of a file, without comments, texts and its tests.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The paths that a file names: after `crate::`, after `super::`, and after a `mod` of its own, each
-/// as segments from the root of the crate. Groups in braces are taken apart.
-fn named_paths(module: &str, code: &str) -> Vec<Vec<String>> {
-    let own: Vec<String> = module.split('/').map(str::to_owned).collect();
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        // `$crate::` and names that end in crate are none of ours.
-        if !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
-            expand(&[], &code[at + "crate::".len()..], &mut found);
-        }
-    }
-    let mut rest = code;
-    let mut offset = 0;
-    while let Some(at) = rest.find("super::") {
-        let mut parents = 0;
-        let mut after = &rest[at..];
-        while let Some(deeper) = after.strip_prefix("super::") {
-            parents += 1;
-            after = deeper;
-        }
-        let base = &own[..own.len().saturating_sub(parents)];
-        expand(base, after, &mut found);
-        offset += rest.len() - after.len();
-        rest = &code[offset..];
-    }
-    for line in code.lines() {
-        let line = line
-            .trim_start_matches("pub(crate) ")
-            .trim_start_matches("pub ");
-        if let Some(child) = line
-            .strip_prefix("mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-        {
-            let mut path = if module == "lib" {
-                Vec::new()
-            } else {
-                own.clone()
-            };
-            path.push(child.to_owned());
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Reads `a::b::{c, d::e}` into the paths that it names below `base`.
-fn expand(base: &[String], text: &str, found: &mut Vec<Vec<String>>) {
-    let mut path = base.to_vec();
-    let mut rest = text;
-    loop {
-        let name: String = rest
-            .chars()
-            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-            .collect();
-        rest = &rest[name.len()..];
-        if !name.is_empty() {
-            path.push(name);
-        }
-        match rest.strip_prefix("::") {
-            Some(deeper) => rest = deeper,
-            None => break,
-        }
-    }
-    let Some(group) = rest.strip_prefix('{') else {
-        found.push(path);
-        return;
-    };
-    let mut depth = 0;
-    let mut item = String::new();
-    for letter in group.chars() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                expand(&path, item.trim(), found);
-                item.clear();
-                continue;
-            }
-            _ => {}
-        }
-        item.push(letter);
-    }
-    if !item.trim().is_empty() {
-        expand(&path, item.trim(), found);
-    }
-}
-
-/// The file that a path leads to: the longest beginning that is one.
-fn file_of(path: &[String], modules: &BTreeMap<String, String>) -> Option<String> {
-    (1..=path.len())
-        .rev()
-        .map(|length| path[..length].join("/"))
-        .find(|name| modules.contains_key(name))
-}
-
-/// Which file imports which. A `mod` is an import of the child, since the parent speaks for it.
-fn imports() -> BTreeMap<String, BTreeSet<String>> {
-    let modules = modules();
-    modules
-        .iter()
-        .map(|(module, code)| {
-            let files = named_paths(module, code)
-                .iter()
-                .filter_map(|path| file_of(path, &modules))
-                .filter(|file| file != module)
-                .collect();
-            (module.clone(), files)
-        })
-        .collect()
+    imports
 }
 
 /// The place of a file among the layers, by the first part of its path.
 fn place(module: &str) -> usize {
-    let room = module.split('/').next().unwrap();
+    let room = module.split("::").next().unwrap();
     LAYERS
         .iter()
         .position(|layer| layer.files.contains(&room))
@@ -243,14 +116,16 @@ fn place(module: &str) -> usize {
 #[test]
 fn layers_import_only_what_is_below_them() {
     let mut broken = Vec::new();
-    for (module, files) in imports() {
+    let modules = modules();
+    for (module, files) in imports_of(&modules) {
+        assert!(!imports::hidden_roots(&modules[module]), "{module}");
         for file in files {
-            let same_room = module.split('/').next() == file.split('/').next();
-            if !same_room && place(&file) <= place(&module) {
+            let same_room = module.split("::").next() == file.split("::").next();
+            if !same_room && place(file) <= place(module) {
                 broken.push(format!(
-                    "{module}.rs ({}) imports {file}.rs ({})",
-                    LAYERS[place(&module)].what,
-                    LAYERS[place(&file)].what,
+                    "{module} ({}) imports {file} ({})",
+                    LAYERS[place(module)].what,
+                    LAYERS[place(file)].what,
                 ));
             }
         }
@@ -268,65 +143,30 @@ fn every_file_named_in_a_layer_exists() {
 
 #[test]
 fn no_file_is_part_of_a_circle() {
-    let imports = imports();
-    assert!(imports.len() > 40, "the files were not found");
-    let circles = circles(&imports);
+    let modules = modules();
+    assert!(modules.len() > 40, "the files were not found");
+    let circles = imports::circles(&imports_of(&modules));
     assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
-/// Every shortest way from a file back to itself, each once.
-fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for start in imports.keys() {
-        let mut reached: BTreeMap<&String, &String> = BTreeMap::new();
-        let mut ends = vec![start];
-        while let Some(file) = ends.pop() {
-            for next in &imports[file] {
-                if !reached.contains_key(next) {
-                    reached.insert(next, file);
-                    ends.insert(0, next);
-                }
-            }
-        }
-        if let Some(last) = reached.get(start) {
-            let mut way = vec![start.as_str()];
-            let mut file = *last;
-            while file != start {
-                way.push(file);
-                file = reached[file];
-            }
-            way.reverse();
-            let first = way.iter().enumerate().min_by_key(|(_, file)| **file);
-            let first = first.unwrap().0;
-            way.rotate_left(first);
-            way.push(way[0]);
-            found.insert(way.join(" -> "));
-        }
-    }
-    found.into_iter().collect()
-}
-
 #[test]
-fn circles_and_groups_are_found() {
-    let of = |pairs: &[(&str, &[&str])]| {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        pairs
-            .iter()
-            .map(|(file, names)| ((*file).to_owned(), owned(names)))
-            .collect::<BTreeMap<String, BTreeSet<String>>>()
+fn a_planted_circle_is_seen() {
+    let plant = |code: &str| -> Modules {
+        let files = [
+            ("api", "mod orders; pub(crate) struct Api;"),
+            ("api::orders", code),
+            ("ledger", "pub(crate) use order::Order;"),
+            ("ledger::order", ""),
+        ];
+        let files = files.iter();
+        files
+            .map(|(module, code)| ((*module).to_owned(), (*code).to_owned()))
+            .collect()
     };
-    let open = of(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]);
-    assert_eq!(circles(&open), [""; 0]);
-    let closed = of(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"]), ("d", &["a"])]);
-    assert_eq!(circles(&closed), ["a -> b -> c -> a"]);
-    let code = "use crate::ledger::{self, order::{Order, OrderKey}};\nuse super::request::Request;";
-    let paths = named_paths("api/orders", code);
-    let paths: Vec<String> = paths.iter().map(|path| path.join("/")).collect();
-    let wanted = [
-        "ledger/self",
-        "ledger/order/Order",
-        "ledger/order/OrderKey",
-        "api/request/Request",
-    ];
-    assert_eq!(paths, wanted);
+    let sound = plant("use crate::ledger::{self, Order};");
+    assert!(imports::circles(&imports_of(&sound)).is_empty());
+    assert!(imports_of(&sound)["api::orders"].contains("ledger::order"));
+    let round = plant("use super::Api;");
+    let circles = imports::circles(&imports_of(&round));
+    assert_eq!(circles, ["api → api::orders → api"]);
 }

@@ -23,8 +23,8 @@ use shared::domain::{Order, OrderId};
 use shared::platform::Platform;
 use shared::random;
 use shared::store::{
-    Catalogue, Commit, DueIndex, Evidence, Orders, PayerIndex, Placed, Refunds, StoreError,
-    StoredOrder, Table,
+    Catalogue, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex, Placed, Refunds,
+    StoreError, StoredOrder, Table,
 };
 use shared::telemetry::Log;
 use tokio::net::TcpListener;
@@ -141,6 +141,10 @@ impl Bench {
 
     pub const fn due_index(&self) -> &DueIndex {
         &self.handles.due_index
+    }
+
+    pub const fn list_index(&self) -> &ListIndex {
+        &self.handles.list_index
     }
 
     pub const fn payer_index(&self) -> &PayerIndex {
@@ -292,6 +296,7 @@ struct Handles {
     catalogue: Catalogue,
     evidence: Evidence,
     due_index: DueIndex,
+    list_index: ListIndex,
     payer_index: PayerIndex,
 }
 
@@ -303,6 +308,7 @@ impl Handles {
             catalogue: Catalogue::new(table.clone()),
             evidence: Evidence::new(table.clone()),
             due_index: DueIndex::new(table.clone()),
+            list_index: ListIndex::new(table.clone()),
             payer_index: PayerIndex::new(table.clone()),
         }
     }

@@ -450,6 +450,7 @@ fn who_holds_what_is_as_listed() {
         "Catalogue",
         "Evidence",
         "DueIndex",
+        "ListIndex",
         "PayerIndex",
     ];
     let mut held: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();

@@ -27,17 +27,24 @@ const REFUND: &str = r#"{"out_refund_no":"refund_1","out_trade_no":"order_1","tr
 type Maker = Box<dyn Fn() -> Reply>;
 
 /// A client, what it asks with, and the server it asks.
-struct Till {
-    client: Client,
+pub(super) struct Till {
+    pub(super) client: Client,
     keys: Keys,
     clock: Clock,
     time_left: Duration,
-    server: Server,
+    pub(super) server: Server,
 }
 
 impl Till {
-    async fn before(replies: Vec<Reply>) -> Self {
+    pub(super) async fn before(replies: Vec<Reply>) -> Self {
         let server = Server::start(replies).await;
+        let base = format!("http://{}", server.authority);
+        Self::at(&base, server)
+    }
+
+    /// A till whose server's answers name its own address.
+    pub(super) async fn before_naming(replies: impl FnOnce(&str) -> Vec<Reply>) -> Self {
+        let server = Server::start_naming(replies).await;
         let base = format!("http://{}", server.authority);
         Self::at(&base, server)
     }
@@ -71,7 +78,7 @@ impl Till {
         }
     }
 
-    fn call(&self) -> Call<'_> {
+    pub(super) fn call(&self) -> Call<'_> {
         Call {
             keys: &self.keys,
             clock: &self.clock,
@@ -105,7 +112,7 @@ impl Till {
             .map(|report| report.into_inner().status)
     }
 
-    fn asked(&self) -> Vec<Asked> {
+    pub(super) fn asked(&self) -> Vec<Asked> {
         self.server.asked()
     }
 }

@@ -76,3 +76,49 @@ fn a_base_url_is_a_host_alone() {
         assert!(matches!(refused, Err(EndpointError::NotAHost(_))), "{url}");
     }
 }
+
+#[test]
+fn a_file_is_fetched_from_an_accepted_host_alone() {
+    let trusted = ["127.0.0.1:8081", "wechatpay.test"];
+    let endpoints = Endpoints::parse(PRIMARY, PRIMARY, &trusted).unwrap();
+    for (address, host, target) in [
+        (
+            "https://api.mch.weixin.qq.com/v3/billdownload/file?token=a%2Fb&tartype=gzip",
+            "https://api.mch.weixin.qq.com",
+            "/v3/billdownload/file?token=a%2Fb&tartype=gzip",
+        ),
+        (
+            "https://api2.wechatpay.cn",
+            "https://api2.wechatpay.cn",
+            "/",
+        ),
+        (
+            "http://127.0.0.1:8081/file?token=1",
+            "http://127.0.0.1:8081",
+            "/file?token=1",
+        ),
+        ("https://wechatpay.test/x", "https://wechatpay.test", "/x"),
+    ] {
+        let place = endpoints.place(address).unwrap();
+        assert_eq!((place.host.as_str(), place.target.as_str()), (host, target));
+    }
+    let long = format!("https://api.mch.weixin.qq.com/{}", "a".repeat(2048));
+    for foreign in [
+        "https://bills.example.com/v3/billdownload/file?token=1",
+        "http://api.mch.weixin.qq.com/file",
+        "https://api.mch.weixin.qq.com:8443/file",
+        "https://api.mch.weixin.qq.com.example.com/file",
+        "https://api.mch.weixin.qq.com@example.com/file",
+        "https://user:word@api.mch.weixin.qq.com/file",
+        "https://api.mch.weixin.qq.com/file#x",
+        "http://127.0.0.1:8082/file",
+        "http://169.254.169.254/latest/meta-data",
+        "ftp://127.0.0.1:8081/file",
+        "file:///etc/passwd",
+        "/v3/billdownload/file?token=1",
+        "",
+        &long,
+    ] {
+        assert_eq!(endpoints.place(foreign), None, "{foreign}");
+    }
+}

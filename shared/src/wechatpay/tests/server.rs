@@ -53,8 +53,14 @@ impl Drop for Server {
 impl Server {
     /// Answers one connection after another with these.
     pub(super) async fn start(replies: Vec<Reply>) -> Self {
+        Self::start_naming(|_| replies).await
+    }
+
+    /// The same, where what it answers names its own address.
+    pub(super) async fn start_naming(replies: impl FnOnce(&str) -> Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
+        let replies = replies(&authority);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(serve(listener, replies, Arc::clone(&asked)));
         Self {

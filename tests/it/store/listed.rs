@@ -1,0 +1,107 @@
+//! The index `listed`: the orders of a day, wherever they lie.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use shared::domain::list::Row;
+use shared::domain::{BeijingDay, Order, OrderId, Terms};
+
+use super::bench::{Bench, Fate};
+use super::{NOW, order_id, terms};
+
+fn placed_at(number: &str, seconds: i64) -> Order {
+    Order::placed(Terms {
+        created_at: NOW.plus_seconds(seconds),
+        ..terms(number)
+    })
+}
+
+async fn pages(bench: &Bench, size: usize, between: impl AsyncFn()) -> Vec<Row<OrderId>> {
+    let mut found: Vec<Row<OrderId>> = Vec::new();
+    loop {
+        let after = found.last().cloned();
+        let day = BeijingDay::of(NOW);
+        let page = bench
+            .list_index()
+            .orders_of(day, after.as_ref(), size)
+            .await
+            .unwrap();
+        found.extend(page.rows);
+        if !page.more {
+            return found;
+        }
+        between().await;
+    }
+}
+
+#[tokio::test]
+async fn the_120_orders_of_a_day_come_once_while_others_are_placed() {
+    let bench = Bench::start().await;
+    // A tenth of them in one second, so that it lies in all shards and pages end within it.
+    for index in 0..120 {
+        let order = placed_at(&format!("order-{index:04}"), -(index / 12));
+        bench.placed(&order).await;
+    }
+    let count = std::cell::Cell::new(0);
+    let rows = pages(&bench, 7, async || {
+        let index = count.get();
+        count.set(index + 1);
+        bench
+            .placed(&placed_at(&format!("later-{index:04}"), 1 + index / 3))
+            .await;
+    })
+    .await;
+    assert!(count.get() >= 17);
+    let found: BTreeSet<&OrderId> = rows.iter().map(|row| &row.key).collect();
+    assert_eq!(found.len(), rows.len(), "none twice");
+    for index in 0..120 {
+        let number = order_id(&format!("order-{index:04}"));
+        assert!(found.contains(&number), "{number} is lost");
+    }
+    assert!(rows.is_sorted_by(|one, other| one.at >= other.at));
+    let mut shards = BTreeSet::new();
+    for item in bench.items().await {
+        shards.insert(item["list_shard"]["S"].as_str().unwrap().to_owned());
+    }
+    let all: BTreeSet<String> = (0..10)
+        .map(|place| format!("ORDER#20260921#{place}"))
+        .collect();
+    assert_eq!(shards, all, "and all shards are used");
+}
+
+#[tokio::test]
+async fn rows_that_point_at_nothing_of_ours_hold_up_nobody() {
+    let bench = Bench::start().await;
+    for index in 0..30 {
+        bench
+            .put(json!({
+                "pk": {"S": format!("PAYOUT#{index:03}")}, "sk": {"S": "PAYOUT"},
+                "list_shard": {"S": "ORDER#20260921#0"},
+                "created_at": {"N": NOW.plus_seconds(9).unix_seconds().to_string()},
+            }))
+            .await;
+    }
+    let order = placed_at("order-0001", 0);
+    bench.placed(&order).await;
+    let rows = pages(&bench, 5, async || {}).await;
+    let found: Vec<OrderId> = rows.into_iter().map(|row| row.key).collect();
+    assert_eq!(found, [order.terms.order_id]);
+}
+
+#[tokio::test]
+async fn a_shard_that_does_not_answer_is_no_shorter_list() {
+    let bench = Bench::start().await;
+    bench.placed(&placed_at("order-0001", 0)).await;
+    bench.plan(
+        |call| match call.request["ExpressionAttributeValues"][":shard"]["S"].as_str() {
+            Some("ORDER#20260921#4") => {
+                let error =
+                    json!({"__type": "com.amazonaws.dynamodb.v20120810#ValidationException"});
+                Fate::Answer(400, error)
+            }
+            _ => Fate::Pass,
+        },
+    );
+    let day = BeijingDay::of(NOW);
+    assert!(bench.list_index().orders_of(day, None, 50).await.is_err());
+}
