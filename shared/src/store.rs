@@ -28,7 +28,7 @@ use write::{TRIES_MAX, pause};
 pub use catalogue::{Article, Catalogue};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
-pub use listed::ListIndex;
+pub use listed::{ListIndex, RefundKey};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 pub use stream::{Change, Told};

@@ -45,6 +45,8 @@ async fn everything(stack: &TestStack) {
     stack.get(&alice, "/orders").await.expect(200);
     let day = format!("/orders?date={}", stack.today());
     stack.get(&stack.merchant, &day).await.expect(200);
+    let waiting = "/refunds?status=REQUESTED";
+    stack.get(&stack.merchant, waiting).await.expect(200);
     let unhandled = stack.notice("COUPON.USE", &json!({})).await;
     assert_eq!(unhandled.status, 204);
     let refunds = format!("/orders/{number}/refunds");

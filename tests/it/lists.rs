@@ -274,3 +274,207 @@ async fn a_day_or_a_token_that_is_none_is_refused_by_name() {
         assert_eq!(refused["field"], field, "{query}: {refused}");
     }
 }
+
+/// Asks as the payer for a part of an order, and gives the refund's number.
+async fn requested(stack: &TestStack, token: &str, number: &str, key: &str, fen: i64) -> String {
+    let body = json!({"amount": {"refund": fen}, "reason": "cold"});
+    let refunds = format!("/orders/{number}/refunds");
+    let asked = stack
+        .post_once(token, &refunds, key, body)
+        .await
+        .expect(202);
+    assert_eq!(asked["status"], "REQUESTED");
+    asked["out_refund_no"].as_str().unwrap().to_owned()
+}
+
+fn refund_numbers(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap().iter();
+    items
+        .map(|item| item["out_refund_no"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_request_waits_on_the_list_until_it_is_decided_and_stays_on_its_days() {
+    let stack = TestStack::start().await;
+    let day = stack.new_day().await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 2}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await;
+    let number = placed.expect(201)["out_trade_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stack.pay(&number).await;
+    stack.until_state(&number, "SUCCESS").await;
+    let mut asked = Vec::new();
+    for key in [
+        "key-0000000000002",
+        "key-0000000000003",
+        "key-0000000000004",
+    ] {
+        stack.advance(1).await;
+        asked.push(requested(&stack, &alice, &number, key, 100).await);
+    }
+    let waiting = async || {
+        stack
+            .get(&stack.merchant, "/refunds?status=REQUESTED")
+            .await
+            .expect(200)
+    };
+    let of_day = async |day: &str| {
+        let list = format!("/refunds?date={day}");
+        stack.get(&stack.merchant, &list).await.expect(200)
+    };
+    let page = waiting().await;
+    assert_eq!(refund_numbers(&page), asked, "oldest first");
+    let first = &page["items"][0];
+    assert_eq!(
+        first,
+        &json!({
+            "out_refund_no": asked[0], "out_trade_no": number, "status": "REQUESTED", "reason": "cold",
+            "amount": {"refund": 100, "total": 600, "currency": "CNY"},
+            "asked_by": "payer", "created_at": first["created_at"],
+        })
+    );
+    let created_at = shared::rfc3339::parse(first["created_at"].as_str().unwrap()).unwrap();
+    assert_eq!(shared::rfc3339::format_day(BeijingDay::of(created_at)), day);
+    // The merchant's own waits for nobody; it is of its day like the others.
+    stack.advance(1).await;
+    stack.refund(&number, "own-r1", 50).await.expect(202);
+    assert_eq!(refund_numbers(&waiting().await), asked);
+    let all: Vec<String> = [&asked[..], &["own-r1".to_owned()]].concat();
+    assert_eq!(refund_numbers(&of_day(&day).await), all);
+    // Decided on another day, it still is of the day on which it was asked for.
+    let next = stack.new_day().await;
+    for (refund, decision) in [(&asked[0], "reject"), (&asked[1], "approve")] {
+        let path = format!("/orders/{number}/refunds/{refund}/{decision}");
+        let decided = stack.post(&stack.merchant, &path, json!({})).await;
+        assert!(matches!(decided.status, 200 | 202), "{decided:?}");
+    }
+    assert_eq!(refund_numbers(&waiting().await), asked[2..]);
+    let told = of_day(&day).await;
+    assert_eq!(refund_numbers(&told), all);
+    assert_eq!(told["items"][0]["status"], "REJECTED");
+    assert_eq!(told["items"][3]["asked_by"], "merchant");
+    assert_eq!(of_day(&next).await, json!({"items": []}));
+    // The money moves on, and so no row of the index.
+    stack
+        .sweep_until_refund(&number, &asked[1], "SUCCESS")
+        .await;
+    assert_eq!(refund_numbers(&of_day(&day).await), all);
+    for list in ["/refunds?status=REQUESTED", "/refunds", "/refunds?date=x"] {
+        stack.get(&alice, list).await.refused(404, "not_found");
+        stack
+            .send(Method::GET, list, None, &[], None)
+            .await
+            .refused(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn requests_come_exactly_once_while_some_are_decided_and_others_made() {
+    let stack = TestStack::start().await;
+    let day = stack.new_day().await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 2}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await;
+    let number = placed.expect(201)["out_trade_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stack.pay(&number).await;
+    stack.until_state(&number, "SUCCESS").await;
+    let first = requested(&stack, &alice, &number, "key-0000000000002", 1).await;
+    let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{first}"));
+    let asked_at: i64 = item["created_at"]["N"].as_str().unwrap().parse().unwrap();
+    let copy = |name: &str, at: i64| {
+        let mut copy = item.clone();
+        copy["sk"]["S"] = json!(format!("REFUND#{name}"));
+        copy["out_refund_no"]["S"] = json!(name);
+        copy["created_at"]["N"] = json!(at.to_string());
+        stack.put_item(&copy);
+    };
+    // Seven in each second.
+    for index in 0..119 {
+        copy(&format!("old-{index:04}"), asked_at - index / 7);
+    }
+    for list in [
+        "/refunds?status=REQUESTED".to_owned(),
+        format!("/refunds?date={day}"),
+    ] {
+        let pages = pages(&stack, &list, async |page| {
+            // The last ones wait while the first are told, and are rejected before their turn comes.
+            for index in [2 * page, 2 * page + 1] {
+                let path = format!("/orders/{number}/refunds/old-{index:04}/reject");
+                stack
+                    .post(&stack.merchant, &path, json!({}))
+                    .await
+                    .expect(200);
+            }
+            copy(&format!("new-{page}-{}", list.len()), asked_at + 1);
+        })
+        .await;
+        let told: Vec<String> = pages.iter().flat_map(refund_numbers).collect();
+        let once: BTreeSet<&String> = told.iter().collect();
+        assert_eq!(once.len(), told.len(), "none twice: {told:?}");
+        let old = (0..119).map(|index| format!("old-{index:04}"));
+        let missing: Vec<String> = old.filter(|number| !once.contains(number)).collect();
+        // Those that were decided before their page no longer wait; the day has them all the same.
+        let decided = ["old-0002", "old-0003", "old-0004", "old-0005"];
+        let gone: Vec<&str> = decided[..if list.contains("status") { 4 } else { 0 }].to_vec();
+        assert_eq!(missing, gone, "{list}");
+        assert!(once.contains(&first));
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_refunds_is_asked_for_by_status_or_day() {
+    let stack = TestStack::start().await;
+    let inside = "/refunds?date=2026-09-21&next_token=1790000000.order-0001.r";
+    let page = stack.get(&stack.merchant, inside).await.expect(200);
+    assert_eq!(page, json!({"items": []}));
+    for anywhere in [
+        "-9223372036854775808",
+        "0",
+        "1790000000",
+        "9223372036854775807",
+    ] {
+        let path = format!("/refunds?status=REQUESTED&next_token={anywhere}.order-0001.r");
+        let page = stack.get(&stack.merchant, &path).await.expect(200);
+        assert_eq!(page, json!({"items": []}), "{anywhere}");
+    }
+    for (query, field) in [
+        ("", "status"),
+        ("status=REQUESTED&date=2026-09-21", "status"),
+        ("status=", "status"),
+        ("status=requested", "status"),
+        ("status=SUCCESS", "status"),
+        ("date=2026-02-30", "date"),
+        ("date=", "date"),
+        ("status=REQUESTED&next_token=", "next_token"),
+        (
+            "status=REQUESTED&next_token=1790000000.order-0001",
+            "next_token",
+        ),
+        ("status=REQUESTED&next_token=x.order-0001.r", "next_token"),
+        (
+            "status=REQUESTED&next_token=1790000000.order-0001.",
+            "next_token",
+        ),
+        (
+            "date=2026-09-22&next_token=1790000000.order-0001.r",
+            "next_token",
+        ),
+    ] {
+        let answer = stack
+            .get(&stack.merchant, &format!("/refunds?{query}"))
+            .await;
+        let refused = answer.refused(400, "malformed_request");
+        assert_eq!(refused["field"], field, "{query}: {refused}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `GET /orders/{out_trade_no}`, `GET /orders?transaction_id=`, `GET /orders`: reads orders, and asks
-//! WeChat Pay first where the record is not final. `GET /orders?date=`: the merchant's list of a day, as
-//! the record has it.
+//! WeChat Pay first where the record is not final. `GET /orders?date=`, `GET /refunds`: the merchant's
+//! lists, as the record has them.
 //!
 //! A final order is answered from the table. For any other WeChat Pay is asked, at most once per order
 //! in `ASK_FLOOR_SECONDS`, and its answer is settled as a notification is; whoever may not ask yet, or
@@ -18,12 +18,15 @@ use shared::api::{
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::books::books_balance;
-use shared::domain::{Openid, Order, OrderId, Timestamp, TransactionId};
+use shared::domain::list::Row;
+use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
 use shared::platform::Platform;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Commit, ListIndex, Orders, PayerIndex, Refunds, StoredOrder, StoredRefund};
+use shared::store::{
+    Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,
+};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 
@@ -93,6 +96,11 @@ impl HttpFunction for Query {
             "GET /orders" => match &caller {
                 Caller::Payer { openid } => self.own(openid, incoming).await,
                 Caller::Merchant => self.merchants(incoming, line).await,
+            },
+            "GET /refunds" => match &caller {
+                // Not a payer's route, as the merchant's decisions are not.
+                Caller::Payer { .. } => Err(Problem::not_found()),
+                Caller::Merchant => self.listed_refunds(incoming).await,
             },
             "GET /orders/{out_trade_no}" => {
                 incoming.query([])?;
@@ -345,6 +353,15 @@ fn read_token(token: &str) -> Result<(OrderId, Timestamp), Problem> {
     let created_at = created_at.parse().map_err(|_| strange_token())?;
     let order_id = OrderId::parse(order_id).map_err(|_| strange_token())?;
     Ok((order_id, Timestamp::from_unix_seconds(created_at)))
+}
+
+/// The same of a refund: its order's number, then its own. Neither has a dot.
+fn read_refund_token(token: &str) -> Result<Row<RefundKey>, Problem> {
+    let (rest, refund_id) = token.rsplit_once('.').ok_or_else(strange_token)?;
+    let (order_id, at) = read_token(rest)?;
+    let refund_id = RefundId::parse(refund_id).map_err(|_| strange_token())?;
+    let key = (order_id, refund_id);
+    Ok(Row { at, key })
 }
 
 fn strange_token() -> Problem {

@@ -1,12 +1,13 @@
 //! The merchant's lists, as the record has them: WeChat Pay is not asked.
 
 use serde_json::{Value, json};
-use shared::api::{Answer, Code, Problem, answer};
+use shared::api::{Answer, Code, Incoming, Problem, answer};
 use shared::domain::list::Row;
-use shared::domain::{BeijingDay, OrderId, OrderState};
+use shared::domain::{BeijingDay, OrderId, OrderState, RefundState};
 use shared::rfc3339;
+use shared::store::RefundKey;
 
-use super::{Query, read_token, strange_token};
+use super::{Query, read_refund_token, read_token, strange_token};
 
 /// How many orders or refunds a page has.
 const PAGE: usize = 50;
@@ -28,9 +29,7 @@ impl DayQuery {
         trade_state: Option<&str>,
         next_token: Option<&str>,
     ) -> Result<Self, Problem> {
-        let day = rfc3339::parse_day(date).ok_or_else(|| {
-            Problem::new(Code::MalformedRequest, "date is a day, as in 2026-11-29").field("date")
-        })?;
+        let day = read_day(date)?;
         if let Some(state) = trade_state
             && !OrderState::NAMES.contains(&state)
         {
@@ -43,12 +42,7 @@ impl DayQuery {
         }
         let after = next_token.map(read_token).transpose()?;
         let after = after.map(|(key, at)| Row { at, key });
-        if after
-            .as_ref()
-            .is_some_and(|after| BeijingDay::of(after.at) != day)
-        {
-            return Err(strange_token());
-        }
+        of_day(day, after.as_ref())?;
         Ok(Self {
             day,
             trade_state: trade_state.map(str::to_owned),
@@ -57,7 +51,73 @@ impl DayQuery {
     }
 }
 
+fn read_day(date: &str) -> Result<BeijingDay, Problem> {
+    rfc3339::parse_day(date).ok_or_else(|| {
+        Problem::new(Code::MalformedRequest, "date is a day, as in 2026-11-29").field("date")
+    })
+}
+
+/// A list of a day goes on within that day.
+fn of_day<K>(day: BeijingDay, after: Option<&Row<K>>) -> Result<(), Problem> {
+    match after {
+        Some(after) if BeijingDay::of(after.at) != day => Err(strange_token()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Which refunds.
+enum Which {
+    /// Those that wait for the merchant.
+    Waiting,
+    /// Those that were asked for on a day.
+    OfDay(BeijingDay),
+}
+
+impl Which {
+    fn parse(status: Option<&str>, date: Option<&str>) -> Result<Self, Problem> {
+        match (status, date) {
+            (Some("REQUESTED"), None) => Ok(Self::Waiting),
+            (None, Some(date)) => read_day(date).map(Self::OfDay),
+            (Some(_) | None, _) => Err(Problem::new(
+                Code::MalformedRequest,
+                "name those that wait (status=REQUESTED) or a day (date)",
+            )
+            .field("status")),
+        }
+    }
+}
+
 impl Query {
+    /// The refunds that wait for the merchant, or those of a day, oldest first.
+    pub(super) async fn listed_refunds(&self, incoming: &Incoming) -> Result<Answer, Problem> {
+        let [status, date, next_token] = incoming.query(["status", "date", "next_token"])?;
+        let which = Which::parse(status, date)?;
+        let after = next_token.map(read_refund_token).transpose()?;
+        let after = after.as_ref();
+        let page = match which {
+            Which::Waiting => self.list_index.refunds_waiting(after, PAGE).await?,
+            Which::OfDay(day) => {
+                of_day(day, after)?;
+                self.list_index.refunds_of(day, after, PAGE).await?
+            }
+        };
+        let keys: Vec<RefundKey> = page.rows.iter().map(|row| row.key.clone()).collect();
+        let refunds = self.refunds.load_many(&keys).await?;
+        // One that was decided a moment ago waits no more, though the index may still say so.
+        let told = refunds.iter().filter(|stored| match which {
+            Which::Waiting => stored.refund.state == RefundState::Requested,
+            Which::OfDay(_) => true,
+        });
+        let items: Vec<Value> = told.map(answer::listed_refund).collect();
+        let mut body = json!({"items": items});
+        if let (true, Some(Row { at, key })) = (page.more, page.rows.last()) {
+            let (order_id, refund_id) = key;
+            body["next_token"] =
+                Value::from(format!("{}.{order_id}.{refund_id}", at.unix_seconds()));
+        }
+        Ok(Answer::json(200, body))
+    }
+
     /// The orders of a day, newest first. Where few have the state that is asked for, a page may have
     /// fewer than it could, none even, and still go on.
     pub(super) async fn orders_of_day(&self, asked: &DayQuery) -> Result<Answer, Problem> {

@@ -108,6 +108,18 @@ fn arrived_fen(refund: &Refund) -> i64 {
 
 /// A refund as every function answers it.
 pub fn refund(stored: &StoredRefund) -> Value {
+    Value::Object(object(&refund_body(stored)))
+}
+
+/// A refund as the merchant's lists tell it: also who asked for it, and when.
+pub fn listed_refund(stored: &StoredRefund) -> Value {
+    let mut body = refund_body(stored);
+    body.asked_by = Some(stored.refund.asked_by.as_str());
+    body.created_at = Some(rfc3339::format(stored.refund.created_at));
+    Value::Object(object(&body))
+}
+
+fn refund_body(stored: &StoredRefund) -> RefundBody<'_> {
     let refund = &stored.refund;
     let success_time = match refund.state {
         RefundState::Success { at } => Some(rfc3339::format(at)),
@@ -131,7 +143,7 @@ pub fn refund(stored: &StoredRefund) -> Value {
         | RefundState::Withdrawing { .. }
         | RefundState::Withdrawn { .. } => None,
     };
-    let body = RefundBody {
+    RefundBody {
         out_refund_no: refund.refund_id.as_str(),
         out_trade_no: refund.order_id.as_str(),
         status: refund.state.as_str(),
@@ -144,8 +156,9 @@ pub fn refund(stored: &StoredRefund) -> Value {
         success_time,
         next_attempt_at,
         needs_human: refund.needs_human.is_some().then_some(true),
-    };
-    Value::Object(object(&body))
+        asked_by: None,
+        created_at: None,
+    }
 }
 
 /// A body as JSON; ours are objects of texts, integers and lists, which serialise without fail.
@@ -247,6 +260,11 @@ struct RefundBody<'a> {
     next_attempt_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     needs_human: Option<bool>,
+    // What only lists tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use self::parts::{SLOT_FREE, bounds, guard_key, next_slot};
 use super::index::{Line, due_attributes};
-use super::item::{self, ItemReader, Update, integer, text, timestamp};
+use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::listed::{RefundKey, refund_shard};
 use super::transaction::{Cancelled, Part, Transacted, unexplained};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
@@ -187,6 +188,33 @@ impl Refunds {
         Ok(found)
     }
 
+    /// The refunds of these keys (at most 100, no two equal), in their order, read consistently; missing
+    /// ones are left out.
+    ///
+    /// # Errors
+    /// The table is unavailable or an item unreadable.
+    pub async fn load_many(&self, keys: &[RefundKey]) -> Result<Vec<StoredRefund>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = |(order_id, refund_id): &RefundKey| {
+            Attributes::from([
+                ("pk".to_owned(), item::order_key(order_id)),
+                ("sk".to_owned(), item::refund_sort_key(refund_id)),
+            ])
+        };
+        let asked = keys.iter().map(key).collect();
+        let mut found = Vec::new();
+        for attributes in self.0.batch("BatchGetItem refunds", asked, true).await? {
+            found.push(stored_refund(&ItemReader::new(&attributes))?);
+        }
+        let of = |(order_id, refund_id): &RefundKey| {
+            let mut found = found.iter();
+            found.find(|it| it.refund.order_id == *order_id && it.refund.refund_id == *refund_id)
+        };
+        Ok(keys.iter().filter_map(of).cloned().collect())
+    }
+
     /// Writes a refund that waits for the merchant, if the order could give it back at that moment. It
     /// holds nothing, its number neither: numbers are the merchant's, and a payer must not be able to
     /// take one, nor learn which are taken. The order counts it, so that payers ask at most
@@ -261,6 +289,7 @@ impl Refunds {
         let update = Update::default()
             .assign(item::refund_progress(reserved))
             .assign([
+                refund_shard(reserved),
                 ("mac", item::mac(reserved)),
                 ("sent_at", reserved.sent_at.map(timestamp)),
             ])
@@ -312,6 +341,7 @@ impl Refunds {
     ) -> Result<RefundCommit, StoreError> {
         let update = Update::default()
             .assign(item::refund_progress(after))
+            .assign([refund_shard(after)])
             .assign(due_attributes(Line::First, after.refund_id.as_str(), due))
             .value("before", integer(before.version));
         let condition = "#version = :before";

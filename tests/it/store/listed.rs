@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::list::Row;
+use shared::domain::refund::Money;
 use shared::domain::{BeijingDay, Order, OrderId, Terms};
 
 use super::bench::{Bench, Fate};
-use super::{NOW, order_id, terms};
+use super::{NOW, as_rejected, order_id, request, terms};
 
 fn placed_at(number: &str, seconds: i64) -> Order {
     Order::placed(Terms {
@@ -104,4 +105,49 @@ async fn a_shard_that_does_not_answer_is_no_shorter_list() {
     );
     let day = BeijingDay::of(NOW);
     assert!(bench.list_index().orders_of(day, None, 50).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_is_decided_between_two_reads_is_still_of_its_day() {
+    let bench = Bench::start().await;
+    let order = bench.paid("order-0001").await;
+    let asked = request("request-r1", &order, 100);
+    bench.refunds().request(&asked).await.unwrap();
+    let day = BeijingDay::of(NOW);
+    bench.calls();
+    let page = bench.list_index().refunds_of(day, None, 50).await.unwrap();
+    let key = (order.terms.order_id.clone(), asked.refund_id.clone());
+    assert_eq!(
+        page.rows,
+        [Row {
+            at: NOW,
+            key: key.clone()
+        }]
+    );
+    let read: Vec<_> = bench
+        .calls()
+        .iter()
+        .map(|call| call.request["ExpressionAttributeValues"][":shard"]["S"].clone())
+        .collect();
+    // The other way round it could leave the first shard after that of the day was read.
+    assert_eq!(read, ["REFUND#REQUESTED", "REFUND#20260921"]);
+    assert_eq!(
+        bench.list_index().refunds_waiting(None, 50).await.unwrap(),
+        page
+    );
+    let rejected = as_rejected(&asked);
+    let commit = bench
+        .refunds()
+        .commit(&asked, &rejected, Money::Stays, None);
+    commit.await.unwrap();
+    let waiting = bench.list_index().refunds_waiting(None, 50).await.unwrap();
+    assert_eq!(waiting.rows, []);
+    assert_eq!(
+        bench.list_index().refunds_of(day, None, 50).await.unwrap(),
+        page
+    );
+    let missing = (order_id("order-0002"), asked.refund_id.clone());
+    let found = bench.refunds().load_many(&[missing, key]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].refund, rejected);
 }
