@@ -9,6 +9,7 @@
 pub mod aws;
 pub mod condition;
 pub mod console;
+pub mod deliverer;
 pub mod demo;
 pub mod feeder;
 mod files;

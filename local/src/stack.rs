@@ -29,6 +29,7 @@ pub use ports::TakenPort;
 
 use crate::aws::Aws;
 use crate::console::Console;
+use crate::deliverer::Deliverer;
 use crate::feeder::Feeder;
 use crate::files;
 use crate::functions;
@@ -59,6 +60,7 @@ pub struct Stack {
     gateway: Arc<Gateway>,
     scheduler: Scheduler,
     feeder: Feeder,
+    deliverer: Deliverer,
     platform: Platform,
     tasks: Vec<JoinHandle<()>>,
     _lock: File,
@@ -152,6 +154,10 @@ impl Stack {
         } else {
             Feeder::default()
         };
+        let deliverer = match &options.events_to {
+            Some(to) => Deliverer::start(&aws, to.clone(), platform.http.clone(), &folder),
+            None => Deliverer::default(),
+        };
         let taken = [api_taken, wechatpay.1, control.1, aws_taken];
         let stack = Self {
             api_url,
@@ -164,6 +170,7 @@ impl Stack {
             gateway,
             scheduler,
             feeder,
+            deliverer,
             platform,
             tasks,
             _lock: lock,
@@ -259,6 +266,7 @@ impl Stack {
     pub async fn stop(mut self) {
         self.scheduler.stop();
         self.feeder.stop();
+        self.deliverer.stop();
         for task in self.tasks.drain(..) {
             task.abort();
         }

@@ -31,7 +31,7 @@ pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS}
 pub use listed::{ListIndex, RefundKey};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
-pub use stream::{Change, Told};
+pub use stream::{Change, Told, ToldItems};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]

@@ -97,6 +97,11 @@ async fn everything(stack: &TestStack) {
     let event = json!({"Records": records});
     let told = stack.stack.invoke(publisher, event).await.unwrap();
     assert_eq!(told, json!({"batchItemFailures": []}));
+    // And what they hear again.
+    let now = stack.stack.clock().business();
+    let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
+    let span = json!({"from": moment(-86_400), "to": moment(60), "placed_from": moment(-86_400)});
+    stack.stack.invoke(publisher, span).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! What others hear of orders and refunds: each committed change that is an event, by its id, whatever
 //! becomes of the bus and of the publisher; and nothing else.
 
+mod address;
+mod consumer;
 mod life;
 mod outage;
+mod replay;
+mod schemas;
 
 use std::collections::BTreeSet;
 
@@ -126,6 +130,8 @@ async fn each_event_is_told_as_its_schema_says_and_none_without_a_change() {
     let known = shared::domain::EventKind::ALL.map(shared::domain::EventKind::as_str);
     assert_eq!(kinds, known.into());
     assert_eq!(events.len(), committed.len());
+    schemas::check(&events);
+    consumer::ships_once(&events);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ const SHARED_LAYERS: [&str; 16] = [
 ];
 
 /// The layers of `local`, from the bottom up.
-const LOCAL_LAYERS: [&str; 14] = [
+const LOCAL_LAYERS: [&str; 15] = [
     "files",
     "lock",
     "loopback",
@@ -78,6 +78,7 @@ const LOCAL_LAYERS: [&str; 14] = [
     "functions",
     "console",
     "aws",
+    "deliverer",
     "gateway",
     "feeder",
     "scheduler",

@@ -27,14 +27,14 @@ LOGS_AND_TRACES = {
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
 }
-OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "CodeDeployServiceRole"}
+OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "CodeDeployServiceRole", "EventsUrlRole"}
 
 # Every type of resource that the expanded template has. A further one is a decision: there are types
 # that grant something without any role being changed, such as a policy of a secret, queue or topic.
 TYPES = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage", "AWS::Budgets::Budget", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeDeploy::Application",
-    "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::KMS::Key",
+    "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::Events::ApiDestination", "AWS::Events::Connection", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::KMS::Key",
     "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
     "AWS::Lambda::Version", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::SNS::Subscription",
     "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule", "AWS::SecretsManager::Secret",
@@ -151,6 +151,13 @@ def the_schedule_may_start_the_sweep_and_report_its_failures_only(expanded):
         (role, "lambda:InvokeFunction", "SweepFunctionAliaslive"),
         (role, "sqs:SendMessage", "SweepFailures"),
     }
+
+
+def the_bus_may_post_to_the_address_and_nothing_else(expanded):
+    role = "EventsUrlRole"
+    assert _granted(expanded, role) == {(role, "events:InvokeApiDestination", "EventsUrlDestination")}
+    (trust,) = expanded["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "events.amazonaws.com"}
 
 
 def nothing_is_granted_beside_the_roles(expanded):

@@ -245,6 +245,8 @@ def the_alarm_of_one_resource_is_about_that_one(expanded):
         "EventsDelayedAlarm": {"Ref": "PublishEventsFunction"},
         "EventsUnreadableAlarm": {"Fn::GetAtt": ["UnreadableRecords", "QueueName"]},
         "EventsGivenUpAlarm": {"Ref": "TableStream"},
+        "EventsUrlFailuresAlarm": {"Fn::GetAtt": ["EventsUrlFailures", "QueueName"]},
+        "BackOfficeFailuresAlarm": {"Fn::GetAtt": ["BackOfficeFailures", "QueueName"]},
     }
 
 
@@ -326,6 +328,10 @@ VALUES = {
         ["", "arn:aws-cn:acm:cn-north-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"],
         ["pay.example.com", "arn:aws:iam::123456789012:server-certificate/pay"],
     ),
+    "EventsUrl": (["", "https://shop.example.com/events"], ["http://shop.example.com/events", "shop.example.com"]),
+    "EventsUrlSecretArn": (
+        ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:events-AbCdEf"], ["events", "arn:aws:s3:::events"],
+    ),
     "BudgetEmail": (["", "ops@example.com"], ["ops", "a@example.com b@example.com"]),
     "AlarmEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com b@example.com"]),
     "OrderNumberPrefix": (["", "stg_-9"], ["seven77", "a*"]),
@@ -348,9 +354,31 @@ def a_value_that_would_fail_later_is_refused_at_once(expanded):
 
 
 def a_domain_without_a_certificate_is_refused_at_once(expanded):
-    (rule,) = expanded["Rules"].values()
+    rule = expanded["Rules"]["DomainNeedsCertificate"]
     given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
     assert rule["RuleCondition"] == given
     assert [entry["Assert"] for entry in rule["Assertions"]] == [
         {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
     ]
+
+
+def an_address_without_a_key_is_refused_at_once(expanded):
+    rule = expanded["Rules"]["EventsUrlNeedsKey"]
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsUrl"}, ""]}]}
+    assert rule["RuleCondition"] == given
+    assert [entry["Assert"] for entry in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsUrlSecretArn"}, ""]}]}
+    ]
+
+
+def each_way_out_of_the_bus_takes_all_events_tries_for_a_day_and_keeps_what_failed(expanded):
+    rules = _of_type(expanded, "AWS::Events::Rule")
+    for name, condition in (("EventsUrlRule", "HasEventsUrl"), ("BackOfficeRule", "HasEventsQueue")):
+        assert expanded["Resources"][name]["Condition"] == condition
+        assert rules[name]["EventPattern"] == {"source": ["wxpay"]}
+        (target,) = rules[name]["Targets"]
+        assert "DeadLetterConfig" in target and "Input" not in json.dumps(target)
+        assert target.get("RetryPolicy", {}) in (
+            {}, {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+        ), "nothing, which is the same, or what it is by default"
+    assert rules["UnreadableRecordsRule"]["EventPattern"] == {"source": ["wxpay.unreadable"]}

@@ -9,6 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod outgoing;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,10 +23,11 @@ use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::{Order, OrderId};
 use shared::platform::Platform;
-use shared::store::{Change, Orders, Told};
+use shared::store::{Change, ListIndex, Orders, Told, ToldItems};
 use shared::telemetry::{Level, LogLine};
 
 use outgoing::{calls, told, unreadable};
+use replay::Replay;
 
 /// What must be left of the time for another call to the bus: longer than one takes at most.
 const CALL_RESERVE: Duration = Duration::from_secs(5);
@@ -38,6 +40,7 @@ const ORDERS_MAX: usize = 100;
 pub struct PublishEvents {
     orders: Orders,
     bus: Bus,
+    replay: Replay,
     platform: Platform,
 }
 
@@ -56,7 +59,13 @@ impl ScheduledFunction for PublishEvents {
         let bus = environment.bus();
         environment.finish()?;
         Ok(Self {
-            orders: Orders::new(table),
+            orders: Orders::new(table.clone()),
+            replay: Replay {
+                list: ListIndex::new(table.clone()),
+                items: ToldItems::new(table),
+                bus: bus.clone(),
+                platform: platform.clone(),
+            },
             bus,
             platform: platform.clone(),
         })
@@ -68,7 +77,17 @@ impl ScheduledFunction for PublishEvents {
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id);
         let Some(records) = event.payload["Records"].as_array() else {
-            return Err("the event is none of the table's stream".into());
+            let asked = serde_json::from_value(event.payload);
+            let asked = asked.map_err(|error| {
+                format!("the event is neither the stream's nor a span {{from, to}}: {error}")
+            })?;
+            let replayed = Box::pin(self.replay.run(asked, deadline, &mut line)).await;
+            match &replayed {
+                Ok(replayed) => line.field("events", replayed.events),
+                Err(error) => line.field("error", error.to_string()).raise(Level::Warn),
+            };
+            line.write(&self.platform.log, clock, "replayed");
+            return Ok(serde_json::to_value(replayed?)?);
         };
         // Boxed, so that the layout of the process is not one type of all its futures.
         let done = Box::pin(self.publish(records, deadline, &mut line)).await;

@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 
 use super::StoreError;
-use super::item::{Attributes, ItemReader, ORDER_SORT_KEY, REFUND_PREFIX};
+use super::item::{Attributes, ItemReader, ORDER_SORT_KEY, REFUND_PREFIX, order_key};
 use super::order::stored_order;
 use super::refund::stored_refund;
-use super::{StoredOrder, StoredRefund};
-use crate::domain::{Event, EventLog};
+use super::{StoredOrder, StoredRefund, Table, unavailable};
+use crate::domain::{Event, EventLog, OrderId};
 
 /// An item that can have events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +82,49 @@ impl Change {
     }
 }
 
+/// Reads an order with its refunds, for those who tell of them.
+#[derive(Clone, Debug)]
+pub struct ToldItems(Table);
+
+impl ToldItems {
+    /// The orders and refunds of this table.
+    pub const fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// The order and its refunds, read consistently; of one that cannot be read, why.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn of_order(
+        &self,
+        order_id: &OrderId,
+    ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
+        let mut found = Vec::new();
+        let mut pages = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", order_key(order_id))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| unavailable("Query an order's events", &error))?;
+            found.extend(
+                page.items()
+                    .iter()
+                    .filter_map(|item| told(item).transpose()),
+            );
+        }
+        Ok(found)
+    }
+}
+
 /// Reads an item that can have events; `None` where it is of another kind.
-pub(super) fn told(attributes: &Attributes) -> Result<Option<Told>, StoreError> {
+fn told(attributes: &Attributes) -> Result<Option<Told>, StoreError> {
     let reader = ItemReader::new(attributes);
     let (partition, sort) = (reader.text("pk")?, reader.text("sk")?);
     if !partition.starts_with("ORDER#") {
