@@ -273,12 +273,18 @@ pub fn table_request(name: &str, properties: &Value) -> Value {
     request
 }
 
+/// What this port is, for whoever asks it for anything else.
+const ABOUT: &str = "this port speaks the AWS API of DynamoDB and Secrets Manager: point an AWS tool at it \
+                     with --endpoint-url or AWS_ENDPOINT_URL. It has no pages; the console is at the API's /console";
+
 async fn call(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let (service, operation) = target.split_once('.').unwrap_or(("", ""));
+    let Some((service, operation)) = target.split_once('.') else {
+        return refusal("UnknownOperationException", ABOUT);
+    };
     let Ok(request) = serde_json::from_slice::<Value>(&body) else {
         return refusal("SerializationException", "the request is not JSON");
     };

@@ -50,8 +50,37 @@ pub async fn join(api_url: &str, data_dir: &Path) -> Result<(), String> {
     })?;
     let mut described: Value = serde_json::from_slice(&described)
         .map_err(|error| format!("{}: {error}", file.display()))?;
-    described["api_url"] = Value::from(api_url.trim_end_matches('/'));
+    let api_url = api_url.trim_end_matches('/');
+    let own = described["api_url"].as_str().unwrap_or_default();
+    is_the_api(api_url)
+        .await
+        .map_err(|why| format!("{why}; {} says {own}", file.display()))?;
+    described["api_url"] = Value::from(api_url);
     run(&described, data_dir).await
+}
+
+/// Whether the API answers at this address, and not another port of the stack, or anybody else.
+async fn is_the_api(api_url: &str) -> Result<(), String> {
+    let http = Platform::system().map_err(|error| error.to_string())?.http;
+    let asked = http
+        .get(format!("{api_url}/orders"))
+        .timeout(shop::PATIENCE);
+    let answer = asked.send().await.map_err(|error| {
+        let refused = error.is_connect();
+        let how = if refused {
+            "nothing listens"
+        } else {
+            "nothing answers"
+        };
+        format!("{how} at {api_url}")
+    })?;
+    let status = answer.status().as_u16();
+    let body: Value = answer.json().await.unwrap_or_default();
+    if (status, body["code"].as_str()) == (401, Some("unauthenticated")) {
+        Ok(())
+    } else {
+        Err(format!("what answers at {api_url} is not the API"))
+    }
 }
 
 async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {

@@ -133,8 +133,8 @@ impl Gateway {
             Read::Unread => return closing(),
         };
         let path = event::decoded_path(&parts.uri);
-        if parts.method == Method::GET {
-            if path == "/" && accepts_html(&parts.headers) {
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            if path == "/console/" || path == "/" && accepts_html(&parts.headers) {
                 return Redirect::temporary("/console").into_response();
             }
             if let Some(answer) = self.console.answer(&path).await {
@@ -253,6 +253,6 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     accepted.any(|value| {
         value
             .to_str()
-            .is_ok_and(|value| value.contains("text/html"))
+            .is_ok_and(|value| value.to_ascii_lowercase().contains("text/html"))
     })
 }

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::deliverer::Address;
 use local::{Options, Stack, StartError, demo};
+use shared::api::CREDENTIAL_MAX;
 use shared::random;
+use simulator::SPEEDS;
 
 /// A WeChat Pay backend on this machine: API, table, keys and a simulated WeChat Pay, on loopback,
 /// without an account.
 #[derive(Parser)]
-#[command(name = "wxpay", version)]
+#[command(name = "wxpay", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -72,7 +74,7 @@ struct Up {
 #[derive(Args)]
 struct Demo {
     /// Joins a running stack at this address instead of starting one.
-    #[arg(long)]
+    #[arg(long, value_parser = api_url)]
     api_url: Option<String>,
     /// The folder of the running stack, which holds its local.json; without it .wxpay. A stack of the
     /// demo's own has a temporary folder.
@@ -94,10 +96,13 @@ enum Mode {
 const DATA_DIR: &str = ".wxpay";
 
 fn api_key(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let length_fits = (1..=CREDENTIAL_MAX).contains(&text.len());
+    if length_fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
-        Err("a key is one or more visible ASCII characters, without spaces".to_owned())
+        Err(format!(
+            "a key is 1 to {CREDENTIAL_MAX} visible ASCII characters, without spaces"
+        ))
     }
 }
 
@@ -117,9 +122,18 @@ fn hostility(text: &str) -> Result<f64, String> {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed: Option<f64> = text.parse().ok();
-    let speed = speed.filter(|speed| speed.is_finite() && *speed > 0.0);
-    speed.ok_or_else(|| "it is a number above 0".to_owned())
+    let speed = text.parse().ok();
+    let speed = speed.filter(|speed| SPEEDS.contains(speed));
+    speed.ok_or_else(|| "it is a number from 0.001 to 1000000".to_owned())
+}
+
+fn api_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match url {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("it is an address such as http://127.0.0.1:3000".to_owned()),
+    }
 }
 
 #[tokio::main]

@@ -146,7 +146,8 @@ impl Pace {
     /// clock was moved by since, and `speed` milliseconds for each one that passed.
     fn now_ms(&self) -> i64 {
         let moved_s = self.business.offset_seconds() - self.began_ahead_s;
-        self.began_ms + moved_s * 1000 + passed_ms(self.began.elapsed(), self.speed)
+        let passed_ms = passed_ms(self.began.elapsed(), self.speed);
+        (self.began_ms + moved_s * 1000).saturating_add(passed_ms)
     }
 
     /// How long to wait for this time of the schedules'.

@@ -277,18 +277,24 @@ impl Stack {
 }
 
 fn make(folder: &Path) -> Result<(), StartError> {
+    let shown = folder.display();
     if folder.is_file() {
         return Err(StartError(format!(
-            "{} is a file, and --data-dir names a folder",
-            folder.display()
+            "{shown} is a file, and --data-dir names a folder"
         )));
     }
-    std::fs::create_dir_all(folder).map_err(|error| {
-        StartError(format!(
-            "the folder {} cannot be made: {error}",
-            folder.display()
-        ))
-    })
+    if folder.is_symlink() && !folder.exists() {
+        return Err(StartError(format!(
+            "{shown} is a link that leads nowhere, and --data-dir names a folder"
+        )));
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(StartError(format!(
+            "{shown} is not a folder, and --data-dir names one"
+        )));
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| StartError(format!("the folder {shown} cannot be made: {error}")))
 }
 
 fn lock(folder: &Path) -> Result<File, StartError> {

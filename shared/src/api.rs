@@ -12,22 +12,22 @@ mod caller;
 pub mod derived_ids;
 mod event;
 mod incoming;
+pub mod panics;
 mod problem;
 mod response;
 pub mod sealed;
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 
-pub use caller::{Caller, Callers};
+pub use caller::{CREDENTIAL_MAX, Caller, Callers};
 pub use event::Event;
 pub use incoming::{Incoming, malformed_id};
+use panics::{Panicked, contained, contained_future};
 pub use problem::{Code, Problem};
 pub use response::Answer;
 
@@ -91,10 +91,12 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
             let mut line = LogLine::start(Self::NAME, &platform.clock);
             let LambdaEvent { payload, context } = event;
             line.field("request_id", context.request_id.clone());
-            let request = payload.into_request(context);
-            let read = request.and_then(|request| Incoming::read(request, &platform.clock));
+            let read = contained(|| {
+                let request = payload.into_request(context)?;
+                Incoming::read(request, &platform.clock)
+            });
             let answer = match read {
-                Ok(incoming) => {
+                Ok(Ok(incoming)) => {
                     line.field("request_id", incoming.request_id.clone());
                     line.field("route", incoming.route());
                     let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
@@ -106,7 +108,8 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
                         Err(_) => self.out_of_time(&mut line),
                     }
                 }
-                Err(problem) => self.refused_unread(problem, &mut line),
+                Ok(Err(problem)) => self.refused_unread(problem, &mut line),
+                Err(Panicked) => mistake().into_answer(&mut line),
             };
             line.field("status", answer.status);
             line.write(&platform.log, &platform.clock, "request");
@@ -195,13 +198,8 @@ async fn served<F: HttpFunction>(
     incoming: &Incoming,
     line: &mut LogLine,
 ) -> Result<Answer, Problem> {
-    // Boxed, so that the layout of a process is not one type of all its futures: those are deeper
-    // than the compiler follows by default.
-    let served = AssertUnwindSafe(Box::pin(function.serve(incoming, line))).catch_unwind();
-    let served = served.await.unwrap_or_else(|_| {
-        // What it said stands in the log already, by the panic hook, with the place.
-        Err(Problem::plain(Code::InternalError).because("the function panicked"))
-    });
+    let served = contained_future(function.serve(incoming, line)).await;
+    let served = served.unwrap_or_else(|Panicked| Err(mistake()));
     if let Err(problem) = &served
         && problem.code == Code::NotConfigured
     {
@@ -214,6 +212,11 @@ async fn served<F: HttpFunction>(
         }
     }
     served
+}
+
+/// What is answered where a function panicked.
+fn mistake() -> Problem {
+    Problem::plain(Code::InternalError).because("the function panicked")
 }
 
 /// Notes what is wrong with each secret in a list, so that no text grows too long for the line.

@@ -2,7 +2,7 @@
 //!
 //! There are two readings. [`Clock::wall`] is real time: signatures, the ±300 s window, tokens,
 //! deadlines. [`Clock::business`] decides expiry, due times, refund intervals and when secrets are read
-//! again; it differs from the wall only where someone moved the business clock (the local stack does,
+//! again; it differs from real time only where someone moved the business clock (the local stack does,
 //! to watch a day pass).
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::Timestamp;
 
-/// How far the business clock stands before the wall, in seconds; asked at every reading.
+/// How far the business clock is ahead of real time, in seconds; asked at every reading.
 pub type Offset = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The two readings of time.
@@ -25,7 +25,7 @@ impl Clock {
         Self { offset: None }
     }
 
-    /// A clock whose business reading stands `offset` seconds before the wall.
+    /// A clock whose business reading is `offset` seconds ahead of real time.
     pub fn offset_by(offset: Offset) -> Self {
         Self {
             offset: Some(offset),

@@ -50,7 +50,7 @@ impl Vars {
         }
     }
 
-    /// The variable's value; an empty one is as good as none.
+    /// The variable's value; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<String> {
         let value = match &self.given {
             Some(variables) => variables.get(name).cloned(),

@@ -6,6 +6,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod absence;
 pub mod bill;
 pub mod books;
 pub mod contradiction;
@@ -31,7 +32,7 @@ pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
 };
 pub use mac::RecordMac;
-pub use money::{Fen, InvalidFen};
+pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};

@@ -1,6 +1,11 @@
-//! Randomness from the operating system: bytes, tokens, nonces, and pauses that differ.
+//! Randomness from the operating system: bytes, tokens, nonces, and pauses that differ; and keys that
+//! an operator drew.
+
+mod key;
 
 use std::time::Duration;
+
+pub use key::{KEY_BYTES, NoKey, is_one_byte, read_key};
 
 /// How long a nonce is, in characters; all official SDKs send 32.
 const NONCE_LENGTH: usize = 32;

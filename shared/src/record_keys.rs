@@ -1,6 +1,6 @@
 //! What makes a refund's record authentic by itself: a MAC over its terms and how far it was decided.
 //!
-//! The webhook may write to orders, whose items refunds lie beside, and IAM cannot bind what it writes
+//! The webhook's role may write to the partition that holds refunds, and IAM cannot limit which items
 //! there. So what is sent to WeChat Pay must have been written by somebody who holds a key that the
 //! webhook does not: HMAC-SHA-256 over every term of the refund, made when it is asked for, reserved
 //! or approved, and checked before it is approved and before it is sent.
@@ -9,14 +9,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::domain::{RecordMac, Refund};
-
-/// How long a record key is, in bytes.
-const KEY_BYTES: usize = 32;
+use crate::random::{KEY_BYTES, NoKey, read_key};
+use aws_lc_rs::hmac;
 
 /// What the MAC is about and how it is written: another set or order of terms needs another name.
 const PURPOSE: &str = "wxpay-serverless refund 1";
@@ -46,10 +41,12 @@ pub enum RecordKeyError {
     #[error("record_key is missing")]
     Missing,
     /// Not the bytes of a key.
-    #[error("{name} is not {KEY_BYTES} bytes in base64")]
+    #[error("{name} {why}")]
     Malformed {
         /// The member that holds it.
         name: &'static str,
+        /// What is wrong with it.
+        why: NoKey,
     },
     /// The same key twice: taking the old one away would take the new one, too.
     #[error("also_accepted_record_keys has a key twice, or record_key itself")]
@@ -79,14 +76,14 @@ impl RecordKeys {
     ) -> Result<Self, Vec<RecordKeyError>> {
         let mut problems = Vec::new();
         let current = match record_key {
-            Some(text) => bytes("record_key", text),
+            Some(text) => key_of("record_key", text),
             None => Err(RecordKeyError::Missing),
         };
         let mut keys = Vec::new();
         for key in std::iter::once(current).chain(
             also_accepted
                 .iter()
-                .map(|text| bytes("also_accepted_record_keys", text.as_ref())),
+                .map(|text| key_of("also_accepted_record_keys", text.as_ref())),
         ) {
             match key {
                 Ok(key) if keys.contains(&key) => problems.push(RecordKeyError::Twice),
@@ -128,10 +125,8 @@ impl RecordKeys {
     }
 }
 
-fn bytes(name: &'static str, text: &str) -> Result<[u8; KEY_BYTES], RecordKeyError> {
-    let malformed = RecordKeyError::Malformed { name };
-    let bytes = STANDARD.decode(text).map_err(|_| malformed)?;
-    bytes.try_into().map_err(|_| malformed)
+fn key_of(name: &'static str, text: &str) -> Result<[u8; KEY_BYTES], RecordKeyError> {
+    read_key(text).map_err(|why| RecordKeyError::Malformed { name, why })
 }
 
 /// Everything that is sent for the refund, each part behind its length, so that no two refunds have

@@ -1,6 +1,6 @@
-//! Sends reserved refunds, and reads what an answer that is no report means.
+//! Sends reserved refunds, and decides what a refusal or a missing answer means for them.
 //!
-//! A reservation is never released here. What WeChat Pay refuses in a way that time may mend is sent
+//! A reservation is never released here. What WeChat Pay refuses for a reason that may pass is sent
 //! again later, with the same number and the same bytes; what it refuses for good waits for a person.
 
 // A new state must visit each place that decides by states.
@@ -14,7 +14,7 @@ use crate::settlement::notes::note_call;
 use crate::settling_client::{NotAuthentic, SettlingClient, SettlingError};
 use crate::store::{RefundCommit, Refunds, SendClaim, StoredRefund};
 use crate::telemetry::{Level, LogLine, Metric};
-use crate::wechatpay::{CallError, Refusal};
+use crate::wechatpay::CallError;
 
 /// What became of sending a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl RefundSender {
         let committed = self.refunds.commit(before, &after, Money::Stays, due);
         match committed.await? {
             RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
-            RefundCommit::Conflict | RefundCommit::Exceeds => Ok(reserved),
+            RefundCommit::Conflict => Ok(reserved),
         }
     }
 
@@ -180,7 +180,7 @@ impl RefundSender {
         note_call(error, line);
         let kind = match error {
             CallError::Unknown(_) => None,
-            CallError::Refused(refusal) => kind(refusal),
+            CallError::Refused(refusal) => RefusalKind::of(refusal.status, &refusal.code),
         };
         let Some(kind) = kind else {
             // The due time of the reservation, or of the sweep's claim, stands.
@@ -197,7 +197,7 @@ impl RefundSender {
         match committed.await? {
             RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
             // Somebody else learnt more meanwhile: what that was is told.
-            RefundCommit::Conflict | RefundCommit::Exceeds => self.as_it_stands(reserved).await,
+            RefundCommit::Conflict => self.as_it_stands(reserved).await,
         }
     }
 
@@ -205,21 +205,5 @@ impl RefundSender {
         let refund = &stored.refund;
         let found = self.refunds.load(&refund.order_id, &refund.refund_id);
         Ok(found.await?.unwrap_or(stored))
-    }
-}
-
-/// What a refusal of a refund means (docs/wechatpay.md, "Refunds"); `None` where the outcome is
-/// unknown. Texts are never read: the same code has several.
-fn kind(refusal: &Refusal) -> Option<RefusalKind> {
-    let code = || refusal.code.clone();
-    match (refusal.status, refusal.code.as_str()) {
-        (403, "NOT_ENOUGH") => Some(RefusalKind::NotEnough),
-        // "No such order" is answered now and then for paid orders (docs/wechatpay.md, "Refunds"); a
-        // 401 is about our own signature or clock, and says nothing about this refund.
-        (404 | 401, _) => None,
-        (400, "PARAM_ERROR" | "MCH_NOT_EXISTS") | (403, "NO_AUTH" | "USER_ACCOUNT_ABNORMAL") => {
-            Some(RefusalKind::Definite { code: code() })
-        }
-        _ => Some(RefusalKind::Later { code: code() }),
     }
 }

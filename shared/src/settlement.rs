@@ -1,9 +1,8 @@
-//! The one door through which an order or a refund changes because WeChat Pay said so: load, observe,
-//! commit.
+//! Changes an order or a refund because WeChat Pay said so: load, observe, commit.
 //!
-//! Notices, queries, closes, refunds and the sweep all come through here, and all they can bring is
-//! something [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that
-//! was read, so of two that decide at once one decides again.
+//! Notifications, queries, closes, refunds and the sweep all settle here, and no report moves anything
+//! unless it is [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that was
+//! read, so of two that decide at once one decides again.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -203,9 +202,6 @@ impl Settlement {
         Ok(match committed.await? {
             RefundCommit::Done => Some(Settled::Changed(StoredRefund { refund: after, due })),
             RefundCommit::Conflict => None,
-            RefundCommit::Exceeds => {
-                Some(Settled::Contradiction(stored, Contradiction::NothingLeft))
-            }
         })
     }
 

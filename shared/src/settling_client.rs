@@ -1,4 +1,5 @@
-//! The signing side of the house: asks WeChat Pay with the merchant's key and settles the answer.
+//! Calls WeChat Pay with the merchant's key and settles each signed answer; signs what is paid with; vouches
+//! for refunds and checks that they were vouched for.
 //!
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
@@ -12,11 +13,10 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
-use crate::domain::order::Heard;
+use crate::domain::absence::Heard;
 use crate::domain::refund::Application;
 use crate::domain::{
-    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, RefundState, Terms,
-    TransactionId,
+    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId,
 };
 use crate::random;
 use crate::record_keys::Stage;
@@ -149,11 +149,6 @@ impl SettlingClient {
     /// The secrets that it signs and verifies with.
     pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
         [&self.signing, &self.platform_keys]
-    }
-
-    /// What this desk settles with.
-    pub const fn settlement(&self) -> &Settlement {
-        &self.settlement
     }
 
     /// The keys in force.
@@ -489,17 +484,8 @@ impl SettlingClient {
             Err(SettlingError::Call(error)) => error,
             Err(error) => return Err(error),
         };
-        let withdrawn = match refund.state {
-            RefundState::Withdrawing { .. } | RefundState::Withdrawn { .. } => true,
-            RefundState::Requested
-            | RefundState::Reserved
-            | RefundState::Processing
-            | RefundState::Abnormal
-            | RefundState::Closed
-            | RefundState::Success { .. }
-            | RefundState::Rejected => false,
-        };
-        let Some(absence) = error.refund_absence().filter(|_| withdrawn) else {
+        let counts = refund.state.was_withdrawn();
+        let Some(absence) = error.refund_absence().filter(|_| counts) else {
             return Err(error.into());
         };
         let now = self.clock.business();

@@ -102,7 +102,7 @@ pub enum Commit {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The table did not answer, or said it could not now; the write may have been made.
-    #[error("the table did not do {action}: {cause}")]
+    #[error("the table did not complete {action}: {cause}")]
     Unavailable {
         /// The action.
         action: &'static str,

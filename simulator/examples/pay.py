@@ -14,13 +14,15 @@ import threading
 import time
 import urllib.request
 
-from wechatpayv3 import WeChatPay, WeChatPayType
-
 START_SECONDS = 10
 NOTICE_SECONDS = 30
 
 if len(sys.argv) != 2:
     sys.exit(__doc__)
+try:
+    from wechatpayv3 import WeChatPay, WeChatPayType
+except ModuleNotFoundError as missing:
+    sys.exit(f"there is no package {missing.name}: pip install wechatpayv3")
 folder = pathlib.Path(sys.argv[1])
 for waited in range(START_SECONDS):
     if (folder / "merchant.json").exists():

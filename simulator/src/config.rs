@@ -1,6 +1,7 @@
 //! What a simulator is started with. Only values: opening folders and ports is `simulator.rs`'s.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -66,12 +67,16 @@ pub struct Config {
     /// How often the faults of the catalogue happen by themselves: 0 is never, 1 very often.
     pub hostility: f64,
     /// How many times faster business schedules run (notice retries, the minute between two
-    /// refunds of an order, refund completion); 1 is WeChat's pace.
+    /// refunds of an order, refund completion); 1 is WeChat's pace. One of [`SPEEDS`].
     pub speed: f64,
     /// Routes merged into the control port, for whoever builds a larger stack around this one. They
     /// are kept from web pages of other origins like the control calls.
     pub control_routes: axum::Router,
 }
+
+/// How many times faster, or slower, business schedules may run: far enough for every test, and no
+/// schedule's time overflows.
+pub const SPEEDS: RangeInclusive<f64> = 0.001..=1_000_000.0;
 
 impl Config {
     /// Makes the defaults: loopback, free ports, public-key mode, seed 1, no faults, WeChat's pace.

@@ -28,6 +28,7 @@ use crate::schedule;
 mod guard;
 mod page;
 mod problem;
+mod whole;
 
 use problem::Problem;
 
@@ -91,6 +92,8 @@ pub(crate) fn router(handle: Arc<SimulatorHandle>, host: IpAddr, more: Router) -
             guard::Guard::of(host),
             guard::watch,
         ))
+        // The last layer is the first to see a request: whoever refuses it has its body.
+        .layer(middleware::from_fn(whole::whole))
 }
 
 async fn healthz(State(handle): Shared) -> Answer {

@@ -41,12 +41,22 @@ mod notices;
 mod phone;
 mod random;
 mod refund_ending;
+mod request_body;
 mod schedule;
 mod server;
 mod simulator;
 mod state;
 
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#[path = "../../tests/vectors/mod.rs"]
+mod vectors;
+
 pub use changes::Change;
-pub use config::{Config, Mode};
+pub use config::{Config, Mode, SPEEDS};
 pub use merchants::MerchantFile;
 pub use simulator::{BusinessClock, Simulator, StartError};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use simulator::{Config, Mode, Simulator, StartError};
+use simulator::{Config, Mode, SPEEDS, Simulator, StartError};
 
 const AFTER_HELP: &str = "\
 IT IS NOT WECHAT PAY. It speaks WeChat Pay's APIv3 with keys of its own, made at the first start,
@@ -120,9 +120,9 @@ fn hostility(text: &str) -> Result<f64, String> {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
-        Ok(_) | Err(_) => Err("it must be greater than 0".to_owned()),
+    match text.parse() {
+        Ok(speed) if SPEEDS.contains(&speed) => Ok(speed),
+        Ok(_) | Err(_) => Err("it must be a number from 0.001 to 1000000".to_owned()),
     }
 }
 

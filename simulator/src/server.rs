@@ -23,14 +23,10 @@ use crate::api::answer::{DRIP, Pace, Response};
 use crate::api::request::Request;
 use crate::faults::Target;
 use crate::handle::SimulatorHandle;
+use crate::request_body::{self, Read};
 
 /// Idle connections are closed after this long, as the `Keep-Alive` header says.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
-/// Bodies beyond this are refused with 413, as the gateway in front of WeChat Pay does; its limit
-/// is not known, and the largest real body is an image of 2 MiB.
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What is still read of a body that is refused.
-const READ_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 const DRIP_BYTES: usize = 8;
 
 type Body = BoxBody<Bytes, std::io::Error>;
@@ -115,7 +111,11 @@ async fn answer(
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
-    let (body, fits) = read(body).await?;
+    let (body, fits) = match request_body::read(body).await {
+        Ok(Read::Whole(body)) => (body, true),
+        Ok(Read::TooLarge | Read::Unread) => (Bytes::new(), false),
+        Err(_) => return Err(Dropped),
+    };
     let request = Request {
         method: head.method.as_str().to_owned(),
         target,
@@ -152,27 +152,6 @@ async fn answer(
             Ok(response)
         }
     }
-}
-
-/// Reads a body, and whether it fits. One that does not is read on and forgotten, because a client
-/// that is still sending does not listen to an answer.
-async fn read(mut body: Incoming) -> Result<(Bytes, bool), Dropped> {
-    let mut kept: Vec<u8> = Vec::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Dropped)?;
-        let piece = frame.data_ref().map_or(&[][..], |piece| &piece[..]);
-        length += piece.len();
-        if length > READ_BYTES_MAX {
-            break;
-        }
-        if length > BODY_BYTES_MAX {
-            kept = Vec::new();
-        } else {
-            kept.extend_from_slice(piece);
-        }
-    }
-    Ok((Bytes::from(kept), length <= BODY_BYTES_MAX))
 }
 
 fn paced(body: Vec<u8>, pace: Pace) -> Body {

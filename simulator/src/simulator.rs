@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::beijing::DAY_MS;
 use crate::changes::Changes;
-use crate::config::Config;
+use crate::config::{Config, SPEEDS};
 use crate::control;
 use crate::faults::Faults;
 use crate::handle::{SimulatorHandle, Urls};
@@ -128,8 +128,10 @@ impl Simulator {
     ///
     /// [`StartError`] when a port is taken, the folder cannot be used, or a state file is damaged.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        if !(config.speed.is_finite() && config.speed > 0.0) {
-            return Err(StartError::Setting("speed must be greater than 0"));
+        if !SPEEDS.contains(&config.speed) {
+            return Err(StartError::Setting(
+                "speed must be a number from 0.001 to 1000000",
+            ));
         }
         if !(0.0..=1.0).contains(&config.hostility) {
             return Err(StartError::Setting("hostility must be between 0 and 1"));

@@ -196,7 +196,7 @@ async fn what_wechat_pay_refuses_of_an_application_is_the_callers_to_mend() {
     let unknown = format!("{}{last}", &unknown[..unknown.len() - 1]);
     let other = json!({
         "public_key_id": unknown,
-        "public_key": old["public_key"],
+        "public_key": include_str!("../vectors/wechatpay/keys/merchant_public.pem"),
         "also_accepted": [old],
     });
     stack.put_secret("WechatpaySecret", &other.to_string());

@@ -162,8 +162,8 @@ async fn a_payer_orders_articles_and_decides_nothing_else() {
         422 invalid_value "items[0]" of(&good, &[("items", json!([1]))]);
         422 invalid_value "items[0]" of(&good, &[("items", json!([["tea", 1]]))]);
         422 invalid_value "items[0]" of(&good, &[("items", json!([null]))]);
-        422 invalid_value "items[0]" of(&good, &[("items", json!([{"quantity": 1}]))]);
-        422 invalid_value "items[0]" of(&good, &[("items", json!([{"sku": "tea"}]))]);
+        422 invalid_value "items[0].sku" of(&good, &[("items", json!([{"quantity": 1}]))]);
+        422 invalid_value "items[0].quantity" of(&good, &[("items", json!([{"sku": "tea"}]))]);
         422 invalid_value "attach" of(&good, &[("attach", json!(7))]);
         422 invalid_value "attach" of(&good, &[("attach", json!(""))]);
         422 invalid_value "attach" of(&good, &[("attach", json!("a\nb"))]);
@@ -314,7 +314,7 @@ async fn a_merchant_names_number_description_and_amount_and_each_is_checked() {
         422 unknown_field "profit_sharing" of(&good, &[("profit_sharing", json!(true))]);
         422 unknown_field "amount.payer_total" amount("{\"total\":100,\"payer_total\":1}");
         422 invalid_value "amount.total" of(&good, &[("amount", Value::Null)]);
-        422 invalid_value "amount" amount("{}");
+        422 invalid_value "amount.total" amount("{}");
         422 invalid_value "amount" amount("100");
         422 invalid_value "amount" amount("[100,\"CNY\"]");
         422 invalid_value "amount.total" amount("{\"total\":0}");
@@ -355,7 +355,7 @@ async fn a_merchant_names_number_description_and_amount_and_each_is_checked() {
         422 invalid_value "payer.openid" of(&jsapi, &[("payer", json!({"openid": ""}))]);
         422 invalid_value "payer.openid" of(&jsapi, &[("payer", json!({"openid": "a b"}))]);
         422 invalid_value "payer.openid" of(&jsapi, &[("payer", json!({"openid": "o".repeat(129)}))]);
-        422 invalid_value "payer" of(&jsapi, &[("payer", json!({}))]);
+        422 invalid_value "payer.openid" of(&jsapi, &[("payer", json!({}))]);
         422 invalid_value "payer" of(&jsapi, &[("payer", json!("o"))]);
         422 unknown_field "payer.identity" of(&jsapi, &[("payer", json!({"openid": "o", "identity": {}}))]);
         422 invalid_value "payer.openid" of(&good, &[("payer", json!({"openid": "o"}))]);
@@ -366,7 +366,7 @@ async fn a_merchant_names_number_description_and_amount_and_each_is_checked() {
         422 invalid_value "time_expire" of(&good, &[("time_expire", json!(1_900_000_000))]);
         422 invalid_value "scene_info" of(&good, &[("scene_info", json!({"payer_client_ip": "1.2.3.4"}))]);
         422 invalid_value "scene_info.payer_client_ip" of(&h5, &[("scene_info", json!({"payer_client_ip": "1.2.3"}))]);
-        422 invalid_value "scene_info" of(&h5, &[("scene_info", json!({}))]);
+        422 invalid_value "scene_info.payer_client_ip" of(&h5, &[("scene_info", json!({}))]);
         422 unknown_field "scene_info.h5_info" of(&h5, &[("scene_info", json!({"payer_client_ip": "1.2.3.4", "h5_info": {}}))]);
     };
     all_refused(&stack, &merchant, "/orders", &[], &cases).await;
@@ -391,8 +391,8 @@ async fn what_is_asked_back_is_an_amount_and_little_else() {
     .await;
     let cases = cases! {
         422 invalid_value "amount" amount("null");
-        422 invalid_value "" "{}";
-        422 invalid_value "amount" amount("{}");
+        422 invalid_value "amount" "{}";
+        422 invalid_value "amount.refund" amount("{}");
         422 invalid_value "amount" amount("[100]");
         422 invalid_value "amount.refund" amount("{\"refund\":0}");
         422 invalid_value "amount.refund" amount("{\"refund\":-100}");
@@ -521,7 +521,7 @@ async fn a_login_is_a_fresh_code_and_nothing_else() {
     let good = json!({"code": code});
     all_refused(&stack, "", "/sessions", &[], &no_objects(&good.to_string())).await;
     let cases = cases! {
-        422 invalid_value "" "{}";
+        422 invalid_value "code" "{}";
         422 invalid_value "code" json!({"code": null});
         422 invalid_value "code" json!({"code": 1});
         422 invalid_value "code" json!({"code": ""});
@@ -628,5 +628,84 @@ async fn an_amount_in_yuan_is_refused_with_the_sentence_that_says_fen() {
             );
             assert_eq!(refused["field"], format!("amount.{field}"));
         }
+    }
+}
+
+/// What is said, word for word: whoever reads it knows what to send instead.
+#[tokio::test]
+async fn a_refused_value_is_told_as_it_was_sent_with_what_may_be_sent() {
+    let stack = TestStack::start().await;
+    let alice = stack.login(ALICE).await;
+    let order = native_order("words-00001", 100);
+    let (payer, merchant) = (alice.as_str(), stack.merchant.as_str());
+    let quantity = |text: &str| item(json!("tea"), text);
+    let amount = |text: &str| raw(&order, "amount", text);
+    for (credential, body, field, detail) in [
+        (
+            payer,
+            quantity("1.5"),
+            "items[0].quantity",
+            "items[0].quantity: invalid type: floating point `1.5`, expected a whole number, 1 to 9999",
+        ),
+        (
+            payer,
+            quantity("-1"),
+            "items[0].quantity",
+            "items[0].quantity: a quantity must be 1 to 9999, not -1",
+        ),
+        (
+            payer,
+            quantity("18446744073709551615"),
+            "items[0].quantity",
+            "items[0].quantity: a quantity must be 1 to 9999, not 18446744073709551615",
+        ),
+        (
+            payer,
+            quantity("10000"),
+            "items",
+            "a quantity must be 1 to 9999, not 10000",
+        ),
+        (
+            merchant,
+            amount("{\"total\":9223372036854775808}"),
+            "amount.total",
+            "amount.total: an amount must be 1 to 1000000000 fen, not 9223372036854775808",
+        ),
+        (
+            merchant,
+            amount("{\"total\":-9223372036854775808}"),
+            "amount.total",
+            "an amount must be 1 to 1000000000 fen, not -9223372036854775808",
+        ),
+        (
+            merchant,
+            amount("{}"),
+            "amount.total",
+            "amount.total is missing",
+        ),
+        (
+            merchant,
+            amount("null"),
+            "amount.total",
+            "amount.total is missing",
+        ),
+        (
+            merchant,
+            "{}".to_owned(),
+            "trade_type",
+            "trade_type is missing",
+        ),
+    ] {
+        let shown = body.clone();
+        let bytes = Some(body.into_bytes());
+        let answer = stack
+            .send_bytes(Method::POST, "/orders", Some(credential), &KEY, bytes)
+            .await;
+        let refused = answer.refused(422, "invalid_value");
+        assert_eq!(
+            json!([refused["field"], refused["detail"]]),
+            json!([field, detail]),
+            "{shown}"
+        );
     }
 }

@@ -214,8 +214,8 @@ fn broken() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec![
                 "serial number",
                 "private key is not PEM",
-                "record_key is not 32 bytes",
-                "also_accepted_record_keys is not 32 bytes",
+                "record_key is not base64",
+                "also_accepted_record_keys is not base64",
             ],
         ),
         (

@@ -115,6 +115,54 @@ async fn what_an_order_says_is_no_fault_of_the_servers() {
     }
 }
 
+/// A WeChat Pay that refuses everything in the same way; its base URL.
+async fn refusing(status: u16, code: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let refuse = async move || {
+        let status = axum::http::StatusCode::from_u16(status).unwrap();
+        let body = json!({"code": code, "message": "no"});
+        (status, [("connection", "close")], axum::Json(body))
+    };
+    let router = axum::Router::new().fallback(refuse);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn no_refusal_of_business_is_a_fault_of_the_servers() {
+    let stack = TestStack::start().await;
+    for (place, (status, code, told, problem)) in [
+        (403, "RULE_LIMIT", 422, "terms_refused"),
+        (403, "TRADE_ERROR", 422, "terms_refused"),
+        (403, "ACCOUNT_ERROR", 422, "terms_refused"),
+        (403, "USER_ACCOUNT_ABNORMAL", 422, "terms_refused"),
+        (403, "A_CODE_OF_TOMORROW", 422, "terms_refused"),
+        (403, "NO_AUTH", 422, "trade_type_unavailable"),
+        (404, "MCH_NOT_EXISTS", 422, "trade_type_unavailable"),
+        (401, "SIGN_ERROR", 502, "wechatpay_refused"),
+        (409, "A_CODE_OF_TOMORROW", 502, "wechatpay_refused"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stack.wire.lead_to(&refusing(status, code).await);
+        let order = native_order(&format!("refused-{place:03}"), 100);
+        for _ in 0..2 {
+            let placed = stack.post(&stack.merchant, "/orders", order.clone()).await;
+            let refused = placed.refused(told, problem);
+            assert_eq!(refused["wechatpay_code"], code);
+            assert_eq!(refused["wechatpay_status"], status);
+        }
+        if code != "MCH_NOT_EXISTS" {
+            let path = "/orders?transaction_id=4200002050202311060000000000";
+            let asked = stack.get(&stack.merchant, path).await;
+            assert_eq!(asked.refused(told, problem)["wechatpay_code"], code);
+        }
+    }
+    stack.wire.lead_to(stack.stack.simulator.base_url());
+}
+
 /// Troubles in which an answer of some kind comes.
 const ANSWERED: [&str; 9] = [
     "rate_limited",
@@ -299,6 +347,21 @@ async fn a_payer_has_a_bound_on_unpaid_orders_and_nobody_else_feels_it() {
     place(&alice, 6).await.refused(429, "too_many_open_orders");
     stack.advance(31 * 60).await;
     place(&alice, 6).await.expect(201);
+    // Nor is it passed by who closes so many that the unpaid ones are behind them.
+    let mut closed = stack.order_item(number(1));
+    let now = stack.stack.clock().business().unix_seconds();
+    closed["created_at"] = json!({"N": now.to_string()});
+    for at in 0..100 {
+        let copy = format!("alices-closed-{at:03}");
+        closed["out_trade_no"] = json!({"S": copy});
+        closed["pk"] = json!({"S": format!("ORDER#{copy}")});
+        stack.put_item(&closed);
+    }
+    let hidden = place(&alice, 7).await;
+    assert!((1_700..=1_800).contains(&hidden.retry_after.unwrap()));
+    let told = hidden.refused(429, "too_many_open_orders");
+    assert!(told["detail"].as_str().unwrap().contains("100"), "{told}");
+    place(&bob, 7).await.expect(201);
 }
 
 #[tokio::test]

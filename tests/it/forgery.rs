@@ -36,6 +36,25 @@ fn refund_item(stack: &TestStack, number: &str, refund_number: &str) -> Value {
     )
 }
 
+/// Whether the webhook's role may write this attribute of an item.
+async fn webhook_may_write(stack: &TestStack, key: &Value, name: &str) -> bool {
+    let request = json!({
+        "Key": key,
+        "UpdateExpression": "SET #name = :value",
+        "ConditionExpression": "attribute_not_exists(trade_state) AND attribute_not_exists(#status)",
+        "ExpressionAttributeNames": {"#name": name, "#status": "status"},
+        "ExpressionAttributeValues": {":value": {"S": "forged"}},
+    });
+    // The condition fails for every item there is, so nothing is written either way.
+    let (_, answer) = stack.call_table(WEBHOOK, "UpdateItem", request).await;
+    let denied = answer.contains("AccessDeniedException");
+    assert!(
+        denied || answer.contains("ConditionalCheckFailed"),
+        "{answer}"
+    );
+    !denied
+}
+
 /// How often a refund of this number was sent.
 fn sent(stack: &TestStack, refund_number: &str) -> usize {
     let requests = stack.wire.requests();
@@ -67,7 +86,7 @@ fn due(stack: &TestStack) -> [(&'static str, Value); 2] {
 }
 
 #[tokio::test]
-async fn a_refund_that_the_webhook_writes_is_never_sent_and_holds_up_nobody() {
+async fn a_refund_that_is_written_past_the_code_is_never_sent_and_holds_up_nobody() {
     let stack = TestStack::start().await;
     stack.paid("forged-0001", 600).await;
     stack
@@ -94,7 +113,7 @@ async fn a_refund_that_the_webhook_writes_is_never_sent_and_holds_up_nobody() {
             .map(|(name, value)| (name.as_str(), value.clone()))
             .collect();
         // An update of what is not there makes it.
-        altered(&stack, WEBHOOK, key("forged-0001", number), &changes).await;
+        altered(&stack, OPERATOR, key("forged-0001", number), &changes).await;
     }
     let waiting = stack
         .refund("forged-0001", "forged-r4", 200)
@@ -127,6 +146,56 @@ async fn a_refund_that_the_webhook_writes_is_never_sent_and_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn the_webhook_changes_no_term_and_nothing_that_a_payer_is_shown() {
+    let stack = TestStack::start().await;
+    stack.paid("terms-0001", 600).await;
+    stack
+        .refund("terms-0001", "terms-r1", 100)
+        .await
+        .expect(202);
+    stack.native("terms-0002", 600).await;
+    let order = json!({"pk": {"S": "ORDER#terms-0002"}, "sk": {"S": "ORDER"}});
+    let told = [
+        "trade_state",
+        "version",
+        "transaction_id",
+        "success_time",
+        "refundable",
+    ];
+    for name in told {
+        assert!(webhook_may_write(&stack, &order, name).await, "{name}");
+    }
+    let written = stack.order_item("terms-0002").as_object().unwrap().clone();
+    for name in written.keys() {
+        let keys = [
+            "pk",
+            "sk",
+            "trade_state",
+            "version",
+            "events",
+            "due_shard",
+            "due_at",
+            "list_shard",
+        ];
+        if !keys.contains(&name.as_str()) {
+            assert!(!webhook_may_write(&stack, &order, name).await, "{name}");
+        }
+    }
+    for name in [
+        "refund",
+        "total",
+        "mac",
+        "notify_url",
+        "reason",
+        "asked_by",
+        "sent_at",
+    ] {
+        let key = key("terms-0001", "terms-r1");
+        assert!(!webhook_may_write(&stack, &key, name).await, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_reserved_refund_whose_amount_was_raised_is_not_sent_until_it_is_put_right() {
     let stack = TestStack::start().await;
     stack.paid("raised-0001", 900).await;
@@ -140,7 +209,7 @@ async fn a_reserved_refund_whose_amount_was_raised_is_not_sent_until_it_is_put_r
         .expect(202);
     let key = key("raised-0001", "raised-r2");
     let amount = |fen: &str| [("refund", json!({"N": fen}))];
-    altered(&stack, WEBHOOK, key.clone(), &amount("600")).await;
+    altered(&stack, OPERATOR, key.clone(), &amount("600")).await;
     stack.advance(120).await;
     stack.sweep().await;
     assert_eq!(sent(&stack, "raised-r2"), 0);
@@ -209,7 +278,7 @@ async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_s
     });
     assert_eq!(stack.call_table(OPERATOR, "UpdateItem", undo).await.0, 200);
     let raised = [("refund", json!({"N": "200"}))];
-    altered(&stack, WEBHOOK, key.clone(), &raised).await;
+    altered(&stack, OPERATOR, key.clone(), &raised).await;
     let approve = format!("{refunds}/{refund_number}/approve");
     stack
         .post(&stack.merchant, &approve, json!({}))

@@ -13,7 +13,11 @@ struct Connection(BufReader<TcpStream>);
 
 impl Connection {
     async fn to(stack: &TestStack) -> Self {
-        let authority = stack.stack.api_url.trim_start_matches("http://");
+        Self::to_port(&stack.stack.api_url).await
+    }
+
+    async fn to_port(url: &str) -> Self {
+        let authority = url.trim_start_matches("http://");
         Self(BufReader::new(TcpStream::connect(authority).await.unwrap()))
     }
 
@@ -36,6 +40,10 @@ impl Connection {
             .find_map(|line| line.strip_prefix("content-length: "))
             .map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
+        // What answers HEAD tells a length and has no body.
+        if first.starts_with("HEAD ") {
+            body.clear();
+        }
         self.0.read_exact(&mut body).await.unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, head, String::from_utf8(body).unwrap())
@@ -66,6 +74,79 @@ async fn a_connection_goes_on_after_any_answer_to_a_request_with_a_body() {
     }
 }
 
+/// Requests that the control port answers without a look at what they hold.
+#[tokio::test]
+async fn no_port_drops_a_connection_over_a_body_that_it_does_not_want() {
+    let stack = TestStack::start().await;
+    let small = vec![b'x'; 3 * 1024];
+    let large = vec![b'x'; 300 * 1024];
+    let foreign = "origin: https://example.com\r\n";
+    for (url, first, headers, status) in [
+        (stack.stack.simulator.control_url(), "PUT /nope", "", 404),
+        (stack.stack.simulator.control_url(), "POST /nope", "", 404),
+        (
+            stack.stack.simulator.control_url(),
+            "DELETE /orders/x",
+            "",
+            404,
+        ),
+        (
+            stack.stack.simulator.control_url(),
+            "PUT /_sim/clock",
+            "",
+            405,
+        ),
+        (
+            stack.stack.simulator.control_url(),
+            "GET /_sim/clock",
+            "",
+            200,
+        ),
+        (
+            stack.stack.simulator.control_url(),
+            "POST /_sim/clock",
+            "",
+            400,
+        ),
+        (
+            stack.stack.simulator.control_url(),
+            "POST /_sim/codes",
+            foreign,
+            403,
+        ),
+        (
+            stack.stack.simulator.control_url(),
+            "PUT /nope",
+            foreign,
+            403,
+        ),
+        (stack.stack.simulator.base_url(), "PUT /nope", "", 404),
+        (stack.stack.simulator.base_url(), "POST /nope", "", 404),
+        (&stack.stack.aws.url, "PUT /nope", "", 400),
+        (&stack.stack.aws.url, "POST /", "", 400),
+        (&stack.stack.api_url, "PUT /nope", "", 404),
+    ] {
+        let mut connection = Connection::to_port(url).await;
+        for body in [&small, &large] {
+            for _ in 0..25 {
+                let (told, head, _) = connection.send(first, headers, body).await;
+                assert_eq!(told, status, "{first} {headers}: {head}");
+                assert!(!head.contains("connection: close"), "{first}: {head}");
+            }
+        }
+    }
+    // What is too large for a control call is read nevertheless, up to where that ends.
+    let control = stack.stack.simulator.control_url();
+    let mut connection = Connection::to_port(control).await;
+    let too_large = vec![b'x'; 5 << 20];
+    let (status, head, body) = connection.send("POST /_sim/clock", "", &too_large).await;
+    assert_eq!((status, head.contains("connection: close")), (413, false));
+    assert!(body.contains("TOO_LARGE"), "{body}");
+    let endless = vec![b'x'; (64 << 20) + 1];
+    let (status, head, _) = connection.send("PUT /nope", "", &endless).await;
+    assert_eq!((status, head.contains("connection: close")), (413, true));
+}
+
 #[tokio::test]
 async fn a_body_that_is_not_read_to_its_end_closes_its_connection_and_says_so() {
     let stack = TestStack::start().await;
@@ -94,6 +175,7 @@ async fn a_browser_that_opens_the_apis_address_is_led_to_the_console() {
             307,
             true,
         ),
+        ("accept: TEXT/HTML\r\n", 307, true),
         ("accept: application/json\r\n", 404, false),
         ("accept: */*\r\n", 404, false),
         ("", 404, false),
@@ -110,11 +192,52 @@ async fn a_browser_that_opens_the_apis_address_is_led_to_the_console() {
         (status, head.contains("content-type: text/html")),
         (200, true)
     );
+    for first in ["HEAD /", "HEAD /console/", "GET /console/"] {
+        let accept = "accept: text/html\r\n";
+        let (status, head, _) = connection.send(first, accept, b"").await;
+        let led = head.contains("location: /console\r\n");
+        assert_eq!((status, led), (307, true), "{first}: {head}");
+    }
+    let (status, head, _) = connection.send("HEAD /console", "", b"").await;
+    assert_eq!(
+        (status, head.contains("content-type: text/html")),
+        (200, true)
+    );
     // Other methods have no page there.
     let (status, ..) = connection
         .send("POST /", "accept: text/html\r\n", b"")
         .await;
     assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn the_aws_port_says_what_it_is_to_whoever_does_not_speak_to_it() {
+    let stack = TestStack::start().await;
+    let mut connection = Connection::to_port(&stack.stack.aws.url).await;
+    for (first, headers, body) in [
+        ("GET /", "accept: text/html\r\n", &b""[..]),
+        ("GET /console", "", b""),
+        ("POST /", "", b"{}"),
+        ("POST /", "x-amz-target: nonsense\r\n", b"{}"),
+    ] {
+        let (status, _, told) = connection.send(first, headers, body).await;
+        assert_eq!(status, 400, "{first}");
+        for part in [
+            "DynamoDB",
+            "Secrets Manager",
+            "AWS_ENDPOINT_URL",
+            "/console",
+        ] {
+            assert!(told.contains(part), "{first}: {part} is not in {told}");
+        }
+    }
+    let spoken = "x-amz-target: secretsmanager.GetSecretValue\r\n";
+    let (status, _, told) = connection.send("POST /", spoken, b"not JSON").await;
+    assert_eq!(
+        (status, told.contains("is not JSON")),
+        (400, true),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +259,7 @@ async fn an_order_is_found_by_its_id_however_it_is_escaped() {
 }
 
 #[tokio::test]
-async fn no_port_answers_another_name_or_another_page() {
+async fn no_port_but_wechat_pays_answers_another_name_or_another_page() {
     let stack = TestStack::start().await;
     let http = Platform::system().unwrap().http;
     let (api, aws) = (stack.stack.api_url.clone(), stack.stack.aws.url.clone());
@@ -173,6 +296,19 @@ async fn no_port_answers_another_name_or_another_page() {
             assert_eq!(status, StatusCode::FORBIDDEN, "{port} {header}: {value}");
             assert!(!text.contains("token_key"), "{text}");
         }
+    }
+    // WeChat Pay's answers by any name, as its hosts do, and gives nothing without a signature.
+    let wechat_pay = stack.stack.simulator.base_url().to_owned();
+    let path = "/v3/pay/transactions/native";
+    let (usual, told) = ask(&wechat_pay, path, "", "").await;
+    assert_eq!(usual, StatusCode::UNAUTHORIZED, "{told}");
+    for (header, value) in [
+        ("host", "api.mch.weixin.qq.com"),
+        ("host", "example.com"),
+        ("origin", "https://example.com"),
+    ] {
+        let (status, _) = ask(&wechat_pay, path, header, value).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{header}: {value}");
     }
     let (status, text) = ask(&aws, "/", "host", "host.docker.internal:8083").await;
     assert_eq!((status, text.contains("token_key")), (StatusCode::OK, true));

@@ -171,6 +171,11 @@ async fn what_was_given_back_without_a_refund_on_record_calls_a_person() {
     let after = stack.order_item("policy-else");
     stack.put_item(&before);
     stack.until_state("policy-else", "SUCCESS").await;
+    // How much is left is not known here, so nothing is: it could go back twice.
+    let told = stack.order("policy-else").await;
+    assert_eq!(told["amount"]["refundable"], 0, "{told}");
+    let more = stack.refund("policy-else", "policy-e2", 100).await;
+    assert_eq!(more.refused(409, "refund_exceeds")["refundable"], 0);
     stack.put_item(&after);
     let lines = stack.log_lines();
     let told = lines.iter().find(|line| line["refunded"] == "elsewhere");

@@ -105,6 +105,7 @@ fn an_option_that_cannot_be_meant_is_refused_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
     let untouched = folder.path().join("untouched");
     let data_dir = untouched.to_str().unwrap();
+    let long_key = "k".repeat(2_049);
     for (arguments, said) in [
         (
             &["up", "--hostility", "7"][..],
@@ -115,14 +116,35 @@ fn an_option_that_cannot_be_meant_is_refused_before_anything_starts() {
             &["up", "--hostility", "NaN"],
             &["--hostility", "from 0 to 1"],
         ),
-        (&["up", "--speed", "0"], &["--speed", "above 0"]),
-        (&["up", "--speed", "inf"], &["--speed", "above 0"]),
+        (&["up", "--speed", "0"], &["--speed", "from 0.001"]),
+        (&["up", "--speed", "inf"], &["--speed", "from 0.001"]),
+        (&["up", "--speed", "1e300"], &["--speed", "to 1000000"]),
+        (&["up", "--speed", "1e-300"], &["--speed", "from 0.001"]),
         (&["up", "--merchant-api-key", ""], &["--merchant-api-key"]),
         (
             &["up", "--merchant-api-key", "a b"],
             &["--merchant-api-key", "spaces"],
         ),
+        (
+            &["up", "--merchant-api-key", &long_key],
+            &["--merchant-api-key", "1 to 2048"],
+        ),
         (&["demo"], &["--api-url"]),
+        (
+            &["demo", "--api-url", "127.0.0.1:4300"],
+            &["--api-url", "such as http://"],
+        ),
+        (&["demo", "--api-url", ""], &["--api-url"]),
+        (
+            &["demo", "--api-url", "ftp://127.0.0.1"],
+            &["--api-url", "such as http://"],
+        ),
+        // What stands before a subcommand would not reach it.
+        (&["--port", "4391", "up"], &["--port", "up"]),
+        (&["--data-dir", "elsewhere", "up"], &["--data-dir", "up"]),
+        (&["--port", "4390", "demo"], &["--port", "demo"]),
+        (&["--hostility", "0.5", "demo"], &["--hostility", "demo"]),
+        (&["--speed", "60", "demo"], &["--speed", "demo"]),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
             .args(arguments)
@@ -140,6 +162,27 @@ fn an_option_that_cannot_be_meant_is_refused_before_anything_starts() {
         }
     }
     assert!(!untouched.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_dir_that_leads_nowhere_or_is_no_folder_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("gone"), &link).unwrap();
+    let told = refusal(wxpay(&link, &[]));
+    assert!(
+        told.contains("is a link that leads nowhere") && told.contains("--data-dir"),
+        "{told}"
+    );
+    let told = refusal(wxpay(Path::new("/dev/null"), &[]));
+    assert!(
+        told.contains("is not a folder") && told.contains("--data-dir"),
+        "{told}"
+    );
+    // One that leads somewhere is as good as the folder.
+    std::fs::create_dir(folder.path().join("gone")).unwrap();
+    Process::start(&link).kill();
 }
 
 #[test]
@@ -330,6 +373,33 @@ async fn the_demo_names_the_knob_that_it_waits_for() {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     assert!(!told.contains("--speed"), "{told}");
+}
+
+#[test]
+fn the_demo_says_where_the_api_is_if_it_is_led_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    for (url, said) in [
+        (process.text("simulator_url"), "is not the API"),
+        (process.text("control_url"), "is not the API"),
+        (process.text("aws_url"), "is not the API"),
+        (&nobody, "nothing listens at"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_wxpay"))
+            .args(["demo", "--api-url", url, "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(told.trim().lines().count(), 1, "{told}");
+        for part in [said, url, process.text("api_url")] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+    }
 }
 
 /// At this speed WeChat Pay's minute between two refunds is longer than anything else is waited for.

@@ -367,13 +367,21 @@ fn the_bug_zoo_is_in_step_with_the_code() {
         assert!(!reds.is_empty(), "{name} names no test");
         for red in reds {
             let (tests, test) = red.trim().split_once(' ').unwrap();
-            let folder = if tests == "it" {
-                "tests/it"
-            } else {
-                "shared/src"
+            let name = test.rsplit("::").next().unwrap();
+            let (files, function) = match tests {
+                "it" => (rust_files(&root().join("tests/it")), format!("fn {name}(")),
+                "template" => (
+                    ["shape", "least_privilege"]
+                        .map(|file| root().join(format!("tests/template/{file}.py")))
+                        .to_vec(),
+                    format!("def {name}("),
+                ),
+                _ => (
+                    rust_files(&root().join("shared/src")),
+                    format!("fn {name}("),
+                ),
             };
-            let function = format!("fn {}(", test.rsplit("::").next().unwrap());
-            let found = rust_files(&root().join(folder))
+            let found = files
                 .iter()
                 .any(|file| fs::read_to_string(file).unwrap().contains(&function));
             if !found {

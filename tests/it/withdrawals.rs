@@ -140,6 +140,64 @@ async fn what_wechat_pay_took_wins_over_a_withdrawal_long_after_and_calls_a_pers
 }
 
 #[tokio::test]
+async fn what_wechat_pay_took_wins_also_where_its_amount_is_in_another_refund_by_now() {
+    let stack = TestStack::start().await;
+    let number = "twice-0001";
+    stack.paid(number, 500).await;
+    stack.fault("notice_lost_for_good", json!({})).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("response_lost", lost).await;
+    let unknown = json!({"operation": "query_refund"});
+    stack.fault("refund_not_found", unknown).await;
+    stack.refund(number, "twice-r1", 500).await.expect(202);
+    decide(&stack, number, "twice-r1", "withdraw")
+        .await
+        .expect(202);
+    for _ in 0..3 {
+        stack.advance(5 * 60).await;
+        stack.sweep().await;
+    }
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(stands(&stack, number, "twice-r1"), free);
+    stack.no_faults().await;
+    stack.fault("notice_lost_for_good", json!({})).await;
+    // The merchant refunds it under another number, as it may.
+    stack.refund(number, "twice-r2", 500).await.expect(202);
+    let sent = sendings(&stack);
+    for _ in 0..6 {
+        stack.advance(HOUR).await;
+        stack.sweep().await;
+    }
+    assert_eq!(stands(&stack, number, "twice-r1").0, "SUCCESS");
+    assert_eq!(stands(&stack, number, "twice-r2").0, "RESERVED");
+    let told = stack.order(number).await;
+    assert_eq!(told["amount"]["refunded"], 500, "{told}");
+    assert_eq!(told["amount"]["refundable"], 0, "{told}");
+    assert_eq!(
+        refund_of(&told, "twice-r1").unwrap()["needs_human"],
+        true,
+        "{told}"
+    );
+    // WeChat Pay says that all is refunded: no repeat changes that.
+    assert!(sendings(&stack) - sent <= 2, "sent for ever");
+    let more = stack.refund(number, "twice-r3", 1).await;
+    assert_eq!(more.refused(409, "refund_exceeds")["refundable"], 0);
+    // Withdrawn, the second leaves books that balance again.
+    decide(&stack, number, "twice-r2", "withdraw")
+        .await
+        .expect(202);
+    for _ in 0..3 {
+        stack.advance(6 * 60).await;
+        stack.sweep().await;
+    }
+    let over = (json!("WITHDRAWN"), json!("0"));
+    assert_eq!(stands(&stack, number, "twice-r2"), over);
+    let lines = stack.log_lines();
+    let mismatch = lines.iter().filter(|line| line["money_mismatch"] == 1);
+    assert_eq!(mismatch.count(), 0, "it is no contradiction");
+}
+
+#[tokio::test]
 async fn an_unsigned_no_such_refund_frees_nothing() {
     let stack = TestStack::start().await;
     unheard(&stack, "bare-00001", "bare-r1").await;
@@ -273,10 +331,27 @@ async fn a_definite_refusal_is_not_sent_again_by_itself() {
 #[tokio::test]
 async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_person_once() {
     let stack = TestStack::start().await;
-    unheard(&stack, "aged-00001", "aged-r1").await;
-    stack
-        .fault("request_lost", json!({"operation": "refund"}))
-        .await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await
+        .expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    stack.pay(number).await;
+    stack.until_state(number, "SUCCESS").await;
+    let path = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}});
+    let asked = stack
+        .post_once(&alice, &path, "key-0000000000002", body)
+        .await
+        .expect(202);
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    // The merchant takes five days to decide, and WeChat Pay then hears nothing of it.
+    stack.advance(5 * 24 * HOUR).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("request_lost", lost).await;
+    decide(&stack, number, refund, "approve").await.expect(202);
     let calls = || {
         let lines = stack.log_lines();
         lines
@@ -284,13 +359,17 @@ async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_pers
             .filter(|line| line["refund_stuck"] == 1)
             .count()
     };
+    stack.advance(10 * 60).await;
+    stack.sweep().await;
+    assert_eq!(calls(), 0, "it was approved ten minutes ago");
     for _ in 0..6 {
         stack.advance(HOUR + 60).await;
         stack.sweep().await;
     }
     assert_eq!(calls(), 1, "once, not at each look");
-    let item = stack.item("ORDER#aged-00001", "REFUND#aged-r1");
-    assert!(watch::number(&item, "reserved_at") > 0);
+    let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
+    let waited = watch::number(&item, "reserved_at") - watch::number(&item, "created_at");
+    assert!(waited >= 5 * 24 * HOUR, "{item}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ import importlib
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 
 import botocore.session
@@ -204,9 +206,8 @@ def a_deployment_asks_for_no_parameter(root, expanded):
         for name, parameter in expanded["Parameters"].items():
             assert name in deployed or "Default" in parameter, f"{environment}: {name}"
         words = {name: value for name, value in deployed.items() if value.isupper()}
-        # A budget is the account's, so one stack makes it.
-        budget = {"BudgetEmail"} if environment == "default" else set()
-        assert set(words) == {"Mchid", "Appid", "AlarmEmail"} | budget, environment
+        # Whichever is the account's first deployment, its bill has a bound.
+        assert set(words) == {"Mchid", "Appid", "AlarmEmail", "BudgetEmail"}, environment
         for name, word in words.items():
             assert not re.fullmatch(expanded["Parameters"][name]["AllowedPattern"], word), name
         assert deployed["Architecture"] == built["Architecture"], environment
@@ -218,3 +219,16 @@ def the_manual_reads_the_region_that_sam_deploys_to(root, manual):
     pattern = pattern.replace("\\(", "(").replace("\\)", ")")
     found = re.findall(pattern, (root / "samconfig.toml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert found[0] == next(region for environment, region, *_ in _deployments(root) if environment == "default")
+
+
+@pytest.mark.parametrize(("arguments", "told"), [([], "python pay.py DATA_FOLDER"), (["sim"], "pip install wechatpayv3")])
+def the_example_says_what_is_missing(root, arguments, told):
+    """Without its package, too, which nobody has before reading how to call it."""
+    example = root / "simulator" / "examples" / "pay.py"
+    # -I -S: no package of anybody's is seen.
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", example, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 1, ran
+    assert told in ran.stderr, ran
+    assert "Traceback" not in ran.stderr, ran

@@ -62,7 +62,10 @@ def _keys(statement):
     """What follows the resource's name where the statement is bound to partition keys: ` ORDER#*`."""
     if "Condition" not in statement:
         return [""]
-    ((operator, keys),) = statement["Condition"].items()
+    conditions = dict(statement["Condition"])
+    attributes = conditions.pop("ForAllValues:StringEquals", {"dynamodb:Attributes": ["pk"]})
+    assert list(attributes) == ["dynamodb:Attributes"] and attributes["dynamodb:Attributes"], statement
+    ((operator, keys),) = conditions.items()
     ((name, patterns),) = keys.items()
     assert (operator, name) == ("ForAllValues:StringLike", "dynamodb:LeadingKeys"), statement
     assert patterns and set(patterns) <= {f"{family}*" for family in FAMILIES}, statement
@@ -298,6 +301,22 @@ def _without(expanded, triple):
             if (one["Action"], _resource(one["Resource"]) + _keys(one)[0]) != (action, resource)
         ]
     return changed
+
+
+def _attributes(expanded, role):
+    """The attributes to which the role's updates of the table are bound, statement by statement."""
+    policies = expanded["Resources"][role]["Properties"]["Policies"]
+    statements = [one for policy in policies for one in _list(policy["PolicyDocument"]["Statement"])]
+    updates = [one for one in statements if "dynamodb:UpdateItem" in _list(one["Action"])]
+    return [one["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"] for one in updates]
+
+
+def the_webhook_changes_only_the_attributes_that_the_manual_names(expanded, manual):
+    (attributes,) = _attributes(expanded, "NotifyCallbackFunctionRole")
+    named = manual.split("(`dynamodb:Attributes`):", 1)[1].split("\n\n")[1]
+    assert attributes == re.findall(r"`(\w+)`", named)
+    terms = {"total", "items", "openid", "refund", "mac", "notify_url", "created_at", "code_url", "prepay"}
+    assert not terms & set(attributes)
 
 
 def taking_out_any_one_permission_is_noticed(expanded, manual):

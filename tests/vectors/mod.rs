@@ -40,7 +40,7 @@ static SKIPPED: LazyLock<()> = LazyLock::new(|| {
 });
 
 /// The folder of published vectors. Where there has to be one and is none, the test fails.
-fn published() -> Option<&'static Path> {
+pub(crate) fn published() -> Option<&'static Path> {
     let must = std::env::var_os("CI").is_some_and(|value| value == "true");
     match &*PUBLISHED {
         Ok(folder) => Some(folder),

@@ -253,17 +253,14 @@ fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
     })
 }
 
-/// Whose matter a refused prepay is. What the order says, or the merchant's account lacks, is no fault
-/// of the server's, whoever sends it however often (docs/wechatpay.md, "Repeats").
+/// Whose matter a refused prepay is: beside what is so of any call, what may mean that the order is
+/// settled is the order's own once it is known not to be.
 fn refused(refusal: &Refusal) -> Problem {
-    let code = match refusal.code.as_str() {
-        "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
-            Code::TradeTypeUnavailable
-        }
-        _ if refusal.may_mean_settled() => Code::TermsRefused,
-        _ => Code::WechatpayRefused,
-    };
-    Problem::refused(code, refusal)
+    let problem = Problem::of_refusal(refusal);
+    if problem.code == Code::WechatpayRefused && refusal.may_mean_settled() {
+        return Problem::refused(Code::TermsRefused, refusal);
+    }
+    problem
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {

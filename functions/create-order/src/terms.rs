@@ -4,8 +4,10 @@
 //! is compared request with request: prices may have changed since, and the order keeps its own.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use shared::api::body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::terms::{Item, Party};
@@ -58,7 +60,18 @@ struct Body {
 #[serde(deny_unknown_fields)]
 struct ItemBody {
     sku: String,
+    #[serde(deserialize_with = "quantity")]
     quantity: u32,
+}
+
+/// Reads how many of an article; whether they are too many is for [`Body::payers`] to say.
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let quantity = body::whole_number(deserializer, "a whole number, 1 to 9999")?;
+    u32::try_from(quantity).map_err(|_| D::Error::custom(not_a_quantity(quantity)))
+}
+
+fn not_a_quantity(quantity: impl Display) -> String {
+    format!("a quantity must be 1 to {QUANTITY_MAX}, not {quantity}")
 }
 
 #[derive(Deserialize)]
@@ -198,10 +211,7 @@ impl Body {
         let mut lines: Vec<AskedItem> = Vec::new();
         for Object(item) in items {
             if !(1..=QUANTITY_MAX).contains(&item.quantity) {
-                return Err(invalid(
-                    "items",
-                    format!("a quantity must be 1 to {QUANTITY_MAX}"),
-                ));
+                return Err(invalid("items", not_a_quantity(item.quantity)));
             }
             let legal =
                 |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');

@@ -1,6 +1,6 @@
 //! `POST /wechatpay/notify`: receives WeChat Pay's notifications.
 //!
-//! The one door open to anybody. Size → headers' shape → time → serial → signature over the raw
+//! It is open to anybody. Size → headers' shape → time → serial → signature over the raw
 //! bytes → parse → open → match with our order → settle → 204: cheap refusals first, and before the
 //! signature holds nothing is written, asked or looked up. A 2xx is answered only when the effect, or
 //! the decision to set the notice aside, is in the table; for everything else WeChat Pay's own

@@ -1,4 +1,4 @@
-//! What may be asked, and what is said when it cannot be.
+//! The body of a refund request, and the problems that it can be answered with.
 
 use serde::Deserialize;
 use shared::api::body::{self, Object};

@@ -467,7 +467,7 @@ impl Refund {
                 .commit(&stored.refund, &after, Money::Stays, due);
             match committed.await? {
                 RefundCommit::Done => return Ok((true, StoredRefund { refund: after, due })),
-                RefundCommit::Conflict | RefundCommit::Exceeds => {}
+                RefundCommit::Conflict => {}
             }
         }
         Err(ask::changed_meanwhile())

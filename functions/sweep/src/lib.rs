@@ -4,7 +4,7 @@
 //! Orders that may be paid are asked about, expired ones are closed at WeChat Pay, reserved refunds
 //! are sent, sent ones followed. Each item is claimed first, by moving its due time, so that two
 //! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
-//! again later and never holds up the others. A prepay is never sent from here.
+//! again later and never holds up the others, not even by a panic. A prepay is never sent from here.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use shared::api::ScheduledFunction;
+use shared::api::panics::{Panicked, contained_future};
 use shared::clock::Clock;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
@@ -211,7 +212,7 @@ impl Sweep {
                 }
                 claimed_any = true;
                 done.looked_at += 1;
-                if self.look_at(&item, deadline).await.is_err() {
+                if !self.look_at(&item, deadline).await {
                     done.failed += 1;
                 }
             }
@@ -222,44 +223,64 @@ impl Sweep {
         Ok((done, oldest))
     }
 
-    /// Looks at one item and writes its line; an error stays with the item.
-    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> Result<(), SettlingError> {
+    /// Looks at one item and writes its line; says whether it went well. An error stays with the item,
+    /// and so does a panic.
+    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> bool {
         let clock: &Clock = &self.platform.clock;
         let mut line = LogLine::start(Self::NAME, clock);
-        let looked = match item {
+        let looked = contained_future(self.look(item, deadline, &mut line)).await;
+        match &looked {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => note_error(error, &mut line),
+            // It is looked at again and again, and fails alike until somebody mends the function.
+            Err(Panicked) => {
+                line.field("error", "the look at it panicked")
+                    .count(Metric::NeedsHuman)
+                    .raise(Level::Error);
+            }
+        }
+        line.write(&self.platform.log, clock, "looked at");
+        matches!(looked, Ok(Ok(())))
+    }
+
+    async fn look(
+        &self,
+        item: &DueItem,
+        deadline: Deadline,
+        line: &mut LogLine,
+    ) -> Result<(), SettlingError> {
+        match item {
             DueItem::Order(order_id) => {
                 line.field("order.out_trade_no", order_id.as_str());
-                self.order(order_id, deadline, &mut line).await
+                self.order(order_id, deadline, line).await
             }
             DueItem::Refund(order_id, refund_id) => {
                 line.field("order.out_trade_no", order_id.as_str());
                 line.field("refund.out_refund_no", refund_id.as_str());
-                self.refund(order_id, refund_id, deadline, &mut line).await
-            }
-        };
-        if let Err(error) = &looked {
-            line.field("error", error.to_string()).raise(Level::Warn);
-            match error {
-                SettlingError::Secret(_) => {
-                    line.count(Metric::NotConfigured).raise(Level::Error);
-                }
-                // It is looked at again and again, and no look mends it.
-                SettlingError::Store(StoreError::Unreadable { .. }) => {
-                    line.count(Metric::NeedsHuman).raise(Level::Error);
-                }
-                SettlingError::Store(
-                    StoreError::Unavailable { .. } | StoreError::Contended { .. },
-                )
-                | SettlingError::Call(_)
-                // Flagged in the record and in this line already.
-                | SettlingError::NotAuthentic(_) => {}
+                self.refund(order_id, refund_id, deadline, line).await
             }
         }
-        line.write(&self.platform.log, clock, "looked at");
-        looked
     }
 
     fn now(&self) -> Timestamp {
         self.platform.clock.business()
+    }
+}
+
+/// Notes why a look came to nothing.
+fn note_error(error: &SettlingError, line: &mut LogLine) {
+    line.field("error", error.to_string()).raise(Level::Warn);
+    match error {
+        SettlingError::Secret(_) => {
+            line.count(Metric::NotConfigured).raise(Level::Error);
+        }
+        // It is looked at again and again, and no look mends it.
+        SettlingError::Store(StoreError::Unreadable { .. }) => {
+            line.count(Metric::NeedsHuman).raise(Level::Error);
+        }
+        SettlingError::Store(StoreError::Unavailable { .. } | StoreError::Contended { .. })
+        | SettlingError::Call(_)
+        // Flagged in the record and in this line already.
+        | SettlingError::NotAuthentic(_) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! An order that is due.
+//! What the sweep does with an order that is due.
 
 use shared::deadline::Deadline;
 use shared::domain::OrderId;

@@ -1,7 +1,7 @@
-//! A refund that is due.
+//! What the sweep does with a refund that is due.
 
 use shared::deadline::Deadline;
-use shared::domain::order::Heard;
+use shared::domain::absence::Heard;
 use shared::domain::refund::Money;
 use shared::domain::{OrderId, RefundId, RefundState};
 use shared::refund_sender::Sending;
@@ -72,7 +72,7 @@ impl Sweep {
                 })
             }
             // Somebody else changed it: the next look sees how it stands.
-            RefundCommit::Conflict | RefundCommit::Exceeds => Ok(StoredRefund { refund, due }),
+            RefundCommit::Conflict => Ok(StoredRefund { refund, due }),
         }
     }
 
@@ -89,30 +89,22 @@ impl Sweep {
             .settling_client()
             .follow_refund(refund, deadline, line)
             .await;
-        let unknown_there = match asked {
-            Ok(AskedRefund {
-                heard: Heard::Report,
-                ..
-            }) => false,
-            Ok(AskedRefund {
-                heard: Heard::Absence,
-                ..
-            }) => true,
+        let heard = match asked {
+            Ok(AskedRefund { heard, .. }) => heard,
             // Unsigned, it is enough to send the same bytes again and for nothing else.
             Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.status == 404 => {
                 line.field("wechatpay.code", refusal.code);
-                true
+                Heard::Absence
             }
             Err(SettlingError::Call(error)) => {
                 note_call(&error, line);
-                false
+                return Ok(Followed::Asked);
             }
             Err(error) => return Err(error),
         };
-        if !unknown_there || refund.state != RefundState::Reserved {
+        if !refund.state.must_send(heard) {
             return Ok(Followed::Asked);
         }
-        // It does not know it, or not yet: the same bytes again are safe either way.
         match self.sender.send(claimed, deadline, line).await? {
             Sending::Sent(_) => Ok(Followed::Asked),
             Sending::SlotTaken(_) => Ok(Followed::SlotTaken),

@@ -35,7 +35,7 @@ pub fn queried_order(
             .iter()
             .map(|stored| arrived_fen(&stored.refund))
             .sum(),
-        refundable: payment.map_or(0, Payment::refundable_for_callers),
+        refundable: payment.map_or(0, Payment::still_refundable),
     };
     let refunds = Some(refunds.iter().map(refund).collect());
     let mut body = order_body(record, Some(returned), refunds);
@@ -48,7 +48,7 @@ pub fn queried_order(
 pub fn listed_order(record: &Order) -> Value {
     let mut body = order_body(record, None, None);
     let payment = record.payment_on_record();
-    body.amount.refundable = Some(payment.map_or(0, Payment::refundable_for_callers));
+    body.amount.refundable = Some(payment.map_or(0, Payment::still_refundable));
     Value::Object(object(&body.seen_by(&Caller::Merchant, &record.terms)))
 }
 

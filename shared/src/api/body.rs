@@ -6,10 +6,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{Code, Problem};
+use crate::domain::FEN_MAX;
 
 /// A value that must be a JSON object: serde alone would take `[1, "CNY"]` for a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,28 +36,47 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a whole number of fen; whether it is in range is for `Fen` to say.
+/// Reads a whole number, of whatever size JSON has it as one; `expected` says which is meant.
+///
+/// # Errors
+/// Any other number or type, with what was expected.
+pub fn whole_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<i128, D::Error> {
+    struct Whole(&'static str);
+    impl Visitor<'_> for Whole {
+        type Value = i128;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str(self.0)
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<i128, E> {
+            Ok(number.into())
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<i128, E> {
+            Ok(number.into())
+        }
+    }
+    deserializer.deserialize_i64(Whole(expected))
+}
+
+/// Reads a whole number of fen; whether it is in range is for `Fen` to say, which is told the number.
 ///
 /// # Errors
 /// Any other number or type, with the sentence that people who think in yuan need.
 pub fn whole_fen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    struct WholeFen;
-    impl Visitor<'_> for WholeFen {
-        type Value = i64;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a whole number of fen, such as 1250 for ¥12.50")
-        }
-
-        fn visit_i64<E>(self, fen: i64) -> Result<i64, E> {
-            Ok(fen)
-        }
-
-        fn visit_u64<E>(self, fen: u64) -> Result<i64, E> {
-            Ok(i64::try_from(fen).unwrap_or(i64::MAX))
-        }
-    }
-    deserializer.deserialize_i64(WholeFen)
+    let fen = whole_number(
+        deserializer,
+        "a whole number of fen, such as 1250 for ¥12.50",
+    )?;
+    i64::try_from(fen).map_err(|_| {
+        D::Error::custom(format_args!(
+            "an amount must be 1 to {FEN_MAX} fen, not {fen}"
+        ))
+    })
 }
 
 /// Reads a body whose type denies unknown fields.
@@ -78,6 +98,13 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         if cause.starts_with("unknown field") {
             return Problem::new(Code::UnknownField, cause).field(path);
         }
+        if let Some(missing) = missing_field(cause) {
+            let field = match path.as_str() {
+                "." => missing.to_owned(),
+                inside => format!("{inside}.{missing}"),
+            };
+            return Problem::new(Code::InvalidValue, format!("{field} is missing")).field(field);
+        }
         if path == "." {
             return Problem::new(Code::InvalidValue, cause);
         }
@@ -90,4 +117,10 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         )
     })?;
     Ok(object.0)
+}
+
+/// The member that serde's sentence says is missing. The path leads to the object that lacks it, and a
+/// caller looks for the member.
+fn missing_field(cause: &str) -> Option<&str> {
+    cause.strip_prefix("missing field `")?.strip_suffix('`')
 }

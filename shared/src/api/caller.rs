@@ -23,7 +23,7 @@ use crate::domain::{Openid, Order, Timestamp};
 const TOKEN_SECONDS: i64 = 2 * 60 * 60;
 
 /// How long a credential may be, in bytes; anything longer is not one of ours.
-const CREDENTIAL_MAX: usize = 2048;
+pub const CREDENTIAL_MAX: usize = 2048;
 
 /// Who sent a request.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! Numbers derived from what a caller wants, so that wanting it twice is wanting it once.
+//! Order and refund ids derived from the caller's `Idempotency-Key`: the same request gets the same id.
 //!
-//! A number is a keyed hash of the caller, the operation, the order (for refunds) and the caller's
+//! An id is a keyed hash of the caller, the operation, the order (for refunds) and the caller's
 //! `Idempotency-Key`. The key of the hash is its own and is never rotated: a retry after a rotation
 //! would otherwise become a second order.
 

@@ -124,6 +124,21 @@ impl Problem {
         Self::new(Code::NotFound, "no such order or refund")
     }
 
+    /// Says that WeChat Pay refused, under the code of whose matter that is: what the order says, or the
+    /// merchant's account lacks, is no fault of the server's, whoever sends it however often
+    /// (docs/wechatpay.md, "Repeats"). The rest is our signature, and what nobody documents.
+    pub fn of_refusal(refusal: &Refusal) -> Self {
+        let code = match refusal.code.as_str() {
+            "NO_AUTH" | "NOAUTH" | "APPID_MCHID_NOT_MATCH" | "MCH_NOT_EXISTS" => {
+                Code::TradeTypeUnavailable
+            }
+            // Business, all of it; RULE_LIMIT, TRADE_ERROR and ACCOUNT_ERROR are documented.
+            _ if refusal.status == 403 => Code::TermsRefused,
+            _ => Code::WechatpayRefused,
+        };
+        Self::refused(code, refusal)
+    }
+
     /// Says that WeChat Pay refused, in its own words, under this code.
     pub fn refused(code: Code, refusal: &Refusal) -> Self {
         let detail = format!("WeChat Pay answered {}", refusal.code);
@@ -245,7 +260,7 @@ impl From<SecretError> for Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused(refusal) => Self::refused(Code::WechatpayRefused, refusal),
+            CallError::Refused(refusal) => Self::of_refusal(refusal),
             CallError::Unknown(_) => {
                 let metric = if error.is_unverified() {
                     Metric::WechatpayUnverified

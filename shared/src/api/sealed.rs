@@ -1,5 +1,5 @@
-//! What the table keeps for a repeat without being able to read it: AES-256-GCM under a key that is
-//! derived from the stack's `number_key`, bound to its order.
+//! Encrypts what the table keeps for repeated requests: AES-256-GCM under a key that is derived from the
+//! stack's `number_key`; the order's id is authenticated with it.
 //!
 //! Whoever reads the table, a backup or a stream learns nothing that an order can be paid with.
 

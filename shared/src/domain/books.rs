@@ -36,9 +36,9 @@ pub const fn not_refundable(
     amount: Fen,
     now: Timestamp,
 ) -> Option<NotRefundable> {
-    if payment.refundable < amount.get() {
+    if payment.still_refundable() < amount.get() {
         return Some(NotRefundable::Exceeds {
-            refundable: payment.refundable,
+            refundable: payment.still_refundable(),
         });
     }
     if payment.refund_count >= REFUNDS_MAX {

@@ -19,8 +19,6 @@ pub enum Contradiction {
         /// The one reported.
         reported: TransactionId,
     },
-    /// WeChat Pay took a refund after its amount was given out again.
-    NothingLeft,
     /// A state without an edge.
     UnknownState(String),
     /// A report that cannot follow what is on record.
@@ -42,8 +40,6 @@ impl std::fmt::Display for Contradiction {
             Self::SecondTransaction { .. } => {
                 formatter.write_str("a second payment of a paid order")
             }
-            Self::NothingLeft => formatter
-                .write_str("a withdrawn refund that WeChat Pay took is more than what is left"),
             Self::UnknownState(_) => formatter.write_str("a state that has no meaning here"),
             Self::Impossible { recorded, reported } => {
                 write!(formatter, "{reported} cannot follow {recorded}")

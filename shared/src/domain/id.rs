@@ -1,9 +1,9 @@
-//! The numbers that name things. Parsed once, never invalid afterwards; what each may hold is
-//! WeChat Pay's rule (`docs/wechatpay.md`, "Numbers"), narrowed where its alphabet breaks paths.
+//! The ids of orders, refunds, payments and merchants (WeChat Pay calls most of them numbers). Parsed
+//! once, never invalid afterwards; what each may hold is WeChat Pay's rule (`docs/wechatpay.md`, "Numbers"), narrowed where its alphabet breaks paths.
 
 use std::fmt;
 
-/// A number that does not keep its rule.
+/// An id of the wrong length or alphabet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidId {
     /// The field's name on the wire.

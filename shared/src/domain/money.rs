@@ -13,7 +13,7 @@ pub const FEN_MAX: u32 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fen(u32);
 
-/// An amount that is not one.
+/// An amount outside 1 to [`FEN_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidFen {
     /// What was given, in fen.

@@ -7,6 +7,7 @@
 
 mod events;
 
+use super::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS, Heard};
 use super::contradiction::Contradiction;
 use super::report::{PaidReport, TradeState};
 use super::schedule::{Due, backoff_seconds};
@@ -25,9 +26,6 @@ pub const CLOSE_GRACE_SECONDS: i64 = 60;
 /// delayed on its way may still arrive before.
 pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 
-/// How far apart the two signed "no such order" must be that close an order, in seconds.
-pub const ABSENCE_INTERVAL_SECONDS: i64 = 300;
-
 /// How long before its order a payment may be dated, in seconds: by so much WeChat Pay's clock and ours
 /// may differ. WeChat Pay refuses requests dated further from its own time (docs/wechatpay.md,
 /// "Signing"), so an order that it knows was placed with clocks no further apart.
@@ -36,18 +34,6 @@ pub const CLOCKS_APART_SECONDS: i64 = 300;
 /// How long after its time an order may stay unasked about before a person is asked to look, in
 /// seconds.
 pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
-
-/// When an order that was closed by absence is looked at again, in seconds after the close.
-pub const ABSENCE_CONFIRM_SECONDS: [i64; 2] = [30 * 60, 24 * 60 * 60];
-
-/// What WeChat Pay answered when it was asked about an order or a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Where it stands.
-    Report,
-    /// Signed, that there is none.
-    Absence,
-}
 
 /// What is known of a payment, and what of it may still be given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +44,8 @@ pub struct Payment {
     pub success_time: Timestamp,
     /// What the payer paid after coupons, in fen.
     pub payer_total: Option<i64>,
-    /// What may still be given back, in fen: the total less all that is reserved or refunded.
+    /// What may still be given back, in fen: the total less all that is reserved or refunded. Below zero
+    /// where WeChat Pay took a refund although it was withdrawn, and its amount is in another by now.
     pub refundable: i64,
     /// How many refunds have been reserved, released ones included; WeChat Pay allows 50.
     pub refund_count: u32,
@@ -72,10 +59,10 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// What callers are told that can still be refunded, in fen: nothing, where it is not known how much
-    /// was given back elsewhere.
-    pub const fn refundable_for_callers(&self) -> i64 {
-        if self.refunded_elsewhere {
+    /// What can still be refunded, in fen, never less than nothing; nothing, where it is not known how
+    /// much was given back elsewhere, so that nothing is given back twice.
+    pub const fn still_refundable(&self) -> i64 {
+        if self.refunded_elsewhere || self.refundable < 0 {
             0
         } else {
             self.refundable
@@ -557,6 +544,8 @@ impl Order {
     /// What a repeated report of the payment means: news only where it says for the first time that
     /// money went back of which nothing is known here.
     fn refunded_report(&self, payment: &Payment, paid: &PaidReport, now: Timestamp) -> OrderChange {
+        // A refund that was closed leaves "refunded" behind at WeChat Pay, so one that ended without
+        // money explains it as well as any other.
         if !paid.refunded || payment.refund_count > 0 || payment.refunded_elsewhere {
             return OrderChange::Unchanged;
         }

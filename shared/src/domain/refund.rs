@@ -13,6 +13,7 @@ mod refusal;
 mod timing;
 mod withdrawal;
 
+use super::absence::Heard;
 use super::contradiction::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
@@ -113,6 +114,40 @@ impl RefundState {
             | Self::Rejected
             | Self::Withdrawing { .. }
             | Self::Withdrawn { .. } => false,
+        }
+    }
+
+    /// Whether the merchant withdrew it: a signed "no such refund" then counts.
+    pub const fn was_withdrawn(self) -> bool {
+        match self {
+            Self::Withdrawing { .. } | Self::Withdrawn { .. } => true,
+            Self::Requested
+            | Self::Reserved
+            | Self::Processing
+            | Self::Abnormal
+            | Self::Closed
+            | Self::Success { .. }
+            | Self::Rejected => false,
+        }
+    }
+
+    /// Whether the sweep sends a refund, or sends it again, after WeChat Pay was asked: one that is
+    /// reserved and that WeChat Pay does not know. The same bytes again are safe where it knows it later.
+    pub const fn must_send(self, heard: Heard) -> bool {
+        match (self, heard) {
+            (Self::Reserved, Heard::Absence) => true,
+            (Self::Reserved, Heard::Report)
+            | (
+                Self::Requested
+                | Self::Processing
+                | Self::Abnormal
+                | Self::Closed
+                | Self::Success { .. }
+                | Self::Rejected
+                | Self::Withdrawing { .. }
+                | Self::Withdrawn { .. },
+                _,
+            ) => false,
         }
     }
 

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::domain::terms::Party;
 use crate::domain::{EventLog, Fen, OrderId, RefundId, RefundState, Timestamp, TransactionId};
@@ -153,11 +156,16 @@ fn a_key_that_cannot_serve_is_refused_without_showing_it() {
     let refused = |current, also: &[&str]| RecordKeys::parse(current, also).unwrap_err();
     assert_eq!(refused(None, NONE), [RecordKeyError::Missing]);
     let name = "record_key";
-    for text in ["", "CANARY", "AAECAwQFBgcICQoLDA0ODw==", &KEY[..43]] {
-        assert_eq!(
-            refused(Some(text), NONE),
-            [RecordKeyError::Malformed { name }]
-        );
+    let zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (text, why) in [
+        ("", NoKey::Length(0)),
+        ("CANARY", NoKey::NotBase64),
+        ("AAECAwQFBgcICQoLDA0ODw==", NoKey::Length(16)),
+        (&KEY[..43], NoKey::NotBase64),
+        (zeros, NoKey::OneByte),
+    ] {
+        let told = refused(Some(text), NONE);
+        assert_eq!(told, [RecordKeyError::Malformed { name, why }]);
     }
     assert_eq!(refused(Some(KEY), &[KEY]), [RecordKeyError::Twice]);
     assert_eq!(refused(Some(KEY), &[OTHER, OTHER]), [RecordKeyError::Twice]);
@@ -165,6 +173,7 @@ fn a_key_that_cannot_serve_is_refused_without_showing_it() {
         RecordKeyError::Missing,
         RecordKeyError::Malformed {
             name: "also_accepted_record_keys",
+            why: NoKey::NotBase64,
         },
     ];
     assert_eq!(refused(None, &["CANARY"]), both);

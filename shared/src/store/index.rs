@@ -166,8 +166,8 @@ impl DueIndex {
         Ok(found)
     }
 
-    /// Claims an item by moving its due time from `seen` to `until`; a second claim of the same
-    /// sighting is a conflict. The version stays.
+    /// Claims an item by moving its due time from `seen` to `until`; a second claim from the same
+    /// `seen` is a conflict. The version stays.
     ///
     /// # Errors
     /// The table is unavailable.

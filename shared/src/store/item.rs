@@ -73,7 +73,7 @@ impl<'a> ItemReader<'a> {
             .ok_or_else(|| self.unreadable(format!("{name} is missing")))
     }
 
-    pub(super) fn number_or_none(&self, name: &str) -> Result<Option<i64>, StoreError> {
+    pub(super) fn integer_or_none(&self, name: &str) -> Result<Option<i64>, StoreError> {
         match self.attributes.get(name) {
             None => Ok(None),
             Some(AttributeValue::N(value)) => value
@@ -85,12 +85,12 @@ impl<'a> ItemReader<'a> {
     }
 
     pub(super) fn integer(&self, name: &str) -> Result<i64, StoreError> {
-        self.number_or_none(name)?
+        self.integer_or_none(name)?
             .ok_or_else(|| self.unreadable(format!("{name} is missing")))
     }
 
     pub(super) fn count(&self, name: &str) -> Result<u32, StoreError> {
-        u32::try_from(self.number_or_none(name)?.unwrap_or(0))
+        u32::try_from(self.integer_or_none(name)?.unwrap_or(0))
             .map_err(|_| self.unreadable(format!("{name} is out of range")))
     }
 
@@ -102,8 +102,10 @@ impl<'a> ItemReader<'a> {
         self.integer(name).map(Timestamp::from_unix_seconds)
     }
 
-    pub(super) fn moment_or_none(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.number_or_none(name)?.map(Timestamp::from_unix_seconds))
+    pub(super) fn timestamp_or_none(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self
+            .integer_or_none(name)?
+            .map(Timestamp::from_unix_seconds))
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {
@@ -136,7 +138,7 @@ impl<'a> ItemReader<'a> {
             terms: self.terms()?,
             state: self.order_state()?,
             version: self.version()?,
-            missing_since: self.moment_or_none("missing_since")?,
+            missing_since: self.timestamp_or_none("missing_since")?,
             events: self.events("order.")?,
         })
     }
@@ -194,7 +196,7 @@ impl<'a> ItemReader<'a> {
             }),
             "CLOSED" => Ok(OrderState::Closed {
                 at: self.timestamp("closed_at")?,
-                by: match self.number_or_none("absence_confirmations")? {
+                by: match self.integer_or_none("absence_confirmations")? {
                     None => ClosedBy::Wechatpay,
                     Some(_) => ClosedBy::Absence {
                         confirmations: self.count("absence_confirmations")?,
@@ -204,11 +206,11 @@ impl<'a> ItemReader<'a> {
             "SUCCESS" => Ok(OrderState::Success(Payment {
                 transaction_id: self.transaction_id()?,
                 success_time: self.timestamp("success_time")?,
-                payer_total: self.number_or_none("payer_total")?,
+                payer_total: self.integer_or_none("payer_total")?,
                 refundable: self.integer("refundable")?,
                 refund_count: self.count("refund_count")?,
-                next_refund_at: self.moment_or_none("next_refund_at")?,
-                closed_at: self.moment_or_none("closed_at")?,
+                next_refund_at: self.timestamp_or_none("next_refund_at")?,
+                closed_at: self.timestamp_or_none("closed_at")?,
                 refunded_elsewhere: self.flag("refunded_elsewhere"),
             })),
             _ => Err(self.unreadable("trade_state is unknown")),
@@ -228,7 +230,7 @@ impl<'a> ItemReader<'a> {
             "REJECTED" => RefundState::Rejected,
             "WITHDRAWING" => RefundState::Withdrawing {
                 since: self.timestamp("withdrawing_at")?,
-                missing_since: self.moment_or_none("missing_since")?,
+                missing_since: self.timestamp_or_none("missing_since")?,
             },
             "WITHDRAWN" => RefundState::Withdrawn {
                 at: self.timestamp("withdrawn_at")?,
@@ -247,8 +249,8 @@ impl<'a> ItemReader<'a> {
             notify_url: self.text("notify_url")?.to_owned(),
             asked_by: self.party("asked_by")?,
             created_at: self.timestamp("created_at")?,
-            reserved_at: self.moment_or_none("reserved_at")?,
-            sent_at: self.moment_or_none("sent_at")?,
+            reserved_at: self.timestamp_or_none("reserved_at")?,
+            sent_at: self.timestamp_or_none("sent_at")?,
             state,
             version: self.version()?,
             wechatpay_refund_id: self
@@ -256,7 +258,7 @@ impl<'a> ItemReader<'a> {
                 .map(|id| self.id(WechatpayRefundId::parse(id)))
                 .transpose()?,
             refusals: self.count("refusals")?,
-            refused_since: self.moment_or_none("refused_since")?,
+            refused_since: self.timestamp_or_none("refused_since")?,
             needs_human: self.text_or_none("needs_human")?.map(str::to_owned),
             mac: self.mac(),
             events: self.events("refund.")?,

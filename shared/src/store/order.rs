@@ -385,10 +385,10 @@ impl Orders {
 }
 
 pub(super) fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
-    let due = reader.moment_or_none("due_at")?;
+    let due = reader.timestamp_or_none("due_at")?;
     let order = reader.order()?;
     let [name, at] = kept_names(order.terms.trade_type);
-    let code = match (reader.text_or_none(name)?, reader.moment_or_none(at)?) {
+    let code = match (reader.text_or_none(name)?, reader.timestamp_or_none(at)?) {
         (Some(text), Some(at)) => Some(KeptPrepay {
             text: text.to_owned(),
             at,
@@ -397,7 +397,7 @@ pub(super) fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, Store
     };
     let code_claim = match (
         reader.text_or_none("code_claim")?,
-        reader.moment_or_none("code_claim_until")?,
+        reader.timestamp_or_none("code_claim_until")?,
     ) {
         (Some(token), Some(until)) => Some(CodeClaim {
             token: token.to_owned(),

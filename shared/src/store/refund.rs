@@ -69,8 +69,6 @@ pub enum RefundCommit {
     Done,
     /// Somebody else changed the refund first: load again and decide again.
     Conflict,
-    /// The amount was to be taken again, and the order has less left: nothing was written.
-    Exceeds,
 }
 
 /// Whether a refund may be sent now.
@@ -367,24 +365,24 @@ impl Refunds {
             Transacted::Done => return Ok(RefundCommit::Done),
             Transacted::Cancelled(cancelled) => cancelled,
         };
-        match money {
-            Money::Stays | Money::Released(_) | Money::TakenAgain(_)
-                if cancelled.by(Part::Refund) =>
-            {
-                Ok(RefundCommit::Conflict)
-            }
-            Money::TakenAgain(_) => Ok(RefundCommit::Exceeds),
-            // Its books, or its number's guard, were changed past this code; no repeat mends them.
-            Money::Released(amount) => Err(StoreError::Unreadable {
-                key: format!("ORDER#{}", after.order_id),
-                cause: if cancelled.by(Part::Guard) {
-                    format!("the number {} is another order's", after.refund_id)
-                } else {
-                    format!("with {amount} fen given back it would hold more than was paid")
-                },
-            }),
-            Money::Stays => Err(cancelled.unexplained()),
+        if cancelled.by(Part::Refund) {
+            return Ok(RefundCommit::Conflict);
         }
+        // Its books, or its number's guard, were changed past this code; no repeat mends them.
+        let cause = match money {
+            _ if cancelled.by(Part::Guard) => {
+                format!("the number {} is another order's", after.refund_id)
+            }
+            Money::Released(amount) => {
+                format!("with {amount} fen given back it would hold more than was paid")
+            }
+            Money::TakenAgain(_) => "it has a refund and is not paid".to_owned(),
+            Money::Stays => return Err(cancelled.unexplained()),
+        };
+        Err(StoreError::Unreadable {
+            key: format!("ORDER#{}", after.order_id),
+            cause,
+        })
     }
 
     /// Claims the right to send a reserved refund to WeChat Pay: the order's slot, of which there is
@@ -585,7 +583,7 @@ fn order_refusal(
 
 pub(super) fn stored_refund(reader: &ItemReader<'_>) -> Result<StoredRefund, StoreError> {
     let attempts = reader.count("due_attempts")?;
-    let due_at = reader.moment_or_none("due_at")?;
+    let due_at = reader.timestamp_or_none("due_at")?;
     Ok(StoredRefund {
         refund: reader.refund()?,
         due: due_at.map(|at| Due { at, attempts }),

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use super::{Commit, StoreError, unavailable};
 use crate::random::jitter;
 
-/// How often a write that met a transaction is tried, and a batch asked for that is answered in part
-/// only. The SDK tries neither again by itself.
+/// How often a write is tried that met a transaction, or a batch read that DynamoDB answered in part. The
+/// SDK tries neither again by itself.
 pub(super) const TRIES_MAX: u32 = 4;
 
 /// How long the first pause between two tries is at most, in milliseconds; each is twice the one

@@ -75,7 +75,7 @@ pub struct Client {
     mchid: Mchid,
 }
 
-/// Whether a request whose fate is unknown may be sent again by the client itself.
+/// Whether a request whose outcome is unknown may be sent again by the client itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     Yes,

@@ -48,6 +48,9 @@ pub enum KeyError {
     /// Two public keys under one id: which of them a message means could not be told.
     #[error("the public key's id {0} is given twice")]
     PublicKeyTwice(KeyId),
+    /// One public key under two ids: one of them was meant to be another.
+    #[error("the public key {0} is given under another id, too")]
+    PublicKeyAgain(KeyId),
     /// Not PEM of an RSA public key.
     #[error("the public key {0} is not PEM of an RSA key of at least {MODULUS_BITS} bits")]
     NotPublicPem(KeyId),
@@ -223,6 +226,9 @@ impl PlatformKeys {
             let key = platform_key(id, pem)?;
             if keys.iter().any(|known| known.id == key.id) {
                 return Err(KeyError::PublicKeyTwice(key.id));
+            }
+            if keys.iter().any(|known| known.der == key.der) {
+                return Err(KeyError::PublicKeyAgain(key.id));
             }
             keys.push(key);
         }

@@ -1,4 +1,4 @@
-//! What an order was answered with: the one thing by which it can be paid.
+//! What WeChat Pay returns to pay an order with: a `prepay_id`, a `code_url` or an `h5_url`.
 
 use serde::Deserialize;
 

@@ -181,7 +181,7 @@ pub(super) struct RefusalAnswer {
 }
 
 /// A transaction as queries and payment notices tell it. Every field but two may be missing, and an
-/// empty text is as good as none (docs/wechatpay.md, "Quirks").
+/// empty text counts as absent (docs/wechatpay.md, "Quirks").
 #[derive(Deserialize)]
 pub(super) struct TransactionAnswer {
     appid: Option<String>,

@@ -7,13 +7,13 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::schema::{Field, Kind};
 use super::{orders, refunds};
 use crate::ledger::TradeType;
+use crate::vectors::published;
 
 /// Where this simulator differs from the tables: the member, what differs, and why it is right.
 /// Every line must be needed.
@@ -162,19 +162,6 @@ fn flat(fields: &[Field], prefix: &str, into: &mut BTreeMap<String, Facts>) {
     }
 }
 
-/// The folder of the tables; none where nobody names it, which only CI must.
-fn tables() -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("WECHATPAY_VECTORS") else {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI must set WECHATPAY_VECTORS to the folder that holds the official tables"
-        );
-        eprintln!("SKIPPED: WECHATPAY_VECTORS names no folder of official tables");
-        return None;
-    };
-    Some(PathBuf::from(folder).join("spec"))
-}
-
 /// Whether a fact differs.
 fn differ(fact: &str, ours: &Facts, theirs: &Value) -> bool {
     let own = ours.get(fact).unwrap_or(&Value::Null);
@@ -195,11 +182,11 @@ fn differ(fact: &str, ours: &Facts, theirs: &Value) -> bool {
 
 #[test]
 fn bodies_hold_what_the_official_documents_name() {
-    let Some(folder) = tables() else { return };
+    let Some(folder) = published() else { return };
     let mut needed = BTreeSet::new();
     let mut wrong = Vec::new();
     for (operation, fields) in bodies() {
-        let path = folder.join(format!("{operation}.json"));
+        let path = folder.join(format!("spec/{operation}.json"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
             panic!("{}: {error}", path.display());
         });

@@ -3,20 +3,16 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "these are tests"
 )]
 
-#[path = "../../../tests/vectors/mod.rs"]
-mod vectors;
-
 use rsa::pkcs8::DecodePublicKey as _;
 use serde_json::Value;
 
-use self::vectors::{Case, at, every};
 use super::signature::VerifyingKey;
 use super::{SigningKey, open_sensitive, read_certificate, seal};
+use crate::vectors::{Case, at, every};
 
 fn public(pem: &str) -> VerifyingKey {
     VerifyingKey::new(rsa::PublicKey::from_public_key_pem(pem).unwrap())

@@ -9,6 +9,6 @@ pub(crate) struct BillToken {
     pub(crate) expires_ms: i64,
     /// The file as it is downloaded, packed where that was asked for.
     pub(crate) bytes: Arc<Vec<u8>>,
-    /// What was applied for, in the words the dice know it by.
+    /// What was applied for, as the key of its share of the randomness.
     pub(crate) subject: String,
 }

@@ -21,6 +21,7 @@ mod flow;
 mod merchants;
 mod notices;
 mod official;
+mod official_parameters;
 mod orders;
 mod other;
 mod page;

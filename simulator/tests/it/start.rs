@@ -57,11 +57,11 @@ async fn a_taken_port_an_unusable_folder_and_damaged_state_are_said_in_one_sente
         "a torn last line is dropped"
     );
     let mut config = Config::new(folder.path());
-    config.speed = 0.0;
-    assert!(matches!(
-        Simulator::start(config).await,
-        Err(StartError::Setting(_))
-    ));
+    for speed in [0.0, -1.0, 1e-300, 1e300, f64::NAN, f64::INFINITY] {
+        config.speed = speed;
+        let started = Simulator::start(config.clone()).await;
+        assert!(matches!(started, Err(StartError::Setting(_))), "{speed}");
+    }
 }
 
 #[tokio::test]
@@ -307,8 +307,10 @@ async fn an_option_out_of_its_range_is_named_with_its_range() {
         ("--hostility", "7", "between 0 and 1"),
         ("--hostility", "NaN", "between 0 and 1"),
         ("--hostility", "much", "between 0 and 1"),
-        ("--speed", "0", "greater than 0"),
-        ("--speed", "inf", "greater than 0"),
+        ("--speed", "0", "from 0.001 to 1000000"),
+        ("--speed", "inf", "from 0.001 to 1000000"),
+        ("--speed", "1e300", "from 0.001 to 1000000"),
+        ("--speed", "1e-300", "from 0.001 to 1000000"),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_wechatpay-simulator"))
             .args([option, value, "--data-dir"])

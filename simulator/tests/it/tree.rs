@@ -83,6 +83,7 @@ const LAYERS: &[Layer] = &[
             "behaviours",
             "compression",
             "random",
+            "request_body",
         ],
     },
 ];

@@ -774,7 +774,7 @@ async fn an_error_tells_the_code_and_nothing_of_the_request() {
     let error = bench.orders().place(&order, "attempt", None, None).await;
     assert_eq!(
         error.unwrap_err().to_string(),
-        "the table did not do PutItem order: ValidationException"
+        "the table did not complete PutItem order: ValidationException"
     );
 }
 

@@ -263,7 +263,6 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         closed(ClosedBy::Absence { confirmations: 1 }),
         OrderState::Success(Payment {
             closed_at: Some(NOW),
-            refunded_elsewhere: true,
             ..payment(&placed)
         }),
     ] {
@@ -305,6 +304,13 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     };
     let begun = refunds.commit(&withdrawn, &withdrawing, Money::Stays, Some(soon()));
     begun.await.unwrap();
+    let paid = bench.load(id).await.order;
+    let elsewhere = OrderState::Success(Payment {
+        refunded_elsewhere: true,
+        ..payment(&placed)
+    });
+    let after = changed(&paid, elsewhere);
+    orders.commit(&paid, &after, Some(soon())).await.unwrap();
     items.extend(bench.items().await);
     items
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::content::{Content, shape};
+use crate::random;
 
 /// `api`: what callers are known by, and what numbers are derived with.
 pub struct ApiKeys {
@@ -64,33 +65,28 @@ impl Content for ApiKeys {
     }
 }
 
-/// Reads 32 random bytes in base64.
 fn random_key(name: &str, text: &str) -> Result<Vec<u8>, String> {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .map_err(|_| format!("{name} is not base64"))?;
-    if bytes.len() != 32 {
-        let length = bytes.len();
-        return Err(format!("{name} has {length} bytes; it must have 32"));
-    }
-    if bytes.windows(2).all(|pair| pair.first() == pair.last()) {
-        return Err(format!("{name} is one byte 32 times"));
-    }
-    Ok(bytes)
+    let key = random::read_key(text).map_err(|why| format!("{name} {why}"))?;
+    Ok(key.to_vec())
 }
 
+/// What a command hashes where the key that it was to hash is missing: `echo` leaves a line feed, an
+/// empty member between quotes a blank, and `jq -r` writes `null`.
+const MISSING_KEYS: [&str; 8] = ["", "\n", "\r\n", " ", " \n", " \r\n", "null", "null\n"];
+
 /// Reads the SHA-256 of a merchant's key, which must not be what is left where the key was missing
-/// when it was hashed.
+/// when it was hashed, or where the hash itself was.
 fn key_hash(text: &str) -> Result<[u8; 32], &'static str> {
     let hash = data_encoding::HEXLOWER_PERMISSIVE
         .decode(text.as_bytes())
         .ok()
         .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
         .ok_or("a merchant key hash is not SHA-256 in hex")?;
-    let of_nothing = |missing: &str| hash == <[u8; 32]>::from(Sha256::digest(missing));
-    // `echo` leaves a line feed.
-    if ["", "\n", "\r\n"].iter().any(|missing| of_nothing(missing)) {
+    if random::is_one_byte(&hash) {
+        return Err("a merchant key hash is one byte 32 times");
+    }
+    let of_nothing = |missing: &&str| hash == <[u8; 32]>::from(Sha256::digest(missing));
+    if MISSING_KEYS.iter().any(of_nothing) {
         return Err("a merchant key hash is that of an empty key");
     }
     Ok(hash)

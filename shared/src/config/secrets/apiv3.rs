@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::content::{Content, of_each, shape};
+use super::content::{Content, LETTERS, is_drawn, of_each, shape};
 use crate::wechatpay::Apiv3Keys;
 
 impl Content for Apiv3Keys {
@@ -18,9 +18,14 @@ impl Content for Apiv3Keys {
         let text: Text = shape(text)?;
         let mut keys = vec![text.apiv3_key.as_str()];
         keys.extend(text.also_accepted.iter().map(String::as_str));
-        Self::parse(&keys).map_err(|error| {
+        let parsed = Self::parse(&keys).map_err(|error| {
             let each = |key| Self::parse(&[key]).err();
             of_each(keys.iter().copied().filter_map(each), error)
-        })
+        })?;
+        if keys.iter().all(|key| is_drawn(key)) {
+            Ok(parsed)
+        } else {
+            Err(format!("an APIv3 key is not {LETTERS}"))
+        }
     }
 }

@@ -2,10 +2,7 @@
 
 use serde::Deserialize;
 
-use super::content::{Content, shape};
-
-/// How long an app secret is at least, in characters; WeChat's have 32.
-const APP_SECRET_MIN: usize = 16;
+use super::content::{Content, LETTERS, is_drawn, shape};
 
 /// `app`: what logs a payer in.
 pub struct AppSecret {
@@ -33,10 +30,10 @@ impl Content for AppSecret {
         let text: Text = shape(text)?;
         let mut problems = Vec::new();
         if text.appid.is_empty() {
-            problems.push("appid is empty");
+            problems.push("appid is empty".to_owned());
         }
-        if text.app_secret.len() < APP_SECRET_MIN {
-            problems.push("app_secret is a placeholder");
+        if !is_drawn(&text.app_secret) {
+            problems.push(format!("app_secret is not {LETTERS}"));
         }
         if !problems.is_empty() {
             return Err(problems.join("; "));

@@ -2,7 +2,11 @@
 
 use serde::Deserialize;
 
+use crate::random::is_one_byte;
 use crate::wechatpay::KeyError;
+
+/// What WeChat's platforms show where a secret is chosen, and what [`is_drawn`] looks for.
+pub(super) const LETTERS: &str = "32 letters and digits, not all the same";
 
 /// What a secret's text is read into.
 pub trait Content: Send + Sync + Sized + 'static {
@@ -25,6 +29,14 @@ pub(super) fn shape<'de, S: Deserialize<'de>>(text: &'de str) -> Result<S, Strin
             error.column()
         )
     })
+}
+
+/// Whether a text can be a secret as WeChat's platforms give or take them. What is shorter, has a blank
+/// or a hyphen in it, or is one letter 32 times is a placeholder, or was cut off.
+pub(super) fn is_drawn(text: &str) -> bool {
+    text.len() == 32
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && !is_one_byte(text.as_bytes())
 }
 
 /// What is wrong with several keys, told together; the same once.

@@ -84,8 +84,8 @@ impl Watched {
         };
         reader.finish().unwrap();
         tokio::spawn(serve(listener, Arc::clone(&watched.answer)));
-        watched.put("the-first-secret-of-all");
-        assert_eq!(watched.used().await, "the-first-secret-of-all");
+        watched.put("TheFirstSecretOfAllWhichIs32Long");
+        assert_eq!(watched.used().await, "TheFirstSecretOfAllWhichIs32Long");
         watched
     }
 
@@ -121,13 +121,13 @@ impl Watched {
 async fn a_refresh_that_fails_is_told_once_per_try_while_the_old_reading_serves() {
     let watched = Watched::read().await;
     watched.put("CANARY");
-    assert_eq!(watched.used().await, "the-first-secret-of-all");
+    assert_eq!(watched.used().await, "TheFirstSecretOfAllWhichIs32Long");
     assert_eq!(watched.told(), Vec::<Value>::new(), "nobody looked yet");
 
     watched.age(FRESH_SECONDS).await;
     // However many requests there are until the next try, it is one line.
     for _ in 0..3 {
-        assert_eq!(watched.used().await, "the-first-secret-of-all");
+        assert_eq!(watched.used().await, "TheFirstSecretOfAllWhichIs32Long");
     }
     let told = watched.told();
     let [line] = told.as_slice() else {
@@ -139,17 +139,14 @@ async fn a_refresh_that_fails_is_told_once_per_try_while_the_old_reading_serves(
     );
     let problems = line["problems"].to_string();
     assert!(problems.contains("the app secret"), "{problems}");
-    assert!(
-        problems.contains("app_secret is a placeholder"),
-        "{problems}"
-    );
+    assert!(problems.contains("app_secret is not 32"), "{problems}");
     assert!(!line.to_string().contains("CANARY"), "{line}");
 
     // While it stays broken, each further try tells it again, and in time a person.
     watched.age(FRESH_SECONDS).await;
     let denied = json!({"__type": "AccessDeniedException", "message": "CANARY"});
     *watched.answer.lock().unwrap() = (400, denied);
-    assert_eq!(watched.used().await, "the-first-secret-of-all");
+    assert_eq!(watched.used().await, "TheFirstSecretOfAllWhichIs32Long");
     let told = watched.told();
     assert_eq!(told[0]["not_configured"], 1);
     let told = Value::from(told).to_string();
@@ -160,9 +157,9 @@ async fn a_refresh_that_fails_is_told_once_per_try_while_the_old_reading_serves(
 #[tokio::test]
 async fn a_refresh_that_succeeds_is_not_told() {
     let watched = Watched::read().await;
-    watched.put("the-second-secret-of-all");
+    watched.put("TheSecondSecretOfAllThatIs32Long");
     watched.age(FRESH_SECONDS).await;
-    assert_eq!(watched.used().await, "the-second-secret-of-all");
+    assert_eq!(watched.used().await, "TheSecondSecretOfAllThatIs32Long");
     assert_eq!(watched.told(), Vec::<Value>::new());
 }
 
@@ -188,6 +185,8 @@ fn keys_that_cannot_be_meant_are_refused_with_the_reason() {
     let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let of_a_line_feed = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b";
+    let of_a_blank = "36a9e7f1c95b82ffb99743e0c5c4ce95d83c9a430aac59f84ef3cbfab6145068";
+    let of_null = "38e0b9de817f645c4bec37c0d4a3e58baecccb040f5718dc069a72c7385a0bed";
     assert_eq!(said_of_api("merchant_key_hashes", json!([hash])), "");
     assert_eq!(said_of_api("merchant_key_hashes", json!([])), "");
     assert_eq!(said_of_api("also_accepted_token_keys", json!([])), "");
@@ -211,6 +210,17 @@ fn keys_that_cannot_be_meant_are_refused_with_the_reason() {
             "merchant_key_hashes",
             json!([of_a_line_feed]),
             "of an empty key",
+        ),
+        (
+            "merchant_key_hashes",
+            json!([of_a_blank]),
+            "of an empty key",
+        ),
+        ("merchant_key_hashes", json!([of_null]), "of an empty key"),
+        (
+            "merchant_key_hashes",
+            json!(["0".repeat(64)]),
+            "is one byte 32 times",
         ),
         ("merchant_key_hashes", json!([""]), "not SHA-256 in hex"),
         (
@@ -268,4 +278,32 @@ fn apiv3_keys_that_cannot_be_meant_are_refused_with_the_reason() {
     assert_eq!(empty, "an APIv3 key has 0 bytes; it must have 32");
     let short = said(json!({"apiv3_key": "", "also_accepted": [""]}));
     assert_eq!(short, "an APIv3 key has 0 bytes; it must have 32");
+    for nobodys in ["0".repeat(32), " ".repeat(32), format!("{} ", &key[1..])] {
+        let reason = "an APIv3 key is not 32 letters and digits, not all the same";
+        assert_eq!(said(json!({"apiv3_key": nobodys})), reason);
+        let beside = json!({"apiv3_key": key, "also_accepted": [nobodys]});
+        assert_eq!(said(beside), reason);
+    }
+}
+
+#[test]
+fn an_app_secret_that_cannot_be_meant_is_refused_with_the_reason() {
+    let secret = "c0ffee00c0ffee00c0ffee00c0ffee00";
+    let said = |secret: &str| {
+        let text = json!({"appid": "wx01", "app_secret": secret}).to_string();
+        AppSecret::parse(&text).err().unwrap_or_default()
+    };
+    assert_eq!(said(secret), "");
+    for nobodys in [
+        "",
+        "your-app-secret-here \n",
+        "your-app-secret-goes-in-here-now",
+        &secret[1..],
+        &format!("{secret}0"),
+        &format!("{secret}\n"),
+        &"x".repeat(32),
+    ] {
+        let reason = "app_secret is not 32 letters and digits, not all the same";
+        assert_eq!(said(nobodys), reason, "{nobodys:?}");
+    }
 }

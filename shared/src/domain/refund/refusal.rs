@@ -4,7 +4,7 @@ use super::Refund;
 use crate::domain::schedule::backoff_seconds;
 use crate::domain::{Due, Timestamp};
 
-/// How often a refusal that time may mend is met before a person is asked to look.
+/// How often a refusal that may pass is met before a person is asked to look.
 pub const REFUSALS_MAX: u32 = 3;
 
 /// How long to wait where a person has to mend what WeChat Pay refuses, in seconds.
@@ -19,8 +19,13 @@ pub const RESENT_SECONDS_MAX: i64 = 24 * 60 * 60;
 pub enum RefusalKind {
     /// The merchant's balance is short.
     NotEnough,
-    /// Too early after another, or another reason that time may mend.
-    Later {
+    /// WeChat Pay is busy or in trouble.
+    Passing {
+        /// WeChat Pay's code, for a person.
+        code: String,
+    },
+    /// Either too soon after another refund of the order, for which no code is documented, or for good.
+    Doubtful {
         /// WeChat Pay's code, for a person.
         code: String,
     },
@@ -29,6 +34,31 @@ pub enum RefusalKind {
         /// WeChat Pay's code, for a person.
         code: String,
     },
+}
+
+impl RefusalKind {
+    /// What a refusal of a refund by HTTP `status` and WeChat Pay's `code` means (docs/wechatpay.md,
+    /// "Refunds"); `None` where the outcome is unknown. Texts are never read: the same code has several.
+    pub fn of(status: u16, code: &str) -> Option<Self> {
+        let code = code.to_owned();
+        Some(match (status, code.as_str()) {
+            // "No such order" is answered now and then for paid orders; a 401 is about our own signature
+            // or clock, and says nothing about this refund.
+            (404 | 401, _) => return None,
+            (403, "NOT_ENOUGH") => Self::NotEnough,
+            (429 | 500.., _) => Self::Passing { code },
+            (
+                _,
+                "PARAM_ERROR"
+                | "MCH_NOT_EXISTS"
+                | "NO_AUTH"
+                | "USER_ACCOUNT_ABNORMAL"
+                | "TRADE_OVERDUE"
+                | "REFUND_FEE_MISMATCH",
+            ) => Self::Definite { code },
+            (_, _) => Self::Doubtful { code },
+        })
+    }
 }
 
 /// How long until a refund whose record is not authentic is looked at again, in seconds: a day.
@@ -57,19 +87,21 @@ impl Refund {
                 Some(REFUSED_SECONDS),
                 Some("the merchant's balance is short".to_owned()),
             ),
-            RefusalKind::Later { .. } if refusals < REFUSALS_MAX => (
-                Some(interval_seconds.max(backoff_seconds(attempts).min(60))),
-                None,
-            ),
-            RefusalKind::Later { code } if over => (
+            RefusalKind::Passing { .. } | RefusalKind::Doubtful { .. }
+                if refusals < REFUSALS_MAX =>
+            {
+                let wait = interval_seconds.max(backoff_seconds(attempts).min(60));
+                (Some(wait), None)
+            }
+            RefusalKind::Passing { code } if over => (
                 None,
                 Some(format!("WeChat Pay refused it for a day: {code}")),
             ),
-            RefusalKind::Later { code } => (
+            RefusalKind::Passing { code } => (
                 Some(REFUSED_SECONDS),
                 Some(format!("WeChat Pay refuses it: {code}")),
             ),
-            RefusalKind::Definite { code } => {
+            RefusalKind::Doubtful { code } | RefusalKind::Definite { code } => {
                 (None, Some(format!("WeChat Pay refuses it: {code}")))
             }
         };

@@ -2,7 +2,7 @@
 
 use super::withdrawal::planned_look;
 use super::{Refund, RefundState};
-use crate::domain::order::ABSENCE_INTERVAL_SECONDS;
+use crate::domain::absence::ABSENCE_INTERVAL_SECONDS;
 use crate::domain::schedule::backoff_seconds;
 use crate::domain::{Due, Timestamp};
 

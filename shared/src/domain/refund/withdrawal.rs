@@ -5,7 +5,7 @@
 //! that are far enough apart and from the last sending.
 
 use super::{Decision, Refund, RefundChange, RefundState};
-use crate::domain::order::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
+use crate::domain::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
 use crate::domain::{RefundReport, Timestamp};
 
 /// How long a request may be on its way after somebody got the right to send it, in seconds: longer

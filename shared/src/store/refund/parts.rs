@@ -57,7 +57,8 @@ impl Refunds {
         self.order_update(&refund.order_id, update, condition)
     }
 
-    /// The write that takes an amount from the order that it had given back.
+    /// The write that takes an amount from the order that it had given back. It may leave less than
+    /// nothing: what WeChat Pay took is gone, whatever was promised of it meanwhile.
     pub(super) fn take_again(
         &self,
         refund: &Refund,
@@ -70,8 +71,7 @@ impl Refunds {
             .value("amount", integer(amount))
             .value("one", integer(1))
             .value("success", text("SUCCESS"));
-        let condition = "#trade_state = :success AND #refundable >= :amount";
-        self.order_update(&refund.order_id, update, condition)
+        self.order_update(&refund.order_id, update, "#trade_state = :success")
     }
 
     /// The write that burns the refund's number for ever.
@@ -216,7 +216,13 @@ pub(super) fn guard_key(refund_id: &RefundId) -> (AttributeValue, AttributeValue
 /// Adds the bounds that every new refund of the order must keep, and gives them as a condition.
 pub(super) fn bounds(update: Update, amount: Fen, now: Timestamp) -> (Update, String) {
     let update = update
-        .names(["trade_state", "refundable", "refund_count", "success_time"])
+        .names([
+            "trade_state",
+            "refundable",
+            "refund_count",
+            "success_time",
+            "refunded_elsewhere",
+        ])
         .value("success", text("SUCCESS"))
         .value("amount", integer(amount))
         .value("most", integer(REFUNDS_MAX))
@@ -225,6 +231,7 @@ pub(super) fn bounds(update: Update, amount: Fen, now: Timestamp) -> (Update, St
             timestamp(now.minus_seconds(REFUND_WINDOW_SECONDS)),
         );
     let condition = "#trade_state = :success AND #refundable >= :amount \
-                     AND #refund_count < :most AND #success_time > :oldest";
+                     AND #refund_count < :most AND #success_time > :oldest \
+                     AND attribute_not_exists(#refunded_elsewhere)";
     (update, condition.to_owned())
 }

@@ -120,7 +120,11 @@ fn a_platform_key_that_cannot_serve_is_refused_by_name() {
     let lower = PLATFORM_SERIAL.to_ascii_lowercase();
     let twice = PlatformKeys::parse(&[(PLATFORM_SERIAL, &pem), (&lower, &pem)]).unwrap_err();
     assert_eq!(twice, KeyError::PublicKeyTwice(key_id(&lower)));
-    let two = PlatformKeys::parse(&[("PUB_KEY_ID_01", &pem), (PLATFORM_SERIAL, &pem)]).unwrap();
+    let again =
+        PlatformKeys::parse(&[("PUB_KEY_ID_01", &pem), (PLATFORM_SERIAL, &pem)]).unwrap_err();
+    assert_eq!(again, KeyError::PublicKeyAgain(key_id(PLATFORM_SERIAL)));
+    let other = text("keys/merchant_public.pem");
+    let two = PlatformKeys::parse(&[("PUB_KEY_ID_01", &other), (PLATFORM_SERIAL, &pem)]).unwrap();
     assert_eq!(two.newest_id(), "PUB_KEY_ID_01");
 }
 

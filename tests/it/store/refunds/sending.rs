@@ -103,17 +103,20 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     assert_balanced(&bench, &order).await;
     let guard = bench.item("REFUNDNO#burnt-r1", "REFUNDNO").await;
     assert!(guard["withdrawn_at"]["N"].is_string(), "{guard}");
-    // WeChat Pay took it after all: the amount is taken again, once, and never beyond what is left.
+    // WeChat Pay took it after all: the amount is taken again, once, also where another refund has it.
     let taken = reported(&withdrawn, RefundState::Processing);
     let rest = super::refund("burnt-r2", &order, 500);
     assert_eq!(reserve(&bench, &rest).await, Reserve::Done);
     let again = || refunds.commit(&withdrawn, &taken, Money::TakenAgain(refund.amount), None);
-    assert_eq!(again().await.unwrap(), RefundCommit::Exceeds);
-    assert_eq!(left(&bench, &order).await, (100, 2), "nothing was written");
+    assert_eq!(again().await.unwrap(), RefundCommit::Done);
+    assert_eq!(again().await.unwrap(), RefundCommit::Conflict);
+    assert_eq!(left(&bench, &order).await, (-100, 2));
+    let more = reserve(&bench, &super::refund("burnt-r3", &order, 1)).await;
+    let nothing = NotRefundable::Exceeds { refundable: 0 };
+    assert_eq!(more, Reserve::Refused(nothing));
     let closed = reported(&rest, RefundState::Closed);
     let given_back = refunds.commit(&rest, &closed, Money::Released(rest.amount), None);
     assert_eq!(given_back.await.unwrap(), RefundCommit::Done);
-    assert_eq!(again().await.unwrap(), RefundCommit::Done);
     assert_eq!(left(&bench, &order).await, (400, 2));
     assert_balanced(&bench, &order).await;
 }

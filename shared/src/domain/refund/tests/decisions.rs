@@ -2,6 +2,7 @@
 //! every input.
 
 use super::*;
+use crate::domain::absence::Heard;
 use crate::domain::refund::Application;
 use crate::domain::schedule::backoff_seconds;
 
@@ -199,11 +200,56 @@ fn a_payers_request_approves_itself_within_the_hours_of_policy_and_under_no_numb
 }
 
 #[test]
+fn only_a_reserved_refund_that_wechat_pay_does_not_know_is_sent() {
+    for state in STATES {
+        let reserved = state == RefundState::Reserved;
+        assert_eq!(state.must_send(Heard::Absence), reserved, "{state:?}");
+        assert!(!state.must_send(Heard::Report), "{state:?}");
+        let withdrawn = state.as_str().starts_with("WITHDR");
+        assert_eq!(state.was_withdrawn(), withdrawn, "{state:?}");
+    }
+}
+
+#[test]
+fn a_refusals_status_and_code_say_whether_a_repeat_can_help() {
+    let codes = [
+        "NOT_ENOUGH",
+        "PARAM_ERROR",
+        "MCH_NOT_EXISTS",
+        "NO_AUTH",
+        "USER_ACCOUNT_ABNORMAL",
+        "TRADE_OVERDUE",
+        "REFUND_FEE_MISMATCH",
+        "INVALID_REQUEST",
+        "RULE_LIMIT",
+        "ACCOUNT_ERROR",
+        "FREQUENCY_LIMITED",
+        "SYSTEM_ERROR",
+        "NOT_YET_INVENTED",
+        "",
+    ];
+    for status in [400, 401, 403, 404, 409, 429, 500, 503] {
+        for (at, code) in codes.into_iter().enumerate() {
+            let told = code.to_owned();
+            let expected = match (status, at) {
+                (401 | 404, _) => None,
+                (403, 0) => Some(RefusalKind::NotEnough),
+                (429 | 500 | 503, _) => Some(RefusalKind::Passing { code: told }),
+                (_, 1..=6) => Some(RefusalKind::Definite { code: told }),
+                _ => Some(RefusalKind::Doubtful { code: told }),
+            };
+            assert_eq!(RefusalKind::of(status, code), expected, "{status} {code}");
+        }
+    }
+}
+
+#[test]
 fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_person() {
     let code = || "CODE".to_owned();
     let kinds = [
         RefusalKind::NotEnough,
-        RefusalKind::Later { code: code() },
+        RefusalKind::Passing { code: code() },
+        RefusalKind::Doubtful { code: code() },
         RefusalKind::Definite { code: code() },
     ];
     for state in STATES {
@@ -233,16 +279,18 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
                                 Some(REFUSED_SECONDS),
                                 Some("the merchant's balance is short"),
                             ),
-                            RefusalKind::Later { .. } if refusals + 1 < REFUSALS_MAX => {
+                            RefusalKind::Passing { .. } | RefusalKind::Doubtful { .. }
+                                if refusals + 1 < REFUSALS_MAX =>
+                            {
                                 (Some(soon), None)
                             }
-                            RefusalKind::Later { .. } if over => {
+                            RefusalKind::Passing { .. } if over => {
                                 (None, Some("WeChat Pay refused it for a day: CODE"))
                             }
-                            RefusalKind::Later { .. } => {
+                            RefusalKind::Passing { .. } => {
                                 (Some(REFUSED_SECONDS), Some("WeChat Pay refuses it: CODE"))
                             }
-                            RefusalKind::Definite { .. } => {
+                            RefusalKind::Doubtful { .. } | RefusalKind::Definite { .. } => {
                                 (None, Some("WeChat Pay refuses it: CODE"))
                             }
                         };
@@ -263,7 +311,7 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
         }
     }
     // Why a person was called stays until WeChat Pay reports something.
-    let later = RefusalKind::Later { code: code() };
+    let later = RefusalKind::Passing { code: code() };
     let refused = Refund {
         refusals: 0,
         ..refund(RefundState::Reserved)

@@ -48,7 +48,8 @@ fn changes(before: &Refund) -> Vec<Refund> {
     let code = || "CODE".to_owned();
     let refused = [
         RefusalKind::NotEnough,
-        RefusalKind::Later { code: code() },
+        RefusalKind::Passing { code: code() },
+        RefusalKind::Doubtful { code: code() },
         RefusalKind::Definite { code: code() },
     ];
     let refused = refused.map(|kind| before.refused(&kind, 0, NOW, 60).0);

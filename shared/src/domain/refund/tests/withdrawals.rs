@@ -2,7 +2,7 @@
 //! wins over them, before and after.
 
 use super::*;
-use crate::domain::order::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
+use crate::domain::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
 
 fn withdrawing(sent_at: Option<Timestamp>, missing_since: Option<Timestamp>) -> Refund {
     Refund {
