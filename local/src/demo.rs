@@ -2,6 +2,7 @@
 
 mod books;
 mod shop;
+mod trouble;
 mod waiting;
 
 use std::path::Path;
@@ -16,11 +17,12 @@ use shared::platform::Platform;
 use crate::stack::{Options, Stack};
 use shop::Shop;
 
-/// Runs the demo on a stack of its own, in a folder that goes away afterwards.
+/// Runs the demo on a stack of its own, in a folder that goes away afterwards; `all` of it, with what
+/// goes wrong, which moves the stack's clock.
 ///
 /// # Errors
 /// Says which step did not do what it should.
-pub async fn alone() -> Result<(), String> {
+pub async fn alone(all: bool) -> Result<(), String> {
     println!("Starting a stack of its own: table, keys, functions, and a simulated WeChat Pay.");
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let mut options = Options::new(folder.path());
@@ -31,7 +33,7 @@ pub async fn alone() -> Result<(), String> {
     let stack = Stack::start(options)
         .await
         .map_err(|error| error.to_string())?;
-    let ran = run(&stack.described(), folder.path()).await;
+    let ran = run(&stack.described(), folder.path(), all).await;
     stack.stop().await;
     ran
 }
@@ -56,7 +58,7 @@ pub async fn join(api_url: &str, data_dir: &Path) -> Result<(), String> {
         .await
         .map_err(|why| format!("{why}; {} says {own}", file.display()))?;
     described["api_url"] = Value::from(api_url);
-    run(&described, data_dir).await
+    run(&described, data_dir, false).await
 }
 
 /// Whether the API answers at this address, and not another port of the stack, or anybody else.
@@ -83,7 +85,7 @@ async fn is_the_api(api_url: &str) -> Result<(), String> {
     }
 }
 
-async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {
+async fn run(described: &Value, data_dir: &Path, all: bool) -> Result<(), String> {
     let text = |name: &str| described[name].as_str().unwrap_or_default().to_owned();
     let file = data_dir.join("simulator").join("apiclient_cert.pem");
     let certificate = std::fs::read(&file)
@@ -100,9 +102,14 @@ async fn run(described: &Value, data_dir: &Path) -> Result<(), String> {
     };
     let run = shared::random::token().to_lowercase();
     let order = shop.payers_order(&run).await?;
-    let refunds = shop.refunds(&order).await?;
-    let native = shop.native(&run).await?;
-    shop.books(&[order, native], &refunds).await
+    let mut refunds = shop.refunds(&order).await?;
+    let mut orders = vec![order, shop.native(&run).await?];
+    if all {
+        let (more_orders, more_refunds) = shop.trouble(&run[..20]).await?;
+        orders.extend(more_orders);
+        refunds.extend(more_refunds);
+    }
+    shop.books(&orders, &refunds).await
 }
 
 impl Shop {

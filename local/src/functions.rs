@@ -7,11 +7,10 @@ use std::sync::Arc;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use shared::api::{HttpFunction, ScheduledFunction};
-use shared::config::secrets::{
-    ApiKeys, AppSecret, Content, PlatformKeysSecret, Secret, SecretError, SigningSecret,
-};
+use shared::config::secrets::{ApiKeys, AppSecret, Content, Secret, SecretError, SigningSecret};
 use shared::config::{Environment, Vars};
 use shared::platform::Platform;
+use shared::platform_keys::Keyring;
 use shared::wechatpay::Apiv3Keys;
 
 /// An invocation under way.
@@ -50,12 +49,19 @@ pub async fn unusable_secrets(vars: &Vars, platform: &Platform) -> Vec<SecretErr
     let mut environment = Environment::new(vars, platform);
     let problems = [
         problem::<SigningSecret>(&mut environment, "SIGNING_SECRET_ARN").await,
-        problem::<PlatformKeysSecret>(&mut environment, "WECHATPAY_SECRET_ARN").await,
+        platform_keys_problem(&mut environment).await,
         problem::<Apiv3Keys>(&mut environment, "APIV3_SECRET_ARN").await,
         problem::<AppSecret>(&mut environment, "APP_SECRET_ARN").await,
         problem::<ApiKeys>(&mut environment, "API_SECRET_ARN").await,
     ];
     problems.into_iter().flatten().collect()
+}
+
+async fn platform_keys_problem(environment: &mut Environment<'_>) -> Option<SecretError> {
+    environment.optional("WECHATPAY_SECRET_ARN")?;
+    let table = environment.table();
+    let keyring = Keyring::from_environment(environment, &table);
+    keyring.get().await.err()
 }
 
 async fn problem<T: Content>(

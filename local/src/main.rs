@@ -76,6 +76,10 @@ struct Demo {
     /// Joins a running stack at this address instead of starting one.
     #[arg(long, value_parser = api_url)]
     api_url: Option<String>,
+    /// Shows also what goes wrong, and how each ends: a lost notification, an expired order, a payment
+    /// heard of late, an abnormal refund.
+    #[arg(long, conflicts_with = "api_url")]
+    all: bool,
     /// The folder of the running stack, which holds its local.json; without it .wxpay. A stack of the
     /// demo's own has a temporary folder.
     #[arg(long, requires = "api_url")]
@@ -273,6 +277,6 @@ async fn run_demo(demo: Demo) -> Result<(), String> {
             let data_dir = demo.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
             demo::join(&api_url, &data_dir).await
         }
-        None => demo::alone().await,
+        None => demo::alone(demo.all).await,
     }
 }

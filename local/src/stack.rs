@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::platform::Platform;
 use shared::telemetry::Log;
-use simulator::Simulator;
+use simulator::{Mode, Simulator};
 use tokio::task::JoinHandle;
 
 pub use error::StartError;
@@ -178,6 +178,11 @@ impl Stack {
         let described =
             serde_json::to_vec_pretty(&stack.described()).map_err(|error| error.to_string())?;
         files::replace(&stack.data_dir.join("local.json"), &described)?;
+        if options.schedules && !matches!(options.mode, Mode::PublicKey) {
+            // The first platform certificates, so that nobody has to wait for the schedule. If they are
+            // not to be had, `unusable_secrets` says so.
+            let _ = stack.run_scheduled("SweepFunction").await;
+        }
         Ok(stack)
     }
 

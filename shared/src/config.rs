@@ -226,6 +226,19 @@ impl<'a> Environment<'a> {
         prefix
     }
 
+    /// `PLATFORM_CERTIFICATES`, `on` or `off`: whether messages that are signed with WeChat Pay's platform
+    /// certificates are accepted beside those signed with its public key. Off where it is absent.
+    pub fn platform_certificates(&mut self) -> bool {
+        match self.optional("PLATFORM_CERTIFICATES").as_deref() {
+            Some("on") => true,
+            None | Some("off") => false,
+            Some(_) => {
+                self.problem("PLATFORM_CERTIFICATES must be on or off".to_owned());
+                false
+            }
+        }
+    }
+
     /// `REFUND_INTERVAL_SECONDS`: the least time between two refunds of an order, 1 to 3600; WeChat
     /// Pay wants a minute.
     pub fn refund_interval_seconds(&mut self) -> i64 {

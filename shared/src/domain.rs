@@ -9,6 +9,7 @@
 pub mod absence;
 pub mod bill;
 pub mod books;
+pub mod certificates;
 pub mod contradiction;
 pub mod day;
 pub mod event;

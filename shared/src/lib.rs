@@ -1,7 +1,7 @@
 //! What every function of the bundle shares.
 //!
 //! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
-//! `config` → `bus` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
+//! `platform_keys` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `deadline`, `platform`, `telemetry`, `clock`,
 //! `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
 
 pub mod api;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod deadline;
 pub mod domain;
 pub mod platform;
+pub mod platform_keys;
 pub mod random;
 pub mod record_keys;
 pub mod refund_sender;

@@ -11,18 +11,20 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError, SigningSecret};
+use crate::config::secrets::{AnySecret, Secret, SecretError, SigningSecret};
 use crate::deadline::Deadline;
 use crate::domain::absence::Heard;
+use crate::domain::certificates::Trust;
 use crate::domain::refund::Application;
 use crate::domain::{
     BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId,
 };
+use crate::platform_keys::Keyring;
 use crate::random;
 use crate::record_keys::Stage;
 use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
-use crate::store::{StoreError, StoredOrder, StoredRefund};
+use crate::store::{SealedCertificates, StoreError, StoredOrder, StoredRefund, Table};
 use crate::telemetry::LogLine;
 use crate::wechatpay::{
     AbnormalRefund, BillKind, BillOffer, Call, CallError, Client, DownloadError, Keys,
@@ -119,21 +121,21 @@ pub struct SettlingClient {
     client: Client,
     mchid: Mchid,
     signing: Secret<SigningSecret>,
-    platform_keys: Secret<PlatformKeysSecret>,
+    platform_keys: Keyring,
     settlement: Settlement,
     clock: Clock,
 }
 
 impl SettlingClient {
-    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, `WECHATPAY_SECRET_ARN` and WeChat
-    /// Pay's hosts.
+    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, WeChat Pay's keys and its hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
         mchid: &Mchid,
+        table: &Table,
         settlement: Settlement,
     ) -> Self {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
-        let platform_keys = Secret::from_environment(environment, "WECHATPAY_SECRET_ARN");
+        let platform_keys = Keyring::from_environment(environment, table);
         let endpoints = environment.endpoints();
         let platform = environment.platform();
         Self {
@@ -151,6 +153,11 @@ impl SettlingClient {
         [&self.signing, &self.platform_keys]
     }
 
+    /// What WeChat Pay's signatures are checked with.
+    pub const fn keyring(&self) -> &Keyring {
+        &self.platform_keys
+    }
+
     /// The keys in force.
     ///
     /// # Errors
@@ -160,7 +167,7 @@ impl SettlingClient {
         match (signing, platform_keys) {
             (Ok(signing), Ok(platform_keys)) => Ok(Keys {
                 merchant: signing.key(),
-                platform: platform_keys.keys(),
+                platform: platform_keys,
             }),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
             (Err(signing), Err(platform_keys)) => Err(signing.and(platform_keys)),
@@ -535,6 +542,32 @@ impl SettlingClient {
         Ok(self.client.download(&call, offer, spool).await?)
     }
 
+    /// Downloads WeChat Pay's platform certificates; `None` where none are used.
+    ///
+    /// # Errors
+    /// WeChat Pay gave no usable answer, or one that is not believed.
+    pub async fn download_certificates(
+        &self,
+        trust: Trust,
+        deadline: &Deadline,
+    ) -> Result<Option<SealedCertificates>, SettlingError> {
+        let Some(apiv3_keys) = self.platform_keys.apiv3_keys().await? else {
+            return Ok(None);
+        };
+        let keys = Keys {
+            merchant: self.signing.get().await?.key(),
+            platform: self.platform_keys.get_or_none().await?,
+        };
+        let answer = self
+            .client
+            .certificates(&self.call(&keys, deadline), &apiv3_keys, trust)
+            .await?;
+        Ok(Some(SealedCertificates {
+            answer: answer.into_inner(),
+            downloaded_at: self.clock.business(),
+        }))
+    }
+
     async fn settle_order(
         &self,
         report: &Signed<OrderReport>,
@@ -558,7 +591,7 @@ impl SettlingClient {
     async fn refresh_keys_after<T>(&self, outcome: Result<T, CallError>) -> Result<T, CallError> {
         match &outcome {
             Err(error) if error.is_unverified() => {
-                let _ = self.platform_keys.refreshed().await;
+                self.platform_keys.refresh_after(error).await;
             }
             Err(error) if error.is_unauthorized() => {
                 let _ = self.signing.refreshed().await;

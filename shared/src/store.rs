@@ -9,6 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod catalogue;
+mod certificates;
 mod evidence;
 mod index;
 mod item;
@@ -26,6 +27,7 @@ use item::Attributes;
 use write::{TRIES_MAX, pause};
 
 pub use catalogue::{Article, Catalogue};
+pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
 pub use listed::{ListIndex, RefundKey};

@@ -122,6 +122,8 @@ metrics! {
     PaidAfterClose = "Count", "paid_after_close";
     /// What can still be refunded of an order and what its refunds hold do not make its total.
     BooksUnbalanced = "Count", "books_unbalanced";
+    /// No platform certificate is valid, the last one expires soon, or none was downloaded for long.
+    CertificatesStale = "Count", "certificates_stale";
     /// WeChat Pay reports a refund of an order that has none here.
     RefundedElsewhere = "Count", "refunded_elsewhere";
 }

@@ -9,6 +9,7 @@
 mod abnormal;
 mod answers;
 mod bill;
+mod certificates;
 mod client;
 mod endpoints;
 mod error;
@@ -23,6 +24,7 @@ mod wire;
 pub use abnormal::{AbnormalRefund, BankType, SENSITIVE_MAX, Sensitive};
 pub use answers::{Absence, Closed, RefundAbsence};
 pub use bill::{BillError, BillSource, FILE_MAX, FundFlowBill, TradeBill};
+pub use certificates::{CertificatesError, PlatformCertificates};
 pub use client::{BillKind, BillOffer, Call, Client, DOWNLOAD_MAX, DownloadError, Keys, NoBill};
 pub use endpoints::{EndpointError, Endpoints};
 pub use error::{CallError, Refusal, UnknownCause, UnverifiedCause};

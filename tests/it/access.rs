@@ -6,13 +6,15 @@ use local::aws::AwsCall;
 use local::condition::{Condition, LEADING_KEYS, like};
 use local::template::{Grant, Permission};
 use serde_json::{Value, json};
+use simulator::Mode;
 
 use crate::harness::forge::refund_content;
 use crate::harness::{ALICE, TestStack};
 
 /// A stack on which a payer may have one unpaid order, so that [`everything`] comes to the bound.
-async fn stack_with_one_open_order() -> TestStack {
+async fn stack_with_one_open_order(mode: Mode) -> TestStack {
     TestStack::with(|options| {
+        options.mode = mode;
         let bound = ("MaxOpenOrdersPerPayer".to_owned(), "1".to_owned());
         options.parameters.extend([bound]);
     })
@@ -106,7 +108,16 @@ async fn everything(stack: &TestStack) {
 
 #[tokio::test]
 async fn the_template_allows_exactly_what_the_functions_do() {
-    let stack = stack_with_one_open_order().await;
+    allowed_is_used(Mode::PublicKey).await;
+}
+
+#[tokio::test]
+async fn the_template_allows_exactly_what_the_functions_do_with_certificates() {
+    allowed_is_used(Mode::Both).await;
+}
+
+async fn allowed_is_used(mode: Mode) {
+    let stack = stack_with_one_open_order(mode).await;
     everything(&stack).await;
     let used = stack.stack.aws.used();
     let mut allowed = BTreeSet::new();
@@ -368,7 +379,7 @@ fn is_of_the_books(keys: &serde_json::Value) -> bool {
 /// The emulator answers every read with the newest, whatever was asked for; DynamoDB would not.
 #[tokio::test]
 async fn every_decision_is_read_consistently_and_every_write_has_its_condition() {
-    let stack = stack_with_one_open_order().await;
+    let stack = stack_with_one_open_order(Mode::Both).await;
     everything(&stack).await;
     let mut seen = BTreeSet::new();
     for call in stack.watch.calls() {

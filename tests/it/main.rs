@@ -22,6 +22,7 @@ mod addresses;
 mod appids;
 mod bodies;
 mod callers;
+mod certificates;
 mod configuration;
 mod create;
 mod documents;

@@ -355,6 +355,19 @@ fn the_demo_is_green() {
     demo(&[]);
 }
 
+#[test]
+fn the_whole_demo_is_green() {
+    let told = demo(&["--all"]);
+    for ended in [
+        "the sweep asked WeChat Pay by itself: order SUCCESS",
+        "closed by the sweep, here and at WeChat Pay",
+        "WeChat Pay is asked before it is closed: SUCCESS",
+        "to the merchant's bank card: refund SUCCESS",
+    ] {
+        assert!(told.contains(ended), "{ended}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn the_demo_names_the_knob_that_it_waits_for() {
     let folder = tempfile::tempdir().unwrap();

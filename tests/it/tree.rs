@@ -62,6 +62,7 @@ const SHARED_LAYERS: [&str; 16] = [
     "settlement",
     "bus",
     "config",
+    "platform_keys",
     "settling_client",
     "refund_sender",
     "api",

@@ -8,6 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
 # A folder each: functions/close-order is CloseOrderFunction.
 FUNCTIONS = {
     "".join(word.title() for word in folder.name.split("-")) + "Function": folder.name
@@ -24,18 +26,43 @@ def _script(name):
     return module
 
 
+def _decided(value, condition, holds):
+    """The value as CloudFormation makes it where this condition holds or does not."""
+    if isinstance(value, list):
+        decided = [_decided(part, condition, holds) for part in value]
+        return [part for part in decided if part != NO_VALUE]
+    if not isinstance(value, dict):
+        return value
+    if value.get("Fn::If", [None])[0] == condition:
+        return _decided(value["Fn::If"][1 if holds else 2], condition, holds)
+    decided = {name: _decided(part, condition, holds) for name, part in value.items()}
+    return {name: part for name, part in decided.items() if part != NO_VALUE or value[name] == NO_VALUE}
+
+
 @pytest.fixture(scope="session")
 def expand():
-    """`expand(**parameters)`: the expanded template with these parameters instead of the defaults."""
+    """`expand(**parameters)`: the expanded template with these parameters instead of the defaults, as it is
+    with platform certificates or without them."""
     script = _script("expand")
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    return lambda **parameters: script.expand(text, **parameters)
+
+    def expand(**parameters):
+        certificates = parameters.get("PlatformCertificates") == "on"
+        return _decided(script.expand(text, **parameters), "UseCertificates", certificates)
+
+    return expand
 
 
 @pytest.fixture(scope="session")
 def expanded(expand):
     """The expanded template; rules that change it must work on a copy."""
     return expand()
+
+
+@pytest.fixture(scope="session")
+def expanded_with_certificates(expand):
+    """The same for a merchant with platform certificates."""
+    return expand(PlatformCertificates="on")
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ import pytest
 from conftest import FUNCTIONS
 
 TABLE_HEADING = "### What each function may do"
+CERTIFICATES_HEADING = "### What platform certificates add"
 # What the partition keys of the table and of the index `listed` begin with.
-FAMILIES = ["NOTICE#", "ORDER#", "REFUND#", "REFUNDNO#", "SKU#"]
+FAMILIES = ["KEYS#", "NOTICE#", "ORDER#", "REFUND#", "REFUNDNO#", "SKU#"]
 SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
 # Those that hold no key that signs, and must not come to hold it; the manual's table says it of the others.
 NEVER_SIGN = {"LoginFunction", "NotifyCallbackFunction"}
@@ -86,10 +87,10 @@ def _granted(expanded, role):
     return triples
 
 
-def _documented(manual):
+def _documented(manual, heading=TABLE_HEADING):
     """The triples of the table in the manual."""
-    assert TABLE_HEADING in manual
-    lines = manual.split(TABLE_HEADING, 1)[1].split("\n#", 1)[0].splitlines()
+    assert heading in manual
+    lines = manual.split(heading, 1)[1].split("\n#", 1)[0].splitlines()
     rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
     triples = set()
     for row in rows:
@@ -123,6 +124,18 @@ def a_function_may_do_exactly_what_the_manual_says(function, expanded, manual):
     assert documented, f"the manual has no row for {function}"
     assert granted - documented == set(), "granted, but not in the manual"
     assert documented - granted == set(), "in the manual, but not granted"
+
+
+def platform_certificates_add_what_the_manual_says_and_nothing_else(expanded, expanded_with_certificates, manual):
+    without, having = _all_granted(expanded), _all_granted(expanded_with_certificates)
+    added = _documented(manual, CERTIFICATES_HEADING)
+    assert without < having and having - without == added
+    # Who verifies must open, and the sweep alone writes what is opened; the webhook comes to sign nothing.
+    writers = {role for role, action, resource in having if action != "dynamodb:GetItem" and resource == "Table KEYS#*"}
+    assert writers == {"SweepFunctionRole"}
+    assert not {role for role, _, resource in having if resource == "SigningSecret"} & {f"{name}Role" for name in NEVER_SIGN}
+    for function in FUNCTIONS:
+        the_environment_names_what_may_be_used_and_nothing_else(function, expanded_with_certificates)
 
 
 def every_function_has_a_role_of_its_own(expanded):

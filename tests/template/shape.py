@@ -195,7 +195,7 @@ def a_filter_counts_the_number_of_its_name(expanded):
     counted = _filters(expanded)
     notices = '{ $.function = "notify-callback" && ($.settled = "changed" || $.settled = "unchanged") }'
     assert counted.pop("notices") == ("FunctionLogs", notices, "1")
-    assert len(counted) == 14
+    assert len(counted) == 15
     for name, found in counted.items():
         assert found == ("FunctionLogs", f"{{ $.{name} > 0 }}", f"$.{name}")
 

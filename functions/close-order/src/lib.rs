@@ -37,9 +37,9 @@ impl HttpFunction for CloseOrder {
         let merchant = environment.merchant();
         let table = environment.table();
         let orders = Orders::new(table.clone());
-        let settlement = Settlement::new(orders.clone(), Refunds::new(table));
+        let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {

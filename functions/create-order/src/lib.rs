@@ -68,7 +68,7 @@ impl HttpFunction for CreateOrder {
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &mchid, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");

@@ -9,12 +9,15 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+use std::sync::Arc;
+
 use serde_json::json;
 use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
-use shared::config::secrets::{AnySecret, PlatformKeysSecret, Secret, SecretError};
+use shared::config::secrets::{AnySecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::{Contradiction, Mchid, OrderId, OrderReport, RefundReport};
 use shared::platform::Platform;
+use shared::platform_keys::Keyring;
 use shared::rfc3339;
 use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
@@ -28,8 +31,8 @@ use shared::wechatpay::{
 /// Receives notices.
 #[derive(Debug)]
 pub struct NotifyCallback {
-    platform_keys: Secret<PlatformKeysSecret>,
-    apiv3_keys: Secret<Apiv3Keys>,
+    platform_keys: Keyring,
+    apiv3_keys: Arc<Secret<Apiv3Keys>>,
     settlement: Settlement,
     evidence: Evidence,
     merchant: Merchant,
@@ -75,8 +78,9 @@ impl HttpFunction for NotifyCallback {
         let merchant = environment.merchant();
         let table = environment.table();
         let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
-        let platform_keys = Secret::from_environment(&mut environment, "WECHATPAY_SECRET_ARN");
         let apiv3_keys = Secret::from_environment(&mut environment, "APIV3_SECRET_ARN");
+        let apiv3_keys = Arc::new(apiv3_keys);
+        let platform_keys = Keyring::sharing(&mut environment, &table, |_| Arc::clone(&apiv3_keys));
         environment.finish()?;
         Ok(Self {
             platform_keys,
@@ -93,7 +97,7 @@ impl HttpFunction for NotifyCallback {
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
-        vec![&self.platform_keys, &self.apiv3_keys]
+        vec![&self.platform_keys, &*self.apiv3_keys]
     }
 
     fn refused_unread(&self, problem: Problem, line: &mut LogLine) -> Answer {
@@ -134,7 +138,7 @@ impl NotifyCallback {
         let (platform_keys, apiv3_keys) =
             tokio::join!(self.platform_keys.get(), self.apiv3_keys.get());
         let (platform_keys, apiv3_keys) = match (platform_keys, apiv3_keys) {
-            (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys.keys(), apiv3_keys),
+            (Ok(platform_keys), Ok(apiv3_keys)) => (platform_keys, apiv3_keys),
             (platform_keys, apiv3_keys) => {
                 let unusable: Vec<SecretError> = [platform_keys.err(), apiv3_keys.err()]
                     .into_iter()

@@ -65,7 +65,7 @@ impl HttpFunction for Query {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {

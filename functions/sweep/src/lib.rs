@@ -5,10 +5,12 @@
 //! are sent, sent ones followed. Each item is claimed first, by moving its due time, so that two
 //! sweeps at once share the work and one that dies leaves it to the next. An item that fails is due
 //! again later and never holds up the others, not even by a panic. A prepay is never sent from here.
+//! Where platform certificates are used, it downloads them before anything else (`certificates`).
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod certificates;
 mod order;
 mod refund;
 
@@ -28,8 +30,12 @@ use shared::platform::Platform;
 use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
-use shared::store::{Commit, DueIndex, DueItem, Line, Orders, Refunds, StoreError};
+use shared::store::{
+    CertificateKeeper, Certificates, Commit, DueIndex, DueItem, Line, Orders, Refunds, StoreError,
+};
 use shared::telemetry::{Level, LogLine, Metric};
+
+use self::certificates::Downloads;
 
 /// How long a claim keeps others away, in seconds: longer than this function may run.
 const CLAIM_SECONDS: i64 = 120;
@@ -56,6 +62,8 @@ pub struct Sweep {
     orders: Orders,
     refunds: Refunds,
     sender: RefundSender,
+    /// Where platform certificates are used.
+    downloads: Option<Downloads>,
     platform: Platform,
 }
 
@@ -81,10 +89,19 @@ impl ScheduledFunction for Sweep {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let interval_seconds = environment.refund_interval_seconds();
+        let downloads = environment.platform_certificates().then(|| {
+            let keeper = CertificateKeeper::new(table.clone());
+            Downloads::new(
+                Certificates::new(table.clone()),
+                keeper,
+                platform.clock.clone(),
+            )
+        });
         environment.finish()?;
         Ok(Self {
+            downloads,
             due: DueIndex::new(table),
             orders,
             sender: RefundSender::new(
@@ -103,6 +120,12 @@ impl ScheduledFunction for Sweep {
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id);
+        if let Some(downloads) = &self.downloads {
+            let settling_client = self.sender.settling_client();
+            downloads
+                .look(settling_client, &deadline, &self.platform.log)
+                .await;
+        }
         let mut done = Done::default();
         let (mut unavailable, mut any_due) = (None, false);
         let (first, later) = self.both_lines(deadline).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::config::Vars;
-use simulator::Simulator;
+use simulator::{Mode, Simulator};
 
 use super::error::StartError;
 use super::options::Options;
@@ -41,6 +41,14 @@ pub(super) fn parameters(
         ("Appid".to_owned(), merchant.appid.clone()),
         // The simulated merchant has one app, which is a mobile app, too.
         ("AppidApp".to_owned(), merchant.appid.clone()),
+        (
+            "PlatformCertificates".to_owned(),
+            match options.mode {
+                Mode::PublicKey => "off",
+                Mode::Certificate | Mode::Both => "on",
+            }
+            .to_owned(),
+        ),
         ("PublicBaseUrl".to_owned(), api_url.to_owned()),
         ("WechatpayBaseUrl".to_owned(), base.to_owned()),
         ("WechatpayBackupUrl".to_owned(), backup.to_owned()),

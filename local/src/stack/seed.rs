@@ -1,6 +1,5 @@
 //! What a new stack begins with: the secrets' texts from the simulator's files, and the catalogue.
 
-use std::fmt;
 use std::path::Path;
 
 use base64::Engine;
@@ -71,15 +70,10 @@ pub(super) fn put_secrets(
     )?;
     let public_key =
         json!({"public_key_id": merchant.public_key_id, "public_key": read("pub_key.pem")?});
-    let certificate = || certificate_key(&read("platform_cert.pem")?);
     let wechatpay = match mode {
-        Mode::PublicKey => public_key,
-        Mode::Certificate => certificate()?,
-        Mode::Both => {
-            let mut both = public_key;
-            both["also_accepted"] = json!([certificate()?]);
-            both
-        }
+        Mode::PublicKey | Mode::Both => public_key,
+        // The sweep downloads the certificates.
+        Mode::Certificate => json!({}),
     };
     put("WechatpaySecret", wechatpay)?;
     put("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key}))?;
@@ -110,21 +104,6 @@ pub(super) fn put_secrets(
     };
     aws.secrets().put(&arn("ApiSecret"), text.to_string())?;
     Ok(())
-}
-
-/// A platform certificate's serial number and public key, as the `wechatpay` secret holds keys.
-pub(super) fn certificate_key(pem: &str) -> Result<Value, StartError> {
-    let unusable =
-        |error: &dyn fmt::Display| StartError(format!("platform_cert.pem cannot be used: {error}"));
-    let (_, parsed) =
-        x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| unusable(&error))?;
-    let certificate = parsed.parse_x509().map_err(|error| unusable(&error))?;
-    let serial = certificate.raw_serial_as_string().replace(':', "");
-    let public_key = STANDARD.encode(certificate.public_key().raw);
-    Ok(json!({
-        "public_key_id": serial.to_ascii_uppercase(),
-        "public_key": format!("-----BEGIN PUBLIC KEY-----\n{public_key}\n-----END PUBLIC KEY-----\n"),
-    }))
 }
 
 pub(super) fn put_catalogue(aws: &Aws) -> Result<(), StartError> {

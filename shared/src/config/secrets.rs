@@ -10,25 +10,21 @@ mod api;
 mod apiv3;
 mod app;
 mod content;
+mod fresh;
 mod platform_keys;
 mod signing;
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::Mutex;
 
 pub use self::api::ApiKeys;
 pub use self::app::AppSecret;
 pub use self::content::Content;
-pub use self::platform_keys::PlatformKeysSecret;
+pub(crate) use self::fresh::Fresh;
+pub use self::platform_keys::{OptionalPlatformKeys, PlatformKeysSecret};
 pub use self::signing::SigningSecret;
 use super::Environment;
-use crate::clock::Clock;
-use crate::domain::Timestamp;
-use crate::telemetry::{Level, Log, LogLine, Metric};
 
 /// How long a reading stays fresh, in seconds.
 pub const FRESH_SECONDS: i64 = 15 * 60;
@@ -39,12 +35,6 @@ pub const REFRESH_FLOOR_SECONDS: i64 = 60;
 /// The least time between two tries to read while there was never a good reading, in seconds: short,
 /// since nothing can be answered until then.
 pub const FIRST_FLOOR_SECONDS: i64 = 2;
-
-/// How long a request waits for a newer reading while it has a good one.
-const REFRESH_WAIT: Duration = Duration::from_secs(1);
-
-/// The `function` of the line about a refresh: all functions that read a secret read the same one.
-const REFRESH: &str = "secrets";
 
 /// A secret that could not be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -95,17 +85,7 @@ impl SecretError {
 pub struct Secret<T> {
     client: aws_sdk_secretsmanager::Client,
     arn: String,
-    clock: Clock,
-    log: Log,
-    refresh_wait: Duration,
-    reading: Mutex<Reading<T>>,
-}
-
-struct Reading<T> {
-    /// The last good content, and when it was read.
-    content: Option<(Arc<T>, Timestamp)>,
-    /// The last try, and what it failed with where nothing good was ever read.
-    tried: Option<(Timestamp, Option<SecretError>)>,
+    fresh: Fresh<T>,
 }
 
 impl<T> fmt::Debug for Secret<T> {
@@ -152,13 +132,7 @@ impl<T: Content> Secret<T> {
         Self {
             arn: environment.required(variable),
             client: environment.secrets_client(),
-            clock: environment.platform().clock.clone(),
-            log: environment.platform().log.clone(),
-            refresh_wait: REFRESH_WAIT,
-            reading: Mutex::new(Reading {
-                content: None,
-                tried: None,
-            }),
+            fresh: Fresh::new(environment.platform(), T::NAME),
         }
     }
 
@@ -167,7 +141,7 @@ impl<T: Content> Secret<T> {
     /// # Errors
     /// It was never readable so far; a call after [`FIRST_FLOOR_SECONDS`] tries again.
     pub async fn get(&self) -> Result<Arc<T>, SecretError> {
-        self.at_most_old(FRESH_SECONDS).await
+        self.fresh.at_most_old(FRESH_SECONDS, || self.read()).await
     }
 
     /// The secret's content, read again unless that was tried a moment ago. For use after something
@@ -176,72 +150,9 @@ impl<T: Content> Secret<T> {
     /// # Errors
     /// As [`Self::get`].
     pub async fn refreshed(&self) -> Result<Arc<T>, SecretError> {
-        self.at_most_old(REFRESH_FLOOR_SECONDS).await
-    }
-
-    async fn at_most_old(&self, seconds: i64) -> Result<Arc<T>, SecretError> {
-        let mut reading = self.reading.lock().await;
-        // By the business clock, so that a rotation can be rehearsed without waiting for it.
-        let now = self.clock.business();
-        // A moment in the future is a clock that went back: it counts as long ago.
-        let within = |at: Timestamp, seconds: i64| (0..seconds).contains(&now.seconds_since(at));
-        if let Some((content, read_at)) = &reading.content {
-            let tried_lately =
-                matches!(&reading.tried, Some((at, _)) if within(*at, REFRESH_FLOOR_SECONDS));
-            if within(*read_at, seconds) || tried_lately {
-                return Ok(Arc::clone(content));
-            }
-        } else if let Some((at, Some(error))) = &reading.tried
-            && within(*at, FIRST_FLOOR_SECONDS)
-        {
-            return Err(error.clone());
-        }
-        let read = match &reading.content {
-            // Rather the old reading now than a newer one after the caller's time is over.
-            Some(_) => tokio::time::timeout(self.refresh_wait, self.read())
-                .await
-                .unwrap_or_else(|_| {
-                    Err(SecretError {
-                        name: T::NAME,
-                        problem: SecretProblem::Timeout,
-                    })
-                }),
-            None => self.read().await,
-        };
-        match (read, &reading.content) {
-            (Ok(content), _) => {
-                let content = Arc::new(content);
-                *reading = Reading {
-                    content: Some((Arc::clone(&content), now)),
-                    tried: Some((now, None)),
-                };
-                Ok(content)
-            }
-            (Err(error), Some((content, read_at))) => {
-                let content = Arc::clone(content);
-                let old = !within(*read_at, 2 * FRESH_SECONDS);
-                reading.tried = Some((now, None));
-                self.not_refreshed(&error, old);
-                Ok(content)
-            }
-            (Err(error), None) => {
-                reading.tried = Some((now, Some(error.clone())));
-                Err(error)
-            }
-        }
-    }
-
-    /// Says that the last good reading stays in force. Once per try, so at most once a minute: a
-    /// rotation that went wrong is told while requests are still answered, not by the next cold start.
-    /// One slow answer of Secrets Manager is no reason to call anybody; a reading that got `old` is.
-    fn not_refreshed(&self, error: &SecretError, old: bool) {
-        let mut line = LogLine::start(REFRESH, &self.clock);
-        line.field("problems", vec![error.to_string()])
-            .raise(Level::Warn);
-        if old {
-            line.count(Metric::NotConfigured);
-        }
-        line.write(&self.log, &self.clock, "not refreshed");
+        self.fresh
+            .at_most_old(REFRESH_FLOOR_SECONDS, || self.read())
+            .await
     }
 
     async fn read(&self) -> Result<T, SecretError> {

@@ -6,6 +6,7 @@
 //! POST is repeated only if it was never sent: its caller asks before it sends again.
 
 mod bill;
+mod certificates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use tokio::time::timeout;
 
 use super::abnormal::AbnormalRefund;
 use super::answers::{Absence, Closed, RefundAbsence};
+use super::certificates::PlatformCertificates;
 use super::endpoints::Endpoints;
 use super::error::{CallError, Refusal, UnknownCause, UnverifiedCause};
-use super::keys::{MerchantKey, PlatformKeys};
+use super::keys::{Apiv3Keys, MerchantKey, PlatformKeys};
 use super::prepaid::Prepaid;
 use super::sign::authorization;
 use super::verify::{SignatureHeaders, Signed, Verified, verify};
@@ -90,6 +92,8 @@ struct Question<'a> {
     body: &'a [u8],
     repeat: Repeat,
     asks_for: AsksFor,
+    /// Opens certificates whose own signature is believed besides the keys that are held.
+    first_use: Option<&'a Apiv3Keys>,
 }
 
 /// What a question asks for by its number: an absence answers this and nothing else.
@@ -143,6 +147,7 @@ impl Client {
                 TradeType::Jsapi | TradeType::H5 | TradeType::App => Repeat::Yes,
             },
             asks_for: AsksFor::Nothing,
+            first_use: None,
         };
         let answered = self.ask(call, &question).await?;
         answered.read(|body| Prepaid::read(trade_type, body))
@@ -204,6 +209,7 @@ impl Client {
             body: &body,
             repeat: Repeat::Yes,
             asks_for: AsksFor::Nothing,
+            first_use: None,
         };
         let answered = self.ask(call, &question).await?;
         if answered.status == 204 {
@@ -263,6 +269,7 @@ impl Client {
             body,
             repeat: Repeat::IfNotSent,
             asks_for: AsksFor::Nothing,
+            first_use: None,
         };
         let report = self.ask(call, &question).await?.read(refund_report)?;
         let reported = report.get();
@@ -291,6 +298,7 @@ impl Client {
             body: b"",
             repeat: Repeat::Yes,
             asks_for: AsksFor::Refund,
+            first_use: None,
         };
         let report = self.ask(call, &question).await?.read(refund_report)?;
         if report.get().refund_id != *refund_id {
@@ -310,6 +318,7 @@ impl Client {
             body: b"",
             repeat: Repeat::Yes,
             asks_for: AsksFor::Order,
+            first_use: None,
         };
         let report = self.ask(call, &question).await?.read(order_report)?;
         let mchid = report.get().mchid.as_ref();
@@ -367,7 +376,17 @@ impl Client {
     ) -> Result<Answered, CallError> {
         let response = self.send(call, question, host).await?;
         let (keys, now) = (&call.keys.platform, call.clock.wall());
-        judged(response, question.asks_for, keys, now)
+        let own = question.first_use.and_then(|apiv3_keys| {
+            // What does not open is judged by the keys that are held, as everything else.
+            let opened = PlatformCertificates::open(&response.body, apiv3_keys).ok()?;
+            Some(opened.added_to(PlatformKeys::clone(keys), call.clock.business()))
+        });
+        judged(
+            response,
+            question.asks_for,
+            own.as_ref().unwrap_or(keys),
+            now,
+        )
     }
 
     async fn send(
@@ -391,8 +410,10 @@ impl Client {
             .request(question.method.clone(), url)
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "application/json")
-            .header(USER_AGENT, AGENT)
-            .header("Wechatpay-Serial", call.keys.platform.newest_id());
+            .header(USER_AGENT, AGENT);
+        if !call.keys.platform.is_none() {
+            request = request.header("Wechatpay-Serial", call.keys.platform.newest_id());
+        }
         if question.method == Method::POST {
             request = request
                 .header(CONTENT_TYPE, "application/json")

@@ -122,6 +122,16 @@ impl CallError {
         matches!(self, Self::Unknown(UnknownCause::Unverified(_)))
     }
 
+    /// A 2xx that was signed with a key that is not held.
+    pub const fn is_signed_by_nobody_known(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown(UnknownCause::Unverified(UnverifiedCause::Signature(
+                VerifyError::UnknownSerial
+            )))
+        )
+    }
+
     /// A refusal of our own signature: key, serial number or clock.
     pub const fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Refused(Refusal { status: 401, .. }))

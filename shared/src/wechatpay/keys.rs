@@ -4,6 +4,7 @@
 //! (ARCHITECTURE.md, "Two libraries"). No key can be printed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaKeyPair};
@@ -192,12 +193,14 @@ impl MerchantKey {
 }
 
 /// WeChat Pay's public keys, by the serial number or id that its messages name.
+#[derive(Clone)]
 pub struct PlatformKeys {
-    keys: Vec<PlatformKey>,
+    keys: Vec<Arc<PlatformKey>>,
 }
 
-struct PlatformKey {
-    id: KeyId,
+/// One of them.
+pub(super) struct PlatformKey {
+    pub(super) id: KeyId,
     verifying: ParsedPublicKey,
     /// The same key as it was read: whoever encrypts with it parses it for that.
     der: SubjectPublicKeyInfoDer<'static>,
@@ -221,7 +224,7 @@ impl PlatformKeys {
         if entries.is_empty() {
             return Err(KeyError::None);
         }
-        let mut keys: Vec<PlatformKey> = Vec::with_capacity(entries.len());
+        let mut keys: Vec<Arc<PlatformKey>> = Vec::with_capacity(entries.len());
         for (id, pem) in entries {
             let key = platform_key(id, pem)?;
             if keys.iter().any(|known| known.id == key.id) {
@@ -230,14 +233,39 @@ impl PlatformKeys {
             if keys.iter().any(|known| known.der == key.der) {
                 return Err(KeyError::PublicKeyAgain(key.id));
             }
-            keys.push(key);
+            keys.push(Arc::new(key));
         }
         Ok(Self { keys })
+    }
+
+    /// These keys and others, in this order; of two with one id the first.
+    pub(super) fn with(mut self, others: impl IntoIterator<Item = Arc<PlatformKey>>) -> Self {
+        for key in others {
+            if !self.keys.iter().any(|known| known.id == key.id) {
+                self.keys.push(key);
+            }
+        }
+        self
+    }
+
+    /// No key: nothing that is signed can be believed.
+    pub const fn none() -> Self {
+        Self { keys: Vec::new() }
+    }
+
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// The id of the key that new requests name, so that WeChat Pay answers with it.
     pub fn newest_id(&self) -> &str {
         self.keys.first().map_or("", |key| key.id.as_str())
+    }
+
+    #[cfg(test)]
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.id.to_string()).collect()
     }
 
     pub(super) fn verifying(&self, id: &KeyId) -> Option<&ParsedPublicKey> {
@@ -265,12 +293,23 @@ fn platform_key(id: &str, pem: &str) -> Result<PlatformKey, KeyError> {
     let id = KeyId::parse(id)?;
     let unreadable = || KeyError::NotPublicPem(id.clone());
     let der = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).map_err(|_| unreadable())?;
-    if der.len() < PUBLIC_DER_MIN {
-        return Err(unreadable());
+    PlatformKey::of(id, der)
+}
+
+impl PlatformKey {
+    /// The key in this DER, under this id.
+    ///
+    /// # Errors
+    /// It is not RSA of at least 2048 bits.
+    pub(super) fn of(id: KeyId, der: SubjectPublicKeyInfoDer<'static>) -> Result<Self, KeyError> {
+        if der.len() < PUBLIC_DER_MIN {
+            return Err(KeyError::NotPublicPem(id));
+        }
+        match ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der.as_ref()) {
+            Ok(verifying) => Ok(Self { id, verifying, der }),
+            Err(_) => Err(KeyError::NotPublicPem(id)),
+        }
     }
-    let verifying = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der.as_ref())
-        .map_err(|_| unreadable())?;
-    Ok(PlatformKey { id, verifying, der })
 }
 
 fn is_hex_serial(serial: &str) -> bool {

@@ -23,8 +23,8 @@ use shared::domain::{Order, OrderId};
 use shared::platform::Platform;
 use shared::random;
 use shared::store::{
-    Catalogue, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex, Placed, Refunds,
-    StoreError, StoredOrder, Table,
+    Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex,
+    Placed, Refunds, StoreError, StoredOrder, Table,
 };
 use shared::telemetry::Log;
 use tokio::net::TcpListener;
@@ -137,6 +137,10 @@ impl Bench {
 
     pub const fn evidence(&self) -> &Evidence {
         &self.handles.evidence
+    }
+
+    pub const fn certificates(&self) -> &CertificateKeeper {
+        &self.handles.certificates
     }
 
     pub const fn due_index(&self) -> &DueIndex {
@@ -295,6 +299,7 @@ struct Handles {
     refunds: Refunds,
     catalogue: Catalogue,
     evidence: Evidence,
+    certificates: CertificateKeeper,
     due_index: DueIndex,
     list_index: ListIndex,
     payer_index: PayerIndex,
@@ -307,6 +312,7 @@ impl Handles {
             refunds: Refunds::new(table.clone()),
             catalogue: Catalogue::new(table.clone()),
             evidence: Evidence::new(table.clone()),
+            certificates: CertificateKeeper::new(table.clone()),
             due_index: DueIndex::new(table.clone()),
             list_index: ListIndex::new(table.clone()),
             payer_index: PayerIndex::new(table.clone()),

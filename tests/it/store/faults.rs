@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shared::domain::refund::Money;
-use shared::domain::{Due, Order, OrderState, Refund, RefundState, TradeType};
-use shared::store::{DueItem, EvidenceOf, KeptPrepay, SendSlot, StoreError};
+use shared::domain::{Due, Order, OrderState, Refund, RefundState, Timestamp, TradeType};
+use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlot, StoreError};
 
 use super::bench::{Bench, Call, Fate, cancelled, error};
 use super::{
@@ -42,10 +42,12 @@ pub enum Write {
     ClaimDue,
     ClaimDueRefund,
     KeepEvidence,
+    KeepFirstCertificates,
+    ReplaceCertificates,
 }
 
 impl Write {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Place,
         Self::Commit,
         Self::Postpone,
@@ -70,6 +72,8 @@ impl Write {
         Self::ClaimDue,
         Self::ClaimDueRefund,
         Self::KeepEvidence,
+        Self::KeepFirstCertificates,
+        Self::ReplaceCertificates,
     ];
 
     /// What makes it, as docs/data-model.md lists it.
@@ -99,6 +103,8 @@ impl Write {
             Self::ClaimDue => "DueIndex::claim, an order",
             Self::ClaimDueRefund => "DueIndex::claim, a refund",
             Self::KeepEvidence => "Evidence::keep",
+            Self::KeepFirstCertificates => "CertificateKeeper::replace, the first",
+            Self::ReplaceCertificates => "CertificateKeeper::replace",
         }
     }
 
@@ -115,7 +121,9 @@ impl Write {
             | Self::Withdraw
             | Self::TakeAgain
             | Self::ClaimSend => "TransactWriteItems",
-            Self::Commit
+            Self::KeepFirstCertificates
+            | Self::ReplaceCertificates
+            | Self::Commit
             | Self::Postpone
             | Self::ClaimAsking
             | Self::ClaimAskingToRefund
@@ -150,7 +158,9 @@ impl Write {
             Self::Postpone | Self::PostponeRefund | Self::ClaimCode => "Done",
             Self::KeepEvidence => "()",
             // Whoever lost the race to themselves: the record is read again, a claim runs out.
-            Self::Commit
+            Self::KeepFirstCertificates
+            | Self::ReplaceCertificates
+            | Self::Commit
             | Self::ClaimAsking
             | Self::ClaimAskingToRefund
             | Self::KeepCode
@@ -190,7 +200,12 @@ impl Write {
         let order = self.order();
         let claim = claim();
         match self {
-            Self::Place | Self::KeepEvidence => {}
+            Self::Place | Self::KeepEvidence | Self::KeepFirstCertificates => {}
+            Self::ReplaceCertificates => {
+                let first = certificates(NOW);
+                let kept = bench.certificates().replace(None, &first);
+                kept.await.unwrap();
+            }
             Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCode => {
                 bench.placed(&order).await;
             }
@@ -268,6 +283,7 @@ impl Write {
             envelope: "{}",
         };
         let index = bench.due_index();
+        let certificate_keeper = bench.certificates();
         let of_refund = DueItem::Refund(id.clone(), refund.refund_id.clone());
         let closed = reported(&refund, RefundState::Closed);
         let processing = reported(&refund, RefundState::Processing);
@@ -347,8 +363,22 @@ impl Write {
             }
             Self::ClaimDueRefund => told(index.claim(&of_refund, soon().at, due.at).await?),
             Self::KeepEvidence => told(bench.evidence().keep(&evidence, NOW).await?),
+            Self::KeepFirstCertificates => {
+                told(certificate_keeper.replace(None, &certificates(NOW)).await?)
+            }
+            Self::ReplaceCertificates => {
+                let (seen, now) = (certificates(NOW), certificates(NOW.plus_seconds(3_600)));
+                told(certificate_keeper.replace(Some(&seen), &now).await?)
+            }
         };
         Ok(told)
+    }
+}
+
+fn certificates(downloaded_at: Timestamp) -> SealedCertificates {
+    SealedCertificates {
+        answer: "{\"data\":[]}".to_owned(),
+        downloaded_at,
     }
 }
 

@@ -12,7 +12,7 @@ use shared::domain::{
     Due, EventKind, EventLog, Order, OrderReport, OrderState, Payment, Refund, RefundReport,
     RefundState, Terms, TradeType, TransactionId, WechatpayRefundId,
 };
-use shared::store::{DueItem, EvidenceOf, KeptPrepay, SendSlot};
+use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlot};
 
 use super::bench::{Bench, Call};
 use super::faults::Write;
@@ -64,6 +64,7 @@ fn kind(item: &Value) -> &'static str {
         ("REFUNDNO", _) => "Guard of a refund's number",
         ("NOTICE", _) => "Evidence",
         ("SKU", _) => "Article",
+        ("KEYS", _) => "Certificates",
         (other, _) => panic!("{other} has no section"),
     }
 }
@@ -194,6 +195,14 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     };
     bench.evidence().keep(&evidence, NOW).await.unwrap();
     bench.put(article()).await;
+    let answer = "{\"data\":[{\"effective_time\":\"2026-09-21T22:13:20+08:00\",\
+                  \"encrypt_certificate\":{…},\"serial_no\":\"…\"}]}";
+    let certificates = SealedCertificates {
+        answer: answer.to_owned(),
+        downloaded_at: NOW,
+    };
+    let kept = bench.certificates().replace(None, &certificates);
+    kept.await.unwrap();
     let mut items = Vec::new();
     for (partition, sort) in [
         ("ORDER#WMTM6XJ3WK5YQHBM4PXK2ZLE7A", "ORDER"),
@@ -206,6 +215,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         ("REFUNDNO#lunch-20260921-017-r1", "REFUNDNO"),
         ("NOTICE#20260921", "NOTICE#EV-2018022511223320873"),
         ("SKU#coffee", "SKU"),
+        ("KEYS#wechatpay", "CERTIFICATES"),
     ] {
         let item = bench.item(partition, sort).await;
         items.push((kind(&item), item));
@@ -455,6 +465,7 @@ fn who_holds_what_is_as_listed() {
         "Refunds",
         "Catalogue",
         "Evidence",
+        "CertificateKeeper",
         "DueIndex",
         "ListIndex",
         "PayerIndex",

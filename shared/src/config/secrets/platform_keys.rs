@@ -49,3 +49,28 @@ impl Content for PlatformKeysSecret {
             })
     }
 }
+
+/// `wechatpay` where platform certificates are used: it may hold no public key yet, or none any more,
+/// as `{}`.
+pub struct OptionalPlatformKeys(Option<PlatformKeysSecret>);
+
+impl OptionalPlatformKeys {
+    /// WeChat Pay's public keys by their ids, if there are any.
+    pub fn keys(&self) -> Option<Arc<PlatformKeys>> {
+        self.0.as_ref().map(PlatformKeysSecret::keys)
+    }
+}
+
+impl Content for OptionalPlatformKeys {
+    const NAME: &'static str = PlatformKeysSecret::NAME;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        if serde_json::from_str::<Nothing>(text).is_ok() {
+            return Ok(Self(None));
+        }
+        PlatformKeysSecret::parse(text).map(|keys| Self(Some(keys)))
+    }
+}

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex as Shared;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::clock::Clock;
 use crate::config::Vars;
 use crate::platform::Platform;
+use crate::telemetry::Log;
 use crate::wechatpay::Apiv3Keys;
 
 /// What the server answers, as a status and a body.
@@ -74,10 +77,11 @@ impl Watched {
         let vars = Vars::from_map(BTreeMap::from(vars));
         let mut reader = Environment::new(&vars, &platform);
         let watched = Self {
-            secret: Secret {
+            secret: {
+                let mut secret = Secret::from_environment(&mut reader, "APP_SECRET_ARN");
                 // A busy machine is not a slow Secrets Manager.
-                refresh_wait: Duration::from_secs(20),
-                ..Secret::from_environment(&mut reader, "APP_SECRET_ARN")
+                secret.fresh.refresh_wait = Duration::from_secs(20);
+                secret
             },
             answer: Answer::default(),
             lines,
@@ -100,7 +104,7 @@ impl Watched {
 
     /// Lets the reading, and the last try to read, be this much older.
     async fn age(&self, seconds: i64) {
-        let mut reading = self.secret.reading.lock().await;
+        let mut reading = self.secret.fresh.reading.lock().await;
         if let Some((_, at)) = &mut reading.content {
             *at = at.minus_seconds(seconds);
         }

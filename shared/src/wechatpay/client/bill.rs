@@ -137,6 +137,7 @@ impl Client {
             body: b"",
             repeat: Repeat::Yes,
             asks_for: AsksFor::Nothing,
+            first_use: None,
         };
         let answered = self.ask(call, &question).await?;
         answered.read(|body| self.offer(body))

@@ -5,14 +5,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::vectors::every;
 use super::{APIV3_KEY, MERCHANT_SERIAL, PLATFORM_SERIAL, at, merchant, text};
+use crate::domain::Timestamp;
 use crate::wechatpay::seal::{KeySlot, OpenError, SealedResource, open};
-use crate::wechatpay::{Apiv3Keys, KeyError, KeyId, MerchantKey, PlatformKeys};
+use crate::wechatpay::{
+    Apiv3Keys, CertificatesError, KeyError, KeyId, MerchantKey, PlatformCertificates, PlatformKeys,
+};
 
 /// A certificate's serial number in upper-case hexadecimal, and its public key as PEM.
 pub(super) fn certificate(pem: &str) -> (String, String) {
@@ -218,6 +222,106 @@ fn certificates_open_and_name_their_key() {
         assert_eq!(serial, inside, "{}", case.name);
         let parsed = PlatformKeys::parse(&[(at(listed, "serial_no"), &public_key)]);
         assert!(parsed.is_ok(), "{}", case.name);
+    }
+}
+
+#[test]
+fn platform_certificates_are_keys_for_as_long_as_they_are_valid() {
+    let answers = every(&["certificates_response"]);
+    let ours = |name: &str| {
+        answers
+            .iter()
+            .find(|case| case.name.contains(name))
+            .unwrap()
+    };
+    let (current, former) = (ours("current_certificates"), ours("former_certificates"));
+    let keys = Apiv3Keys::parse(&[APIV3_KEY]).unwrap();
+    let opened = PlatformCertificates::open(current.at("body").as_bytes(), &keys).unwrap();
+    assert_eq!(opened.slot(), KeySlot::Current);
+    let (from, to) = term(current.at("plaintext"));
+    let moment = Timestamp::from_unix_seconds;
+    let listed = current.at("listed_serial_no");
+    for (now, valid) in [(from - 1, false), (from, true), (to, true), (to + 1, false)] {
+        let ring = opened.added_to(PlatformKeys::none(), moment(now));
+        assert_eq!(ring.is_none(), !valid, "{now}");
+        assert_eq!(opened.valid_until(moment(now)), valid.then_some(moment(to)));
+        let id = KeyId::parse(&listed.to_ascii_lowercase()).unwrap();
+        assert_eq!(ring.verifying(&id).is_some(), valid);
+    }
+    // A public key stands before them, and the newest of them before the others.
+    let both = format!(
+        "{{\"data\":[{},{}]}}",
+        data(former.at("body")),
+        data(current.at("body"))
+    );
+    let opened = PlatformCertificates::open(both.as_bytes(), &keys).unwrap();
+    let now = moment(from.max(term(former.at("plaintext")).0));
+    let serials: Vec<String> = opened.added_to(PlatformKeys::none(), now).ids();
+    assert_eq!(serials, [listed, former.at("listed_serial_no")]);
+    let public = PlatformKeys::parse(&[("PUB_KEY_ID_01", &text("keys/platform_public.pem"))]);
+    let ring = opened.added_to(public.unwrap(), now);
+    assert_eq!(ring.newest_id(), "PUB_KEY_ID_01");
+    assert_eq!(ring.ids().len(), 3);
+    // The key that opens them may be another than the current one.
+    let keys = Apiv3Keys::parse(&["another-apiv3-key-of-32-bytes-00", APIV3_KEY]).unwrap();
+    let opened = PlatformCertificates::open(both.as_bytes(), &keys).unwrap();
+    assert_eq!(opened.slot(), KeySlot::Other);
+}
+
+/// When a certificate is valid: from and to, in seconds.
+fn term(pem: &str) -> (i64, i64) {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    let certificate = pem.parse_x509().unwrap();
+    let validity = certificate.validity();
+    (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    )
+}
+
+/// What an answer lists, without the brackets.
+fn data(body: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["data"][0].to_string()
+}
+
+#[test]
+fn certificates_of_which_one_cannot_be_used_are_not_used() {
+    let answers = every(&["certificates_response"]);
+    let body = answers
+        .iter()
+        .find(|case| case.name.contains("current_certificates"))
+        .unwrap();
+    let body: serde_json::Value = serde_json::from_str(body.at("body")).unwrap();
+    let keys = Apiv3Keys::parse(&[APIV3_KEY]).unwrap();
+    let refused = |change: fn(&mut serde_json::Value)| {
+        let mut body = body.clone();
+        let good = body["data"][0].clone();
+        body["data"].as_array_mut().unwrap().push(good);
+        assert!(PlatformCertificates::open(body.to_string().as_bytes(), &keys).is_ok());
+        change(&mut body["data"][1]);
+        PlatformCertificates::open(body.to_string().as_bytes(), &keys).unwrap_err()
+    };
+    assert_eq!(
+        refused(|one| one["serial_no"] = json!("0".repeat(40))),
+        CertificatesError::Serial
+    );
+    assert_eq!(
+        refused(|one| one["encrypt_certificate"]["nonce"] = json!("000000000000")),
+        CertificatesError::Sealed(OpenError::NoKey)
+    );
+    assert_eq!(
+        refused(|one| one["encrypt_certificate"]["algorithm"] = json!("AES")),
+        CertificatesError::Sealed(OpenError::Algorithm)
+    );
+    assert_eq!(refused(|one| *one = json!({})), CertificatesError::Shape);
+    for (answer, error) in [
+        ("{\"data\":[]}", CertificatesError::Empty),
+        ("{}", CertificatesError::Shape),
+        ("", CertificatesError::Shape),
+    ] {
+        let opened = PlatformCertificates::open(answer.as_bytes(), &keys);
+        assert_eq!(opened.unwrap_err(), error);
     }
 }
 
