@@ -83,7 +83,7 @@ async fn they_lie_sealed_in_the_table_and_are_downloaded_again_for_a_reason() {
     stack.sweep().await;
     let before = downloaded_at(&stack);
     let old = stack.secret("Apiv3Secret")["apiv3_key"].clone();
-    let new = "ROTATED-under-certificates-00001";
+    let new = "ROTATEDunderCertificates00000001";
     stack.watch.hide(new);
     merchant(&stack, "", json!({"apiv3_key": new})).await;
     let both = json!({"apiv3_key": new, "also_accepted": [old]});
