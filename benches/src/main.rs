@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::rfc3339;
 
@@ -487,6 +487,7 @@ fn check(name: &str, answer: &Value) -> Result<()> {
         "close-order" => status(200) && answer["body"].to_string().contains("CLOSED"),
         "reconcile" => answer["status"] == "done",
         "sweep" => answer["looked_at"] == 1 && answer["failed"] == 0,
+        "publish-events" => answer["batchItemFailures"] == json!([]),
         _ => status(200),
     };
     if right {

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use local::aws::{AwsCall, access_key_of};
+use local::aws::{AwsCall, OPERATOR, access_key_of};
 use local::{Options, Stack};
 use serde_json::{Map, Value, json};
 use shared::domain::BeijingDay;
@@ -75,6 +75,7 @@ impl World {
         options.control_port = Some(0);
         options.aws_port = Some(0);
         options.schedules = false;
+        options.stream = false;
         options.speed = 1.0;
         options.keys_from = Some(keys.to_owned());
         options
@@ -141,6 +142,7 @@ impl World {
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.table.url()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
             ("AWS_ENDPOINT_URL_S3", &self.table.url()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.table.url()),
             ("AWS_REGION", local::template::REGION),
             ("AWS_DEFAULT_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", &access_key_of(id)),
@@ -220,6 +222,29 @@ impl World {
                 let today = BeijingDay::of(self.stack.clock().business());
                 let date = shared::rfc3339::format_day(today.days_before(3));
                 Ok(json!({"date": date}))
+            }
+            "publish-events" => {
+                // A payment, as the stream tells it.
+                let (number, notice) = self.paid_order().await?;
+                self.deliver(&notice).await?;
+                let key = format!("ORDER#{number}");
+                let mut after = None;
+                let mut records = Vec::new();
+                loop {
+                    let page = self.stack.aws.stream(OPERATOR, after.as_deref(), 1_000)?;
+                    let Some(last) = page.last() else { break };
+                    after = last["dynamodb"]["SequenceNumber"]
+                        .as_str()
+                        .map(str::to_owned);
+                    records.extend(page);
+                }
+                let told = |record: &Value| {
+                    let change = &record["dynamodb"];
+                    change["Keys"]["pk"]["S"] == key
+                        && change["NewImage"]["events"]["S"].is_string()
+                };
+                records.retain(told);
+                Ok(json!({"Records": records}))
             }
             other => Err(format!("there is no event for {other} yet: add one here").into()),
         }

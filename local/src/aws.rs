@@ -1,5 +1,5 @@
-//! AWS on this machine: one loopback address that speaks DynamoDB's, Secrets Manager's and, with paths, S3's
-//! protocol.
+//! AWS on this machine: one loopback address that speaks DynamoDB's, Secrets Manager's, EventBridge's and,
+//! with paths, S3's protocol.
 //!
 //! Functions reach it through the real SDKs. Each has an access key of its own, and what the
 //! template does not allow it, under the conditions that it names, is refused here as IAM would: a
@@ -8,8 +8,10 @@
 
 mod access;
 mod buckets;
+mod bus;
 mod request;
 pub mod secrets;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,6 +31,7 @@ use tokio::task::JoinHandle;
 use buckets::{Buckets, ObjectCall};
 
 pub use access::{Access, Need, OPERATOR, access_key_of};
+pub use bus::Events;
 pub use secrets::Secrets;
 
 use crate::lock::locked;
@@ -59,6 +62,8 @@ pub enum Fault {
     Throttle,
     /// A transaction that met another one, before anything is done.
     Conflict,
+    /// Of several events every second one is left behind; the others are put.
+    LeaveSome,
 }
 
 /// Chooses a fault for a call.
@@ -78,6 +83,7 @@ struct Inner {
     access: Access,
     buckets: Buckets,
     secrets: Secrets,
+    bus: Events,
     used: Mutex<BTreeSet<(String, Permission)>>,
     fault: Mutex<Option<FaultHook>>,
     table_url: String,
@@ -113,6 +119,7 @@ impl Aws {
             )
         })?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
+        let bus = Events::open(folder.join("events.jsonl"))?;
         let inside = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| format!("no port is free: {error}"))?;
@@ -127,6 +134,7 @@ impl Aws {
             access: Access::new(template),
             buckets: Buckets::open(folder.to_owned()),
             secrets,
+            bus,
             used: Mutex::new(BTreeSet::new()),
             fault: Mutex::new(None),
             table_url,
@@ -157,6 +165,37 @@ impl Aws {
     /// The secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
+    }
+
+    /// The events that were put on the bus.
+    pub fn events(&self) -> &Events {
+        &self.inner.bus
+    }
+
+    /// The stream's records after this one, at most so many, as Lambda reads them with the right of the
+    /// function that they are for.
+    ///
+    /// # Errors
+    /// The function may not read the stream, or the stream cannot be read.
+    pub fn stream(
+        &self,
+        function: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Value>, String> {
+        let needs = access::stream_needs();
+        self.inner
+            .access
+            .check(function, &needs)
+            .map_err(|denied| {
+                format!(
+                    "{function} is not authorized to perform: {}",
+                    denied.permission.action
+                )
+            })?;
+        let used = needs.into_iter().map(|need| need.permission);
+        locked(&self.inner.used).extend(used.map(|permission| (function.to_owned(), permission)));
+        stream::records(&self.table, after, limit)
     }
 
     /// What functions did so far: who, and which action on which resource.
@@ -274,10 +313,11 @@ async fn call(
     let needs = match service {
         "DynamoDB_20120810" => inner.access.table_needs(operation, &request),
         "secretsmanager" => access::secret_needs(operation, &request),
+        "AWSEvents" => access::bus_needs(operation, &request),
         _ => {
             return refusal(
                 "UnknownOperationException",
-                "only DynamoDB, Secrets Manager and S3 are here",
+                "only DynamoDB, Secrets Manager, EventBridge and S3 are here",
             );
         }
     };
@@ -316,6 +356,9 @@ async fn call(
             );
         }
         Some(Fault::Conflict) => return conflict(&asked.request),
+        Some(Fault::LeaveSome) => {
+            return answered(inner.bus.put(&asked.request, true));
+        }
         Some(Fault::LoseAnswer) => {
             inner.answer(service, &asked, &headers, body).await;
             // A body that breaks before its end: the caller cannot know what became of the call.
@@ -356,7 +399,8 @@ fn object_call(inner: &Inner, call: &ObjectCall, headers: &HeaderMap, body: &Byt
             drop(done);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-        None => inner.buckets.answer(call, body),
+        // Of several entries, which an object is not.
+        Some(Fault::LeaveSome) | None => inner.buckets.answer(call, body),
     }
 }
 
@@ -378,19 +422,11 @@ impl Inner {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Response {
-        if service == "secretsmanager" {
-            return match self.secrets.call(&call.operation, &call.request) {
-                Ok(answer) => (
-                    StatusCode::OK,
-                    [(
-                        axum::http::header::CONTENT_TYPE,
-                        "application/x-amz-json-1.1",
-                    )],
-                    answer.to_string(),
-                )
-                    .into_response(),
-                Err((code, message)) => refusal(code, &message),
-            };
+        if service != "DynamoDB_20120810" {
+            return answered(match service {
+                "AWSEvents" => self.bus.call(&call.operation, &call.request),
+                _ => self.secrets.call(&call.operation, &call.request),
+            });
         }
         let mut forwarded = self.http.post(&self.table_url).body(body);
         for name in [
@@ -419,6 +455,22 @@ impl Inner {
             Ok(bytes) => (status, passed, bytes).into_response(),
             Err(_) => failure("InternalServerError"),
         }
+    }
+}
+
+/// The answer of a service that speaks JSON.
+fn answered(answer: Result<Value, (&'static str, String)>) -> Response {
+    match answer {
+        Ok(answer) => (
+            StatusCode::OK,
+            [(
+                axum::http::header::CONTENT_TYPE,
+                "application/x-amz-json-1.1",
+            )],
+            answer.to_string(),
+        )
+            .into_response(),
+        Err((code, message)) => refusal(code, &message),
     }
 }
 

@@ -36,6 +36,9 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
         <reconcile::Reconcile as ScheduledFunction>::NAME => {
             scheduled::<reconcile::Reconcile>(vars, platform)
         }
+        <publish_events::PublishEvents as ScheduledFunction>::NAME => {
+            scheduled::<publish_events::PublishEvents>(vars, platform)
+        }
         <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, platform),
         other => Err(format!(
             "template.yaml names a binary {other:?}, which is no function of this bundle"

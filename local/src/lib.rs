@@ -9,7 +9,9 @@
 pub mod aws;
 pub mod condition;
 pub mod console;
+pub mod deliverer;
 pub mod demo;
+pub mod feeder;
 mod files;
 pub mod functions;
 pub mod gateway;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use local::deliverer::Address;
 use local::{Options, Stack, StartError, demo};
 use shared::api::CREDENTIAL_MAX;
 use shared::random;
@@ -62,6 +63,12 @@ struct Up {
     /// minute between two refunds, the retries of notifications.
     #[arg(long, default_value_t = 60.0, value_parser = speed)]
     speed: f64,
+    /// Posts each event to this address, again and again for a day where it is not taken.
+    #[arg(long, value_parser = address)]
+    events_url: Option<String>,
+    /// What those requests carry in the header x-api-key.
+    #[arg(long, requires = "events_url", value_parser = api_key)]
+    events_key: Option<String>,
 }
 
 #[derive(Args)]
@@ -100,6 +107,15 @@ fn api_key(text: &str) -> Result<String, String> {
         Err(format!(
             "a key is 1 to {CREDENTIAL_MAX} visible ASCII characters, without spaces"
         ))
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let parsed = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() {
+        Ok(text.to_owned())
+    } else {
+        Err("it is an http or https address".to_owned())
     }
 }
 
@@ -151,6 +167,10 @@ async fn up(up: Up) -> Result<(), String> {
     options.seed = up.seed;
     options.hostility = up.hostility;
     options.speed = up.speed;
+    options.events_to = up.events_url.map(|url| Address {
+        url,
+        key: up.events_key,
+    });
     options.mode = match up.mode {
         Mode::PublicKey => simulator::Mode::PublicKey,
         Mode::Certificate => simulator::Mode::Certificate,

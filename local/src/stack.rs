@@ -29,6 +29,8 @@ pub use ports::TakenPort;
 
 use crate::aws::Aws;
 use crate::console::Console;
+use crate::deliverer::Deliverer;
+use crate::feeder::Feeder;
 use crate::files;
 use crate::functions;
 use crate::gateway::{Gateway, InvokeError, Linked};
@@ -48,7 +50,7 @@ pub struct Stack {
     /// WeChat Pay.
     pub simulator: Simulator,
     /// The table and the secrets.
-    pub aws: Aws,
+    pub aws: Arc<Aws>,
     /// The folder.
     pub data_dir: PathBuf,
     /// The usual ports that were taken.
@@ -57,6 +59,8 @@ pub struct Stack {
     pub template: Template,
     gateway: Arc<Gateway>,
     scheduler: Scheduler,
+    feeder: Feeder,
+    deliverer: Deliverer,
     platform: Platform,
     tasks: Vec<JoinHandle<()>>,
     _lock: File,
@@ -117,6 +121,7 @@ impl Stack {
         let platform =
             Platform::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
         let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
+        let aws = Arc::new(aws);
         let merchant_api_key = match &options.merchant_api_key {
             Some(key) => key.clone(),
             None => merchant_api_key(&folder),
@@ -144,6 +149,15 @@ impl Stack {
         } else {
             Scheduler::default()
         };
+        let feeder = if options.stream {
+            Feeder::start(&template, &gateway, &aws, &folder)
+        } else {
+            Feeder::default()
+        };
+        let deliverer = match &options.events_to {
+            Some(to) => Deliverer::start(&aws, to.clone(), platform.http.clone(), &folder),
+            None => Deliverer::default(),
+        };
         let taken = [api_taken, wechatpay.1, control.1, aws_taken];
         let stack = Self {
             api_url,
@@ -155,6 +169,8 @@ impl Stack {
             template,
             gateway,
             scheduler,
+            feeder,
+            deliverer,
             platform,
             tasks,
             _lock: lock,
@@ -236,6 +252,16 @@ impl Stack {
             .await
     }
 
+    /// Brings the table's stream to the functions that follow it, from where it came to.
+    pub fn start_stream(&mut self) {
+        self.feeder = Feeder::start(&self.template, &self.gateway, &self.aws, &self.data_dir);
+    }
+
+    /// Stops bringing the stream, as the death of a process does: wherever it is.
+    pub fn stop_stream(&mut self) {
+        self.feeder = Feeder::default();
+    }
+
     /// What each schedule did since the start.
     pub fn schedule_runs(&self) -> Vec<Runs> {
         self.scheduler.runs()
@@ -244,6 +270,8 @@ impl Stack {
     /// Stops everything; the folder can be started from again.
     pub async fn stop(mut self) {
         self.scheduler.stop();
+        self.feeder.stop();
+        self.deliverer.stop();
         for task in self.tasks.drain(..) {
             task.abort();
         }

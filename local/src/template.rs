@@ -6,6 +6,7 @@
 
 mod error;
 mod function;
+mod mapping;
 mod names;
 mod policy;
 mod resolver;
@@ -17,11 +18,13 @@ use serde_yaml_ng::Value as Yaml;
 
 pub use error::TemplateError;
 pub use function::{Function, Scheduled};
+pub use mapping::Mapping;
 pub use names::{ACCOUNT, REGION, arn, bucket_arn, physical};
 pub use policy::{Grant, Permission};
 
 use error::fail;
 use function::function;
+use mapping::mapping;
 use resolver::Resolver;
 
 /// The table's indexes that the store asks (`shared::store`).
@@ -34,6 +37,8 @@ pub struct Template {
     pub functions: BTreeMap<String, Function>,
     /// The table's properties.
     pub table: Value,
+    /// What brings the table's stream to functions.
+    pub mappings: Vec<Mapping>,
 }
 
 impl Template {
@@ -51,6 +56,7 @@ impl Template {
         };
         let mut functions = BTreeMap::new();
         let mut table = Value::Null;
+        let mut mappings = Vec::new();
         for (name, resource) in resources {
             let name = name.as_str().unwrap_or_default();
             match resource["Type"].as_str() {
@@ -61,9 +67,26 @@ impl Template {
                 Some("AWS::DynamoDB::Table") => {
                     table = resolver.resolve(name, &resource["Properties"])?;
                 }
+                Some("AWS::Lambda::EventSourceMapping") => {
+                    mappings.push(mapping(
+                        name,
+                        &resolver.resolve(name, &resource["Properties"])?,
+                    )?);
+                }
                 Some(_) => {}
                 None => return fail(format!("the resource {name} has no Type")),
             }
+        }
+        let led_to = |id: &str, function: &Function| {
+            let mut mapped = mappings.iter().map(|mapping: &Mapping| &mapping.function);
+            !function.routes.is_empty()
+                || !function.schedules.is_empty()
+                || mapped.any(|mapped| mapped == id)
+        };
+        if let Some((id, _)) = functions.iter().find(|(id, it)| !led_to(id, it)) {
+            return fail(format!(
+                "the function {id} has no Events: neither a route, a schedule nor the stream leads to it"
+            ));
         }
         if functions.is_empty() {
             return fail("it declares no function");
@@ -80,6 +103,10 @@ impl Template {
                 ));
             }
         }
-        Ok(Self { functions, table })
+        Ok(Self {
+            functions,
+            table,
+            mappings,
+        })
     }
 }

@@ -13,6 +13,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::bucket::{Bucket, BucketAccess};
+use crate::bus::Bus;
 use crate::domain::{Appid, Mchid};
 use crate::platform::Platform;
 use crate::store::Table;
@@ -258,6 +259,21 @@ impl<'a> Environment<'a> {
             .retry_config(retries());
         config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB"));
         Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name)
+    }
+
+    /// The event bus named by `EVENT_BUS_NAME`.
+    pub fn bus(&mut self) -> Bus {
+        let name = self.required("EVENT_BUS_NAME");
+        let mut config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region())
+            .credentials_provider(self.credentials())
+            .http_client(connector::http_client(self.platform.http.clone()))
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .timeout_config(timeouts())
+            .retry_config(retries());
+        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_EVENTBRIDGE"));
+        Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), name)
     }
 
     /// The client that reads secrets, one for all of a function's.

@@ -1,11 +1,13 @@
 //! What every function of the bundle shares.
 //!
 //! The layers, each importing only those after it: `api`, `refund_sender` → `settling_client` →
-//! `platform_keys` → `config` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `platform`, `telemetry`, `clock`,
-//! `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in order.
+//! `platform_keys` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `platform`, `telemetry`,
+//! `clock`, `record_keys`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in
+//! order.
 
 pub mod api;
 pub mod bucket;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod deadline;

@@ -17,6 +17,7 @@ mod listed;
 mod order;
 mod records;
 mod refund;
+mod stream;
 mod transaction;
 mod write;
 
@@ -34,6 +35,7 @@ pub use listed::{ListIndex, RefundKey};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use records::{RECORDS_MAX, Records};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
+pub use stream::{Change, Told, ToldItems};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]

@@ -145,6 +145,7 @@ impl TestStack {
         options.control_port = Some(0);
         options.aws_port = Some(0);
         options.schedules = false;
+        options.stream = false;
         options.keys_from = Some(keys().await);
         for (name, value) in [
             ("WechatpayBaseUrl", &wire.url),

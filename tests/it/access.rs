@@ -104,6 +104,17 @@ async fn everything(stack: &TestStack) {
     stack.next_morning().await;
     let reconciled = stack.stack.run_scheduled("ReconcileFunction").await;
     assert_eq!(reconciled.unwrap()["status"], "done");
+    // What others hear of, a refund's event among it, which is told with its order.
+    let publisher = "PublishEventsFunction";
+    let records = stack.stack.aws.stream(publisher, None, 1_000).unwrap();
+    let event = json!({"Records": records});
+    let told = stack.stack.invoke(publisher, event).await.unwrap();
+    assert_eq!(told, json!({"batchItemFailures": []}));
+    // And what they hear again.
+    let now = stack.stack.clock().business();
+    let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
+    let span = json!({"from": moment(-86_400), "to": moment(60), "placed_from": moment(-86_400)});
+    stack.stack.invoke(publisher, span).await.unwrap();
 }
 
 #[tokio::test]
@@ -124,7 +135,7 @@ async fn allowed_is_used(mode: Mode) {
     for (id, function) in &stack.stack.template.functions {
         for Grant { permission, .. } in &function.allowed {
             // What the emulator has no counterpart for: keys and logs.
-            let emulated = ["dynamodb:", "s3:", "secretsmanager:"];
+            let emulated = ["dynamodb:", "events:", "s3:", "secretsmanager:"];
             if emulated
                 .iter()
                 .any(|service| permission.action.starts_with(service))
@@ -403,12 +414,12 @@ async fn every_decision_is_read_consistently_and_every_write_has_its_condition()
                 .iter()
                 .flat_map(|item| item.as_object().unwrap().values())
                 .all(condition),
-            "GetSecretValue" | "HeadObject" | "PutObject" => true,
+            "GetSecretValue" | "HeadObject" | "PutEvents" | "PutObject" => true,
             // Nothing is ever deleted, and nothing is scanned.
             _ => false,
         };
         assert!(holds, "{} sent {operation} {request}", call.caller);
         seen.insert(operation.to_owned());
     }
-    assert_eq!(seen.len(), 9, "{seen:?}");
+    assert_eq!(seen.len(), 10, "{seen:?}");
 }

@@ -442,6 +442,8 @@ fn the_pages_that_others_refer_to_are_there() {
         "deny.toml",
         "docs/api.md",
         "docs/data-model.md",
+        "docs/events.md",
+        "docs/events.zh-CN.md",
         "docs/operations.md",
         "docs/performance.md",
         "docs/simulator.md",

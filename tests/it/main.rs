@@ -39,6 +39,7 @@ mod notices;
 mod pasted;
 mod policy;
 mod process;
+mod published;
 mod races;
 mod readme;
 mod reconcile;

@@ -48,7 +48,7 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 17] = [
+const SHARED_LAYERS: [&str; 18] = [
     "domain",
     "rfc3339",
     "random",
@@ -61,6 +61,7 @@ const SHARED_LAYERS: [&str; 17] = [
     "wechatpay",
     "store",
     "settlement",
+    "bus",
     "config",
     "platform_keys",
     "settling_client",
@@ -69,7 +70,7 @@ const SHARED_LAYERS: [&str; 17] = [
 ];
 
 /// The layers of `local`, from the bottom up.
-const LOCAL_LAYERS: [&str; 13] = [
+const LOCAL_LAYERS: [&str; 15] = [
     "files",
     "lock",
     "loopback",
@@ -79,7 +80,9 @@ const LOCAL_LAYERS: [&str; 13] = [
     "functions",
     "console",
     "aws",
+    "deliverer",
     "gateway",
+    "feeder",
     "scheduler",
     "stack",
     "demo",

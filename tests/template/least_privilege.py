@@ -21,8 +21,6 @@ CERTIFICATES_HEADING = "### What platform certificates add"
 FAMILIES = ["KEYS#", "NOTICE#", "ORDER#", "REFUND#", "REFUNDNO#", "SKU#"]
 SECRETS = {"SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret"}
 BUCKET = "ReportsBucket"
-# What is done with a bucket itself; everything else is done with the objects in it.
-OBJECTS = {"ListBucket": BUCKET}
 # Those that hold no key that signs, and must not come to hold it; the manual's table says it of the others.
 NEVER_SIGN = {"LoginFunction", "NotifyCallbackFunction"}
 
@@ -31,17 +29,17 @@ LOGS_AND_TRACES = {
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
 }
-OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "ReconcileFunctionUntilDoneRole", "CodeDeployServiceRole"}
+OTHER_ROLES = {"SweepFunctionEveryMinuteRole", "ReconcileFunctionUntilDoneRole", "CodeDeployServiceRole", "EventsUrlRole"}
 
 # Every type of resource that the expanded template has. A further one is a decision: there are types
 # that grant something without any role being changed, such as a policy of a secret, queue or topic.
 TYPES = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage", "AWS::Budgets::Budget", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::CodeDeploy::Application",
-    "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key",
-    "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function", "AWS::Lambda::Permission",
+    "AWS::CodeDeploy::DeploymentGroup", "AWS::DynamoDB::Table", "AWS::Events::ApiDestination", "AWS::Events::Connection", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::KMS::Key",
+    "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
     "AWS::Lambda::Version", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::S3::Bucket", "AWS::SNS::Subscription",
-    "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::Scheduler::Schedule", "AWS::SecretsManager::Secret",
+    "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule", "AWS::SecretsManager::Secret",
 }
 
 
@@ -57,8 +55,8 @@ def _resource(value):
         return value["Ref"]
     if "Fn::GetAtt" in value:
         name, attribute = value["Fn::GetAtt"]
-        assert attribute == "Arn", value
-        return name
+        assert attribute in ("Arn", "StreamArn"), value
+        return name if attribute == "Arn" else f"{name}.{attribute}"
     return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", value["Fn::Sub"])
 
 
@@ -97,7 +95,7 @@ def _documented(manual, heading=TABLE_HEADING):
     rows = [line.strip().strip("|").split("|") for line in lines if line.startswith("| `")]
     triples = set()
     for row in rows:
-        function, _, _, secrets, keys, queues, objects = [re.findall(r"`([^`]+)`", cell) for cell in row]
+        function, _, _, secrets, keys, queues, *_ = [re.findall(r"`([^`]+)`", cell) for cell in row]
         role = f"{function[0]}Role"
         for part in filter(str.strip, row[1].split(";")):
             actions, families = [re.findall(r"`([^`]+)`", names) for names in part.split(" of ")]
@@ -109,7 +107,9 @@ def _documented(manual, heading=TABLE_HEADING):
         triples |= {(role, "secretsmanager:GetSecretValue", secret) for secret in secrets}
         triples |= {(role, "kms:Decrypt", key) for key in keys}
         triples |= {(role, "sqs:SendMessage", queue) for queue in queues}
-        triples |= {(role, f"s3:{action}", OBJECTS.get(action, f"{BUCKET}/*")) for action in objects}
+        for part in filter(str.strip, row[6].split(";") if len(row) > 6 else []):
+            actions, resources = [re.findall(r"`([^`]+)`", names) for names in part.split(" of ")]
+            triples |= {(role, action, resource) for action in actions for resource in resources}
     return triples
 
 
@@ -171,6 +171,13 @@ def a_schedule_may_start_its_function_and_report_its_failures_only(function, sch
     }
 
 
+def the_bus_may_post_to_the_address_and_nothing_else(expanded):
+    role = "EventsUrlRole"
+    assert _granted(expanded, role) == {(role, "events:InvokeApiDestination", "EventsUrlDestination")}
+    (trust,) = expanded["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "events.amazonaws.com"}
+
+
 def nothing_is_granted_beside_the_roles(expanded):
     resources = expanded["Resources"]
     assert {resource["Type"] for resource in resources.values()} == TYPES
@@ -180,6 +187,32 @@ def nothing_is_granted_beside_the_roles(expanded):
     for name, resource in resources.items():
         if resource["Type"] == "AWS::KMS::Key":
             assert resource["Properties"]["KeyPolicy"]["Statement"] == leave_it_to_the_roles, name
+
+
+def a_queue_takes_messages_from_the_rules_that_name_it_and_from_nobody_else(expanded):
+    resources = expanded["Resources"]
+    allowed = set()
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::SQS::QueuePolicy":
+            continue
+        (queue,) = resource["Properties"]["Queues"]
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            statement = dict(statement)
+            rule, attribute = statement.pop("Condition")["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"]
+            assert attribute == "Arn" and resources[rule]["Type"] == "AWS::Events::Rule", name
+            assert statement == {
+                "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": [queue["Ref"], "Arn"]},
+            }, name
+            allowed.add((rule, queue["Ref"]))
+    named = set()
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Events::Rule":
+            for target in resource["Properties"]["Targets"]:
+                queues = [target["Arn"]] + [target[key]["Arn"] for key in ("DeadLetterConfig",) if key in target]
+                queues = [value["Fn::GetAtt"][0] for value in queues]
+                named |= {(name, queue) for queue in queues if resources[queue]["Type"] == "AWS::SQS::Queue"}
+    assert allowed == named and named
 
 
 def only_a_route_of_this_api_may_start_its_function(expanded):
@@ -207,7 +240,8 @@ def no_statement_has_a_wildcard(expanded):
     for role, action, resource in _all_granted(expanded):
         assert "*" not in role + action, (role, action)
         name, _, key = resource.partition(" ")
-        # The objects of the one bucket have no names before they are there.
+        # Reports have no names before they are there, and Lambda names the objects in which it keeps what it had to give up.
+        name = name.removesuffix("/aws/lambda/*") if action == "s3:PutObject" else name
         assert "*" not in name.removeprefix(f"{BUCKET}/*") + key.removesuffix("#*"), (role, action, resource)
 
 
@@ -230,7 +264,8 @@ def nothing_is_deleted_scanned_or_administered(expanded):
     allowed = {
         "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
         "dynamodb:UpdateItem",
-        "kms:Decrypt", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "secretsmanager:GetSecretValue",
+        "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+        "events:PutEvents", "kms:Decrypt", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "secretsmanager:GetSecretValue",
         "sqs:SendMessage",
     }
     assert {action for _, action, _ in _all_granted(expanded)} <= allowed

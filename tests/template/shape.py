@@ -106,7 +106,7 @@ def money_and_keys_survive_the_stack(expanded):
         if resource["Type"] in kept:
             policies[name] = resource["DeletionPolicy"]
             assert resource["UpdateReplacePolicy"] == "Retain", name
-    secrets = ["SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret", "SecretsKey", "ReportsBucket"]
+    secrets = ["SigningSecret", "WechatpaySecret", "Apiv3Secret", "AppSecret", "ApiSecret", "SecretsKey", "ReportsBucket", "FailedRecords"]
     assert policies == {**dict.fromkeys(secrets, "RetainExceptOnCreate"), "Table": "Retain", "TableKey": "Retain"}
     (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
     assert table["DeletionProtectionEnabled"] is True
@@ -128,7 +128,7 @@ def an_import_leaves_out_what_a_restored_table_lacks(expanded, manual):
 
 
 def reports_are_encrypted_kept_in_all_versions_and_nobody_elses(expanded):
-    (bucket,) = _of_type(expanded, "AWS::S3::Bucket").values()
+    bucket = _of_type(expanded, "AWS::S3::Bucket")["ReportsBucket"]
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
@@ -221,7 +221,7 @@ def _metrics(alarm):
 
 # What a metric of AWS's is about: its dimension, and how the resource is named there.
 ABOUT = {
-    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration"}, "AWS::Lambda::Function", "Ref"),
+    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration", "IteratorAge"}, "AWS::Lambda::Function", "Ref"),
     "AWS/DynamoDB": ("TableName", {"ReadThrottleEvents", "WriteThrottleEvents"}, "AWS::DynamoDB::Table", "Ref"),
     "AWS/ApiGateway": ("ApiId", {"5xx"}, "AWS::ApiGatewayV2::Api", "Ref"),
     "AWS/SQS": ("QueueName", {"ApproximateNumberOfMessagesVisible"}, "AWS::SQS::Queue", "QueueName"),
@@ -237,6 +237,8 @@ def an_alarm_watches_a_metric_that_something_counts(expanded):
                 watched.add(metric["MetricName"])
                 continue
             dimension, known, kind, how = ABOUT[metric["Namespace"]]
+            if metric["MetricName"] == "OnFailureDestinationDeliveredEventCount":
+                dimension, known, kind = "EventSourceMappingUUID", {metric["MetricName"]}, "AWS::Lambda::EventSourceMapping"
             assert metric["MetricName"] in known, name
             (about,) = metric["Dimensions"]
             assert about["Name"] == dimension, name
@@ -253,6 +255,11 @@ def the_alarm_of_one_resource_is_about_that_one(expanded):
         "ServerErrorsAlarm": {"Ref": "HttpApi"},
         "ReconcileFailuresAlarm": {"Fn::GetAtt": ["ReconcileFailures", "QueueName"]},
         "SweepFailuresAlarm": {"Fn::GetAtt": ["SweepFailures", "QueueName"]},
+        "EventsDelayedAlarm": {"Ref": "PublishEventsFunction"},
+        "EventsUnreadableAlarm": {"Fn::GetAtt": ["UnreadableRecords", "QueueName"]},
+        "EventsGivenUpAlarm": {"Ref": "TableStream"},
+        "EventsUrlFailuresAlarm": {"Fn::GetAtt": ["EventsUrlFailures", "QueueName"]},
+        "BackOfficeFailuresAlarm": {"Fn::GetAtt": ["BackOfficeFailures", "QueueName"]},
     }
 
 
@@ -306,7 +313,7 @@ def new_code_takes_over_slowly_and_alarms_stop_it(expanded):
 def the_dashboard_is_json(expanded):
     (dashboard,) = _of_type(expanded, "AWS::CloudWatch::Dashboard").values()
     body = json.loads(re.sub(r"\$\{[\w:.]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"]))
-    assert len(body["widgets"]) == 8
+    assert len(body["widgets"]) == 9
     shown = set()
     for widget in body["widgets"]:
         namespace = None
@@ -334,6 +341,10 @@ VALUES = {
         ["", "arn:aws-cn:acm:cn-north-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"],
         ["pay.example.com", "arn:aws:iam::123456789012:server-certificate/pay"],
     ),
+    "EventsUrl": (["", "https://shop.example.com/events"], ["http://shop.example.com/events", "shop.example.com"]),
+    "EventsUrlSecretArn": (
+        ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:events-AbCdEf"], ["events", "arn:aws:s3:::events"],
+    ),
     "BudgetEmail": (["", "ops@example.com"], ["ops", "a@example.com b@example.com"]),
     "AlarmEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com b@example.com"]),
     "OrderNumberPrefix": (["", "stg_-9"], ["seven77", "a*"]),
@@ -356,9 +367,31 @@ def a_value_that_would_fail_later_is_refused_at_once(expanded):
 
 
 def a_domain_without_a_certificate_is_refused_at_once(expanded):
-    (rule,) = expanded["Rules"].values()
+    rule = expanded["Rules"]["DomainNeedsCertificate"]
     given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
     assert rule["RuleCondition"] == given
     assert [entry["Assert"] for entry in rule["Assertions"]] == [
         {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
     ]
+
+
+def an_address_without_a_key_is_refused_at_once(expanded):
+    rule = expanded["Rules"]["EventsUrlNeedsKey"]
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsUrl"}, ""]}]}
+    assert rule["RuleCondition"] == given
+    assert [entry["Assert"] for entry in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "EventsUrlSecretArn"}, ""]}]}
+    ]
+
+
+def each_way_out_of_the_bus_takes_all_events_tries_for_a_day_and_keeps_what_failed(expanded):
+    rules = _of_type(expanded, "AWS::Events::Rule")
+    for name, condition in (("EventsUrlRule", "HasEventsUrl"), ("BackOfficeRule", "HasEventsQueue")):
+        assert expanded["Resources"][name]["Condition"] == condition
+        assert rules[name]["EventPattern"] == {"source": ["wxpay"]}
+        (target,) = rules[name]["Targets"]
+        assert "DeadLetterConfig" in target and "Input" not in json.dumps(target)
+        assert target.get("RetryPolicy", {}) in (
+            {}, {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+        ), "nothing, which is the same, or what it is by default"
+    assert rules["UnreadableRecordsRule"]["EventPattern"] == {"source": ["wxpay.unreadable"]}

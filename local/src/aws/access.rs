@@ -147,6 +147,40 @@ fn on_table(action: &str, table: &str, index: Option<&str>) -> Permission {
     }
 }
 
+/// What reading the table's stream needs.
+pub(super) fn stream_needs() -> Vec<Need> {
+    [
+        "DescribeStream",
+        "GetRecords",
+        "GetShardIterator",
+        "ListStreams",
+    ]
+    .map(|action| Need {
+        permission: Permission {
+            action: format!("dynamodb:{action}"),
+            resource: format!("{}.StreamArn", physical("Table")),
+        },
+        context: Context::new(),
+    })
+    .into()
+}
+
+/// What a call to the bus needs: its action on each bus that it names.
+pub(super) fn bus_needs(operation: &str, request: &Value) -> Vec<Need> {
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let buses: BTreeSet<&str> = entries
+        .map(|entry| entry["EventBusName"].as_str().unwrap_or("default"))
+        .collect();
+    let need = |bus| Need {
+        permission: Permission {
+            action: format!("events:{operation}"),
+            resource: arn(bus),
+        },
+        context: Context::new(),
+    };
+    buses.into_iter().map(need).collect()
+}
+
 /// What a call to the secrets needs.
 pub(super) fn secret_needs(operation: &str, request: &Value) -> Vec<Need> {
     let id = request["SecretId"].as_str().unwrap_or_default();

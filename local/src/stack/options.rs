@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use shared::telemetry::Log;
 use simulator::Mode;
 
+use crate::deliverer::Address;
+
 /// The gateway's port, unless another is asked for.
 pub const PORT: u16 = 3000;
 /// The simulator's port, unless another is asked for.
@@ -40,6 +42,10 @@ pub struct Options {
     pub speed: f64,
     /// Whether the schedules run by themselves.
     pub schedules: bool,
+    /// Whether the table's stream is brought to the functions that follow it.
+    pub stream: bool,
+    /// Where each event is posted to, as an API destination does it; nowhere where there is none.
+    pub events_to: Option<Address>,
     /// A data folder of the simulator's whose keys are used again; making keys takes a moment.
     pub keys_from: Option<PathBuf>,
     /// Where the functions' log lines go; `None` is `log.jsonl` in the data folder.
@@ -66,6 +72,8 @@ impl Options {
             hostility: 0.0,
             speed: 60.0,
             schedules: true,
+            stream: true,
+            events_to: None,
             keys_from: None,
             log: None,
             template: None,

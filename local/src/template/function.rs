@@ -101,11 +101,6 @@ pub(super) fn function(
             }
         }
     }
-    if routes.is_empty() && schedules.is_empty() {
-        return fail(format!(
-            "the function {name} has no Events: neither a route nor a schedule leads to it"
-        ));
-    }
     Ok(Function {
         binary: binary.to_owned(),
         environment,

@@ -15,6 +15,12 @@ pub fn order(order: &Order) -> Map<String, Value> {
     object(&order_body(order, None, None))
 }
 
+/// An order as the merchant is told of it, without its refunds.
+pub fn told_order(record: &Order) -> Value {
+    let body = order_body(record, None, None);
+    Value::Object(object(&body.seen_by(&Caller::Merchant, &record.terms)))
+}
+
 /// An order as query answers it: as this caller sees it, with its refunds and whether WeChat Pay's
 /// word is fresh.
 pub fn queried_order(

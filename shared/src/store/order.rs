@@ -384,7 +384,7 @@ impl Orders {
     }
 }
 
-fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
+pub(super) fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, StoreError> {
     let due = reader.timestamp_or_none("due_at")?;
     let order = reader.order()?;
     let [name, at] = kept_names(order.terms.trade_type);

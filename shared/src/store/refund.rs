@@ -581,7 +581,7 @@ fn order_refusal(
     })
 }
 
-fn stored_refund(reader: &ItemReader<'_>) -> Result<StoredRefund, StoreError> {
+pub(super) fn stored_refund(reader: &ItemReader<'_>) -> Result<StoredRefund, StoreError> {
     let attempts = reader.count("due_attempts")?;
     let due_at = reader.timestamp_or_none("due_at")?;
     Ok(StoredRefund {

@@ -1,0 +1,6 @@
+//! The Lambda binary of publish-events.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    shared::api::run_scheduled::<publish_events::PublishEvents>().await
+}

@@ -1,0 +1,104 @@
+//! A replay: the same events with the same ids, from the records alone.
+
+use serde_json::{Value, json};
+
+use super::{FUNCTION, committed, events, heard, life};
+use crate::harness::TestStack;
+
+/// Replays a span, in as many runs as it takes; gives how many events were told.
+async fn replay(stack: &TestStack, from: i64, to: i64, more: Value) -> Value {
+    let moment = |seconds: i64| {
+        shared::rfc3339::format(shared::domain::Timestamp::from_unix_seconds(seconds))
+    };
+    let mut event = json!({"from": moment(from), "to": moment(to)});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        event[name] = value.clone();
+    }
+    let mut told = 0;
+    loop {
+        let mut answer = stack.stack.invoke(FUNCTION, event.clone()).await.unwrap();
+        told += answer["events"].as_u64().unwrap();
+        match answer.as_object_mut().unwrap().remove("next") {
+            Some(next) => event["next"] = next,
+            None => return json!({"events": told}),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_day_is_told_again_from_the_records_with_the_same_ids() {
+    // The stream is brought to nobody, and then forgotten.
+    let stack = life::stack().await;
+    let began = stack.stack.clock().business().unix_seconds();
+    life::everything(&stack).await;
+    let ended = stack.stack.clock().business().unix_seconds() + 1;
+    let committed = committed(&stack);
+    assert_eq!(events(&stack), [Value::Null; 0]);
+    let day = json!({"placed_from": shared::rfc3339::format(stack.stack.clock().business().minus_seconds(86_400))});
+    let told = replay(&stack, began, ended, day.clone()).await;
+    assert_eq!(told, json!({"events": committed.len()}));
+    assert_eq!(heard(&events(&stack)), committed);
+    // Once more: nothing has another id.
+    replay(&stack, began, ended, day.clone()).await;
+    assert_eq!(events(&stack).len(), 2 * committed.len());
+    assert_eq!(heard(&events(&stack)), committed);
+    // A span tells what happened in it.
+    let before = events(&stack).len();
+    let cut = events(&stack)[0]["detail"]["occurred_at"].clone();
+    let cut = shared::rfc3339::parse(cut.as_str().unwrap()).unwrap();
+    let cut = cut.unix_seconds();
+    replay(&stack, began - 600, cut, day.clone()).await;
+    let early = events(&stack).split_off(before);
+    replay(&stack, cut, ended, day.clone()).await;
+    let late = events(&stack).split_off(before + early.len());
+    assert_eq!(early.len() + late.len(), committed.len());
+    assert!(
+        late.iter()
+            .any(|event| event["detail"]["id"] == events(&stack)[0]["detail"]["id"])
+    );
+    // It goes on behind the order that was done.
+    let orders = stack.items();
+    let order = orders.iter().filter(|item| item["sk"]["S"] == "ORDER");
+    let created =
+        |item: &Value| -> i64 { item["created_at"]["N"].as_str().unwrap().parse().unwrap() };
+    let newest =
+        order.max_by_key(|item| (created(item), std::cmp::Reverse(item["pk"].to_string())));
+    let newest = newest.unwrap();
+    let number = newest["out_trade_no"]["S"].as_str().unwrap();
+    let mut on = day;
+    on["next"] = json!({"created_at": created(newest), "out_trade_no": number});
+    let before = events(&stack).len();
+    replay(&stack, began, ended, on).await;
+    let rest = events(&stack).split_off(before);
+    assert!(!rest.is_empty());
+    assert!(
+        rest.iter()
+            .all(|event| event["detail"]["order"]["out_trade_no"] != number)
+    );
+}
+
+#[tokio::test]
+async fn a_span_that_is_none_is_refused_and_one_that_the_bus_does_not_take_fails() {
+    let stack = life::stack().await;
+    for event in [
+        json!({}),
+        json!({"from": "yesterday", "to": "2026-09-21T00:00:00+08:00"}),
+        json!({"from": "2026-09-21T00:00:00+08:00", "to": "2026-09-21T00:00:00+08:00"}),
+        json!({"from": "2026-09-20T00:00:00+08:00", "to": "2026-09-21T00:00:00+08:00", "till": 1}),
+        json!({"from": "2026-09-20T00:00:00+08:00", "to": "2026-09-21T00:00:00+08:00", "next": {"created_at": 1, "out_trade_no": "|"}}),
+    ] {
+        let refused = stack.stack.invoke(FUNCTION, event.clone()).await;
+        assert!(refused.is_err(), "{event}: {refused:?}");
+    }
+    stack.paid("replay-001", 500).await;
+    stack.watch.set_fault(Some(std::sync::Arc::new(|call| {
+        (call.operation == "PutEvents").then_some(local::aws::Fault::Fail)
+    })));
+    let now = stack.stack.clock().business();
+    let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
+    let span = json!({"from": moment(-600), "to": moment(600), "placed_from": moment(-600)});
+    assert!(stack.stack.invoke(FUNCTION, span.clone()).await.is_err());
+    stack.watch.set_fault(None);
+    let told = stack.stack.invoke(FUNCTION, span).await.unwrap();
+    assert_eq!(told, json!({"events": 1}));
+}
