@@ -171,7 +171,9 @@ async fn of_two_cards_at_once_one_is_taken_and_the_other_is_not_said_to_be() {
     let taken = |row: &&Value| row["operation"] == "abnormal_refund" && row["status"] == 200;
     let requests = stack.seen("requests").await;
     let sent = |row: &&Value| row["operation"] == "abnormal_refund";
-    assert_eq!(requests.iter().filter(sent).count(), 2, "{requests:?}");
+    // The second is not even sent where it hears in time that the first was taken.
+    let sent = requests.iter().filter(sent).count();
+    assert!((1..=2).contains(&sent), "{requests:?}");
     assert_eq!(requests.iter().filter(taken).count(), 1, "{requests:?}");
 }
 

@@ -242,7 +242,7 @@ const BROKEN: &[(&str, &str, &[&str])] = &[
     (
         "[dynamodb:BatchGetItem,",
         "[7,",
-        &["QueryFunction", "Action"],
+        &["ReconcileFunction", "Action"],
     ),
     (
         "Resource: !GetAtt SecretsKey.Arn",

@@ -116,5 +116,5 @@ async fn a_schedule_that_is_switched_off_does_not_run() {
         .into_iter()
         .map(|runs| runs.schedule)
         .collect();
-    assert_eq!(names, ["local-sweep"]);
+    assert_eq!(names, ["local-reconcile", "local-sweep"]);
 }
