@@ -31,11 +31,11 @@ pub(crate) fn chart(hours: &[Hour; 24]) -> String {
         let below = MIDDLE + 1;
         let (paid, refunded) = (yuan(sums.paid), yuan(sums.refunded));
         // Writing to a text cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<g><title>{hour:02}:00 – paid {paid}, refunded {refunded}</title>\
              <rect x=\"{x}\" y=\"{top}\" width=\"20\" height=\"{up}\" class=\"paid\"/>\
-             <rect x=\"{x}\" y=\"{below}\" width=\"20\" height=\"{down}\" class=\"refunded\"/></g>\n"
+             <rect x=\"{x}\" y=\"{below}\" width=\"20\" height=\"{down}\" class=\"refunded\"/></g>"
         );
         if hour % 3 == 0 {
             let _ = writeln!(svg, "<text x=\"{x}\" y=\"272\">{hour:02}</text>");

@@ -203,10 +203,6 @@ impl Reconcile {
     }
 
     /// What the record has of these rows.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two maps, by the numbers of the rows"
-    )]
     async fn recorded<'r>(
         &self,
         rows: &'r [BillRow],

@@ -50,6 +50,9 @@ pub(crate) fn done_key(day: BeijingDay) -> String {
     format!("{}/done.json", rfc3339::format_day(day))
 }
 
+/// An object of the report: its name, content type and content.
+type File = (String, &'static str, Vec<u8>);
+
 impl Report {
     pub(crate) fn of(comparison: &Comparison<'_>, mchid: &Mchid, made_at: Timestamp) -> Self {
         let findings = comparison.findings.iter().cloned();
@@ -97,7 +100,7 @@ impl Report {
     }
 
     /// The report's objects: name, content type and content.
-    pub(crate) fn files(&self) -> Result<[(String, &'static str, Vec<u8>); 3], ReconcileError> {
+    pub(crate) fn files(&self) -> Result<[File; 3], ReconcileError> {
         let date = rfc3339::format_day(self.day);
         let key = |kind: &str| format!("{date}/report.{kind}");
         Ok([
