@@ -1,0 +1,390 @@
+"use strict";
+// The client side of a payment, for a WeChat mini-program: log in, order, pay, find out what became of
+// it, ask for a refund. No dependency; copy this folder. `payments.js` is compiled from this file.
+//
+// Three rules keep money safe on a phone with a weak network:
+// - An order is asked for with a key that stays in the storage until the purchase is over. Whatever is
+//   lost (an answer, the process, the phone's battery), the same purchase gets the same order.
+// - What `wx.requestPayment` reports proves nothing. The service asks WeChat Pay, and its word counts.
+// - A new order for the same purchase is only made where the earlier one can never be paid any more.
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.Payments = exports.PaymentsError = void 0;
+/**
+ * A call that did not succeed. `code` is the service's problem code (docs/api.md), or one of this
+ * module's: `network` (no answer in time), `login_failed` (`wx.login` gave no code), `bad_answer` (not
+ * the service's), `earlier_order_paid` (the purchase was changed after its first order was paid, which
+ * is in `order`), `outcome_unknown` (the first order may be paid, and WeChat Pay cannot be asked now).
+ */
+class PaymentsError extends Error {
+    constructor(code, detail, 
+    /** The HTTP status, 0 where there was none. */
+    status = 0, 
+    /** The field that the service names. */
+    field, order) {
+        super(`${code}: ${detail}`);
+        this.code = code;
+        this.status = status;
+        this.field = field;
+        this.order = order;
+        this.name = "PaymentsError";
+    }
+}
+exports.PaymentsError = PaymentsError;
+const DEFAULT_TIMEOUT_MS = 20000;
+/** One attempt: longer than the service's own limit for an answer. */
+const ATTEMPT_MS = 10000;
+const FIRST_PAUSE_MS = 300;
+const LONGEST_PAUSE_MS = 3000;
+/** The service asks WeChat Pay at most this often. */
+const POLL_MS = 2000;
+const CONFIRM_MS = 30000;
+/** A token is renewed this long before it ends, so that it does not end on the way. */
+const TOKEN_MARGIN_MS = 60000;
+const STORED = "payments:";
+class Payments {
+    constructor({ baseUrl, wx, timeoutMs = DEFAULT_TIMEOUT_MS }) {
+        /** What the storage holds too; it alone counts where the storage is full. */
+        this.memory = {};
+        this.buying = {};
+        this.baseUrl = baseUrl.replace(/\/+$/, "");
+        this.wx = wx;
+        this.timeoutMs = timeoutMs;
+    }
+    /** Logs in, unless a token is still valid. The other calls do it by themselves when they must. */
+    async login() {
+        await this.token(Date.now() + this.timeoutMs);
+    }
+    /** What is on sale. */
+    async articles() {
+        const page = (await this.call({ method: "GET", path: "/articles", anyone: true }));
+        return page.items;
+    }
+    /**
+     * Buys: orders, lets the payer pay, and finds out what became of it. `purchase` is your name for it,
+     * such as "cart": as long as the purchase is not over, the same terms get the same order. Calling it
+     * again while it runs joins the first call.
+     */
+    buy(purchase, terms) {
+        const running = this.buying[purchase];
+        if (running)
+            return running;
+        const over = () => {
+            this.buying[purchase] = undefined;
+        };
+        const started = this.buyOnce(purchase, terms);
+        this.buying[purchase] = started;
+        started.then(over, over);
+        return started;
+    }
+    /**
+     * Places the order of a purchase, or gets the one that it has. Other terms than before close the
+     * earlier order first. The answer has `pay` unless the order is paid already.
+     */
+    async createOrder(purchase, terms) {
+        const name = `purchase:${purchase}`;
+        const text = JSON.stringify([terms.items, terms.attach]);
+        let pending = this.read(name);
+        if (pending && pending.terms !== text) {
+            await this.giveUp(pending);
+            pending = undefined;
+        }
+        const order = await this.place(name, pending !== null && pending !== void 0 ? pending : this.begin(name, text), terms);
+        if (order.pay || order.trade_state === "SUCCESS")
+            return order;
+        // It expired. It may have been paid in its last second: only WeChat Pay's word allows another one.
+        const asked = await this.waitUntilFinal(order.out_trade_no, 0);
+        if (asked.trade_state === "SUCCESS")
+            return asked;
+        if (asked.trade_state !== "CLOSED" && asked.fresh !== true) {
+            throw new PaymentsError("outcome_unknown", "the earlier order may be paid; try again in a moment", 0, undefined, asked);
+        }
+        return this.place(name, this.begin(name, text), terms);
+    }
+    /** Shows WeChat's dialog. Never rejects: whatever it says, look at the order afterwards. */
+    pay(parameters) {
+        return new Promise((resolve) => {
+            this.wx.requestPayment({
+                timeStamp: parameters.timeStamp,
+                nonceStr: parameters.nonceStr,
+                package: parameters.package,
+                signType: parameters.signType,
+                paySign: parameters.paySign,
+                success: () => resolve("completed"),
+                fail: ({ errMsg }) => resolve(/cancel/.test(errMsg) ? "cancelled" : "failed"),
+            });
+        });
+    }
+    /**
+     * Asks every two seconds until the order is SUCCESS or CLOSED, or the time is over; answers with
+     * the order as it was told last. Rejects only if no answer came at all.
+     */
+    async waitUntilFinal(out_trade_no, timeoutMs = CONFIRM_MS) {
+        const end = Date.now() + timeoutMs;
+        let seen;
+        for (;;) {
+            try {
+                seen = await this.order(out_trade_no);
+                if (seen.trade_state === "SUCCESS" || seen.trade_state === "CLOSED")
+                    return seen;
+            }
+            catch (error) {
+                const passing = error instanceof PaymentsError && (error.code === "network" || error.status >= 429);
+                if (!passing || (!seen && Date.now() >= end))
+                    throw error;
+            }
+            if (Date.now() >= end)
+                return seen;
+            await sleep(POLL_MS);
+        }
+    }
+    /** One order of this payer, after WeChat Pay was asked where it matters. */
+    async order(out_trade_no) {
+        return (await this.call({ method: "GET", path: `/orders/${encodeURIComponent(out_trade_no)}` }));
+    }
+    /** This payer's orders, newest first. */
+    async orders(next_token) {
+        const query = next_token === undefined ? "" : `?next_token=${encodeURIComponent(next_token)}`;
+        return (await this.call({ method: "GET", path: `/orders${query}` }));
+    }
+    /** Closes an unpaid order. If the payer was faster, it rejects with `order_paid` and the order. */
+    async closeOrder(out_trade_no) {
+        const path = `/orders/${encodeURIComponent(out_trade_no)}/close`;
+        return (await this.call({ method: "POST", path }));
+    }
+    /**
+     * Asks for a refund. As long as no answer has come, asking again for the same amount and reason is
+     * the same request. The merchant decides: look at `status`.
+     */
+    async requestRefund(out_trade_no, refund, reason) {
+        const name = `refund:${out_trade_no}`;
+        const text = JSON.stringify([refund, reason]);
+        const held = this.read(name);
+        const { key } = held && held.terms === text ? held : this.begin(name, text);
+        const path = `/orders/${encodeURIComponent(out_trade_no)}/refunds`;
+        const body = reason === undefined ? { amount: { refund } } : { amount: { refund }, reason };
+        try {
+            const answer = await this.call({ method: "POST", path, body, key });
+            this.forget(name);
+            return answer;
+        }
+        catch (error) {
+            // A definite refusal made no refund; anything else may have made one.
+            if (error instanceof PaymentsError && error.status >= 400 && error.status < 500 && error.status !== 429) {
+                this.forget(name);
+            }
+            throw error;
+        }
+    }
+    /** One refund, after WeChat Pay was asked where it matters. */
+    async refund(out_trade_no, out_refund_no) {
+        const path = `/orders/${encodeURIComponent(out_trade_no)}/refunds/${encodeURIComponent(out_refund_no)}`;
+        return (await this.call({ method: "GET", path }));
+    }
+    /** Ends a purchase: the next one of this name is a new order. `buy` does it when the order is final. */
+    finish(purchase) {
+        this.forget(`purchase:${purchase}`);
+    }
+    async buyOnce(purchase, terms) {
+        let order = await this.createOrder(purchase, terms);
+        let reported = "completed";
+        if (order.pay) {
+            reported = await this.pay(order.pay);
+            // A payer who cancelled may have paid before, in another dialog: ask once in any case.
+            order = await this.waitUntilFinal(order.out_trade_no, reported === "completed" ? CONFIRM_MS : 0);
+        }
+        if (order.trade_state === "SUCCESS" || order.trade_state === "CLOSED") {
+            this.finish(purchase);
+            return { outcome: order.trade_state === "SUCCESS" ? "paid" : "closed", order };
+        }
+        return { outcome: reported === "completed" ? "unconfirmed" : reported, order };
+    }
+    async place(name, pending, { items, attach }) {
+        const body = attach === undefined ? { trade_type: "jsapi", items } : { trade_type: "jsapi", items, attach };
+        const order = (await this.call({ method: "POST", path: "/orders", body, key: pending.key }));
+        this.write(name, { ...pending, out_trade_no: order.out_trade_no });
+        return order;
+    }
+    /** Makes sure that the order of other terms is never paid. One whose answer was lost cannot be. */
+    async giveUp({ out_trade_no }) {
+        if (out_trade_no === undefined)
+            return;
+        try {
+            await this.closeOrder(out_trade_no);
+        }
+        catch (error) {
+            if (error instanceof PaymentsError && error.code === "order_paid") {
+                throw new PaymentsError("earlier_order_paid", "the purchase was paid with its earlier terms", error.status, undefined, error.order);
+            }
+            throw error;
+        }
+    }
+    begin(name, terms) {
+        const pending = { key: newKey(), terms };
+        this.write(name, pending);
+        return pending;
+    }
+    /** Sends until an answer comes that counts; every request is safe to repeat. */
+    async call(call) {
+        const end = Date.now() + this.timeoutMs;
+        let { status, body } = await this.answer(call, end);
+        if (status === 401 && !call.anyone) {
+            // The token ended early, or its key was replaced.
+            this.forget("session");
+            ({ status, body } = await this.answer(call, end));
+        }
+        if (status >= 200 && status < 300 && body)
+            return body;
+        throw refusal(status, body);
+    }
+    async answer(call, end) {
+        var _a;
+        for (let pause = FIRST_PAUSE_MS;; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+            const header = {};
+            if (!call.anyone)
+                header.Authorization = `Bearer ${await this.token(end)}`;
+            if (call.key !== undefined)
+                header["Idempotency-Key"] = call.key;
+            const answer = await this.send(call, header, end);
+            const again = answer === undefined || answer.status === 429 || answer.status === 503 || isGatewayTrouble(answer);
+            const wait = (_a = (answer && retryAfterMs(answer))) !== null && _a !== void 0 ? _a : pause * (0.5 + Math.random() / 2);
+            if (!again)
+                return answer;
+            if (Date.now() + wait >= end) {
+                if (answer)
+                    return answer;
+                throw new PaymentsError("network", `${call.method} ${call.path} got no answer`);
+            }
+            await sleep(wait);
+        }
+    }
+    /** One attempt; undefined where no answer came. */
+    send({ method, path, body }, header, end) {
+        const data = body === undefined ? undefined : JSON.stringify(body);
+        if (data !== undefined)
+            header["Content-Type"] = "application/json";
+        return new Promise((resolve) => {
+            this.wx.request({
+                url: this.baseUrl + path,
+                method,
+                header,
+                data,
+                dataType: "text",
+                timeout: Math.max(1, Math.min(ATTEMPT_MS, end - Date.now())),
+                success: ({ statusCode, data, header }) => resolve({ status: statusCode, body: parsed(data), header }),
+                fail: () => resolve(undefined),
+            });
+        });
+    }
+    async token(end) {
+        var _a;
+        const session = this.read("session");
+        if (session && session.until - TOKEN_MARGIN_MS > Date.now())
+            return session.token;
+        // Several calls at once log in once.
+        this.loggingIn = (_a = this.loggingIn) !== null && _a !== void 0 ? _a : this.newToken(end);
+        try {
+            return await this.loggingIn;
+        }
+        finally {
+            this.loggingIn = undefined;
+        }
+    }
+    async newToken(end) {
+        var _a;
+        for (let refused = 0;;) {
+            // A code serves once: one whose answer was lost is not sent again.
+            const code = await this.code();
+            const answer = await this.send({ method: "POST", path: "/sessions", body: { code } }, {}, end);
+            if ((answer === null || answer === void 0 ? void 0 : answer.body) && answer.status >= 200 && answer.status < 300) {
+                const session = validSession(answer.body, headerOf(answer, "date"));
+                this.write("session", session);
+                return session.token;
+            }
+            const passing = answer === undefined || answer.status === 429 || answer.status >= 500;
+            const wait = (_a = (answer && retryAfterMs(answer))) !== null && _a !== void 0 ? _a : FIRST_PAUSE_MS;
+            if ((answer === null || answer === void 0 ? void 0 : answer.status) === 401)
+                refused += 1;
+            if ((!passing && refused !== 1) || Date.now() + wait >= end) {
+                if (answer)
+                    throw refusal(answer.status, answer.body);
+                throw new PaymentsError("network", "POST /sessions got no answer");
+            }
+            if (passing)
+                await sleep(wait);
+        }
+    }
+    code() {
+        return new Promise((resolve, reject) => {
+            this.wx.login({
+                timeout: ATTEMPT_MS,
+                success: ({ code }) => resolve(code),
+                fail: ({ errMsg }) => reject(new PaymentsError("login_failed", errMsg)),
+            });
+        });
+    }
+    read(name) {
+        if (this.memory[name] === undefined) {
+            // wx gives "" for what is not there.
+            this.memory[name] = this.wx.getStorageSync(STORED + name) || undefined;
+        }
+        return this.memory[name];
+    }
+    write(name, value) {
+        this.memory[name] = value;
+        try {
+            this.wx.setStorageSync(STORED + name, value);
+        }
+        catch (_a) {
+            // The storage is full: this process still knows it.
+        }
+    }
+    forget(name) {
+        delete this.memory[name];
+        this.wx.removeStorageSync(STORED + name);
+    }
+}
+exports.Payments = Payments;
+function sleep(ms) {
+    return new Promise((done) => setTimeout(done, ms));
+}
+/** Unique is enough: the service derives the number from the payer too. 32 characters. */
+function newKey() {
+    const part = () => Math.floor(Math.random() * 4294967296).toString(16).padStart(8, "0");
+    return Date.now().toString(16).padStart(16, "0") + part() + part();
+}
+/** API Gateway answers for a function that failed or took too long: not a problem document. */
+function isGatewayTrouble({ status, body }) {
+    return status >= 500 && (body === null || body === void 0 ? void 0 : body.code) === undefined;
+}
+function parsed(data) {
+    try {
+        const value = typeof data === "string" ? JSON.parse(data) : data;
+        return typeof value === "object" && value !== null ? value : undefined;
+    }
+    catch (_a) {
+        return undefined;
+    }
+}
+function headerOf({ header }, wanted) {
+    const name = Object.keys(header).find((name) => name.toLowerCase() === wanted);
+    return name === undefined ? undefined : header[name];
+}
+function retryAfterMs(answer) {
+    var _a;
+    const seconds = Number((_a = headerOf(answer, "retry-after")) !== null && _a !== void 0 ? _a : NaN);
+    return seconds >= 0 ? seconds * 1000 : undefined;
+}
+/** Until when a token is good, by the phone's clock, which may be hours off the service's. */
+function validSession({ token, expires_at }, date) {
+    const served = Date.parse(date !== null && date !== void 0 ? date : "");
+    const lifetime = Date.parse(String(expires_at)) - (Number.isNaN(served) ? Date.now() : served);
+    return { token: String(token), until: Date.now() + (Number.isNaN(lifetime) ? 0 : lifetime) };
+}
+function refusal(status, body) {
+    if (typeof (body === null || body === void 0 ? void 0 : body.code) !== "string") {
+        return new PaymentsError("bad_answer", `the answer ${status} is not the service's`, status);
+    }
+    const field = typeof body.field === "string" ? body.field : undefined;
+    const order = typeof body.out_trade_no === "string" ? body : undefined;
+    return new PaymentsError(body.code, String(body.detail), status, field, order);
+}
