@@ -98,6 +98,7 @@ async fn run(described: &Value, data_dir: &Path, all: bool) -> Result<(), String
         merchant_api_key: text("merchant_api_key"),
         appid: text("appid"),
         certificate,
+        folder: data_dir.to_owned(),
         step: 0,
     };
     let run = shared::random::token().to_lowercase();
@@ -108,6 +109,8 @@ async fn run(described: &Value, data_dir: &Path, all: bool) -> Result<(), String
         let (more_orders, more_refunds) = shop.trouble(&run[..20]).await?;
         orders.extend(more_orders);
         refunds.extend(more_refunds);
+        shop.events(&orders).await?;
+        shop.reconciled_day().await?;
     }
     shop.books(&orders, &refunds).await
 }

@@ -77,7 +77,7 @@ struct Demo {
     #[arg(long, value_parser = api_url)]
     api_url: Option<String>,
     /// Shows also what goes wrong, and how each ends: a lost notification, an expired order, a payment
-    /// heard of late, an abnormal refund.
+    /// heard of late, an abnormal refund; then the events, and a day reconciled with a difference.
     #[arg(long, conflicts_with = "api_url")]
     all: bool,
     /// The folder of the running stack, which holds its local.json; without it .wxpay. A stack of the

@@ -363,6 +363,8 @@ fn the_whole_demo_is_green() {
         "closed by the sweep, here and at WeChat Pay",
         "WeChat Pay is asked before it is closed: SUCCESS",
         "to the merchant's bank card: refund SUCCESS",
+        "an order.paid of each payment among them",
+        "it is found: fund_flow_differs, paid_here_not_in_bill",
     ] {
         assert!(told.contains(ended), "{ended}: {told}");
     }

@@ -1,5 +1,6 @@
 //! What the demo talks to: the API, and the phone at the simulator's control port.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -16,6 +17,8 @@ pub(super) struct Shop {
     pub(super) merchant_api_key: String,
     pub(super) appid: String,
     pub(super) certificate: Vec<u8>,
+    /// The stack's data folder.
+    pub(super) folder: PathBuf,
     pub(super) step: u32,
 }
 

@@ -1,11 +1,14 @@
-//! `wxpay demo --all`: what goes wrong with payments, and how each ends without anybody watching.
+//! `wxpay demo --all`: what goes wrong with payments, how each ends without anybody watching, and what
+//! tells the back office.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::{BeijingDay, Timestamp};
 
 use super::shop::{PATIENCE, Shop};
+use crate::template::physical;
 
 /// How often to look whether something has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -15,6 +18,12 @@ const FIRST_LOOK_SECONDS: i64 = 6 * 60;
 
 /// Past the half hour in which an order can be paid, and the minute after it, in seconds.
 const EXPIRED_SECONDS: i64 = 33 * 60;
+
+/// Just before the first reconciliation of the day, a quarter past ten, in seconds after midnight.
+const RECONCILED_SECONDS: i64 = 10 * 3_600 + 14 * 60 + 30;
+
+/// How long the reconciliation may take, at most.
+const RECONCILED_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Shop {
     /// Every trouble in turn; gives the orders that are paid at the end, and the refunds.
@@ -115,6 +124,91 @@ impl Shop {
         Ok((number.to_owned(), refund))
     }
 
+    /// Waits until the payment of each order was told to the back office.
+    pub(super) async fn events(&mut self, orders: &[String]) -> Result<(), String> {
+        let file = self.folder.join("events.jsonl");
+        let told = || {
+            let lines = std::fs::read_to_string(&file).unwrap_or_default();
+            let events: Vec<Value> = lines
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect();
+            let paid = |number: &str| {
+                events.iter().any(|event| {
+                    event["detail-type"] == "order.paid"
+                        && event["detail"]["order"]["out_trade_no"] == number
+                })
+            };
+            orders
+                .iter()
+                .all(|number| paid(number))
+                .then_some(events.len())
+        };
+        let count = self
+            .until("an event of each payment", PATIENCE, told)
+            .await?;
+        self.report(
+            "events received",
+            &format!(
+                "{count}, an order.paid of each payment among them, each with an id of its own"
+            ),
+        );
+        Ok(())
+    }
+
+    /// Compares the day with WeChat Pay's bills, one of which lacks a payment.
+    pub(super) async fn reconciled_day(&mut self) -> Result<(), String> {
+        let fault = json!({"name": "bill_lacks_payment", "count": 1});
+        self.control("faults", fault).await?;
+        let now = self.now().await?;
+        let today = BeijingDay::of(now);
+        let morning = today.ends_at().plus_seconds(RECONCILED_SECONDS);
+        self.advance(morning.seconds_since(now)).await?;
+        let folder = self
+            .folder
+            .join(physical("ReportsBucket"))
+            .join(shared::rfc3339::format_day(today));
+        let done = || folder.join("done.json").exists().then_some(());
+        self.until("the reconciled day", RECONCILED_PATIENCE, done)
+            .await?;
+        let report =
+            std::fs::read(folder.join("report.json")).map_err(|error| error.to_string())?;
+        let report: Value = serde_json::from_slice(&report).map_err(|error| error.to_string())?;
+        let found = report["differences"].as_array().into_iter().flatten();
+        let mut kinds: Vec<&str> = found.filter_map(|found| found["kind"].as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if !kinds.contains(&"paid_here_not_in_bill") {
+            return Err(format!(
+                "the payment that the bill lacks was not found: {kinds:?}"
+            ));
+        }
+        self.report(
+            "the day is reconciled",
+            &format!(
+                "WeChat Pay's bill lacks a payment, and it is found: {}",
+                kinds.join(", ")
+            ),
+        );
+        Ok(())
+    }
+
+    /// Waits for something that must happen.
+    async fn until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        look: impl Fn() -> Option<T>,
+    ) -> Result<T, String> {
+        for _ in 0..patience.as_millis() / LOOK_EVERY.as_millis() {
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(format!("waited for {what} over {} s", patience.as_secs()))
+    }
+
     async fn place(&self, number: &str) -> Result<(), String> {
         let body = json!({
             "trade_type": "native", "out_trade_no": number, "description": "Cake", "amount": {"total": 2550},
@@ -184,15 +278,20 @@ impl Shop {
     /// Today by the business clock, and the day on which an order may have been placed before it was
     /// moved.
     async fn days(&self) -> Result<Vec<String>, String> {
-        let url = format!("{}/_sim/clock", self.control_url);
-        let clock = self.get(&url).await?;
-        let now = clock["business_time"].as_str();
-        let now = now.and_then(shared::rfc3339::parse);
-        let now = now.ok_or_else(|| format!("{clock} has no time"))?;
+        let now = self.now().await?;
         let day =
             |seconds: i64| shared::rfc3339::format(now.minus_seconds(seconds))[..10].to_owned();
         let mut days = vec![day(0), day(EXPIRED_SECONDS + 60)];
         days.dedup();
         Ok(days)
+    }
+
+    /// The time by the business clock.
+    async fn now(&self) -> Result<Timestamp, String> {
+        let url = format!("{}/_sim/clock", self.control_url);
+        let clock = self.get(&url).await?;
+        let now = clock["business_time"].as_str();
+        let now = now.and_then(shared::rfc3339::parse);
+        now.ok_or_else(|| format!("{clock} has no time"))
     }
 }
