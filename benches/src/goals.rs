@@ -26,7 +26,7 @@ const COLD_TO_HELLO_MAX: f64 = 4.5;
 const PEAK_KIB_MAX: u64 = 10 * 1000 * 1000 / 1024;
 
 /// A zipped binary.
-const ZIP_BYTES_MAX: u64 = 3 << 20;
+const ZIP_BYTES_MAX: u64 = (31 << 20) / 10;
 
 /// A binary.
 const ELF_BYTES_MAX: u64 = 8 << 20;
