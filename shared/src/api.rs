@@ -6,15 +6,15 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-pub mod answer;
-pub mod body;
+mod answer;
 mod caller;
 pub mod derived_ids;
 mod event;
 mod incoming;
 pub mod panics;
 mod problem;
-mod response;
+pub mod representation;
+pub mod request_body;
 pub mod sealed;
 
 use std::future::Future;
@@ -24,12 +24,12 @@ use std::time::Duration;
 use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 
+pub use answer::Answer;
 pub use caller::{CREDENTIAL_MAX, Caller, Callers};
 pub use event::Event;
 pub use incoming::{Incoming, malformed_id};
 use panics::{Panicked, contained, contained_future};
 pub use problem::{Code, Problem};
-pub use response::Answer;
 
 use crate::config::secrets::{self, AnySecret, SecretError};
 use crate::config::{ConfigError, Vars};

@@ -15,7 +15,7 @@ pub mod domain;
 pub mod platform;
 pub mod platform_keys;
 pub mod random;
-pub mod record_keys;
+pub mod refund_mac;
 pub mod refund_sender;
 pub mod rfc3339;
 pub mod settlement;

@@ -8,8 +8,8 @@
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::domain::refund::{Money, RefusalKind};
-use crate::record_keys::Stage;
+use crate::domain::refund::{RefundableChange, RefusalKind};
+use crate::refund_mac::Stage;
 use crate::settlement::notes::note_call;
 use crate::settling_client::{NotAuthentic, SettlingClient, SettlingError};
 use crate::store::{RefundCommit, Refunds, SendClaim, StoredRefund};
@@ -164,7 +164,9 @@ impl RefundSender {
             line.count(Metric::NeedsHuman);
         }
         let due = Some(due);
-        let committed = self.refunds.commit(before, &after, Money::Stays, due);
+        let committed = self
+            .refunds
+            .commit(before, &after, RefundableChange::Stays, due);
         match committed.await? {
             RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
             RefundCommit::Conflict => Ok(reserved),
@@ -193,7 +195,9 @@ impl RefundSender {
         if after.needs_human.is_some() && after.needs_human != before.needs_human {
             line.count(Metric::NeedsHuman).raise(Level::Error);
         }
-        let committed = self.refunds.commit(before, &after, Money::Stays, due);
+        let committed = self
+            .refunds
+            .commit(before, &after, RefundableChange::Stays, due);
         match committed.await? {
             RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
             // Somebody else learnt more meanwhile: what that was is told.

@@ -21,7 +21,7 @@ use crate::domain::{
 };
 use crate::platform_keys::Keyring;
 use crate::random;
-use crate::record_keys::Stage;
+use crate::refund_mac::Stage;
 use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{SealedCertificates, StoreError, StoredOrder, StoredRefund, Table};

@@ -30,7 +30,7 @@ use write::{TRIES_MAX, pause};
 pub use catalogue::{Article, Catalogue};
 pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
-pub use index::{DueIndex, DueItem, DuePage, Line, PayerIndex, PayerPage, SHARDS};
+pub use index::{DueIndex, DueItem, DuePage, Lane, PayerIndex, PayerPage, SHARDS};
 pub use listed::{ListIndex, RefundKey};
 pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
 pub use records::{RECORDS_MAX, Records};

@@ -52,7 +52,7 @@ const SHARED_LAYERS: [&str; 18] = [
     "domain",
     "rfc3339",
     "random",
-    "record_keys",
+    "refund_mac",
     "clock",
     "telemetry",
     "platform",

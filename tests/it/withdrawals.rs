@@ -8,7 +8,7 @@ use shared::domain::terms::Party;
 use shared::domain::{
     EventLog, Fen, OrderId, Refund, RefundId, RefundState, Timestamp, TransactionId,
 };
-use shared::record_keys::{RecordKeys, Stage};
+use shared::refund_mac::{RefundMacKeys, Stage};
 
 use crate::harness::{ALICE, Answer, TestStack, refund_of, watch};
 
@@ -287,7 +287,7 @@ fn vouched_for(stack: &TestStack, item: &Value) -> String {
     };
     let secret = stack.secret("SigningSecret");
     let none: [&str; 0] = [];
-    let keys = RecordKeys::parse(secret["record_key"].as_str(), &none).unwrap();
+    let keys = RefundMacKeys::parse(secret["record_key"].as_str(), &none).unwrap();
     let refund = keys.vouch(refund, Stage::Approved);
     STANDARD.encode(refund.mac.unwrap().as_bytes())
 }

@@ -8,7 +8,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use serde_json::Value;
-use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, representation};
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Order, OrderId, OrderState};
@@ -135,7 +135,7 @@ impl CloseOrder {
 
 /// 200 for a closed order, 202 while that is unknown, 409 for a paid one.
 fn answered(order: &Order) -> Result<Answer, Problem> {
-    let body = answer::order(order);
+    let body = representation::order(order);
     match order.state {
         OrderState::Closed { .. } => Ok(Answer::json(200, Value::Object(body))),
         OrderState::NotPay | OrderState::Closing { .. } => {
@@ -162,5 +162,5 @@ fn nothing_in(incoming: &Incoming) -> Result<(), Problem> {
     if incoming.body.is_empty() {
         return Ok(());
     }
-    shared::api::body::read::<Nothing>(&incoming.body).map(|_| ())
+    shared::api::request_body::read::<Nothing>(&incoming.body).map(|_| ())
 }

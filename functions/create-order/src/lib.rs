@@ -16,7 +16,7 @@ mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, derived_ids,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
@@ -264,7 +264,7 @@ fn refused(refusal: &Refusal) -> Problem {
 }
 
 fn answered(status: u16, order: &Order, pay: Option<Value>) -> Answer {
-    let mut body: Map<String, Value> = answer::order(order);
+    let mut body: Map<String, Value> = representation::order(order);
     if let Some(pay) = pay {
         body.insert("pay".to_owned(), pay);
     }

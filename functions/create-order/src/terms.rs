@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use shared::api::body::{self, Object};
+use shared::api::request_body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::terms::{Item, Party};
 use shared::domain::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
@@ -66,7 +66,7 @@ struct ItemBody {
 
 /// Reads how many of an article; whether they are too many is for [`Body::payers`] to say.
 fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let quantity = body::whole_number(deserializer, "a whole number, 1 to 9999")?;
+    let quantity = request_body::whole_number(deserializer, "a whole number, 1 to 9999")?;
     u32::try_from(quantity).map_err(|_| D::Error::custom(not_a_quantity(quantity)))
 }
 
@@ -77,7 +77,7 @@ fn not_a_quantity(quantity: impl Display) -> String {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
-    #[serde(deserialize_with = "body::whole_fen")]
+    #[serde(deserialize_with = "request_body::whole_fen")]
     total: i64,
     currency: Option<String>,
 }
@@ -130,7 +130,7 @@ pub(crate) struct MerchantOrder {
 
 impl Asked {
     pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Self, Problem> {
-        let body: Body = body::read(&incoming.body)?;
+        let body: Body = request_body::read(&incoming.body)?;
         let trade_type = TradeType::parse(&body.trade_type)
             .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
         text("attach", body.attach.as_deref(), ATTACH_MAX)?;

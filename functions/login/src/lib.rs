@@ -9,7 +9,7 @@
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, body};
+use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, request_body};
 use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Appid, Openid};
@@ -89,7 +89,7 @@ impl HttpFunction for Login {
     }
 
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
-        let request: SessionRequest = body::read(&incoming.body)?;
+        let request: SessionRequest = request_body::read(&incoming.body)?;
         let code = request.code;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if !CODE_LENGTHS.contains(&code.len()) || !code.bytes().all(legal) {

@@ -1,7 +1,7 @@
 //! What goes to the bus: an event's detail, and what cannot be read as it is.
 
 use serde_json::{Value, json};
-use shared::api::answer;
+use shared::api::representation;
 use shared::bus::{DETAILS_MAX, ENTRIES_MAX, Entry, SOURCE};
 use shared::domain::{Event, Order, Timestamp};
 use shared::rfc3339;
@@ -19,10 +19,10 @@ pub(crate) fn told(event: &Event, order: &Order, refund: Option<&StoredRefund>) 
         "id": format!("{order_id}:{of}:{}", event.version),
         "version": event.version,
         "occurred_at": rfc3339::format(event.at),
-        "order": answer::told_order(order),
+        "order": representation::told_order(order),
     });
     if let Some(stored) = refund {
-        detail["refund"] = answer::refund(stored);
+        detail["refund"] = representation::refund(stored);
     }
     Entry {
         source: SOURCE,

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use shared::api::{Answer, Incoming, Problem, answer};
+use shared::api::{Answer, Incoming, Problem, representation};
 use shared::domain::Timestamp;
 
 use super::Query;
@@ -63,7 +63,7 @@ impl Query {
             let articles = self.catalogue.articles(&asked).await?;
             let told = asked
                 .iter()
-                .filter_map(|sku| Some(answer::article(sku, articles.get(*sku)?)));
+                .filter_map(|sku| Some(representation::article(sku, articles.get(*sku)?)));
             items.extend(told);
         }
         Ok(json!({"items": items}))

@@ -14,7 +14,7 @@ mod lists;
 
 use serde_json::{Value, json};
 use shared::api::{
-    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer, malformed_id,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, malformed_id, representation,
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
@@ -189,7 +189,7 @@ impl Query {
         if order.payment_on_record().is_none() {
             return Ok(Answer::json(
                 200,
-                answer::queried_order(caller, &order, &[], fresh),
+                representation::queried_order(caller, &order, &[], fresh),
             ));
         }
         let order_id = order.terms.order_id.clone();
@@ -233,7 +233,7 @@ impl Query {
         if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
             return Ok(Answer::json(
                 200,
-                answer::queried_order(caller, &order, &refunds, fresh),
+                representation::queried_order(caller, &order, &refunds, fresh),
             ));
         }
         let (order, refunds) = self.balanced(order, refunds).await?;
@@ -244,7 +244,7 @@ impl Query {
         }
         Ok(Answer::json(
             200,
-            answer::queried_order(caller, &order, &refunds, fresh),
+            representation::queried_order(caller, &order, &refunds, fresh),
         ))
     }
 
@@ -344,7 +344,7 @@ impl Query {
         let items: Vec<Value> = orders
             .iter()
             .filter(|order| order.terms.openid.as_ref() == Some(openid))
-            .map(|order| Value::Object(answer::order(order)))
+            .map(|order| Value::Object(representation::order(order)))
             .collect();
         let mut body = json!({"items": items});
         if let Some((order_id, created_at)) = page.next {

@@ -1,7 +1,7 @@
 //! The merchant's lists, as the record has them: WeChat Pay is not asked.
 
 use serde_json::{Value, json};
-use shared::api::{Answer, Code, Incoming, Problem, answer};
+use shared::api::{Answer, Code, Incoming, Problem, representation};
 use shared::domain::list::Row;
 use shared::domain::{BeijingDay, OrderId, OrderState, RefundState};
 use shared::rfc3339;
@@ -108,7 +108,7 @@ impl Query {
             Which::Waiting => stored.refund.state == RefundState::Requested,
             Which::OfDay(_) => true,
         });
-        let items: Vec<Value> = told.map(answer::listed_refund).collect();
+        let items: Vec<Value> = told.map(representation::listed_refund).collect();
         let mut body = json!({"items": items});
         if let (true, Some(Row { at, key })) = (page.more, page.rows.last()) {
             let (order_id, refund_id) = key;
@@ -137,7 +137,7 @@ impl Query {
             });
             let mut last_told = None;
             for order in told.by_ref().take(wanted) {
-                items.push(answer::listed_order(order));
+                items.push(representation::listed_order(order));
                 last_told = Some(&order.terms.order_id);
             }
             // Where more fit than the answer takes, it ends at the last that it tells, else at the last

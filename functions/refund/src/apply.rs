@@ -3,7 +3,7 @@
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use shared::api::body;
+use shared::api::request_body;
 use shared::api::{Code, Incoming, Problem};
 use shared::domain::{Refund, RefundState};
 use shared::settling_client::SettlingError;
@@ -36,7 +36,7 @@ fn one_of<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Re
 
 /// Reads the application; what it holds of a person is never repeated.
 pub(crate) fn read(incoming: &Incoming) -> Result<AbnormalRefund, Problem> {
-    let body: Body = body::read(&incoming.body)?;
+    let body: Body = request_body::read(&incoming.body)?;
     match body.r#type {
         Type::UserBankCard => users_card(body),
         Type::MerchantBankCard => {

@@ -1,7 +1,7 @@
 //! The body of a refund request, and the problems that it can be answered with.
 
 use serde::Deserialize;
-use shared::api::body::{self, Object};
+use shared::api::request_body::{self, Object};
 use shared::api::{Code, Incoming, Problem};
 use shared::domain::refund::OtherTerms;
 use shared::domain::{Fen, NotRefundable, Refund, RefundId, RefundState};
@@ -20,7 +20,7 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AmountBody {
-    #[serde(deserialize_with = "body::whole_fen")]
+    #[serde(deserialize_with = "request_body::whole_fen")]
     refund: i64,
     currency: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn read(incoming: &Incoming) -> Result<Self, Problem> {
-        let body: Body = body::read(&incoming.body)?;
+        let body: Body = request_body::read(&incoming.body)?;
         let Object(amount) = body.amount;
         if amount.currency.is_some_and(|currency| currency != "CNY") {
             return Err(invalid("amount.currency", "amount.currency must be CNY"));
@@ -183,7 +183,7 @@ pub(crate) fn nothing_in(incoming: &Incoming) -> Result<(), Problem> {
     if incoming.body.is_empty() {
         return Ok(());
     }
-    body::read::<Nothing>(&incoming.body).map(|_| ())
+    request_body::read::<Nothing>(&incoming.body).map(|_| ())
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {

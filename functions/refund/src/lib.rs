@@ -12,16 +12,16 @@
 mod apply;
 mod ask;
 
-use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, answer};
+use shared::api::{Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, representation};
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::books::not_refundable;
-use shared::domain::refund::{Decision, Money, RefundTerms, approves_itself};
+use shared::domain::refund::{Decision, RefundTerms, RefundableChange, approves_itself};
 use shared::domain::terms::Party;
 use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, Timestamp};
 use shared::platform::Platform;
-use shared::record_keys::Stage;
+use shared::refund_mac::Stage;
 use shared::refund_sender::{RefundSender, Sending};
 use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
@@ -462,9 +462,9 @@ impl Refund {
                 Decision::TooLate => return Err(ask::decided(&stored.refund)),
             };
             let due = due(&after);
-            let committed = self
-                .refunds
-                .commit(&stored.refund, &after, Money::Stays, due);
+            let committed =
+                self.refunds
+                    .commit(&stored.refund, &after, RefundableChange::Stays, due);
             match committed.await? {
                 RefundCommit::Done => return Ok((true, StoredRefund { refund: after, due })),
                 RefundCommit::Conflict => {}
@@ -627,7 +627,7 @@ impl Refund {
 }
 
 fn answered(status: u16, stored: &StoredRefund) -> Answer {
-    Answer::json(status, answer::refund(stored))
+    Answer::json(status, representation::refund(stored))
 }
 
 /// The refund that the path names, noted in the log line.

@@ -31,7 +31,7 @@ use shared::refund_sender::RefundSender;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
-    CertificateKeeper, Certificates, Commit, DueIndex, DueItem, Line, ListIndex, Orders, Refunds,
+    CertificateKeeper, Certificates, Commit, DueIndex, DueItem, Lane, ListIndex, Orders, Refunds,
     StoreError,
 };
 use shared::telemetry::{Level, LogLine, Metric};
@@ -190,22 +190,22 @@ impl Sweep {
     async fn both_lines(&self, deadline: Deadline) -> (Vec<Swept>, Vec<Swept>) {
         let later_over = AtomicBool::new(false);
         let later = async {
-            let swept = self.line(Line::Later, deadline).await;
+            let swept = self.line(Lane::Later, deadline).await;
             later_over.store(true, Ordering::Relaxed);
             swept
         };
         let first = async {
-            let mut swept = self.line(Line::First, deadline).await;
+            let mut swept = self.line(Lane::First, deadline).await;
             while !later_over.load(Ordering::Relaxed) {
                 tokio::time::sleep(FIRST_LINE_PAUSE).await;
-                swept.extend(self.line(Line::First, deadline).await);
+                swept.extend(self.line(Lane::First, deadline).await);
             }
             swept
         };
         tokio::join!(first, later)
     }
 
-    async fn line(&self, line: Line, deadline: Deadline) -> Vec<Swept> {
+    async fn line(&self, line: Lane, deadline: Deadline) -> Vec<Swept> {
         // The shards are independent; one that is slow must not starve the others.
         join_all(line.shards().map(|shard| self.shard(shard, deadline))).await
     }

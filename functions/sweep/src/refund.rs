@@ -2,7 +2,7 @@
 
 use shared::deadline::Deadline;
 use shared::domain::absence::Heard;
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::domain::{OrderId, RefundId, RefundState};
 use shared::refund_sender::Sending;
 use shared::settlement::notes::note_call;
@@ -62,7 +62,9 @@ impl Sweep {
         let Some(flagged) = refund.overdue(self.now()) else {
             return Ok(StoredRefund { refund, due });
         };
-        let written = self.refunds.commit(&refund, &flagged, Money::Stays, due);
+        let written = self
+            .refunds
+            .commit(&refund, &flagged, RefundableChange::Stays, due);
         match written.await? {
             RefundCommit::Done => {
                 line.count(Metric::RefundStuck).raise(Level::Error);

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::response::Answer;
+use super::answer::Answer;
 use crate::config::secrets::SecretError;
 use crate::domain::{InvalidFen, InvalidId};
 use crate::settling_client::SettlingError;

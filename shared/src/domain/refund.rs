@@ -220,7 +220,7 @@ pub enum RefundChange {
         /// The refund afterwards.
         refund: Box<Refund>,
         /// What happens to the order's `refundable`, in the same transaction.
-        money: Money,
+        money: RefundableChange,
     },
     /// The record knew it, or knows better.
     Unchanged,
@@ -230,7 +230,7 @@ pub enum RefundChange {
 
 /// What a change of a refund does to the `refundable` of its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Money {
+pub enum RefundableChange {
     /// Nothing.
     Stays,
     /// The amount goes back to it.
@@ -392,9 +392,9 @@ impl Refund {
     /// The record's next version, and what that does to the order's `refundable`.
     fn becomes(&self, refund: Self, now: Timestamp) -> RefundChange {
         let money = match (self.state.holds_money(), refund.state.holds_money()) {
-            (true, false) => Money::Released(self.amount),
-            (false, true) => Money::TakenAgain(self.amount),
-            (true, true) | (false, false) => Money::Stays,
+            (true, false) => RefundableChange::Released(self.amount),
+            (false, true) => RefundableChange::TakenAgain(self.amount),
+            (true, true) | (false, false) => RefundableChange::Stays,
         };
         RefundChange::Changed {
             refund: Box::new(self.next(refund, now)),

@@ -22,14 +22,14 @@ pub const SHARDS: u32 = 2 * LINE_SHARDS;
 
 /// A line of the due index: what stands in one is not held up by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum Lane {
     /// What somebody waits for: refunds, and orders that are being closed.
     First,
     /// Orders that may be paid, of which one caller can make many.
     Later,
 }
 
-impl Line {
+impl Lane {
     /// The line of an order.
     pub(super) const fn of_order(order: &Order) -> Self {
         match order.state {
@@ -50,7 +50,7 @@ impl Line {
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
 
-fn shard(line: Line, key: &str) -> String {
+fn shard(line: Lane, key: &str) -> String {
     let place = place_of(key, LINE_SHARDS);
     (line.shards().start + place).to_string()
 }
@@ -63,7 +63,7 @@ pub(super) fn place_of(key: &str, shards: u32) -> u32 {
 
 /// The attributes that put an item on the due index, or take it off.
 pub(super) fn due_attributes(
-    line: Line,
+    line: Lane,
     key: &str,
     due: Option<Due>,
 ) -> [(&'static str, Option<AttributeValue>); 3] {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::index::{Line, due_attributes};
+use super::index::{Lane, due_attributes};
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
 use super::listed::order_shard;
 use super::write::{commit, retry_conflicts};
@@ -98,7 +98,7 @@ impl Orders {
         let (name, shard) = order_shard(order);
         attributes.insert(name.to_owned(), shard);
         let key = order.terms.order_id.as_str();
-        for (name, value) in due_attributes(Line::of_order(order), key, due) {
+        for (name, value) in due_attributes(Lane::of_order(order), key, due) {
             if let Some(value) = value {
                 attributes.insert(name.to_owned(), value);
             }
@@ -202,7 +202,7 @@ impl Orders {
         let key = after.terms.order_id.as_str();
         let update = Update::default()
             .assign(item::order_progress(after))
-            .assign(due_attributes(Line::of_order(after), key, due))
+            .assign(due_attributes(Lane::of_order(after), key, due))
             .value("before", integer(before.version));
         self.update(
             "UpdateItem order",
@@ -220,7 +220,7 @@ impl Orders {
     pub async fn postpone(&self, order: &Order, due: Option<Due>) -> Result<Commit, StoreError> {
         let update = Update::default()
             .assign(due_attributes(
-                Line::of_order(order),
+                Lane::of_order(order),
                 order.terms.order_id.as_str(),
                 due,
             ))

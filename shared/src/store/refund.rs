@@ -5,14 +5,14 @@ mod parts;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use self::parts::{SLOT_FREE, bounds, guard_key, next_slot};
-use super::index::{Line, due_attributes};
+use super::index::{Lane, due_attributes};
 use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
 use super::listed::{RefundKey, refund_shard};
 use super::transaction::{Cancelled, Part, Transacted, unexplained};
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::books::{REQUESTS_MAX, not_refundable};
-use crate::domain::refund::Money;
+use crate::domain::refund::RefundableChange;
 use crate::domain::{
     Due, Fen, NotRefundable, OrderId, Payment, Refund, RefundId, RefundState, Timestamp,
 };
@@ -292,7 +292,7 @@ impl Refunds {
                 ("sent_at", reserved.sent_at.map(timestamp)),
             ])
             .assign(due_attributes(
-                Line::First,
+                Lane::First,
                 reserved.refund_id.as_str(),
                 Some(due),
             ))
@@ -334,25 +334,25 @@ impl Refunds {
         &self,
         before: &Refund,
         after: &Refund,
-        money: Money,
+        money: RefundableChange,
         due: Option<Due>,
     ) -> Result<RefundCommit, StoreError> {
         let update = Update::default()
             .assign(item::refund_progress(after))
             .assign([refund_shard(after)])
-            .assign(due_attributes(Line::First, after.refund_id.as_str(), due))
+            .assign(due_attributes(Lane::First, after.refund_id.as_str(), due))
             .value("before", integer(before.version));
         let condition = "#version = :before";
         let order = match money {
-            Money::Stays => {
+            RefundableChange::Stays => {
                 let written = self.update("UpdateItem refund", after, update, condition);
                 return Ok(match written.await? {
                     Commit::Done => RefundCommit::Done,
                     Commit::Conflict => RefundCommit::Conflict,
                 });
             }
-            Money::Released(amount) => self.give_back(after, amount)?,
-            Money::TakenAgain(amount) => self.take_again(after, amount)?,
+            RefundableChange::Released(amount) => self.give_back(after, amount)?,
+            RefundableChange::TakenAgain(amount) => self.take_again(after, amount)?,
         };
         let mut parts = vec![
             (Part::Refund, self.refund_update(after, update, condition)?),
@@ -373,11 +373,11 @@ impl Refunds {
             _ if cancelled.by(Part::Guard) => {
                 format!("the number {} is another order's", after.refund_id)
             }
-            Money::Released(amount) => {
+            RefundableChange::Released(amount) => {
                 format!("with {amount} fen given back it would hold more than was paid")
             }
-            Money::TakenAgain(_) => "it has a refund and is not paid".to_owned(),
-            Money::Stays => return Err(cancelled.unexplained()),
+            RefundableChange::TakenAgain(_) => "it has a refund and is not paid".to_owned(),
+            RefundableChange::Stays => return Err(cancelled.unexplained()),
         };
         Err(StoreError::Unreadable {
             key: format!("ORDER#{}", after.order_id),
@@ -442,7 +442,7 @@ impl Refunds {
     /// The table is unavailable.
     pub async fn postpone(&self, refund: &Refund, due: Option<Due>) -> Result<Commit, StoreError> {
         let update = Update::default()
-            .assign(due_attributes(Line::First, refund.refund_id.as_str(), due))
+            .assign(due_attributes(Lane::First, refund.refund_id.as_str(), due))
             .names(["version"])
             .value("before", integer(refund.version));
         self.update("postpone a refund", refund, update, "#version = :before")

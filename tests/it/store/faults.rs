@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::domain::{Due, Order, OrderState, Refund, RefundState, Timestamp, TradeType};
 use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlot, StoreError};
 
@@ -232,10 +232,10 @@ impl Write {
                 let reserved = refunds.reserve(&refund, NOW, SendSlot::Later, soon());
                 reserved.await.unwrap();
                 let (withdrawing, withdrawn) = withdrawn(&refund);
-                let begun = refunds.commit(&refund, &withdrawing, Money::Stays, None);
+                let begun = refunds.commit(&refund, &withdrawing, RefundableChange::Stays, None);
                 begun.await.unwrap();
                 if self == Self::TakeAgain {
-                    let released = Money::Released(refund.amount);
+                    let released = RefundableChange::Released(refund.amount);
                     let ended = refunds.commit(&withdrawing, &withdrawn, released, None);
                     ended.await.unwrap();
                 }
@@ -307,7 +307,7 @@ impl Write {
             Self::ClaimSend => told(refunds.claim_send(&refund, NOW, INTERVAL).await?),
             Self::Withdraw => {
                 let (withdrawing, withdrawn) = withdrawn(&refund);
-                let released = Money::Released(refund.amount);
+                let released = RefundableChange::Released(refund.amount);
                 told(
                     refunds
                         .commit(&withdrawing, &withdrawn, released, None)
@@ -317,7 +317,7 @@ impl Write {
             Self::TakeAgain => {
                 let (_, withdrawn) = withdrawn(&refund);
                 let processing = reported(&withdrawn, RefundState::Processing);
-                let taken = Money::TakenAgain(refund.amount);
+                let taken = RefundableChange::TakenAgain(refund.amount);
                 told(
                     refunds
                         .commit(&withdrawn, &processing, taken, Some(due))
@@ -343,16 +343,16 @@ impl Write {
             ),
             Self::Reject => told(
                 refunds
-                    .commit(&asked, &as_rejected(&asked), Money::Stays, None)
+                    .commit(&asked, &as_rejected(&asked), RefundableChange::Stays, None)
                     .await?,
             ),
             Self::CommitRefund => told(
                 refunds
-                    .commit(&refund, &processing, Money::Stays, Some(due))
+                    .commit(&refund, &processing, RefundableChange::Stays, Some(due))
                     .await?,
             ),
             Self::Release => {
-                let amount = Money::Released(refund.amount);
+                let amount = RefundableChange::Released(refund.amount);
                 told(refunds.commit(&refund, &closed, amount, None).await?)
             }
             Self::PostponeRefund => told(refunds.postpone(&refund, Some(due)).await?),

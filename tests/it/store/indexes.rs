@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::order::ClosedBy;
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::domain::{Due, Order, OrderId, OrderState, RefundState, Terms, Timestamp, TradeType};
-use shared::store::{Commit, DueItem, Line, Reserve, SHARDS};
+use shared::store::{Commit, DueItem, Lane, Reserve, SHARDS};
 
 use super::bench::Bench;
 use super::{
@@ -72,14 +72,14 @@ async fn refunds_and_orders_that_are_being_closed_have_a_line_of_their_own() {
         item["due_shard"]["S"].as_str().unwrap().parse().unwrap()
     };
     let of_order = async || shard("ORDER#line-00001", "ORDER").await;
-    assert!(Line::Later.shards().contains(&of_order().await));
+    assert!(Lane::Later.shards().contains(&of_order().await));
     let of_refund = shard("ORDER#line-00002", "REFUND#line-r1").await;
-    assert!(Line::First.shards().contains(&of_refund));
+    assert!(Lane::First.shards().contains(&of_refund));
     let closing = changed(&open, OrderState::Closing { since: NOW });
     let due = Some(super::soon());
     bench.orders().commit(&open, &closing, due).await.unwrap();
-    assert!(Line::First.shards().contains(&of_order().await));
-    let lines = [Line::Later.shards(), Line::First.shards()];
+    assert!(Lane::First.shards().contains(&of_order().await));
+    let lines = [Lane::Later.shards(), Lane::First.shards()];
     let shards: Vec<u32> = lines.into_iter().flatten().collect();
     assert_eq!(
         shards,
@@ -114,7 +114,7 @@ async fn only_what_has_something_left_to_be_learnt_is_on_the_due_index() {
     let done = reported(&refund, RefundState::Success { at: NOW });
     bench
         .refunds()
-        .commit(&refund, &done, Money::Stays, None)
+        .commit(&refund, &done, RefundableChange::Stays, None)
         .await
         .unwrap();
     assert!(all_due(&bench, far).await.is_empty());
@@ -258,7 +258,7 @@ async fn the_shards_are_all_used_and_all_looked_at() {
         placed.unwrap();
         shards.insert(shard_of(&bench, order.terms.order_id.as_str()).await);
     }
-    assert_eq!(shards, Line::Later.shards().collect());
+    assert_eq!(shards, Lane::Later.shards().collect());
     assert_eq!(all_due(&bench, NOW).await.len(), 80);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::list::Row;
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::domain::{BeijingDay, Order, OrderId, Terms};
 
 use super::bench::{Bench, Fate};
@@ -138,7 +138,7 @@ async fn a_request_that_is_decided_between_two_reads_is_still_of_its_day() {
     let rejected = as_rejected(&asked);
     let commit = bench
         .refunds()
-        .commit(&asked, &rejected, Money::Stays, None);
+        .commit(&asked, &rejected, RefundableChange::Stays, None);
     commit.await.unwrap();
     let waiting = bench.list_index().refunds_waiting(None, 50).await.unwrap();
     assert_eq!(waiting.rows, []);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use shared::domain::order::{ClosedBy, OrderChange};
-use shared::domain::refund::{Money, RefundChange};
+use shared::domain::refund::{RefundChange, RefundableChange};
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
 use shared::domain::{
     Due, EventKind, EventLog, Order, OrderReport, OrderState, Payment, Refund, RefundReport,
@@ -293,7 +293,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         ..reported(&reserved, RefundState::Success { at: NOW })
     };
     refunds
-        .commit(&reserved, &refused, Money::Stays, Some(soon()))
+        .commit(&reserved, &refused, RefundableChange::Stays, Some(soon()))
         .await
         .unwrap();
     refunds.claim_asking(&refused, NOW, 2).await.unwrap();
@@ -312,7 +312,12 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         },
         ..withdrawn.clone()
     };
-    let begun = refunds.commit(&withdrawn, &withdrawing, Money::Stays, Some(soon()));
+    let begun = refunds.commit(
+        &withdrawn,
+        &withdrawing,
+        RefundableChange::Stays,
+        Some(soon()),
+    );
     begun.await.unwrap();
     let paid = bench.load(id).await.order;
     let elsewhere = OrderState::Success(Payment {

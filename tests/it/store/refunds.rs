@@ -7,7 +7,7 @@ mod sending;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::domain::terms::Party;
 use shared::domain::{Due, NotRefundable, Order, OrderState, Payment, Refund, RefundState};
 use shared::store::{
@@ -352,7 +352,7 @@ async fn what_wechat_pay_closed_goes_back_to_the_order_exactly_once() {
     assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
     let version = bench.load(&order.terms.order_id).await.order.version;
     let closed = reported(&refund, RefundState::Closed);
-    let release = || refunds.commit(&refund, &closed, Money::Released(fen(200)), None);
+    let release = || refunds.commit(&refund, &closed, RefundableChange::Released(fen(200)), None);
     let released = bench.at_once((0..16).map(|_| release())).await;
     let done = released
         .iter()
@@ -384,7 +384,7 @@ async fn a_release_beyond_what_was_paid_is_never_made() {
     bench.alter(item, "refundable", json!({"N": "401"})).await;
     let closed = reported(&refund, RefundState::Closed);
     let released = refunds
-        .commit(&refund, &closed, Money::Released(fen(200)), None)
+        .commit(&refund, &closed, RefundableChange::Released(fen(200)), None)
         .await;
     let error = released.unwrap_err();
     assert!(
@@ -422,13 +422,15 @@ async fn every_state_of_a_refund_is_read_back_whole() {
             ..reported(&before, state)
         };
         let committed = refunds
-            .commit(&before, &after, Money::Stays, Some(due))
+            .commit(&before, &after, RefundableChange::Stays, Some(due))
             .await;
         assert_eq!(committed.unwrap(), RefundCommit::Done);
         let stored = refunds.load(&order.terms.order_id, &after.refund_id).await;
         let stored = stored.unwrap().unwrap();
         assert_eq!(stored, standing(&after, Some(due)));
-        let stale = refunds.commit(&before, &after, Money::Stays, None).await;
+        let stale = refunds
+            .commit(&before, &after, RefundableChange::Stays, None)
+            .await;
         assert_eq!(stale.unwrap(), RefundCommit::Conflict);
         before = after;
     }
@@ -456,7 +458,7 @@ async fn a_refunds_due_time_moves_without_its_version() {
     assert_eq!(stored, standing(&refund, Some(later)));
     let processing = reported(&refund, RefundState::Processing);
     let committed = refunds
-        .commit(&refund, &processing, Money::Stays, None)
+        .commit(&refund, &processing, RefundableChange::Stays, None)
         .await;
     assert_eq!(committed.unwrap(), RefundCommit::Done);
     let late = refunds.postpone(&refund, Some(later)).await;
@@ -627,7 +629,7 @@ async fn a_refund_with_everything_in_it_is_one_write_unit() {
         attempts: 20,
     };
     refunds
-        .commit(&refund, &after, Money::Stays, Some(due))
+        .commit(&refund, &after, RefundableChange::Stays, Some(due))
         .await
         .unwrap();
     refunds.claim_asking(&refund, NOW, 2).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::RefundState;
-use shared::domain::refund::Money;
+use shared::domain::refund::RefundableChange;
 use shared::store::{RefundCommit, Reserve, SendSlot};
 
 use super::bench::Bench;
@@ -79,7 +79,12 @@ async fn only_what_is_news_raises_the_version_in_the_stream() {
     refunds.claim_asking(&refund, NOW, 2).await.unwrap();
     refunds.claim_send(&refund, NOW, INTERVAL).await.unwrap();
     let closed = reported(&refund, RefundState::Closed);
-    let released = refunds.commit(&refund, &closed, Money::Released(refund.amount), None);
+    let released = refunds.commit(
+        &refund,
+        &closed,
+        RefundableChange::Released(refund.amount),
+        None,
+    );
     assert_eq!(released.await.unwrap(), RefundCommit::Done);
     let order = versions(&bench, "ORDER", 4).await;
     assert_eq!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::content::{Content, shape};
-use crate::record_keys::RecordKeys;
+use crate::refund_mac::RefundMacKeys;
 use crate::wechatpay::{KeyError, MerchantKey};
 
 /// A serial number for looking at a key whose own serial number is none.
@@ -16,7 +16,7 @@ const NO_SERIAL: &str = "0000000000000000000000000000000000000000";
 /// `signing`: what signs requests and pay parameters, and vouches for refunds.
 pub struct SigningSecret {
     key: Arc<MerchantKey>,
-    record_keys: Arc<RecordKeys>,
+    record_keys: Arc<RefundMacKeys>,
 }
 
 impl SigningSecret {
@@ -26,7 +26,7 @@ impl SigningSecret {
     }
 
     /// The keys that vouch for what a refund's record says.
-    pub fn record_keys(&self) -> Arc<RecordKeys> {
+    pub fn record_keys(&self) -> Arc<RefundMacKeys> {
         Arc::clone(&self.record_keys)
     }
 }
@@ -50,7 +50,7 @@ impl Content for SigningSecret {
         let text: Text<'_> = shape(text)?;
         let key = MerchantKey::parse(&text.serial_no, &text.private_key);
         let record_keys =
-            RecordKeys::parse(text.record_key.as_deref(), &text.also_accepted_record_keys);
+            RefundMacKeys::parse(text.record_key.as_deref(), &text.also_accepted_record_keys);
         let (key, record_keys) = match (key, record_keys) {
             (Ok(key), Ok(record_keys)) => (key, record_keys),
             (key, record_keys) => {

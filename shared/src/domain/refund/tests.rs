@@ -8,9 +8,9 @@ mod events;
 mod withdrawals;
 
 use super::{
-    Decision, Money, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
+    Decision, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
     RESENT_SECONDS_MAX, RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms,
-    RefusalKind, SENDING_SECONDS_MAX, approves_itself, next_refund_at,
+    RefundableChange, RefusalKind, SENDING_SECONDS_MAX, approves_itself, next_refund_at,
 };
 use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
 use crate::domain::contradiction::Contradiction;
@@ -138,15 +138,15 @@ fn report(status: RefundStatus) -> RefundReport {
 }
 
 /// The refund afterwards and what was released; `None` where the report contradicts the record.
-fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, Money)> {
+fn after(refund: &Refund, status: &RefundStatus) -> Option<(Refund, RefundableChange)> {
     match refund.observe(&report(status.clone()), NOW) {
         RefundChange::Changed { refund, money } => Some((*refund, money)),
-        RefundChange::Unchanged => Some((refund.clone(), Money::Stays)),
+        RefundChange::Unchanged => Some((refund.clone(), RefundableChange::Stays)),
         RefundChange::Contradiction(_) => None,
     }
 }
 
-fn changed(observation: RefundChange) -> (Refund, Money) {
+fn changed(observation: RefundChange) -> (Refund, RefundableChange) {
     match observation {
         RefundChange::Changed { refund, money } => (*refund, money),
         RefundChange::Unchanged | RefundChange::Contradiction(_) => panic!("{observation:?}"),
@@ -294,11 +294,11 @@ fn the_sequence_of_reports_does_not_decide_where_a_refund_ends() {
 }
 
 /// What a refund does to its order's `refundable` when it becomes `after`.
-fn money_between(before: &Refund, after: &Refund) -> Money {
+fn money_between(before: &Refund, after: &Refund) -> RefundableChange {
     match (before.state.holds_money(), after.state.holds_money()) {
-        (true, false) => Money::Released(before.amount),
-        (false, true) => Money::TakenAgain(before.amount),
-        (true, true) | (false, false) => Money::Stays,
+        (true, false) => RefundableChange::Released(before.amount),
+        (false, true) => RefundableChange::TakenAgain(before.amount),
+        (true, true) | (false, false) => RefundableChange::Stays,
     }
 }
 
@@ -321,9 +321,9 @@ fn money_moves_exactly_when_it_starts_or_stops_being_held_whatever_is_heard() {
                             "{refund:?} {status:?}"
                         );
                         released += match money {
-                            Money::Released(_) => 1,
-                            Money::TakenAgain(_) => -1,
-                            Money::Stays => 0,
+                            RefundableChange::Released(_) => 1,
+                            RefundableChange::TakenAgain(_) => -1,
+                            RefundableChange::Stays => 0,
                         };
                         refund = next;
                     }
@@ -349,7 +349,7 @@ fn a_close_releases_the_amount_once_and_its_repeat_nothing() {
         let (refund, money) = changed(refund(state).observe(&closed, NOW));
         assert_eq!(
             (refund.state, money),
-            (RefundState::Closed, Money::Released(fen(300)))
+            (RefundState::Closed, RefundableChange::Released(fen(300)))
         );
         assert_eq!(refund.observe(&closed, LATER), RefundChange::Unchanged);
     }
@@ -361,7 +361,7 @@ fn of_all_reports_only_a_close_releases_money() {
         for status in statuses() {
             let observation = refund(state).observe(&report(status.clone()), NOW);
             if let RefundChange::Changed {
-                money: Money::Released(_),
+                money: RefundableChange::Released(_),
                 ..
             } = observation
             {

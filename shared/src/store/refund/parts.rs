@@ -10,7 +10,7 @@ use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
 use crate::domain::refund::next_refund_at;
 use crate::domain::{Due, Fen, OrderId, Refund, RefundId, Timestamp};
 use crate::store::StoreError;
-use crate::store::index::{Line, due_attributes};
+use crate::store::index::{Lane, due_attributes};
 use crate::store::item::{self, Update, integer, text, timestamp};
 use crate::store::listed::refund_shard;
 use crate::store::transaction::unexplained;
@@ -113,7 +113,7 @@ impl Refunds {
         due: Option<Due>,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut attributes = item::new_refund(refund);
-        let due = due_attributes(Line::First, refund.refund_id.as_str(), due);
+        let due = due_attributes(Lane::First, refund.refund_id.as_str(), due);
         for (name, value) in due.into_iter().chain([refund_shard(refund)]) {
             if let Some(value) = value {
                 attributes.insert(name.to_owned(), value);

@@ -41,7 +41,7 @@ async fn what_a_payer_asks_for_holds_nothing_until_it_is_approved() {
     }
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
+            .commit(&asked, &as_rejected(&asked), RefundableChange::Stays, None)
             .await
             .unwrap(),
         RefundCommit::Conflict,
@@ -59,7 +59,7 @@ async fn what_is_rejected_is_not_approved_any_more() {
     refunds.request(&asked).await.unwrap();
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
+            .commit(&asked, &as_rejected(&asked), RefundableChange::Stays, None)
             .await
             .unwrap(),
         RefundCommit::Done
@@ -72,7 +72,7 @@ async fn what_is_rejected_is_not_approved_any_more() {
     };
     assert_eq!(
         refunds
-            .commit(&asked, &as_rejected(&asked), Money::Stays, None)
+            .commit(&asked, &as_rejected(&asked), RefundableChange::Stays, None)
             .await
             .unwrap(),
         RefundCommit::Conflict
@@ -105,7 +105,7 @@ async fn of_many_decisions_at_once_one_is_made() {
                 Ok(approved == Approval::Reserved)
             } else {
                 Ok(refunds
-                    .commit(asked, &as_rejected(asked), Money::Stays, None)
+                    .commit(asked, &as_rejected(asked), RefundableChange::Stays, None)
                     .await?
                     == RefundCommit::Done)
             }
@@ -190,7 +190,7 @@ async fn payers_ask_at_most_fifty_times_of_one_order() {
         .commit(
             &found[0].refund,
             &as_rejected(&found[0].refund),
-            Money::Stays,
+            RefundableChange::Stays,
             None,
         )
         .await

@@ -40,7 +40,9 @@ async fn the_right_to_send_is_given_once_in_the_interval_and_kept_on_the_refund(
     assert_eq!(stands.version, version, "nor of the order");
     // A change that was decided before the claim does not take it back.
     let processing = reported(&one, RefundState::Processing);
-    let committed = refunds.commit(&one, &processing, Money::Stays, None).await;
+    let committed = refunds
+        .commit(&one, &processing, RefundableChange::Stays, None)
+        .await;
     assert_eq!(committed.unwrap(), RefundCommit::Done);
     let stored = refunds.load(&order.terms.order_id, &one.refund_id).await;
     assert_eq!(
@@ -88,12 +90,12 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     let refund = refund("burnt-r1", &order, 200);
     assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
     let (withdrawing, withdrawn) = withdrawn(&refund);
-    let begun = refunds.commit(&refund, &withdrawing, Money::Stays, Some(soon()));
+    let begun = refunds.commit(&refund, &withdrawing, RefundableChange::Stays, Some(soon()));
     assert_eq!(begun.await.unwrap(), RefundCommit::Done);
     assert_eq!(left(&bench, &order).await, (400, 1), "it is still held");
     let claimed = refunds.claim_send(&withdrawing, NOW, INTERVAL).await;
     assert_eq!(claimed.unwrap(), SendClaim::Changed, "and never sent");
-    let released = Money::Released(refund.amount);
+    let released = RefundableChange::Released(refund.amount);
     let end = || refunds.commit(&withdrawing, &withdrawn, released, Some(soon()));
     let ended = bench.at_once((0..8).map(|_| end())).await;
     let done = ended.iter().filter(|commit| **commit == RefundCommit::Done);
@@ -107,7 +109,14 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     let taken = reported(&withdrawn, RefundState::Processing);
     let rest = super::refund("burnt-r2", &order, 500);
     assert_eq!(reserve(&bench, &rest).await, Reserve::Done);
-    let again = || refunds.commit(&withdrawn, &taken, Money::TakenAgain(refund.amount), None);
+    let again = || {
+        refunds.commit(
+            &withdrawn,
+            &taken,
+            RefundableChange::TakenAgain(refund.amount),
+            None,
+        )
+    };
     assert_eq!(again().await.unwrap(), RefundCommit::Done);
     assert_eq!(again().await.unwrap(), RefundCommit::Conflict);
     assert_eq!(left(&bench, &order).await, (-100, 2));
@@ -115,7 +124,12 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     let nothing = NotRefundable::Exceeds { refundable: 0 };
     assert_eq!(more, Reserve::Refused(nothing));
     let closed = reported(&rest, RefundState::Closed);
-    let given_back = refunds.commit(&rest, &closed, Money::Released(rest.amount), None);
+    let given_back = refunds.commit(
+        &rest,
+        &closed,
+        RefundableChange::Released(rest.amount),
+        None,
+    );
     assert_eq!(given_back.await.unwrap(), RefundCommit::Done);
     assert_eq!(left(&bench, &order).await, (400, 2));
     assert_balanced(&bench, &order).await;

@@ -25,7 +25,7 @@ fn no_such_refund_counts_once_nothing_can_be_on_its_way_and_the_second_five_minu
             assert_eq!(started.observe_absence(early), RefundChange::Unchanged);
         }
         let (first, money) = changed(started.observe_absence(counts));
-        assert_eq!(money, Money::Stays, "once is not enough");
+        assert_eq!(money, RefundableChange::Stays, "once is not enough");
         let expected = Refund {
             version: started.version + 1,
             ..withdrawing(sent_at, Some(counts))
@@ -36,7 +36,7 @@ fn no_such_refund_counts_once_nothing_can_be_on_its_way_and_the_second_five_minu
             assert_eq!(first.observe_absence(early), RefundChange::Unchanged);
         }
         let (withdrawn, money) = changed(first.observe_absence(second));
-        assert_eq!(money, Money::Released(started.amount));
+        assert_eq!(money, RefundableChange::Released(started.amount));
         let state = RefundState::Withdrawn {
             at: second,
             confirmations: 0,
@@ -54,7 +54,7 @@ fn an_absence_that_was_heard_before_the_last_sending_was_over_is_heard_anew() {
     // A sending that was claimed before the withdrawal, and only then became known.
     let heard = withdrawing(Some(MISSED), Some(MISSED));
     let (again, money) = changed(heard.observe_absence(NOW));
-    assert_eq!(money, Money::Stays);
+    assert_eq!(money, RefundableChange::Stays);
     let state = RefundState::Withdrawing {
         since: WITHDRAWN,
         missing_since: Some(NOW),
@@ -108,7 +108,7 @@ fn a_withdrawn_refund_is_looked_at_twice_more() {
         assert_eq!(refund.due_at(WITHDRAWN, 0), Some(planned));
         assert_eq!(refund.observe_absence(early), RefundChange::Unchanged);
         let (looked_at, money) = changed(refund.observe_absence(planned));
-        assert_eq!(money, Money::Stays);
+        assert_eq!(money, RefundableChange::Stays);
         refund = looked_at;
     }
     assert_eq!(refund.due_at(NOW.plus_seconds(200_000), 0), None);

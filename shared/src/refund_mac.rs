@@ -54,18 +54,20 @@ pub enum RecordKeyError {
 }
 
 /// The keys of MACs, the one for new ones first.
-pub struct RecordKeys {
+pub struct RefundMacKeys {
     current: hmac::Key,
     also_accepted: Vec<hmac::Key>,
 }
 
-impl fmt::Debug for RecordKeys {
+impl fmt::Debug for RefundMacKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RecordKeys").finish_non_exhaustive()
+        formatter
+            .debug_struct("RefundMacKeys")
+            .finish_non_exhaustive()
     }
 }
 
-impl RecordKeys {
+impl RefundMacKeys {
     /// Reads keys as a secret holds them: base64 of 32 random bytes each.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
 const NONE: &[&str] = &[];
 
-fn keys(current: &str, also_accepted: &[&str]) -> RecordKeys {
-    RecordKeys::parse(Some(current), also_accepted).unwrap()
+fn keys(current: &str, also_accepted: &[&str]) -> RefundMacKeys {
+    RefundMacKeys::parse(Some(current), also_accepted).unwrap()
 }
 
 fn fen(fen: i64) -> Fen {
@@ -153,7 +153,7 @@ fn an_earlier_key_is_accepted_while_it_is_listed() {
 
 #[test]
 fn a_key_that_cannot_serve_is_refused_without_showing_it() {
-    let refused = |current, also: &[&str]| RecordKeys::parse(current, also).unwrap_err();
+    let refused = |current, also: &[&str]| RefundMacKeys::parse(current, also).unwrap_err();
     assert_eq!(refused(None, NONE), [RecordKeyError::Missing]);
     let name = "record_key";
     let zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
