@@ -103,7 +103,7 @@ impl World {
             authority_file: authority.file.display().to_string(),
             calls,
             notices: AsyncMutex::new(notices),
-            http: shared::platform::Platform::system()?.http,
+            http: shared::process::Process::system()?.http,
             orders: AtomicU32::new(0),
         })
     }

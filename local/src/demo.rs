@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::platform::Platform;
+use shared::process::Process;
 
 use crate::stack::{Options, Stack};
 use shop::Shop;
@@ -63,7 +63,7 @@ pub async fn join(api_url: &str, data_dir: &Path) -> Result<(), String> {
 
 /// Whether the API answers at this address, and not another port of the stack, or anybody else.
 async fn is_the_api(api_url: &str) -> Result<(), String> {
-    let http = Platform::system().map_err(|error| error.to_string())?.http;
+    let http = Process::system().map_err(|error| error.to_string())?.http;
     let asked = http
         .get(format!("{api_url}/orders"))
         .timeout(shop::PATIENCE);
@@ -90,7 +90,7 @@ async fn run(described: &Value, data_dir: &Path, all: bool) -> Result<(), String
     let file = data_dir.join("simulator").join("apiclient_cert.pem");
     let certificate = std::fs::read(&file)
         .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    let http = Platform::system().map_err(|error| error.to_string())?.http;
+    let http = Process::system().map_err(|error| error.to_string())?.http;
     let mut shop = Shop {
         http,
         api_url: text("api_url"),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
-use shared::api::{HttpFunction, ScheduledFunction};
+use shared::api::HttpFunction;
 use shared::config::secrets::{ApiKeys, AppSecret, Content, Secret, SecretError, SigningSecret};
 use shared::config::{Environment, Vars};
-use shared::platform::Platform;
 use shared::platform_keys::Keyring;
+use shared::process::Process;
+use shared::scheduled::ScheduledFunction;
 use shared::wechatpay::Apiv3Keys;
 
 /// An invocation under way.
@@ -23,23 +24,23 @@ pub type Invoke = Arc<dyn Fn(Value, Context) -> Invocation + Send + Sync>;
 ///
 /// # Errors
 /// There is none of that name, or its environment is incomplete.
-pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
+pub fn link(binary: &str, vars: &Vars, process: &Process) -> Result<Invoke, String> {
     match binary {
-        login::Login::NAME => http::<login::Login>(vars, platform),
-        create_order::CreateOrder::NAME => http::<create_order::CreateOrder>(vars, platform),
+        login::Login::NAME => http::<login::Login>(vars, process),
+        create_order::CreateOrder::NAME => http::<create_order::CreateOrder>(vars, process),
         notify_callback::NotifyCallback::NAME => {
-            http::<notify_callback::NotifyCallback>(vars, platform)
+            http::<notify_callback::NotifyCallback>(vars, process)
         }
-        query::Query::NAME => http::<query::Query>(vars, platform),
-        close_order::CloseOrder::NAME => http::<close_order::CloseOrder>(vars, platform),
-        refund::Refund::NAME => http::<refund::Refund>(vars, platform),
+        query::Query::NAME => http::<query::Query>(vars, process),
+        close_order::CloseOrder::NAME => http::<close_order::CloseOrder>(vars, process),
+        refund::Refund::NAME => http::<refund::Refund>(vars, process),
         <reconcile::Reconcile as ScheduledFunction>::NAME => {
-            scheduled::<reconcile::Reconcile>(vars, platform)
+            scheduled::<reconcile::Reconcile>(vars, process)
         }
         <publish_events::PublishEvents as ScheduledFunction>::NAME => {
-            scheduled::<publish_events::PublishEvents>(vars, platform)
+            scheduled::<publish_events::PublishEvents>(vars, process)
         }
-        <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, platform),
+        <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, process),
         other => Err(format!(
             "template.yaml names a binary {other:?}, which is no function of this bundle"
         )),
@@ -48,8 +49,8 @@ pub fn link(binary: &str, vars: &Vars, platform: &Platform) -> Result<Invoke, St
 
 /// What is wrong with each secret that these variables name, read as a function with them reads it:
 /// with its own access key, and apart from what a running one has read already.
-pub async fn unusable_secrets(vars: &Vars, platform: &Platform) -> Vec<SecretError> {
-    let mut environment = Environment::new(vars, platform);
+pub async fn unusable_secrets(vars: &Vars, process: &Process) -> Vec<SecretError> {
+    let mut environment = Environment::new(vars, process);
     let problems = [
         problem::<SigningSecret>(&mut environment, "SIGNING_SECRET_ARN").await,
         platform_keys_problem(&mut environment).await,
@@ -76,8 +77,8 @@ async fn problem<T: Content>(
     secret.get().await.err()
 }
 
-fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
-    let function = Arc::new(F::from_vars(vars, platform).map_err(|error| error.to_string())?);
+fn http<F: HttpFunction>(vars: &Vars, process: &Process) -> Result<Invoke, String> {
+    let function = Arc::new(F::from_vars(vars, process).map_err(|error| error.to_string())?);
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
@@ -89,8 +90,8 @@ fn http<F: HttpFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, Str
     }))
 }
 
-fn scheduled<F: ScheduledFunction>(vars: &Vars, platform: &Platform) -> Result<Invoke, String> {
-    let function = Arc::new(F::from_vars(vars, platform).map_err(|error| error.to_string())?);
+fn scheduled<F: ScheduledFunction>(vars: &Vars, process: &Process) -> Result<Invoke, String> {
+    let function = Arc::new(F::from_vars(vars, process).map_err(|error| error.to_string())?);
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::telemetry::Log;
 use simulator::{Mode, Simulator};
 use tokio::task::JoinHandle;
@@ -61,7 +61,7 @@ pub struct Stack {
     scheduler: Scheduler,
     feeder: Feeder,
     deliverer: Deliverer,
-    platform: Platform,
+    process: Process,
     tasks: Vec<JoinHandle<()>>,
     _lock: File,
 }
@@ -118,9 +118,9 @@ impl Stack {
             Some(log) => log.clone(),
             None => file_log(&folder)?,
         };
-        let platform =
-            Platform::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
-        let aws = Aws::start(&folder, aws_listener, &template, platform.http.clone()).await?;
+        let process =
+            Process::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+        let aws = Aws::start(&folder, aws_listener, &template, process.http.clone()).await?;
         let aws = Arc::new(aws);
         let merchant_api_key = match &options.merchant_api_key {
             Some(key) => key.clone(),
@@ -129,8 +129,8 @@ impl Stack {
         put_secrets(&aws, &folder, &simulator, options.mode, &merchant_api_key)?;
         put_catalogue(&aws)?;
 
-        let linked = link(&template, &aws, &platform)?;
-        let console = console(&api_url, &folder, &simulator, &aws, &platform);
+        let linked = link(&template, &aws, &process)?;
+        let console = console(&api_url, &folder, &simulator, &aws, &process);
         let gateway = Arc::new(Gateway::new(
             &template.functions,
             linked,
@@ -155,7 +155,7 @@ impl Stack {
             Feeder::default()
         };
         let deliverer = match &options.events_to {
-            Some(to) => Deliverer::start(&aws, to.clone(), platform.http.clone(), &folder),
+            Some(to) => Deliverer::start(&aws, to.clone(), process.http.clone(), &folder),
             None => Deliverer::default(),
         };
         let taken = [api_taken, wechatpay.1, control.1, aws_taken];
@@ -171,7 +171,7 @@ impl Stack {
             scheduler,
             feeder,
             deliverer,
-            platform,
+            process,
             tasks,
             _lock: lock,
         };
@@ -203,7 +203,7 @@ impl Stack {
 
     /// The two readings of time that the functions have.
     pub const fn clock(&self) -> &Clock {
-        &self.platform.clock
+        &self.process.clock
     }
 
     /// Every secret that cannot be used now. The functions read them again: one that is put right is
@@ -212,7 +212,7 @@ impl Stack {
         let functions = &self.template.functions;
         let asked = functions.iter().map(async |(id, function)| {
             let vars = vars(id, function, &self.aws);
-            let problems = functions::unusable_secrets(&vars, &self.platform).await;
+            let problems = functions::unusable_secrets(&vars, &self.process).await;
             (function.binary.clone(), problems)
         });
         let mut unusable: Vec<UnusableSecret> = Vec::new();
@@ -336,11 +336,11 @@ fn file_log(folder: &Path) -> Result<Log, StartError> {
 fn link(
     template: &Template,
     aws: &Aws,
-    platform: &Platform,
+    process: &Process,
 ) -> Result<BTreeMap<String, Linked>, StartError> {
     let mut linked = BTreeMap::new();
     for (id, function) in &template.functions {
-        let invoke = functions::link(&function.binary, &vars(id, function, aws), platform)
+        let invoke = functions::link(&function.binary, &vars(id, function, aws), process)
             .map_err(|error| StartError(format!("{id} cannot be started: {error}")))?;
         let timeout = Duration::from_secs(function.timeout_seconds);
         linked.insert(
@@ -360,7 +360,7 @@ fn console(
     folder: &Path,
     simulator: &Simulator,
     aws: &Aws,
-    platform: &Platform,
+    process: &Process,
 ) -> Console {
     let merchant = simulator.merchant();
     // What the page shows works from any folder, so the path is a whole one where it can be.
@@ -377,7 +377,7 @@ fn console(
             "appid": merchant.appid,
         }),
         control_url: simulator.control_url().to_owned(),
-        http: platform.http.clone(),
+        http: process.http.clone(),
         table: aws.table.clone(),
     }
 }

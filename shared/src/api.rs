@@ -11,7 +11,6 @@ mod caller;
 pub mod derived_ids;
 mod event;
 mod incoming;
-pub mod panics;
 mod problem;
 pub mod representation;
 pub mod request_body;
@@ -28,13 +27,13 @@ pub use answer::Answer;
 pub use caller::{CREDENTIAL_MAX, Caller, Callers};
 pub use event::Event;
 pub use incoming::{Incoming, malformed_id};
-use panics::{Panicked, contained, contained_future};
 pub use problem::{Code, Problem};
 
 use crate::config::secrets::{self, AnySecret, SecretError};
-use crate::config::{ConfigError, Vars};
-use crate::platform::Platform;
-use crate::telemetry::{Level, LogLine, Metric};
+use crate::config::{self, ConfigError, Vars};
+use crate::panics::{Panicked, contained, contained_future};
+use crate::process::Process;
+use crate::telemetry::{LogLine, Metric};
 
 /// How long to spend listing the other unusable secrets once one is.
 const UNUSABLE_SECRETS_WAIT: Duration = Duration::from_secs(1);
@@ -51,10 +50,10 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// Names every missing or malformed variable at once.
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError>;
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError>;
 
-    /// The platform it runs on.
-    fn platform(&self) -> &Platform;
+    /// The process it runs in.
+    fn process(&self) -> &Process;
 
     /// The secrets that it holds: all are read before its first request, and all that cannot be used
     /// are named once a request fails for one of them.
@@ -87,19 +86,19 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
         event: LambdaEvent<Event>,
     ) -> impl Future<Output = ApiGatewayV2httpResponse> + Send {
         async move {
-            let platform = self.platform();
-            let mut line = LogLine::start(Self::NAME, &platform.clock);
+            let process = self.process();
+            let mut line = LogLine::start(Self::NAME, &process.clock);
             let LambdaEvent { payload, context } = event;
             line.field("request_id", context.request_id.clone());
             let read = contained(|| {
                 let request = payload.into_request(context)?;
-                Incoming::read(request, &platform.clock)
+                Incoming::read(request, &process.clock)
             });
             let answer = match read {
                 Ok(Ok(incoming)) => {
                     line.field("request_id", incoming.request_id.clone());
                     line.field("route", incoming.route());
-                    let left = incoming.deadline.left(&platform.clock, SERVE_MAX);
+                    let left = incoming.deadline.left(&process.clock, SERVE_MAX);
                     // Stopping is as safe as a crash at that moment, and unlike a crash it answers and
                     // keeps the keys that this process has read.
                     match tokio::time::timeout(left, served(self, &incoming, &mut line)).await {
@@ -112,28 +111,10 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
                 Err(Panicked) => mistake().into_answer(&mut line),
             };
             line.field("status", answer.status);
-            line.write(&platform.log, &platform.clock, "request");
+            line.write(&process.log, &process.clock, "request");
             answer.into_response()
         }
     }
-}
-
-/// A function run by a schedule.
-pub trait ScheduledFunction: Send + Sync + Sized + 'static {
-    /// The function's name in logs and metrics; also its crate's and binary's.
-    const NAME: &'static str;
-
-    /// Builds the function from its environment.
-    ///
-    /// # Errors
-    /// Names every missing or malformed variable at once.
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError>;
-
-    /// Does what is due.
-    fn handle(
-        &self,
-        event: lambda_runtime::LambdaEvent<serde_json::Value>,
-    ) -> impl Future<Output = Result<serde_json::Value, lambda_runtime::Error>> + Send;
 }
 
 /// Runs an HTTP function as this Lambda process.
@@ -141,34 +122,16 @@ pub trait ScheduledFunction: Send + Sync + Sized + 'static {
 /// # Errors
 /// The environment is incomplete, or the runtime's API went away.
 pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
-    let platform = Platform::system()?;
-    let function = Arc::new(built(
+    let process = Process::system()?;
+    let function = Arc::new(config::noted(
         F::NAME,
-        &platform,
-        F::from_vars(&Vars::from_env(), &platform),
+        &process,
+        F::from_vars(&Vars::from_env(), &process),
     )?);
     secrets::warm_up(&function.secrets()).await;
     lambda_runtime::run(lambda_runtime::service_fn(move |event| {
         let function = Arc::clone(&function);
         async move { Ok::<_, lambda_runtime::Error>(function.handle(event).await) }
-    }))
-    .await
-}
-
-/// Runs a scheduled function as this Lambda process.
-///
-/// # Errors
-/// The environment is incomplete, or the runtime's API went away.
-pub async fn run_scheduled<F: ScheduledFunction>() -> Result<(), lambda_runtime::Error> {
-    let platform = Platform::system()?;
-    let function = Arc::new(built(
-        F::NAME,
-        &platform,
-        F::from_vars(&Vars::from_env(), &platform),
-    )?);
-    lambda_runtime::run(lambda_runtime::service_fn(move |event| {
-        let function = Arc::clone(&function);
-        async move { function.handle(event).await }
     }))
     .await
 }
@@ -225,20 +188,4 @@ pub fn note_unusable_secrets(errors: &[SecretError], line: &mut LogLine) {
     if !problems.is_empty() {
         line.field("problems", problems);
     }
-}
-
-fn built<F>(
-    name: &'static str,
-    platform: &Platform,
-    built: Result<F, ConfigError>,
-) -> Result<F, ConfigError> {
-    if let Err(error) = &built {
-        let mut line = LogLine::start(name, &platform.clock);
-        line.field("error", "the configuration is incomplete")
-            .field("problems", error.problems.clone())
-            .count(Metric::NotConfigured)
-            .raise(Level::Error);
-        line.write(&platform.log, &platform.clock, "not configured");
-    }
-    built
 }

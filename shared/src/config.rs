@@ -15,8 +15,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use crate::bucket::{Bucket, BucketAccess};
 use crate::bus::Bus;
 use crate::domain::{Appid, Mchid};
-use crate::platform::Platform;
+use crate::process::Process;
 use crate::store::Table;
+use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::Endpoints;
 
 /// How long one attempt at an AWS call may take. The SDK sets no limit of its own.
@@ -73,7 +74,7 @@ pub struct ConfigError {
 #[derive(Debug)]
 pub struct Environment<'a> {
     vars: &'a Vars,
-    platform: &'a Platform,
+    process: &'a Process,
     secrets_client: Option<aws_sdk_secretsmanager::Client>,
     problems: Vec<String>,
 }
@@ -89,10 +90,10 @@ pub struct Merchant {
 
 impl<'a> Environment<'a> {
     /// Starts to read.
-    pub const fn new(vars: &'a Vars, platform: &'a Platform) -> Self {
+    pub const fn new(vars: &'a Vars, process: &'a Process) -> Self {
         Self {
             vars,
-            platform,
+            process,
             secrets_client: None,
             problems: Vec::new(),
         }
@@ -253,7 +254,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(connector::http_client(self.platform.http.clone()))
+            .http_client(connector::http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -268,7 +269,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(self.credentials())
-            .http_client(connector::http_client(self.platform.http.clone()))
+            .http_client(connector::http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -285,7 +286,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(connector::http_client(self.platform.http.clone()))
+            .http_client(connector::http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -302,13 +303,13 @@ impl<'a> Environment<'a> {
             endpoint: self.endpoint_url("AWS_ENDPOINT_URL_S3"),
             credentials: self.credentials(),
         };
-        let Platform { http, clock, .. } = self.platform;
+        let Process { http, clock, .. } = self.process;
         Bucket::new(http.clone(), clock.clone(), access)
     }
 
-    /// The platform the functions run on.
-    pub const fn platform(&self) -> &'a Platform {
-        self.platform
+    /// The process that the functions run in.
+    pub const fn process(&self) -> &'a Process {
+        self.process
     }
 
     /// Ends the reading.
@@ -364,4 +365,21 @@ fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(25))
+}
+
+/// Passes on what a function's environment gave, and says in the log what is wrong with it.
+pub(crate) fn noted<F>(
+    name: &'static str,
+    process: &Process,
+    built: Result<F, ConfigError>,
+) -> Result<F, ConfigError> {
+    if let Err(error) = &built {
+        let mut line = LogLine::start(name, &process.clock);
+        line.field("error", "the configuration is incomplete")
+            .field("problems", error.problems.clone())
+            .count(Metric::NotConfigured)
+            .raise(Level::Error);
+        line.write(&process.log, &process.clock, "not configured");
+    }
+    built
 }

@@ -76,7 +76,7 @@ impl Keyring {
                 reader: CertificateReader {
                     apiv3_keys: apiv3_keys(environment),
                     certificates: Certificates::new(table.clone()),
-                    opened: Fresh::new(environment.platform(), PlatformKeysSecret::NAME),
+                    opened: Fresh::new(environment.process(), PlatformKeysSecret::NAME),
                 },
             }
         } else {
@@ -84,7 +84,7 @@ impl Keyring {
         };
         Self {
             kinds,
-            clock: environment.platform().clock.clone(),
+            clock: environment.process().clock.clone(),
             unknown_serial: AtomicBool::new(false),
         }
     }

@@ -110,7 +110,7 @@ pub enum Applied {
     /// WeChat Pay took it, signed.
     Now(StoredRefund),
     /// It has taken one, and whether this one or another is not known.
-    Some(StoredRefund),
+    Already(StoredRefund),
     /// The refund is not abnormal, and nothing was sent.
     NotAbnormal(StoredRefund),
 }
@@ -137,14 +137,14 @@ impl SettlingClient {
         let signing = Secret::from_environment(environment, "SIGNING_SECRET_ARN");
         let platform_keys = Keyring::from_environment(environment, table);
         let endpoints = environment.endpoints();
-        let platform = environment.platform();
+        let process = environment.process();
         Self {
-            client: Client::new(platform.http.clone(), endpoints, mchid.clone()),
+            client: Client::new(process.http.clone(), endpoints, mchid.clone()),
             mchid: mchid.clone(),
             signing,
             platform_keys,
             settlement,
-            clock: platform.clock.clone(),
+            clock: process.clock.clone(),
         }
     }
 
@@ -326,7 +326,7 @@ impl SettlingClient {
     /// The key is not usable.
     pub async fn vouch(&self, refund: Refund, stage: Stage) -> Result<Refund, SecretError> {
         let signing = self.signing.get().await?;
-        Ok(signing.record_keys().vouch(refund, stage))
+        Ok(signing.refund_mac_keys().vouch(refund, stage))
     }
 
     /// Checks that a refund on record was written by who may send refunds: one that a payer asked for
@@ -340,12 +340,12 @@ impl SettlingClient {
             .signing
             .get()
             .await?
-            .record_keys()
+            .refund_mac_keys()
             .vouches(refund, stage)
         {
             // It may be vouched for with a key that another process read before this one did.
             let signing = self.signing.refreshed().await?;
-            if !signing.record_keys().vouches(refund, stage) {
+            if !signing.refund_mac_keys().vouches(refund, stage) {
                 return Err(NotAuthentic::Mac.into());
             }
         }
@@ -442,7 +442,7 @@ impl SettlingClient {
         };
         match stored.refund.application(&heard.get().status) {
             Application::Send => {}
-            Application::Taken => return Ok(Applied::Some(stored)),
+            Application::Taken => return Ok(Applied::Already(stored)),
             Application::NotAbnormal => return Ok(Applied::NotAbnormal(stored)),
         }
         let refund = &stored.refund;
@@ -466,7 +466,7 @@ impl SettlingClient {
             Ok((settled, heard)) if refund.was_applied_for(&heard.get().status) => {
                 note_call(&error, line);
                 // A refusal is of an application that came after another; without an answer nobody knows.
-                Ok(Applied::Some(settled.record().unwrap_or(stored)))
+                Ok(Applied::Already(settled.record().unwrap_or(stored)))
             }
             Ok(_) | Err(_) => Err(error.into()),
         }

@@ -32,7 +32,7 @@ pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Lane, PayerIndex, PayerPage, SHARDS};
 pub use listed::{ListIndex, RefundKey};
-pub use order::{CodeClaim, KeptPrepay, Orders, Placed, StoredOrder};
+pub use order::{KeptPrepay, Orders, Placed, PrepayClaim, StoredOrder};
 pub use records::{RECORDS_MAX, Records};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 pub use stream::{Change, Told, ToldItems};

@@ -24,7 +24,7 @@ use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::BeijingDay;
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::telemetry::Log;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -181,7 +181,7 @@ impl TestStack {
         Self {
             merchant: stack.merchant_api_key.clone(),
             watch: Watch::over(&stack, &wire, logged),
-            http: Platform::system().unwrap().http,
+            http: Process::system().unwrap().http,
             wire,
             options,
             folder,

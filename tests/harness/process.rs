@@ -6,7 +6,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::platform::Platform;
 
 use super::PATIENCE;
 
@@ -74,7 +73,7 @@ impl Process {
             child,
             _told: told,
             described,
-            http: Platform::system().unwrap().http,
+            http: shared::process::Process::system().unwrap().http,
         }
     }
 

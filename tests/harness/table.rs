@@ -2,7 +2,7 @@
 //! credentials of a function's role.
 
 use serde_json::{Value, json};
-use shared::platform::Platform;
+use shared::process::Process;
 
 use super::{TestStack, watch};
 
@@ -79,7 +79,7 @@ impl TestStack {
         if request.get("Key").or(request.get("Item")).is_some() {
             request["TableName"] = json!(local::template::physical("Table"));
         }
-        let answer = Platform::system()
+        let answer = Process::system()
             .unwrap()
             .http
             .post(&self.stack.aws.url)

@@ -352,7 +352,7 @@ async fn a_role_that_is_bound_to_keys_touches_no_others() {
 #[tokio::test]
 async fn a_permission_that_is_missing_is_refused_here_as_it_would_be_there() {
     let stack = TestStack::start().await;
-    let client = shared::platform::Platform::system().unwrap().http;
+    let client = shared::process::Process::system().unwrap().http;
     let ask = |function: &str, secret: &str| {
         client
             .post(&stack.stack.aws.url)

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::Vars;
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::telemetry::Log;
 
 use crate::harness::{TestStack, functions_with, native_order, payment_content};
@@ -36,9 +36,9 @@ async fn environments() -> Vec<(String, Variables)> {
 
 /// Why the function does not start with these variables; `None` where it does.
 fn refusal(binary: &str, variables: &Variables) -> Option<String> {
-    let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let process = Process::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let vars = Vars::from_map(variables.clone());
-    functions::link(binary, &vars, &platform).err()
+    functions::link(binary, &vars, &process).err()
 }
 
 fn with(variables: &Variables, name: &str, value: &str) -> Variables {

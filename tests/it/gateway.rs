@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use shared::platform::Platform;
+use shared::process::Process;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -261,7 +261,7 @@ async fn an_order_is_found_by_its_id_however_it_is_escaped() {
 #[tokio::test]
 async fn no_port_but_wechat_pays_answers_another_name_or_another_page() {
     let stack = TestStack::start().await;
-    let http = Platform::system().unwrap().http;
+    let http = Process::system().unwrap().http;
     let (api, aws) = (stack.stack.api_url.clone(), stack.stack.aws.url.clone());
     let control = stack.stack.simulator.control_url().to_owned();
     let ask = |port: &str, path: &str, header: &str, value: &str| {
@@ -323,7 +323,7 @@ async fn no_port_but_wechat_pays_answers_another_name_or_another_page() {
 #[tokio::test]
 async fn a_rotation_is_rehearsed_by_the_names_of_the_secrets() {
     let stack = TestStack::start().await;
-    let http = Platform::system().unwrap().http;
+    let http = Process::system().unwrap().http;
     let call = async |operation: &str, request: serde_json::Value| {
         let answer = http
             .post(&stack.stack.aws.url)

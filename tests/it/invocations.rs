@@ -10,7 +10,7 @@ use shared::api::{Answer, Event, HttpFunction, Incoming, Problem};
 use shared::clock::Clock;
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Vars};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::telemetry::{Log, LogLine, Metric};
 
 use crate::harness::{TestStack, watch};
@@ -40,16 +40,16 @@ fn request_event() -> Event {
 }
 
 /// A function that never comes to an end.
-struct Endless(Platform);
+struct Endless(Process);
 
 impl HttpFunction for Endless {
     const NAME: &'static str = "endless";
 
-    fn from_vars(_: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self(platform.clone()))
+    fn from_vars(_: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        Ok(Self(process.clone()))
     }
 
-    fn platform(&self) -> &Platform {
+    fn process(&self) -> &Process {
         &self.0
     }
 
@@ -64,28 +64,28 @@ impl HttpFunction for Endless {
 
 #[tokio::test]
 async fn a_request_whose_time_is_over_is_answered_before_lambda_kills_it() {
-    let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
-    let killed_at = platform.clock.wall_millis() + 600;
+    let process = Process::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+    let killed_at = process.clock.wall_millis() + 600;
     let mut context = Context::default();
     context.deadline = u64::try_from(killed_at).unwrap();
     let event = LambdaEvent::new(request_event(), context);
-    let answer = Endless(platform.clone()).handle(event).await;
+    let answer = Endless(process.clone()).handle(event).await;
     assert_eq!(answer.status_code, 503);
     assert_eq!(answer.headers["retry-after"], "1");
-    assert!(platform.clock.wall_millis() < killed_at);
+    assert!(process.clock.wall_millis() < killed_at);
 }
 
 /// A function with a mistake in it.
-struct Panicking(Platform);
+struct Panicking(Process);
 
 impl HttpFunction for Panicking {
     const NAME: &'static str = "panicking";
 
-    fn from_vars(_: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self(platform.clone()))
+    fn from_vars(_: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        Ok(Self(process.clone()))
     }
 
-    fn platform(&self) -> &Platform {
+    fn process(&self) -> &Process {
         &self.0
     }
 
@@ -106,9 +106,9 @@ async fn a_panic_is_answered_and_leaves_its_line() {
     let log = Log::to(Arc::new(move |line| {
         log.lock().unwrap().push(line.to_owned());
     }));
-    let platform = Platform::with(Clock::system(), log).unwrap();
+    let process = Process::with(Clock::system(), log).unwrap();
     let event = LambdaEvent::new(request_event(), Context::default());
-    let answer = serde_json::to_value(Panicking(platform).handle(event).await).unwrap();
+    let answer = serde_json::to_value(Panicking(process).handle(event).await).unwrap();
     assert_eq!(answer["statusCode"], 500);
     assert_eq!(
         answer["headers"]["content-type"],
@@ -157,7 +157,7 @@ fn mistaken_sweep(stack: &TestStack, lines: &watch::Lines) -> functions::Invoke 
     let log = Log::to(Arc::new(move |line| {
         lines.lock().unwrap().push(line.to_owned());
     }));
-    let platform = Platform {
+    let process = Process {
         clock: stack.stack.clock().clone(),
         http,
         log,
@@ -176,7 +176,7 @@ fn mistaken_sweep(stack: &TestStack, lines: &watch::Lines) -> functions::Invoke 
     ] {
         variables.insert(name.to_owned(), value.to_owned());
     }
-    functions::link("sweep", &Vars::from_map(variables), &platform).unwrap()
+    functions::link("sweep", &Vars::from_map(variables), &process).unwrap()
 }
 
 #[tokio::test]

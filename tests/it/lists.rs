@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::{BeijingDay, Timestamp};
-use shared::platform::Platform;
+use shared::process::Process;
 
 use crate::harness::{ALICE, BOB, TestStack};
 
@@ -483,7 +483,7 @@ async fn a_list_of_refunds_is_asked_for_by_status_or_day() {
 #[tokio::test]
 async fn anybody_sees_what_is_on_sale_and_nobody_wears_out_its_items() {
     let stack = TestStack::start().await;
-    let http = Platform::system().unwrap().http;
+    let http = Process::system().unwrap().http;
     let ask = async || {
         let url = format!("{}/articles", stack.stack.api_url);
         let answer = http.get(url).send().await.unwrap();

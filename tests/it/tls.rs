@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use shared::clock::Clock;
-use shared::platform::{EXTRA_CA_FILE, Platform};
+use shared::process::{EXTRA_CA_FILE, Process};
 use shared::telemetry::Log;
 
 use crate::harness;
 
-fn platform() -> Platform {
-    Platform::with(Clock::system(), Log::stdout()).unwrap()
+fn process() -> Process {
+    Process::with(Clock::system(), Log::stdout()).unwrap()
 }
 
 #[tokio::test]
@@ -21,25 +21,25 @@ async fn an_authority_is_trusted_only_where_it_is_named() {
     let simulator = simulator::Simulator::start(config).await.unwrap();
     let url = format!("{}/nothing/here", simulator.tls_url().unwrap());
 
-    let refused = platform().http.get(&url).send().await.unwrap_err();
+    let refused = process().http.get(&url).send().await.unwrap_err();
     assert!(refused.is_connect(), "{refused:?}");
     assert!(format!("{refused:?}").contains("UnknownIssuer"));
 
     let authorities = Path::new(&simulator.merchant().ca_file);
-    let trusting = platform().trusting(authorities).unwrap();
+    let trusting = process().trusting(authorities).unwrap();
     let answered = trusting.http.get(&url).send().await.unwrap();
     assert_eq!(answered.status(), 404);
 
     // Nor is a certificate that is over, of another host, or of an authority that only looks the same.
     for fault in ["tls_expired", "tls_wrong_host", "tls_untrusted"] {
         let faults = format!("{}/_sim/faults", simulator.control_url());
-        let plain = platform().http;
+        let plain = process().http;
         let on = plain
             .post(&faults)
             .json(&serde_json::json!({"name": fault}));
         assert!(on.send().await.unwrap().status().is_success(), "{fault}");
         // A client of its own: an open connection shows no certificate again.
-        let trusting = platform().trusting(authorities).unwrap();
+        let trusting = process().trusting(authorities).unwrap();
         let refused = trusting.http.get(&url).send().await.unwrap_err();
         assert!(refused.is_connect(), "{fault}: {refused:?}");
         plain.delete(&faults).send().await.unwrap();
@@ -62,7 +62,7 @@ fn a_file_without_authorities_stops_the_start_and_is_named() {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        let told = platform().trusting(&path).unwrap_err().to_string();
+        let told = process().trusting(&path).unwrap_err().to_string();
         assert!(told.contains(EXTRA_CA_FILE), "{told}");
         assert!(told.contains(name), "{told}");
     }

@@ -12,7 +12,7 @@ use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, repres
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Order, OrderId, OrderState};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
@@ -26,14 +26,14 @@ pub struct CloseOrder {
     callers: Callers,
     orders: Orders,
     settling_client: SettlingClient,
-    platform: Platform,
+    process: Process,
 }
 
 impl HttpFunction for CloseOrder {
     const NAME: &'static str = "close-order";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let orders = Orders::new(table.clone());
@@ -46,12 +46,12 @@ impl HttpFunction for CloseOrder {
             callers,
             orders,
             settling_client,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {

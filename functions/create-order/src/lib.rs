@@ -22,7 +22,7 @@ use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::terms::Party;
 use shared::domain::{Mchid, Order};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
@@ -45,7 +45,7 @@ pub struct CreateOrder {
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
-    platform: Platform,
+    process: Process,
 }
 
 /// What a caller is given to pay with.
@@ -60,8 +60,8 @@ enum Pay {
 impl HttpFunction for CreateOrder {
     const NAME: &'static str = "create-order";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let Merchant { mchid, appid } = environment.merchant();
         let appids = Appids::from_environment(&mut environment, appid);
         let table = environment.table();
@@ -85,12 +85,12 @@ impl HttpFunction for CreateOrder {
             appids,
             number_prefix,
             public_base_url,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
@@ -131,7 +131,7 @@ impl HttpFunction for CreateOrder {
             },
         };
         let attempt = random::token();
-        let claim = prepay::claim(&order, &attempt, &self.platform.clock);
+        let claim = prepay::claim(&order, &attempt, &self.process.clock);
         let due = order.due_after(order.terms.created_at, 0);
         match self
             .orders
@@ -144,7 +144,7 @@ impl HttpFunction for CreateOrder {
                     order,
                     due,
                     code: None,
-                    code_claim: claim,
+                    prepay_claim: claim,
                 };
                 self.pay(stored, Some(&attempt), 201, incoming, line).await
             }
@@ -182,7 +182,7 @@ impl CreateOrder {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        if !stored.order.is_payable(self.platform.clock.business()) {
+        if !stored.order.is_payable(self.process.clock.business()) {
             return Ok(answered(status, &stored.order, None));
         }
         let Some(request) = PrepayRequest::of(&stored.order.terms) else {
@@ -204,7 +204,7 @@ impl CreateOrder {
                     .ask_order(order_id, &incoming.deadline, line)
                     .await?;
                 match asked.settled.record() {
-                    Some(now) if !now.order.is_payable(self.platform.clock.business()) => {
+                    Some(now) if !now.order.is_payable(self.process.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }
                     _ => Err(refused(&refusal)),

@@ -27,7 +27,7 @@ impl CreateOrder {
         let Caller::Payer { openid } = caller else {
             return Ok(());
         };
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let since = now.minus_seconds(DEFAULT_ORDER_SECONDS);
         let recent = self
             .payer_index

@@ -16,7 +16,7 @@ use shared::clock::Clock;
 use shared::domain::{Order, OrderId, TradeType};
 use shared::random;
 use shared::settling_client::SettlingError;
-use shared::store::{CodeClaim, Commit, KeptPrepay, StoredOrder};
+use shared::store::{Commit, KeptPrepay, PrepayClaim, StoredOrder};
 use shared::telemetry::LogLine;
 use shared::wechatpay::{CallError, PayParameters, PrepayRequest, UnknownCause};
 
@@ -50,15 +50,15 @@ const fn claim_seconds(trade_type: TradeType) -> i64 {
 
 /// The claim that goes into the table with a new order: with a code's alone, so that the first order of
 /// another trade type costs no write more.
-pub(crate) fn claim(order: &Order, attempt: &str, clock: &Clock) -> Option<CodeClaim> {
+pub(crate) fn claim(order: &Order, attempt: &str, clock: &Clock) -> Option<PrepayClaim> {
     match order.terms.trade_type {
         TradeType::Native => Some(claim_of(TradeType::Native, attempt, clock)),
         TradeType::Jsapi | TradeType::H5 | TradeType::App => None,
     }
 }
 
-fn claim_of(trade_type: TradeType, token: &str, clock: &Clock) -> CodeClaim {
-    CodeClaim {
+fn claim_of(trade_type: TradeType, token: &str, clock: &Clock) -> PrepayClaim {
+    PrepayClaim {
         token: token.to_owned(),
         until: clock.wall().plus_seconds(claim_seconds(trade_type)),
     }
@@ -84,7 +84,7 @@ impl CreateOrder {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Pay, SettlingError> {
-        match (attempt, &stored.code_claim) {
+        match (attempt, &stored.prepay_claim) {
             (Some(attempt), Some(claim)) if claim.token == attempt => {
                 self.ask_and_keep(request, claim, incoming).await
             }
@@ -104,7 +104,7 @@ impl CreateOrder {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Pay, SettlingError> {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let terms = request.terms();
         let mut latest = stored.clone();
         let wait = incoming.deadline.left(clock, WAIT_MAX);
@@ -133,7 +133,7 @@ impl CreateOrder {
                 return self.ask_and_keep(request, &claim, incoming).await;
             }
             if waited >= wait {
-                return Ok(self.pending(latest.code_claim.as_ref()));
+                return Ok(self.pending(latest.prepay_claim.as_ref()));
             }
             let pause = random::jitter(LOOK_EVERY_MS);
             tokio::time::sleep(pause).await;
@@ -149,11 +149,11 @@ impl CreateOrder {
     async fn ask_and_keep(
         &self,
         request: &PrepayRequest<'_>,
-        claim: &CodeClaim,
+        claim: &PrepayClaim,
         incoming: &Incoming,
     ) -> Result<Pay, SettlingError> {
         let terms = request.terms();
-        let asked_at = self.platform.clock.business();
+        let asked_at = self.process.clock.business();
         let asked = self.settling_client.prepay(request, &incoming.deadline);
         let pay = match asked.await {
             Ok(pay) => pay,
@@ -193,7 +193,7 @@ impl CreateOrder {
             // The claim ran out and somebody else's code stands: ours is the dead one.
             (Commit::Conflict, TradeType::Native) => {
                 let stored = self.orders.load(&terms.order_id).await?;
-                let (code, claim) = stored.map_or((None, None), |it| (it.code, it.code_claim));
+                let (code, claim) = stored.map_or((None, None), |it| (it.code, it.prepay_claim));
                 Ok(code.map_or_else(
                     || self.pending(claim.as_ref()),
                     |newer| Pay::Ready(shown(&newer.text)),
@@ -236,7 +236,7 @@ impl CreateOrder {
     }
 
     /// Says that another request is getting what to pay with, and when its claim ends at the latest.
-    fn pending(&self, claim: Option<&CodeClaim>) -> Pay {
+    fn pending(&self, claim: Option<&PrepayClaim>) -> Pay {
         let problem = Problem::new(
             Code::CodePending,
             "another request is asking WeChat Pay for this order; send the same request again",
@@ -245,8 +245,8 @@ impl CreateOrder {
     }
 
     /// How long the claim still holds, in seconds, at least one.
-    fn seconds_of(&self, claim: &CodeClaim) -> u32 {
-        let left = claim.until.seconds_since(self.platform.clock.wall());
+    fn seconds_of(&self, claim: &PrepayClaim) -> u32 {
+        let left = claim.until.seconds_since(self.process.clock.wall());
         u32::try_from(left).unwrap_or(1).max(1)
     }
 }

@@ -353,7 +353,7 @@ impl CreateOrder {
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
         let Priced {
             items,
@@ -389,7 +389,7 @@ impl CreateOrder {
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
         let payable_seconds = ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX;
         let time_expire = match order.time_expire {

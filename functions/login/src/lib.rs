@@ -13,7 +13,7 @@ use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, reques
 use shared::config::secrets::{AnySecret, AppSecret, Secret};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Appid, Openid};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
 
@@ -40,7 +40,7 @@ pub struct Login {
     callers: Callers,
     appid: Appid,
     jscode2session: Url,
-    platform: Platform,
+    process: Process,
 }
 
 #[derive(Deserialize)]
@@ -58,8 +58,8 @@ struct SessionAnswer {
 impl HttpFunction for Login {
     const NAME: &'static str = "login";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let app = Secret::from_environment(&mut environment, "APP_SECRET_ARN");
         let callers = Callers::from_environment(&mut environment);
         let appid = environment.appid();
@@ -76,12 +76,12 @@ impl HttpFunction for Login {
             callers,
             appid,
             jscode2session,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
@@ -157,11 +157,11 @@ impl Login {
             .append_pair("js_code", code)
             .append_pair("grant_type", "authorization_code");
         let most = std::time::Duration::from_millis(CALL_MAX_MS);
-        let timeout = incoming.deadline.left(&self.platform.clock, most);
+        let timeout = incoming.deadline.left(&self.process.clock, most);
         // The URL holds the app secret: no error may carry it into a log.
         let told = |error: reqwest::Error| error.without_url().to_string();
         let mut answer = self
-            .platform
+            .process
             .http
             .get(url)
             .timeout(timeout)

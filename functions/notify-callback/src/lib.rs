@@ -16,8 +16,8 @@ use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_s
 use shared::config::secrets::{AnySecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::{Contradiction, Mchid, OrderId, OrderReport, RefundReport};
-use shared::platform::Platform;
 use shared::platform_keys::Keyring;
+use shared::process::Process;
 use shared::rfc3339;
 use shared::settlement::notes::{note_order, note_refund};
 use shared::settlement::{Settled, Settlement};
@@ -36,7 +36,7 @@ pub struct NotifyCallback {
     settlement: Settlement,
     evidence: Evidence,
     merchant: Merchant,
-    platform: Platform,
+    process: Process,
 }
 
 /// What is answered, in WeChat Pay's own dialect (docs/wechatpay.md, "Notices"): constant texts, so
@@ -73,8 +73,8 @@ impl Reply {
 impl HttpFunction for NotifyCallback {
     const NAME: &'static str = "notify-callback";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
@@ -88,12 +88,12 @@ impl HttpFunction for NotifyCallback {
             settlement,
             evidence: Evidence::new(table),
             merchant,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
@@ -149,7 +149,7 @@ impl NotifyCallback {
                 return Reply::Later;
             }
         };
-        let now = self.platform.clock.wall();
+        let now = self.process.clock.wall();
         let verified = match verify(&platform_keys, &headers, incoming.body.as_slice(), now) {
             Ok(verified) => verified,
             Err(error) => {
@@ -250,7 +250,7 @@ impl NotifyCallback {
         }
         let settled = self
             .settlement
-            .order(report, self.platform.clock.business())
+            .order(report, self.process.clock.business())
             .await;
         match settled {
             Ok(settled) => {
@@ -288,7 +288,7 @@ impl NotifyCallback {
         }
         match self
             .settlement
-            .refund(report, self.platform.clock.business())
+            .refund(report, self.process.clock.business())
             .await
         {
             Ok(settled) => {
@@ -398,7 +398,7 @@ impl NotifyCallback {
     }
 
     async fn keep(&self, draft: &EvidenceDraft<'_>, envelope: &str, line: &mut LogLine) -> bool {
-        let now = self.platform.clock.wall();
+        let now = self.process.clock.wall();
         let evidence = EvidenceOf {
             notice_id: draft.id,
             day: &rfc3339::beijing_day(now),

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::ScheduledFunction;
 use shared::bus::{Bus, BusError, ENTRIES_MAX, Entry};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::{Order, OrderId};
-use shared::platform::Platform;
+use shared::process::Process;
+use shared::scheduled::ScheduledFunction;
 use shared::store::{Change, ListIndex, Orders, Told, ToldItems};
 use shared::telemetry::{Level, LogLine};
 
@@ -41,7 +41,7 @@ pub struct PublishEvents {
     orders: Orders,
     bus: Bus,
     replay: Replay,
-    platform: Platform,
+    process: Process,
 }
 
 /// An event on its way, with the record of the batch that it comes from.
@@ -53,8 +53,8 @@ struct Outgoing {
 impl ScheduledFunction for PublishEvents {
     const NAME: &'static str = "publish-events";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let table = environment.table();
         let bus = environment.bus();
         environment.finish()?;
@@ -64,15 +64,15 @@ impl ScheduledFunction for PublishEvents {
                 list: ListIndex::new(table.clone()),
                 items: ToldItems::new(table),
                 bus: bus.clone(),
-                platform: platform.clone(),
+                process: process.clone(),
             },
             bus,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id);
@@ -86,7 +86,7 @@ impl ScheduledFunction for PublishEvents {
                 Ok(replayed) => line.field("events", replayed.events),
                 Err(error) => line.field("error", error.to_string()).raise(Level::Warn),
             };
-            line.write(&self.platform.log, clock, "replayed");
+            line.write(&self.process.log, clock, "replayed");
             return Ok(serde_json::to_value(replayed?)?);
         };
         // Boxed, so that the layout of the process is not one type of all its futures.
@@ -95,7 +95,7 @@ impl ScheduledFunction for PublishEvents {
             line.raise(Level::Warn);
         }
         line.field("records", records.len());
-        line.write(&self.platform.log, clock, "published");
+        line.write(&self.process.log, clock, "published");
         match done {
             Ok(None) => Ok(json!({"batchItemFailures": []})),
             // Lambda brings this record again, and those after it.
@@ -172,7 +172,7 @@ impl PublishEvents {
     ) -> Option<usize> {
         for call in calls(outgoing, |outgoing| &outgoing.entry) {
             let first = call.first()?.record;
-            if deadline.left(&self.platform.clock, CALL_RESERVE) < CALL_RESERVE {
+            if deadline.left(&self.process.clock, CALL_RESERVE) < CALL_RESERVE {
                 line.field("error", "there was no time left");
                 return Some(first);
             }

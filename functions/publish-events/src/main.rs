@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    shared::api::run_scheduled::<publish_events::PublishEvents>().await
+    shared::scheduled::run::<publish_events::PublishEvents>().await
 }

@@ -13,7 +13,7 @@ use shared::bus::{Bus, Entry};
 use shared::deadline::Deadline;
 use shared::domain::list::Row;
 use shared::domain::{BeijingDay, OrderId, Timestamp};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::rfc3339;
 use shared::store::{ListIndex, StoreError, Told, ToldItems};
 use shared::telemetry::{Level, LogLine};
@@ -66,7 +66,7 @@ pub(crate) struct Replay {
     pub(crate) list: ListIndex,
     pub(crate) items: ToldItems,
     pub(crate) bus: Bus,
-    pub(crate) platform: Platform,
+    pub(crate) process: Process,
 }
 
 impl Replay {
@@ -81,7 +81,7 @@ impl Replay {
             None => (span.first_day, None),
             Some(place) => place.read()?,
         };
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         // Nothing was placed later than now; a moment more, since clocks differ.
         let end = span.to.min(clock.business().plus_seconds(3_600));
         let mut events = 0;

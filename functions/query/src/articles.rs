@@ -43,7 +43,7 @@ impl Query {
     /// The articles on sale, in the order of the list.
     pub(super) async fn listed_articles(&self, incoming: &Incoming) -> Result<Answer, Problem> {
         incoming.query([])?;
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let body = match self.last_articles.get(now) {
             Some(body) => body,
             None => {

@@ -21,7 +21,7 @@ use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::books::books_balance;
 use shared::domain::list::Row;
 use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::settlement::notes::note_call;
 use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
@@ -55,14 +55,14 @@ pub struct Query {
     last_articles: articles::LastRead,
     settling_client: SettlingClient,
     merchant: Merchant,
-    platform: Platform,
+    process: Process,
 }
 
 impl HttpFunction for Query {
     const NAME: &'static str = "query";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
@@ -81,12 +81,12 @@ impl HttpFunction for Query {
             payer_index: PayerIndex::new(table),
             settling_client,
             merchant,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
@@ -149,7 +149,7 @@ impl Query {
             return Ok((stored.order, true));
         }
         let order_id = stored.order.terms.order_id.clone();
-        let now = self.platform.clock.wall();
+        let now = self.process.clock.wall();
         if self
             .orders
             .claim_asking(&order_id, now, ASK_FLOOR_SECONDS)
@@ -204,7 +204,7 @@ impl Query {
         }
         for stored in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
             let refund = &stored.refund;
-            let now = self.platform.clock.wall();
+            let now = self.process.clock.wall();
             if self
                 .refunds
                 .claim_asking(refund, now, ASK_FLOOR_SECONDS)

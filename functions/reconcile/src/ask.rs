@@ -94,7 +94,7 @@ impl Reconcile {
         question: &Question,
         deadline: &Deadline,
     ) -> Result<&'static str, SettlingError> {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let mut line = LogLine::start("reconcile", clock);
         let asked = match question {
             Question::Order(order_id) => {
@@ -120,7 +120,7 @@ impl Reconcile {
                     .raise(Level::Error);
             }
         }
-        line.write(&self.platform.log, clock, "asked for what the bill has");
+        line.write(&self.process.log, clock, "asked for what the bill has");
         asked
     }
 }

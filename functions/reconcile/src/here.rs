@@ -159,7 +159,7 @@ impl Reconcile {
     }
 
     pub(crate) fn in_time(&self, deadline: &Deadline) -> Result<(), ReconcileError> {
-        if deadline.left(&self.platform.clock, TIME_RESERVE) < TIME_RESERVE {
+        if deadline.left(&self.process.clock, TIME_RESERVE) < TIME_RESERVE {
             return Err(ReconcileError::Late);
         }
         Ok(())

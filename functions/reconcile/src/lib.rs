@@ -21,13 +21,13 @@ mod report;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::ScheduledFunction;
 use shared::bucket::Bucket;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::{BeijingDay, Mchid, Timestamp};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::rfc3339;
+use shared::scheduled::ScheduledFunction;
 use shared::settlement::Settlement;
 use shared::settling_client::SettlingClient;
 use shared::store::{ListIndex, Orders, Records, Refunds};
@@ -49,14 +49,14 @@ pub struct Reconcile {
     records: Records,
     bucket: Bucket,
     mchid: Mchid,
-    platform: Platform,
+    process: Process,
 }
 
 impl ScheduledFunction for Reconcile {
     const NAME: &'static str = "reconcile";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
@@ -71,14 +71,14 @@ impl ScheduledFunction for Reconcile {
             records: Records::new(table),
             bucket,
             mchid: merchant.mchid,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
     /// Reconciles yesterday if that is not done, or the day that the event names (`{"date":
     /// "2026-01-31"}`) whether it is done or not.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let now = clock.business();
         let day = day_of(&event.payload, now)?;
@@ -103,7 +103,7 @@ impl ScheduledFunction for Reconcile {
                     line.measure(Metric::ReconcileDifferences, found)
                         .raise(Level::Error);
                 }
-                line.write(&self.platform.log, clock, "reconciled");
+                line.write(&self.process.log, clock, "reconciled");
                 Ok(json!({"date": date, "status": "done", "differences": found}))
             }
             Err(error) => {
@@ -111,7 +111,7 @@ impl ScheduledFunction for Reconcile {
                 if error.is_of_configuration() {
                     line.count(Metric::NotConfigured).raise(Level::Error);
                 }
-                line.write(&self.platform.log, clock, "not reconciled");
+                line.write(&self.process.log, clock, "not reconciled");
                 if error.is_wechat_pays() {
                     let why = error.to_string();
                     return Ok(json!({"date": date, "status": "waiting", "why": why}));
@@ -160,7 +160,7 @@ impl Reconcile {
         self.compare_record(&bills, &mut comparison, deadline)
             .await?;
         comparison.is_whole()?;
-        let mut report = Report::of(&comparison, &self.mchid, self.platform.clock.business());
+        let mut report = Report::of(&comparison, &self.mchid, self.process.clock.business());
         line.field("rows", report.rows())
             .field("orders", comparison.here.payments)
             .field("refunds", comparison.here.refunds);

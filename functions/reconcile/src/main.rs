@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    shared::api::run_scheduled::<reconcile::Reconcile>().await
+    shared::scheduled::run::<reconcile::Reconcile>().await
 }

@@ -20,7 +20,7 @@ use shared::domain::books::not_refundable;
 use shared::domain::refund::{Decision, RefundTerms, RefundableChange, approves_itself};
 use shared::domain::terms::Party;
 use shared::domain::{self, Due, NotRefundable, Order, OrderId, RefundId, Timestamp};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::refund_mac::Stage;
 use shared::refund_sender::{RefundSender, Sending};
 use shared::settlement::Settlement;
@@ -51,14 +51,14 @@ pub struct Refund {
     number_prefix: String,
     public_base_url: Option<String>,
     auto_approve_seconds: i64,
-    platform: Platform,
+    process: Process,
 }
 
 impl HttpFunction for Refund {
     const NAME: &'static str = "refund";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
@@ -77,19 +77,19 @@ impl HttpFunction for Refund {
             sender: RefundSender::new(
                 settling_client,
                 refunds.clone(),
-                platform.clock.clone(),
+                process.clock.clone(),
                 interval_seconds,
             ),
             refunds,
             number_prefix,
             public_base_url,
             auto_approve_seconds: auto_approve_hours * 60 * 60,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
-    fn platform(&self) -> &Platform {
-        &self.platform
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn secrets(&self) -> Vec<&dyn AnySecret> {
@@ -169,7 +169,7 @@ impl Refund {
         let payment = order
             .payment_on_record()
             .ok_or_else(|| ask::refused(NotRefundable::NotPaid))?;
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let terms = RefundTerms {
             refund_id,
             amount: asked.amount,
@@ -228,7 +228,7 @@ impl Refund {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let mut due = self.soon(now);
         let mut reserve = self.refunds.reserve(&refund, now, self.slot(), due).await?;
         let mut sent_now = true;
@@ -332,7 +332,7 @@ impl Refund {
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let stored = self.refund(order, refund_id).await?;
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let reserved = match stored.refund.approve(now) {
             Decision::Changed(reserved) => {
                 let client = self.sender.settling_client();
@@ -375,7 +375,7 @@ impl Refund {
     }
 
     async fn reject(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let decide = |refund: &domain::Refund| refund.reject(now);
         let (_, stored) = self.decided(order, refund_id, decide, |_| None).await?;
         Ok(answered(200, &stored))
@@ -383,7 +383,7 @@ impl Refund {
 
     /// Takes back a refund that WeChat Pay has not taken: the sweep finds out that it never did.
     async fn withdraw(&self, order: &Order, refund_id: &RefundId) -> Result<Answer, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let decide = |refund: &domain::Refund| refund.withdraw(now);
         let due = |withdrawing: &domain::Refund| withdrawing.due_after(now, 0);
         let (decided, stored) = self.decided(order, refund_id, decide, due).await?;
@@ -398,7 +398,7 @@ impl Refund {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let now = self.platform.clock.business();
+        let now = self.process.clock.business();
         let decide = |refund: &domain::Refund| refund.retry(now);
         let due = |_: &domain::Refund| Some(self.soon(now));
         let (decided, stored) = self.decided(order, refund_id, decide, due).await?;
@@ -440,7 +440,7 @@ impl Refund {
         let applied = client.apply_abnormal(stored, &application, &incoming.deadline, line);
         match applied.await.map_err(apply::not_taken)? {
             Applied::Now(stored) => Ok(answered(202, &stored)),
-            Applied::Some(stored) => Ok(answered(200, &stored)),
+            Applied::Already(stored) => Ok(answered(200, &stored)),
             Applied::NotAbnormal(stored) => Err(apply::not_abnormal(&stored.refund)),
         }
     }
@@ -526,7 +526,7 @@ impl Refund {
             return Ok(stored.order);
         }
         let order_id = &stored.order.terms.order_id;
-        let (orders, now) = (&self.orders, self.platform.clock.wall());
+        let (orders, now) = (&self.orders, self.process.clock.wall());
         let claimed = match caller {
             Caller::Payer { .. } => {
                 orders
@@ -565,7 +565,7 @@ impl Refund {
         if !refund.state.is_under_way() {
             return Ok(stored);
         }
-        let now: Timestamp = self.platform.clock.wall();
+        let now: Timestamp = self.process.clock.wall();
         if self
             .refunds
             .claim_asking(refund, now, ASK_FLOOR_SECONDS)

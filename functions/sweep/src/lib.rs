@@ -20,14 +20,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::api::ScheduledFunction;
-use shared::api::panics::{Panicked, contained_future};
 use shared::clock::Clock;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::Timestamp;
-use shared::platform::Platform;
+use shared::panics::{Panicked, contained_future};
+use shared::process::Process;
 use shared::refund_sender::RefundSender;
+use shared::scheduled::ScheduledFunction;
 use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
@@ -69,7 +69,7 @@ pub struct Sweep {
     sender: RefundSender,
     /// Where platform certificates are used.
     downloads: Option<Downloads>,
-    platform: Platform,
+    process: Process,
 }
 
 /// What one run did.
@@ -87,8 +87,8 @@ type Swept = Result<(Done, Option<i64>), StoreError>;
 impl ScheduledFunction for Sweep {
     const NAME: &'static str = "sweep";
 
-    fn from_vars(vars: &Vars, platform: &Platform) -> Result<Self, ConfigError> {
-        let mut environment = Environment::new(vars, platform);
+    fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
+        let mut environment = Environment::new(vars, process);
         let merchant = environment.merchant();
         let table = environment.table();
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
@@ -101,7 +101,7 @@ impl ScheduledFunction for Sweep {
             Downloads::new(
                 Certificates::new(table.clone()),
                 keeper,
-                platform.clock.clone(),
+                process.clock.clone(),
             )
         });
         environment.finish()?;
@@ -113,23 +113,23 @@ impl ScheduledFunction for Sweep {
             sender: RefundSender::new(
                 settling_client,
                 refunds.clone(),
-                platform.clock.clone(),
+                process.clock.clone(),
                 interval_seconds,
             ),
             refunds,
-            platform: platform.clone(),
+            process: process.clone(),
         })
     }
 
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id);
         if let Some(downloads) = &self.downloads {
             let settling_client = self.sender.settling_client();
             downloads
-                .look(settling_client, &deadline, &self.platform.log)
+                .look(settling_client, &deadline, &self.process.log)
                 .await;
         }
         let mut done = Done::default();
@@ -171,7 +171,7 @@ impl ScheduledFunction for Sweep {
         }
         // Nothing was due, which is so at most minutes: not worth a line.
         if any_due || waited.is_some() || done != Done::default() || unavailable.is_some() {
-            line.write(&self.platform.log, clock, "swept");
+            line.write(&self.process.log, clock, "swept");
         }
         match unavailable {
             // The next minute's run does the same work again.
@@ -211,7 +211,7 @@ impl Sweep {
     }
 
     async fn shard(&self, shard: u32, deadline: Deadline) -> Swept {
-        let clock = &self.platform.clock;
+        let clock = &self.process.clock;
         let mut done = Done::default();
         let mut oldest = None;
         // One run looks at what was due when it began: an item that comes due again meanwhile, as a
@@ -264,7 +264,7 @@ impl Sweep {
     /// Looks at one item and writes its line; says whether it went well. An error stays with the item,
     /// and so does a panic.
     async fn look_at(&self, item: &DueItem, deadline: Deadline) -> bool {
-        let clock: &Clock = &self.platform.clock;
+        let clock: &Clock = &self.process.clock;
         let mut line = LogLine::start(Self::NAME, clock);
         let looked = contained_future(self.look(item, deadline, &mut line)).await;
         match &looked {
@@ -277,7 +277,7 @@ impl Sweep {
                     .raise(Level::Error);
             }
         }
-        line.write(&self.platform.log, clock, "looked at");
+        line.write(&self.process.log, clock, "looked at");
         matches!(looked, Ok(Ok(())))
     }
 
@@ -313,7 +313,7 @@ impl Sweep {
     }
 
     fn now(&self) -> Timestamp {
-        self.platform.clock.business()
+        self.process.clock.business()
     }
 }
 

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    shared::api::run_scheduled::<sweep::Sweep>().await
+    shared::scheduled::run::<sweep::Sweep>().await
 }

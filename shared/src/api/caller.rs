@@ -77,7 +77,7 @@ impl Callers {
         Self {
             keys: Secret::from_environment(environment, "API_SECRET_ARN"),
             audience: environment.required("TOKEN_AUDIENCE"),
-            clock: environment.platform().clock.clone(),
+            clock: environment.process().clock.clone(),
         }
     }
 

@@ -3,17 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use super::*;
-use crate::platform::Platform;
+use crate::process::Process;
 
 fn bucket(region: &str, endpoint: Option<&str>) -> Bucket {
-    let platform = Platform::system().unwrap();
+    let process = Process::system().unwrap();
     let access = BucketAccess {
         name: "reports".to_owned(),
         region: region.to_owned(),
         endpoint: endpoint.map(str::to_owned),
         credentials: Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"),
     };
-    Bucket::new(platform.http, Clock::system(), access)
+    Bucket::new(process.http, Clock::system(), access)
 }
 
 #[test]

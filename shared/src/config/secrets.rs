@@ -132,7 +132,7 @@ impl<T: Content> Secret<T> {
         Self {
             arn: environment.required(variable),
             client: environment.secrets_client(),
-            fresh: Fresh::new(environment.platform(), T::NAME),
+            fresh: Fresh::new(environment.process(), T::NAME),
         }
     }
 

@@ -42,7 +42,7 @@ const fn kept_names(trade_type: TradeType) -> [&'static str; 2] {
 /// A new Native code kills the one on the screen, so only one caller at a time may ask; of other orders
 /// a claim is what keeps repeats from each costing a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodeClaim {
+pub struct PrepayClaim {
     /// The claimant's own random token.
     pub token: String,
     /// After this the claim is void.
@@ -59,7 +59,7 @@ pub struct StoredOrder {
     /// What a repeat may be answered with.
     pub code: Option<KeptPrepay>,
     /// Who is asking for what the order is paid with.
-    pub code_claim: Option<CodeClaim>,
+    pub prepay_claim: Option<PrepayClaim>,
 }
 
 /// What became of placing an order.
@@ -90,7 +90,7 @@ impl Orders {
         &self,
         order: &Order,
         attempt: &str,
-        claim: Option<&CodeClaim>,
+        claim: Option<&PrepayClaim>,
         due: Option<Due>,
     ) -> Result<Placed, StoreError> {
         const ACTION: &str = "PutItem order";
@@ -293,7 +293,7 @@ impl Orders {
         &self,
         order_id: &OrderId,
         trade_type: TradeType,
-        claim: &CodeClaim,
+        claim: &PrepayClaim,
         stale_before: Timestamp,
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
@@ -325,7 +325,7 @@ impl Orders {
         &self,
         order_id: &OrderId,
         trade_type: TradeType,
-        claim: &CodeClaim,
+        claim: &PrepayClaim,
         code: &KeptPrepay,
     ) -> Result<Commit, StoreError> {
         let [name, at] = kept_names(trade_type);
@@ -348,7 +348,7 @@ impl Orders {
     pub async fn release_code(
         &self,
         order_id: &OrderId,
-        claim: &CodeClaim,
+        claim: &PrepayClaim,
     ) -> Result<Commit, StoreError> {
         let update = Update::default()
             .assign([("code_claim", None), ("code_claim_until", None)])
@@ -395,11 +395,11 @@ pub(super) fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, Store
         }),
         _ => None,
     };
-    let code_claim = match (
+    let prepay_claim = match (
         reader.text_or_none("code_claim")?,
         reader.timestamp_or_none("code_claim_until")?,
     ) {
-        (Some(token), Some(until)) => Some(CodeClaim {
+        (Some(token), Some(until)) => Some(PrepayClaim {
             token: token.to_owned(),
             until,
         }),
@@ -410,6 +410,6 @@ pub(super) fn stored_order(reader: &ItemReader<'_>) -> Result<StoredOrder, Store
         order,
         due: due.map(|at| Due { at, attempts }),
         code,
-        code_claim,
+        prepay_claim,
     })
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::{Environment, Vars};
 use shared::domain::{Order, OrderId};
-use shared::platform::Platform;
+use shared::process::Process;
 use shared::random;
 use shared::store::{
     Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex,
@@ -87,7 +87,7 @@ pub struct Bench {
 impl Bench {
     /// An empty table.
     pub async fn start() -> Self {
-        let platform = Platform::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
+        let process = Process::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
         let mut tasks = Vec::new();
         let upstream = match std::env::var("DYNAMODB_ENDPOINT") {
             Ok(endpoint) => endpoint,
@@ -101,7 +101,7 @@ impl Bench {
         let (listener, url) = listen().await;
         let proxy = Arc::new(Proxy {
             upstream,
-            http: platform.http.clone(),
+            http: process.http.clone(),
             calls: Mutex::default(),
             plan: Mutex::default(),
             measures: Mutex::default(),
@@ -112,7 +112,7 @@ impl Bench {
         }));
         let name = format!("wxpay-{}", random::token());
         let bench = Self {
-            handles: Handles::new(&table(&platform, &url, &name)),
+            handles: Handles::new(&table(&process, &url, &name)),
             name,
             proxy,
             tasks,
@@ -491,7 +491,7 @@ pub fn cancelled(codes: &[&str]) -> Value {
 }
 
 /// The store's own client, configured as in Lambda, for this table at this address.
-fn table(platform: &Platform, url: &str, name: &str) -> Table {
+fn table(process: &Process, url: &str, name: &str) -> Table {
     let variables = [
         ("TABLE_NAME", name),
         ("AWS_REGION", "eu-west-1"),
@@ -503,7 +503,7 @@ fn table(platform: &Platform, url: &str, name: &str) -> Table {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let vars = Vars::from_map(variables);
-    let mut reader = Environment::new(&vars, platform);
+    let mut reader = Environment::new(&vars, process);
     let table = reader.table();
     reader.finish().unwrap();
     table

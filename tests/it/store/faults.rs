@@ -382,8 +382,8 @@ fn certificates(downloaded_at: Timestamp) -> SealedCertificates {
     }
 }
 
-fn claim() -> shared::store::CodeClaim {
-    shared::store::CodeClaim {
+fn claim() -> shared::store::PrepayClaim {
+    shared::store::PrepayClaim {
         token: "token".to_owned(),
         until: NOW.plus_seconds(12),
     }

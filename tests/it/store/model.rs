@@ -138,7 +138,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         description: "Set lunch".to_owned(),
         ..merchants("lunch-20260921-017", TradeType::Native).terms
     });
-    let claim = shared::store::CodeClaim {
+    let claim = shared::store::PrepayClaim {
         token: attempt.to_owned(),
         until: NOW.plus_seconds(12),
     };
@@ -249,7 +249,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         ..terms("everything")
     });
     bench.placed(&placed).await;
-    let claim = shared::store::CodeClaim {
+    let claim = shared::store::PrepayClaim {
         token: "repeat".to_owned(),
         until: NOW.plus_seconds(2),
     };

@@ -4,7 +4,7 @@ use serde_json::json;
 use shared::domain::order::ClosedBy;
 use shared::domain::terms::Item;
 use shared::domain::{Due, Order, OrderState, Payment, Terms, TradeType};
-use shared::store::{CodeClaim, Commit, KeptPrepay, Placed, Reserve, StoreError, StoredOrder};
+use shared::store::{Commit, KeptPrepay, Placed, PrepayClaim, Reserve, StoreError, StoredOrder};
 
 use super::bench::Bench;
 use super::{
@@ -17,12 +17,12 @@ fn stored(order: &Order) -> StoredOrder {
         order: order.clone(),
         due: None,
         code: None,
-        code_claim: None,
+        prepay_claim: None,
     }
 }
 
-fn claim(token: &str) -> CodeClaim {
-    CodeClaim {
+fn claim(token: &str) -> PrepayClaim {
+    PrepayClaim {
         token: token.to_owned(),
         until: NOW.plus_seconds(12),
     }
@@ -45,7 +45,7 @@ async fn a_number_is_placed_once_and_a_repeat_is_given_what_stands() {
     let repeat = orders.place(&other, "attempt-2", None, None).await;
     let stands = StoredOrder {
         due: Some(soon()),
-        code_claim: Some(claim),
+        prepay_claim: Some(claim),
         ..stored(&first)
     };
     assert_eq!(
@@ -282,7 +282,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     let stale = NOW.minus_seconds(6_600);
     let placed = orders.place(&order, "mine", Some(&mine), None).await;
     assert_eq!(placed.unwrap(), Placed::New);
-    let ask = async |claim: &CodeClaim, now| {
+    let ask = async |claim: &PrepayClaim, now| {
         orders
             .claim_code(id, TradeType::Native, claim, stale, now)
             .await
@@ -328,7 +328,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
         Commit::Done
     );
     let known = bench.load(id).await;
-    assert_eq!((known.code, known.code_claim), (Some(first), None));
+    assert_eq!((known.code, known.prepay_claim), (Some(first), None));
     // A good code is not replaced; a stale one is.
     assert_eq!(ask(&mine, NOW).await, Commit::Conflict);
     let replaced = orders
@@ -336,7 +336,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
         .await;
     assert_eq!(replaced.unwrap(), Commit::Done);
     assert_eq!(orders.release_code(id, &mine).await.unwrap(), Commit::Done);
-    assert_eq!(bench.load(id).await.code_claim, None);
+    assert_eq!(bench.load(id).await.prepay_claim, None);
     let closing = changed(&order, OrderState::Closing { since: NOW });
     orders.commit(&order, &closing, None).await.unwrap();
     let closed = orders
@@ -351,7 +351,7 @@ async fn of_sixteen_who_ask_for_a_code_at_once_one_may() {
     let orders = bench.orders();
     let order = merchants("native-002", TradeType::Native);
     bench.placed(&order).await;
-    let claims: Vec<CodeClaim> = (0..16)
+    let claims: Vec<PrepayClaim> = (0..16)
         .map(|index| claim(&format!("token-{index}")))
         .collect();
     let asked = claims
@@ -360,7 +360,7 @@ async fn of_sixteen_who_ask_for_a_code_at_once_one_may() {
     let asked = bench.at_once(asked).await;
     let done = asked.iter().filter(|claim| **claim == Commit::Done);
     assert!(done.count() <= 1);
-    let holder = bench.load(&order.terms.order_id).await.code_claim;
+    let holder = bench.load(&order.terms.order_id).await.prepay_claim;
     assert!(claims.contains(&holder.unwrap()));
 }
 

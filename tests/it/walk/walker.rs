@@ -409,7 +409,7 @@ impl Walk {
 /// A control call of the simulator's, which may be refused.
 pub(super) async fn control(stack: &TestStack, path: &str, body: Value) -> u16 {
     let url = format!("{}/_sim/{path}", stack.stack.simulator.control_url());
-    let client = shared::platform::Platform::system().unwrap().http;
+    let client = shared::process::Process::system().unwrap().http;
     let answer = client.post(url).json(&body).send().await.unwrap();
     answer.status().as_u16()
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Vars};
-use crate::platform::Platform;
+use crate::process::Process;
 use crate::telemetry::Log;
 
 #[tokio::test]
@@ -38,8 +38,8 @@ async fn one_call_after_the_other_takes_one_connection() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let vars = Vars::from_map(variables);
-    let platform = Platform::with(Clock::system(), Log::stdout()).unwrap();
-    let mut reader = Environment::new(&vars, &platform);
+    let process = Process::with(Clock::system(), Log::stdout()).unwrap();
+    let mut reader = Environment::new(&vars, &process);
     let client = reader.secrets_client();
     for _ in 0..5 {
         let secret = client.get_secret_value().secret_id("any").send().await;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::platform::Platform;
+use crate::process::Process;
 use crate::telemetry::{Level, Log, LogLine, Metric};
 
 /// How long a request waits for a newer reading while it has a good one.
@@ -38,11 +38,11 @@ pub(super) struct Reading<T> {
 
 impl<T> Fresh<T> {
     /// Nothing was read yet.
-    pub(crate) fn new(platform: &Platform, name: &'static str) -> Self {
+    pub(crate) fn new(process: &Process, name: &'static str) -> Self {
         Self {
             name,
-            clock: platform.clock.clone(),
-            log: platform.log.clone(),
+            clock: process.clock.clone(),
+            log: process.log.clone(),
             refresh_wait: REFRESH_WAIT,
             reading: Mutex::new(Reading {
                 content: None,

@@ -16,7 +16,7 @@ const NO_SERIAL: &str = "0000000000000000000000000000000000000000";
 /// `signing`: what signs requests and pay parameters, and vouches for refunds.
 pub struct SigningSecret {
     key: Arc<MerchantKey>,
-    record_keys: Arc<RefundMacKeys>,
+    refund_mac_keys: Arc<RefundMacKeys>,
 }
 
 impl SigningSecret {
@@ -26,8 +26,8 @@ impl SigningSecret {
     }
 
     /// The keys that vouch for what a refund's record says.
-    pub fn record_keys(&self) -> Arc<RefundMacKeys> {
-        Arc::clone(&self.record_keys)
+    pub fn refund_mac_keys(&self) -> Arc<RefundMacKeys> {
+        Arc::clone(&self.refund_mac_keys)
     }
 }
 
@@ -49,20 +49,20 @@ impl Content for SigningSecret {
     fn parse(text: &str) -> Result<Self, String> {
         let text: Text<'_> = shape(text)?;
         let key = MerchantKey::parse(&text.serial_no, &text.private_key);
-        let record_keys =
+        let refund_mac_keys =
             RefundMacKeys::parse(text.record_key.as_deref(), &text.also_accepted_record_keys);
-        let (key, record_keys) = match (key, record_keys) {
-            (Ok(key), Ok(record_keys)) => (key, record_keys),
-            (key, record_keys) => {
+        let (key, refund_mac_keys) = match (key, refund_mac_keys) {
+            (Ok(key), Ok(refund_mac_keys)) => (key, refund_mac_keys),
+            (key, refund_mac_keys) => {
                 let mut problems = key_problems(key.err(), &text.private_key);
-                let of_record_keys = record_keys.err().into_iter().flatten();
-                problems.extend(of_record_keys.map(|problem| problem.to_string()));
+                let of_refund_mac = refund_mac_keys.err().into_iter().flatten();
+                problems.extend(of_refund_mac.map(|problem| problem.to_string()));
                 return Err(problems.join("; "));
             }
         };
         Ok(Self {
             key: Arc::new(key),
-            record_keys: Arc::new(record_keys),
+            refund_mac_keys: Arc::new(refund_mac_keys),
         })
     }
 }

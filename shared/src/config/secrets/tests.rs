@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::clock::Clock;
 use crate::config::Vars;
-use crate::platform::Platform;
+use crate::process::Process;
 use crate::telemetry::Log;
 use crate::wechatpay::Apiv3Keys;
 
@@ -73,9 +73,9 @@ impl Watched {
         let log = Log::to(Arc::new(move |line| {
             written.lock().unwrap().push(line.to_owned());
         }));
-        let platform = Platform::with(Clock::system(), log).unwrap();
+        let process = Process::with(Clock::system(), log).unwrap();
         let vars = Vars::from_map(BTreeMap::from(vars));
-        let mut reader = Environment::new(&vars, &platform);
+        let mut reader = Environment::new(&vars, &process);
         let watched = Self {
             secret: {
                 let mut secret = Secret::from_environment(&mut reader, "APP_SECRET_ARN");

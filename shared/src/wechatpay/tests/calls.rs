@@ -8,7 +8,7 @@ use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, merchant, platform_keys, signed_he
 use crate::clock::Clock;
 use crate::domain::report::{RefundStatus, TradeState};
 use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundId, TradeType, TransactionId};
-use crate::platform::Platform;
+use crate::process::Process;
 use crate::wechatpay::sign::authorization;
 use crate::wechatpay::{
     Call, CallError, Client, Closed, Endpoints, Keys, Prepaid, PrepayRequest, Signed, UnknownCause,
@@ -65,7 +65,7 @@ impl Till {
             server.authority.as_str(),
         ];
         let endpoints = Endpoints::parse(base, &backup, &trusted).unwrap();
-        let http = Platform::system().unwrap().http;
+        let http = Process::system().unwrap().http;
         Self {
             client: Client::new(http, endpoints, Mchid::parse(MCHID).unwrap()),
             keys: Keys {

@@ -30,7 +30,7 @@ pub const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";
 
 /// What every function in this process shares.
 #[derive(Clone, Debug)]
-pub struct Platform {
+pub struct Process {
     /// The two readings of time.
     pub clock: Clock,
     /// The one HTTP client.
@@ -39,9 +39,9 @@ pub struct Platform {
     pub log: Log,
 }
 
-/// Why a platform could not be built.
+/// Why it could not be built.
 #[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
+pub enum ProcessError {
     /// TLS could not be set up.
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -72,13 +72,13 @@ pub enum PlatformError {
     },
 }
 
-impl Platform {
-    /// The platform of a Lambda process: system clock, standard output, and the authorities that
+impl Process {
+    /// That of a Lambda process: system clock, standard output, and the authorities that
     /// [`EXTRA_CA_FILE`] names, if it is set.
     ///
     /// # Errors
     /// TLS could not be set up.
-    pub fn system() -> Result<Self, PlatformError> {
+    pub fn system() -> Result<Self, ProcessError> {
         let extra = std::env::var_os(EXTRA_CA_FILE).filter(|path| !path.is_empty());
         let http = http_client(extra.as_deref().map(Path::new))?;
         Ok(Self {
@@ -88,11 +88,11 @@ impl Platform {
         })
     }
 
-    /// A platform with a clock and a log of the caller's.
+    /// One with a clock and a log of the caller's.
     ///
     /// # Errors
     /// TLS could not be set up.
-    pub fn with(clock: Clock, log: Log) -> Result<Self, PlatformError> {
+    pub fn with(clock: Clock, log: Log) -> Result<Self, ProcessError> {
         Ok(Self {
             clock,
             http: http_client(None)?,
@@ -100,11 +100,11 @@ impl Platform {
         })
     }
 
-    /// The same platform, which trusts the authorities in this PEM file besides Mozilla's.
+    /// The same process, which trusts the authorities in this PEM file besides Mozilla's.
     ///
     /// # Errors
     /// The file cannot be read or holds no usable certificate.
-    pub fn trusting(self, authorities: &Path) -> Result<Self, PlatformError> {
+    pub fn trusting(self, authorities: &Path) -> Result<Self, ProcessError> {
         Ok(Self {
             http: http_client(Some(authorities))?,
             ..self
@@ -114,7 +114,7 @@ impl Platform {
 
 /// Mozilla's roots are compiled in: reading the system's costs more instructions than a signature,
 /// and a Lambda image need not have any.
-fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, PlatformError> {
+fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, ProcessError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = extra_authorities {
@@ -138,9 +138,9 @@ fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, Plat
     Ok(client)
 }
 
-fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), PlatformError> {
+fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), ProcessError> {
     let path = || path.to_owned();
-    let unreadable = |source| PlatformError::Authorities {
+    let unreadable = |source| ProcessError::Authorities {
         path: path(),
         source,
     };
@@ -148,13 +148,13 @@ fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(),
     for certificate in CertificateDer::pem_file_iter(path()).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
         let added = roots.add(certificate);
-        added.map_err(|source| PlatformError::Certificate {
+        added.map_err(|source| ProcessError::Certificate {
             path: path(),
             source,
         })?;
     }
     if roots.len() == before {
-        return Err(PlatformError::NoAuthority { path: path() });
+        return Err(ProcessError::NoAuthority { path: path() });
     }
     Ok(())
 }
