@@ -220,7 +220,7 @@ impl<'a> Environment<'a> {
     pub fn number_prefix(&mut self) -> String {
         let prefix = self.optional("ORDER_NUMBER_PREFIX").unwrap_or_default();
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if prefix.len() > crate::domain::id::PREFIX_MAX || !prefix.bytes().all(legal) {
+        if prefix.len() > crate::domain::PREFIX_MAX || !prefix.bytes().all(legal) {
             self.problem(
                 "ORDER_NUMBER_PREFIX must be at most 6 of A-Z, a-z, 0-9, _ and -".to_owned(),
             );

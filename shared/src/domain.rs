@@ -10,27 +10,28 @@ pub mod absence;
 pub mod bill;
 pub mod books;
 pub mod certificates;
-pub mod contradiction;
-pub mod day;
-pub mod event;
-pub mod id;
+mod contradiction;
+mod day;
+mod event;
+mod id;
 pub mod list;
-pub mod mac;
-pub mod money;
+mod mac;
+mod money;
 pub mod order;
 pub mod reconciliation;
 pub mod refund;
 pub mod report;
 pub mod schedule;
 pub mod terms;
-pub mod time;
+mod time;
 
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use day::BeijingDay;
 pub use event::{Event, EventKind, EventLog};
 pub use id::{
-    Appid, InvalidId, Mchid, Openid, OrderId, RefundId, TransactionId, WechatpayRefundId,
+    Appid, InvalidId, Mchid, Openid, OrderId, PREFIX_MAX, RefundId, TransactionId,
+    WechatpayRefundId,
 };
 pub use mac::RecordMac;
 pub use money::{FEN_MAX, Fen, InvalidFen};

@@ -4,6 +4,7 @@
 //! not one of ours is answered with 401 and nothing more, whatever is wrong with it.
 
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -220,8 +221,7 @@ async fn a_credential_that_is_not_ours_opens_nothing_whatever_is_wrong_with_it()
     // What is made here is as good as what the stack makes, so that what follows means something.
     stack.get(&good, &order).await.expect(200);
     let public_key = std::fs::read(stack.simulator_file("pub_key.pem")).unwrap();
-    let hash = Sha256::digest(stack.merchant.as_bytes());
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(stack.merchant.as_bytes()));
     let unsigned = {
         let none = mint.token(&header("none"), &mint.claims(), b"", hmac::HMAC_SHA256);
         none.rsplit_once('.').unwrap().0.to_owned()

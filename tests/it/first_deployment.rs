@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -180,10 +181,7 @@ fn the_secrets_are_filled_once_and_the_number_key_never_changes() {
         assert_eq!(key.len(), 64, "{shown}");
 
         let api = operator.value("ApiSecretArn");
-        let hash: String = Sha256::digest(key.as_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = HEXLOWER.encode(&Sha256::digest(key.as_bytes()));
         assert_eq!(api["merchant_key_hashes"], serde_json::json!([hash]));
         for name in ["number_key", "token_key"] {
             let key = STANDARD.decode(api[name].as_str().unwrap()).unwrap();

@@ -1,7 +1,9 @@
 //! The local stack's own ports: API Gateway's manners, and who may use which port.
 
+use data_encoding::HEXLOWER;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use shared::process::Process;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -340,8 +342,7 @@ async fn a_rotation_is_rehearsed_by_the_names_of_the_secrets() {
     stack.native("rotate-001", 100).await;
     let mut api = stack.secret("ApiSecret");
     let key = "rotated-merchant-key-no-secret";
-    let hash = <sha2::Sha256 as sha2::Digest>::digest(key.as_bytes());
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(key.as_bytes()));
     api["merchant_key_hashes"]
         .as_array_mut()
         .unwrap()

@@ -4,6 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -135,10 +136,7 @@ async fn rotate_api_keys(shop: &mut Shop<'_>) {
     stack.watch.hide(&new_token_key);
     let new_key = "merchant-key-after-its-rotation-no-secret";
     stack.watch.hide(new_key);
-    let hash: String = Sha256::digest(new_key)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(new_key));
     let before = stack.login(ALICE).await;
     let asks = async |credential: &str| stack.get(credential, "/orders/shop-0001").await.status;
     let mut both = old.clone();

@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
 use shared::config::secrets::{AnySecret, Secret, SecretError};
 use shared::config::{ConfigError, Environment, Merchant, Vars};
@@ -447,11 +449,5 @@ fn later(error: &StoreError, line: &mut LogLine) -> Reply {
 
 /// A name for a notice whose own id could not be read: the same body, the same name.
 fn digest(envelope: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(envelope.as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(&Sha256::digest(envelope.as_bytes())[..16])
 }

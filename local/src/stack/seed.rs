@@ -4,6 +4,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::random;
@@ -81,8 +82,7 @@ pub(super) fn put_secrets(
         "AppSecret",
         json!({"appid": merchant.appid, "app_secret": merchant.app_secret}),
     )?;
-    let hash = Sha256::digest(merchant_api_key.as_bytes());
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(merchant_api_key.as_bytes()));
     let text = match aws.secrets().current(&arn("ApiSecret")) {
         None => json!({
             "token_key": STANDARD.encode(random::bytes::<32>()),

@@ -1,5 +1,6 @@
 //! A notice that would be believed, and the ways to spoil it.
 
+use data_encoding::HEXLOWER;
 use local::aws::AwsCall;
 use serde_json::{Value, json};
 
@@ -358,8 +359,7 @@ pub(super) fn nested(depth: usize) -> String {
 }
 
 pub(super) fn hexadecimal(bytes: &[u8]) -> Vec<u8> {
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.into_bytes()
+    HEXLOWER.encode(bytes).into_bytes()
 }
 
 /// The unused bits of the signature's last symbol set.
