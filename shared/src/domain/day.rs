@@ -6,7 +6,7 @@ use super::Timestamp;
 const OFFSET_SECONDS: i64 = 8 * 60 * 60;
 
 /// How long a day is, in seconds.
-pub const DAY_SECONDS: i64 = 24 * 60 * 60;
+pub(super) const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A day from midnight to midnight in Beijing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,7 @@ use super::Timestamp;
 
 /// How many events a record keeps. An order has two at most, a refund a handful; only where a person is
 /// called again and again are the oldest of these calls dropped. Whoever listens has heard them.
-pub const EVENTS_MAX: usize = 12;
+pub(super) const EVENTS_MAX: usize = 12;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
