@@ -459,6 +459,22 @@ fn the_pages_that_others_refer_to_are_there() {
     }
 }
 
+#[test]
+fn the_data_model_says_which_handles_each_function_holds() {
+    let told: Vec<Vec<String>> = table(&page("docs/data-model.md"), "Function");
+    let told: Vec<&str> = told.iter().map(|row| unquoted(&row[0])).collect();
+    for entry in std::fs::read_dir(root().join("functions")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        // It has no table.
+        if name != "login" {
+            assert!(
+                told.contains(&name.as_str()),
+                "docs/data-model.md does not say which handles {name} holds"
+            );
+        }
+    }
+}
+
 /// A new function would make each such sentence wrong.
 #[test]
 fn no_page_counts_the_functions() {
