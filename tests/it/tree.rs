@@ -187,6 +187,40 @@ fn no_function_links_the_operators_tool() {
     }
 }
 
+/// `test = false` spares linking an empty test program; a test that is written there would never run.
+#[test]
+fn where_a_manifest_says_that_there_are_no_tests_there_are_none() {
+    let mut packages: Vec<PathBuf> = ["local", "simulator"].map(|it| root().join(it)).into();
+    for entry in fs::read_dir(root().join("functions")).unwrap() {
+        packages.push(entry.unwrap().path());
+    }
+    for package in packages {
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let untested = |heading: &str| {
+            let section = manifest.split_once(heading).map_or("", |(_, after)| after);
+            let section = section.split("\n[").next().unwrap_or_default();
+            section.lines().any(|line| line == "test = false")
+        };
+        let source = package.join("src");
+        let of_library = rust_files(&source).into_iter();
+        let of_library = of_library.filter(|path| !path.ends_with("src/main.rs"));
+        let mut silent = Vec::new();
+        if untested("[lib]") {
+            silent.extend(of_library);
+        }
+        if untested("[[bin]]") {
+            silent.push(source.join("main.rs"));
+        }
+        for path in silent {
+            let text = fs::read_to_string(&path).unwrap();
+            let test = ["#[test]", "#[tokio::test", "#[cfg(test)]"]
+                .into_iter()
+                .find(|test| text.contains(test));
+            assert_eq!(test, None, "{} would never run", path.display());
+        }
+    }
+}
+
 fn planted(files: &[(&str, &str)]) -> Modules {
     let files = files.iter();
     files
