@@ -34,6 +34,7 @@ mod gateway;
 mod heard;
 mod invocations;
 mod kills;
+mod languages;
 mod lists;
 mod notices;
 mod pasted;
