@@ -23,6 +23,7 @@ mod appids;
 mod bodies;
 mod callers;
 mod certificates;
+mod chinese;
 mod configuration;
 mod create;
 mod documents;
