@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::documents::{Fence, fences, page, pages, root};
 
 /// What users read, which is there in both languages.
-const FOR_USERS: [&str; 5] = [
+const FOR_USERS: [&str; 6] = [
     "README.md",
     "docs/api.md",
     "docs/events.md",
     "docs/operations.md",
+    "docs/troubleshooting.md",
     "miniprogram/README.md",
 ];
 
