@@ -42,6 +42,7 @@ mod pasted;
 mod policy;
 mod process;
 mod published;
+mod quality;
 mod races;
 mod readme;
 mod reconcile;
