@@ -1,6 +1,7 @@
-//! The Chinese pages say what the English ones say: the same headings, the same blocks of code, the same
-//! tables, in the same order. Words can only be read; a missing section or a stale command can be found.
+//! The Chinese pages say what the English ones say: under the same headings the same blocks of code, the same
+//! rows of tables and the same names (`code`). Words can only be read; what is missing or stale can be found.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::documents::{Fence, fences, page, pages, root};
@@ -29,12 +30,24 @@ struct Section {
     line: usize,
     fences: Vec<Fence>,
     rows: usize,
+    /// What stands outside the blocks, in one line.
+    text: String,
 }
 
 impl Section {
     /// How deep the heading is; 0 before the first one.
     fn level(&self) -> usize {
         self.heading.chars().take_while(|sign| *sign == '#').count()
+    }
+
+    /// What its text sets as code: names, values and short commands. A page of the other language is named by
+    /// its own file.
+    fn names(&self) -> BTreeSet<String> {
+        let inside = self.text.split('`').skip(1).step_by(2);
+        let words = inside.map(|name| name.split_whitespace().collect::<Vec<_>>());
+        words
+            .map(|words| words.join(" ").replace(".zh-CN.md", ".md"))
+            .collect()
     }
 
     fn named(&self) -> String {
@@ -58,17 +71,22 @@ fn sections(page: &str) -> Vec<Section> {
                 .fences
                 .extend(found.next_if(|fence| fence.line == line));
             fenced = !fenced;
-        } else if fenced {
             continue;
-        } else if text.starts_with('#') {
+        }
+        if fenced {
+            continue;
+        }
+        if text.starts_with('#') {
             sections.push(Section {
                 heading: text.to_owned(),
                 line,
                 ..Section::default()
             });
-        } else if text.trim_start().starts_with('|') {
-            sections.last_mut().unwrap().rows += 1;
         }
+        let section = sections.last_mut().unwrap();
+        section.rows += usize::from(text.trim_start().starts_with('|'));
+        section.text.push_str(text);
+        section.text.push('\n');
     }
     sections
 }
@@ -115,6 +133,15 @@ fn difference(english: &str, chinese: &str) -> Option<String> {
                 theirs.rows
             ));
         }
+        let (said, translated) = (ours.names(), theirs.names());
+        let missing: Vec<&String> = said.difference(&translated).collect();
+        let only: Vec<&String> = translated.difference(&said).collect();
+        if !missing.is_empty() || !only.is_empty() {
+            return Some(format!(
+                "{}: the Chinese page does not name {missing:?}, and alone names {only:?}",
+                place()
+            ));
+        }
     }
     let shared = english.len().min(chinese.len());
     match (english.get(shared), chinese.get(shared)) {
@@ -126,26 +153,33 @@ fn difference(english: &str, chinese: &str) -> Option<String> {
 
 #[test]
 fn a_difference_between_two_pages_is_told_in_a_sentence() {
-    let english = "# A\n\n| a |\n|---|\n| b |\n\n```sh\nls\ncat\n```\n\n## B\n\n  ```sh\n  # no heading\n  ```\n";
+    let english = "# A\n\nSee `a.md`.\n\n| a |\n|---|\n| b |\n\n```sh\nls\ncat\n```\n\n## B\n\n  ```sh\n  # no heading\n  ```\n";
     let told = |chinese: &str| difference(english, chinese);
-    let same = english.replace("# A", "# 甲").replace("| b |", "| 乙 |");
+    let same = english
+        .replace("# A", "# 甲")
+        .replace("| b |", "| 乙 |")
+        .replace("See `a.md`.", "见 `a.zh-CN.md`。");
     assert_eq!(told(&same), None);
     let expected = [
         (
             same.replace("## B", "### 乙"),
-            "the heading \"## B\" (line 12) stands where",
+            "the heading \"## B\" (line 14) stands where",
         ),
         (
             same.replace("cat", "dog"),
-            "in line 7 differs from the Chinese page's in line 7, from line 2 of",
+            "in line 9 differs from the Chinese page's in line 9, from line 2 of",
         ),
         (
             same.replace("```sh\nls", "```\nls"),
-            "the block of code in line 7 differs",
+            "the block of code in line 9 differs",
         ),
         (
             same.replace("| 乙 |\n", ""),
             "3 lines of tables, in Chinese 2",
+        ),
+        (
+            same.replace("`a.zh-CN.md`", "`b.md`"),
+            "the Chinese page does not name [\"a.md\"], and alone names [\"b.md\"]",
         ),
         (
             same.replace("  ```sh\n  # no heading\n  ```\n", ""),
@@ -153,7 +187,7 @@ fn a_difference_between_two_pages_is_told_in_a_sentence() {
         ),
         (
             same.split("## B").next().unwrap().to_owned(),
-            "ends before \"## B\" (line 12)",
+            "ends before \"## B\" (line 14)",
         ),
         (
             format!("{same}\n## C\n"),
@@ -176,7 +210,7 @@ fn what_users_read_is_there_in_both_languages() {
 }
 
 #[test]
-fn every_chinese_page_has_the_headings_blocks_and_tables_of_the_english_one() {
+fn every_chinese_page_has_the_headings_blocks_tables_and_names_of_the_english_one() {
     let mut compared = 0;
     let mut differ = Vec::new();
     for path in pages() {
@@ -195,12 +229,7 @@ fn every_chinese_page_has_the_headings_blocks_and_tables_of_the_english_one() {
         }
         compared += 1;
     }
-    assert!(
-        differ.is_empty(),
-        "bring {} level:\n{}",
-        "the Chinese pages",
-        differ.join("\n")
-    );
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
     assert!(
         compared >= FOR_USERS.len(),
         "only {compared} pages were compared"
