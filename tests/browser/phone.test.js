@@ -270,7 +270,7 @@ suite("with the stack behind it", () => {
     const page = await open(`${stack.control_url}/#requests`, CLIPBOARD);
     const name = number("wire");
     await stack.order(name, 100, "It’s tea, 茶");
-    const asked = row(page, "requests", "/v3/pay/transactions/native", "200").first();
+    const asked = row(page, "requests", "/v3/pay/transactions/native", name);
     await asked.locator("summary").first().click();
     const sent = asked.locator("section").filter({ hasText: "The merchant asked" });
     const answer = asked.locator("section").filter({ hasText: "WeChat Pay answered" });
@@ -665,10 +665,11 @@ suite("with a simulator alone", () => {
     });
     assert.equal(placed.status, 200, placed.text);
     await card(page, name).getByText(/^(59|60) min left$/).waitFor();
-    const times = async () => {
-      const text = (name) => page.locator(`#${name}`).innerText();
-      return (Date.parse(`${await text("business-time")}Z`) - Date.parse(`${await text("real-time")}Z`)) / 1000;
-    };
+    // Both at one moment: they are written once a second.
+    const times = () => page.evaluate(() => {
+      const shown = (name) => Date.parse(`${document.getElementById(name).textContent.replace(" ", "T")}Z`);
+      return (shown("business-time") - shown("real-time")) / 1000;
+    });
     assert.equal(await times(), 0);
     await page.getByRole("button", { name: "+1 min" }).click();
     await page.getByText("60 s ahead").waitFor();

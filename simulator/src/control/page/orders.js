@@ -42,7 +42,7 @@ function parsed(text) {
 function qrCode(row) {
   if (!row.code_url) return null;
   const query = new URLSearchParams({ mchid: row.mchid, code: row.code_url });
-  return make("img", { class: "qr", src: `${address("orders", row.out_trade_no, "code.svg")}?${query}`, alt: t("QR code of {number}", { number: row.out_trade_no }), width: "116", height: "116" });
+  return make("img", { class: "qr", loading: "lazy", src: `${address("orders", row.out_trade_no, "code.svg")}?${query}`, alt: t("QR code of {number}", { number: row.out_trade_no }), width: "116", height: "116" });
 }
 
 export function orderCard(first) {
