@@ -326,8 +326,10 @@ fn note(
     out_trade_no: Option<&str>,
     answer: &Draft,
 ) {
+    let at_ms = SimulatorHandle::wall_ms();
     let row = json!({
-        "at": beijing::rfc3339(SimulatorHandle::wall_ms()),
+        "at": beijing::rfc3339(at_ms),
+        "at_ms": at_ms,
         "method": request.method,
         "path": request.path(),
         "query": request.query(),
