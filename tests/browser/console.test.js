@@ -73,7 +73,13 @@ test("what is bought in the mini-program is paid on the phone, and all that happ
   await change.locator("tr.new").filter({ hasText: "transaction_id" }).waitFor();
   await entry(page, "event", "order.paid").waitFor();
   const asked = entry(page, "wechatpay", "POST", "/v3/pay/transactions/jsapi", "200");
-  await asked.waitFor();
+  await unfold(asked);
+  await asked.getByText("Text that WeChat Pay signed").waitFor();
+  const [body, signed, answer, answered] = await asked.locator("pre").allInnerTexts();
+  assert.equal(JSON.parse(body).out_trade_no, name);
+  assert.match(signed, /^POST↵\n\/v3\/pay\/transactions\/jsapi↵\n\d{10}↵\n\w+↵\n\{.*\}↵\n$/s);
+  assert.ok(JSON.parse(answer).prepay_id);
+  assert.match(answered, /^\d{10}↵\n\w{32}↵\n\{"prepay_id".*\}↵\n$/s);
   // A timeline is one order's, oldest first, in the order in which things happened.
   const kinds = await page.locator("#entries details").evaluateAll((all) => all.map(({ classList }) => classList[1]));
   const first = (kind) => kinds.indexOf(kind);
