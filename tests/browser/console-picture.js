@@ -6,7 +6,7 @@ import { Browser, Stack } from "./support.js";
 
 const [folder] = process.argv.slice(2);
 const [browser, stack] = await Promise.all([Browser.start(), Stack.start()]);
-const page = await browser.page(stack.console_url, { viewport: { width: 1280, height: 900 } });
+const page = await browser.page(stack.console_url, { viewport: { width: 1280, height: 1260 } });
 const press = (name) => page.getByRole("button", { name, exact: true }).click();
 
 await press("One Tea 茶 more");
