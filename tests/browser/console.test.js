@@ -41,6 +41,13 @@ async function buy(page, what, way) {
   return sheet.innerText();
 }
 
+/** Presses Pay on the phone; answers what the phone was handed. */
+async function pay(page, name) {
+  const asked = page.waitForRequest((request) => request.url().endsWith(`/orders/${name}/pay`));
+  await button(page, `Pay ${name}`).click();
+  return (await asked).postDataJSON();
+}
+
 test("what is bought in the mini-program is paid on the phone, and all that happens is shown", async () => {
   const page = await open();
   await button(page, "One Tea 茶 more").click();
@@ -48,7 +55,7 @@ test("what is bought in the mini-program is paid on the phone, and all that happ
   await page.locator("#total").getByText("¥6.00").waitFor();
   const name = await buy(page, "Coffee 咖啡", "Buy");
   await page.getByText("checks the signature of the five fields").waitFor();
-  await button(page, `Pay ${name}`).click();
+  assert.ok((await pay(page, name)).pay.paySign, "what the phone was handed is checked");
   await page.getByText("Payment successful").waitFor();
   await button(page, `Timeline ${name}`).click();
 
@@ -103,7 +110,7 @@ test("at a desk the code is on the screen, is scanned and paid", async () => {
   await button(page, `Cancel ${name}`).click();
   await said(page, "Cancelled");
   await button(page, `Scan the code ${name}`).click();
-  await button(page, `Pay ${name}`).click();
+  assert.match((await pay(page, name)).code_url, /^weixin:/, "the code that was scanned is checked");
   await page.locator("#till.paid").getByText("Paid. Thank you!").waitFor();
   await code.waitFor({ state: "hidden" });
   await button(page, "Next customer").click();
@@ -221,7 +228,7 @@ test("one switch puts all of it into Chinese, and it stays so", async () => {
     const found = [];
     while (texts.nextNode()) {
       const element = texts.currentNode.parentElement;
-      if (element.closest("code, pre, script, noscript, .chip, .method, .end, #language, [lang=en]")) continue;
+      if (element.closest("code, pre, script, noscript, .chip, .method, .end, .text, #language")) continue;
       if (/[a-z]{2,} [a-z]{2,}/i.test(texts.currentNode.data)) found.push(texts.currentNode.data.trim());
     }
     return found;
@@ -322,7 +329,7 @@ test("it is readable in a narrow window, in light and in dark", async () => {
   await control(`orders/${name}/pay`);
   await stack.paid(name);
   await stack.refund(name, "r".repeat(60) + name.slice(-4), 100);
-  for (const [colorScheme, width] of [["light", 390], ["dark", 390], ["light", 340], ["dark", 1280], ["light", 1280], ["light", 820]]) {
+  for (const [colorScheme, width] of [["light", 390], ["dark", 340], ["light", 820], ["dark", 1280]]) {
     const page = await open({ colorScheme, viewport: { width, height: 844 } });
     const check = async (where) => {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
