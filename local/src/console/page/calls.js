@@ -3,12 +3,11 @@
 
 import { inChinese } from "./words.js";
 
-/** A refusal, with what was answered. */
+/** A refusal, with its status. */
 export class Refused extends Error {
-  constructor(message, status, answer) {
+  constructor(message, status) {
     super(message);
     this.status = status;
-    this.answer = answer;
   }
 }
 
@@ -31,8 +30,7 @@ async function call(method, path, { body, headers = {} } = {}) {
   });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) {
-    const chinese = inChinese() && told.detail_zh;
-    throw new Refused(chinese || told.detail || told.message || String(answer.status), answer.status, told);
+    throw new Refused(told.detail ?? told.message ?? String(answer.status), answer.status);
   }
   return told;
 }
