@@ -10,9 +10,9 @@ use shared::clock::Clock;
 use crate::lock::locked;
 
 /// How many things of a kind are kept until they are taken.
-const KEPT_MAX: usize = 1_000;
+const KEPT_MAX: usize = 500;
 /// How much of a body is kept, in bytes.
-const BODY_MAX: usize = 64 * 1024;
+const BODY_MAX: usize = 16 * 1024;
 /// What stands in place of a secret.
 const MASK: &str = "…";
 /// Headers whose value is a credential.

@@ -9,7 +9,7 @@ use super::{Console, image, notice};
 use crate::recorder::{Call, Event, Message, Write};
 
 /// How many entries are kept.
-const KEPT_MAX: usize = 3_000;
+const KEPT_MAX: usize = 2_000;
 /// How many changes of the table are read at once.
 const CHANGES_MAX: usize = 1_000;
 /// How long a change waits for the write that made it, in milliseconds. Whole seconds are all that the
