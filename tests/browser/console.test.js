@@ -158,9 +158,11 @@ test("a difference is marked, and goes when somebody asks WeChat Pay", async () 
   await button(page, `Pay ${name}`).click();
   await balance(page, "bad", "1 difference");
   await page.locator("#balance").getByText(/Kept ¥[\d,.]+ here, ¥[\d,.]+ at WeChat Pay/).waitFor();
-  const lost = entry(page, "notice", name, "lost");
+  // The oldest attempt: others follow, and none of them arrives.
+  const lost = page.locator("#entries details.notice").filter({ hasText: name }).filter({ hasText: "lost" }).last();
   await unfold(lost);
   await lost.getByText("This notification never arrived.").waitFor();
+  await lost.getByText("Opened resource").waitFor();
   await tab(page, /Both books/);
   await page.locator("#book-rows tr.differs").getByText("paid at WeChat Pay, and nobody here knows").waitFor();
   assert.deepEqual(await book(page, name).locator("td").allInnerTexts(), ["¥25.50", "NOTPAY", "SUCCESS"]);
