@@ -1,3 +1,5 @@
+//! What is kept of what passes, and what is not.
+
 use serde_json::json;
 
 use super::*;

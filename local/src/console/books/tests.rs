@@ -1,3 +1,5 @@
+//! Both books compared: every pair of states, and each difference in its place.
+
 use serde_json::json;
 
 use super::*;

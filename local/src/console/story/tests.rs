@@ -1,3 +1,5 @@
+//! The story: who wrote a change, which order a call is about, what was lost.
+
 use serde_json::json;
 
 use super::*;
