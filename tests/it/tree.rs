@@ -48,14 +48,15 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 18] = [
+const SHARED_LAYERS: [&str; 20] = [
     "domain",
     "rfc3339",
     "random",
     "refund_mac",
+    "panics",
     "clock",
     "telemetry",
-    "platform",
+    "process",
     "deadline",
     "bucket",
     "wechatpay",
@@ -66,6 +67,7 @@ const SHARED_LAYERS: [&str; 18] = [
     "platform_keys",
     "settling_client",
     "refund_sender",
+    "scheduled",
     "api",
 ];
 
@@ -86,6 +88,12 @@ const LOCAL_LAYERS: [&str; 15] = [
     "scheduler",
     "stack",
     "demo",
+];
+
+/// The layers of `operator`, from the bottom up.
+const OPERATOR_LAYERS: [&str; 11] = [
+    "exit", "groups", "money", "output", "prompt", "api", "aws", "target", "orders", "doctor",
+    "command",
 ];
 
 fn layer(module: &str) -> &str {
@@ -156,6 +164,27 @@ fn shared_imports_only_downwards_and_in_no_circle() {
 #[test]
 fn the_local_stack_imports_only_downwards_and_in_no_circle() {
     check_layers("local/src", &LOCAL_LAYERS);
+}
+
+#[test]
+fn the_operators_tool_imports_only_downwards_and_in_no_circle() {
+    check_layers("operator/src", &OPERATOR_LAYERS);
+}
+
+/// The credentials chain, prompts and progress bars are the tool's alone.
+#[test]
+fn no_function_links_the_operators_tool() {
+    let mut manifests = vec![root().join("shared/Cargo.toml")];
+    for entry in fs::read_dir(root().join("functions")).unwrap() {
+        manifests.push(entry.unwrap().path().join("Cargo.toml"));
+    }
+    for manifest in manifests {
+        let text = fs::read_to_string(&manifest).unwrap();
+        for banned in ["operator", "aws-config", "clap", "dialoguer", "indicatif"] {
+            let found = text.contains(&format!("\n{banned}"));
+            assert!(!found, "{} depends on {banned}", manifest.display());
+        }
+    }
 }
 
 fn planted(files: &[(&str, &str)]) -> Modules {
@@ -401,9 +430,11 @@ fn every_file_says_what_it_is_for() {
         "shared/src",
         "functions",
         "local/src",
+        "operator/src",
         "benches",
         "simulator/src",
         "tests/it",
+        "tests/operator",
         "tests/harness",
     ] {
         for path in rust_files(&root().join(folder)) {
