@@ -12,7 +12,7 @@ texts! {
     }
 
     TITLE_STACK { "Stack", "部署" }
-    TITLE_IAM { "What your credentials may read", "你的 AWS 凭证能读取的内容" }
+    TITLE_IAM { "What your credentials may read", "您的 AWS 凭证能读取的内容" }
     TITLE_SECRETS { "Secrets' shapes", "密钥的格式" }
     TITLE_FILES { "PEM files", "PEM 文件" }
     TITLE_MCHID { "Merchant number (mchid)", "商户号（mchid）" }
@@ -30,7 +30,7 @@ texts! {
     TITLE_REQUEST_DOMAIN { "Host for the mini-program", "小程序的请求域名" }
     TITLE_FUNCTIONS { "Deployed functions", "已部署的函数" }
     TITLE_CLOCK { "Clock", "时钟" }
-    TITLE_SIGNATURE { "WeChat Pay accepts your signature", "微信支付接受你的签名" }
+    TITLE_SIGNATURE { "WeChat Pay accepts your signature", "微信支付接受您的签名" }
     TITLE_ANSWER_SIGNATURE { "WeChat Pay's signature holds", "微信支付的应答验签" }
     TITLE_APIV3_KEY_OPENS { "APIv3 key opens what WeChat Pay seals", "APIv3 密钥能否解密" }
     TITLE_APPID_BOUND { "Appid bound to the merchant number", "AppID 与商户号的绑定" }
@@ -212,7 +212,7 @@ texts! {
     SEE_ANSWER { "See whether WeChat Pay's signature holds.", "请看微信支付的应答验签。" }
     PUBLIC_KEY_IS_OWN {
         "it is the public half of your own private key, not WeChat Pay's",
-        "这是你自己私钥对应的公钥，不是微信支付的公钥"
+        "这是您自己私钥对应的公钥，不是微信支付的公钥"
     }
     PUBLIC_KEY_IS_CERTIFICATE { "it holds a certificate, not a public key", "里面是证书，不是公钥" }
     PUBLIC_KEY_IS_PRIVATE { "it holds a private key, not a public key", "里面是私钥，不是公钥" }
@@ -237,7 +237,7 @@ texts! {
     ID_SHAPE { "it is not PUB_KEY_ID_ and digits", "不是 PUB_KEY_ID_ 加数字" }
     ID_IS_OWN_SERIAL {
         "it is your own certificate's serial number",
-        "这是你自己的商户证书序列号"
+        "这是您自己的商户证书序列号"
     }
     ID_IS_PLATFORM_SERIAL {
         "{id}, the form of a platform certificate's serial number",
@@ -245,7 +245,7 @@ texts! {
     }
     ID_OTHER_MERCHANT {
         "{id} names merchant {named}, and yours is {mchid}",
-        "{id} 属于商户 {named}，而你的商户号是 {mchid}"
+        "{id} 属于商户 {named}，而您的商户号是 {mchid}"
     }
     FIX_ID {
         "Copy the id that stands beside 微信支付公钥 in 商户平台 → 账户中心 → API安全 of this merchant.",
@@ -320,7 +320,7 @@ texts! {
     SECRETS_USABLE { "the functions can read {secrets}", "函数可以读取 {secrets}" }
     FIX_SECRET {
         "Store the secret again with wxpay secrets put, or as docs/operations.md (First deployment, step 4) shows.",
-        "用 wxpay secrets put 重新保存这个密钥，或按 docs/operations.md（First deployment 第 4 步）操作。"
+        "用 wxpay secrets put 重新保存这个密钥，或按 docs/operations.zh-CN.md（“首次部署”第 4 步）操作。"
     }
 
     FILES_CLEAN { "{count} of text, without byte order mark or Windows line ends", "{count} 个文本，没有 BOM，也没有 Windows 换行" }
@@ -537,7 +537,7 @@ texts! {
     }
     APIV3_LATER {
         "The first notification tells: pay one fen and see it settled (docs/operations.md, First deployment, step 7).",
-        "看第一条通知：支付一分钱，确认订单已结清（docs/operations.md，First deployment 第 7 步）。"
+        "看第一条通知：支付一分钱，确认订单已结清（docs/operations.zh-CN.md，“首次部署”第 7 步）。"
     }
 
     ORDER_PLACED {
@@ -611,11 +611,11 @@ texts! {
     FAILED { "{what}: {code}", "{what}：{code}" }
     FIX_DENIED {
         "Allow these actions to whoever looks (docs/operations.md, Permissions).",
-        "请给检查者这些权限（docs/operations.md，Permissions）。"
+        "请给检查者这些权限（docs/operations.zh-CN.md，“权限”）。"
     }
     FIX_EMPTY {
         "Fill the secrets with wxpay secrets put, or as docs/operations.md (First deployment, step 4) shows.",
-        "用 wxpay secrets put 填写密钥，或按 docs/operations.md（First deployment 第 4 步）操作。"
+        "用 wxpay secrets put 填写密钥，或按 docs/operations.zh-CN.md（“首次部署”第 4 步）操作。"
     }
 
     UNREACHABLE {
