@@ -303,7 +303,7 @@ async fn ask_stack(subject: &Subject, asking: &Asking) -> (Asked, Asked) {
 fn web_address(address: Option<&str>) -> Result<Url, text::Text> {
     let address = address.ok_or(texts::NO_ADDRESS)?;
     let url = Url::parse(address).map_err(|_| texts::ADDRESS_FAULTY)?;
-    let asked = matches!(url.scheme(), "https") || is_loopback(address);
+    let asked = url.scheme() == "https" || is_loopback(address);
     asked.then_some(url).ok_or(texts::ADDRESS_FAULTY)
 }
 

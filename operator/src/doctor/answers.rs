@@ -319,7 +319,7 @@ pub(super) fn app_login(asked: &Asked) -> Finding {
         Asked::Not(why) => return Finding::skipped(name, *why, texts::GO_ONLINE),
     };
     let code = &answer.code;
-    let told = || texts::ERRCODE.with("code", code);
+    let told = || errcode_of(answer);
     match code.as_str() {
         // The code is wrong, which is all that is: appid and secret were looked at before it.
         "40029" | "40163" | "0" => Finding::ok(name, texts::APP_ACCEPTED),
@@ -363,14 +363,28 @@ fn no_token(token: &Asked) -> Option<Finding> {
         "40013" | "40125" | "40001" => texts::SEE_APP_LOGIN,
         _ => texts::ASK_TRADE_MANAGEMENT,
     };
-    let evidence = texts::ERRCODE.with("code", &answer.code);
+    let evidence = errcode_of(answer);
     Some(Finding::skipped(name, evidence, fix))
+}
+
+/// What the mini-program platform said: its `errcode`, or what came in the place of one.
+fn errcode_of(answer: &Answer) -> Said {
+    let code = &answer.code;
+    let numeric = code
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let told = if numeric {
+        format!("errcode {code}")
+    } else {
+        code.clone()
+    };
+    texts::ERRCODE.with("told", told)
 }
 
 fn errcode(name: Name, asked: &Asked) -> Finding {
     match asked {
         Asked::Answered(answer) => {
-            let evidence = texts::ERRCODE.with("code", &answer.code);
+            let evidence = errcode_of(answer);
             Finding::skipped(name, evidence, texts::ASK_TRADE_MANAGEMENT)
         }
         Asked::Silent(silence) => silent(name, *silence),
@@ -386,7 +400,7 @@ pub(super) fn notify_reachable(asked: &Asked) -> Finding {
         Asked::Silent(silence) => {
             return Finding::fail(name, silence.told(), texts::FIX_NOTIFY_SILENT);
         }
-        Asked::Not(why) => return Finding::skipped(name, *why, texts::GIVE_NOTIFY_URL),
+        Asked::Not(why) => return Finding::skipped(name, *why, texts::GO_ONLINE),
     };
     let status = |text: Text| -> Said { text.with("status", answer.status) };
     // The webhook answers refusals in WeChat Pay's dialect, a gateway without the route does not.
@@ -422,7 +436,7 @@ pub(super) fn functions(asked: &Asked) -> Finding {
         Asked::Silent(silence) => {
             return Finding::fail(name, silence.told(), texts::FIX_API_SILENT);
         }
-        Asked::Not(why) => return Finding::skipped(name, *why, texts::GIVE_STACK),
+        Asked::Not(why) => return Finding::skipped(name, *why, texts::GO_ONLINE),
     };
     let words = answer.words();
     match (answer.status, answer.code.as_str()) {

@@ -558,7 +558,7 @@ texts! {
         "请到 商户平台 → 产品中心 → AppID账号管理 查看是否有这个 AppID。"
     }
 
-    ERRCODE { "WeChat answers errcode {code}", "微信返回 errcode {code}" }
+    ERRCODE { "WeChat answers {told}", "微信返回 {told}" }
     APP_ACCEPTED {
         "WeChat knows the appid and takes its AppSecret",
         "微信认可这个 AppID 和 AppSecret"

@@ -34,8 +34,10 @@ pub(super) fn made() -> &'static Made {
 fn make() -> Made {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let simulator = Simulator::start(config(&path)).await.unwrap();
         control(
