@@ -88,6 +88,7 @@ impl Which {
                     described,
                     process,
                     key: Key::Asked(self.api_key_file.clone()),
+                    folder: None,
                 })
             }
             None => {
@@ -119,9 +120,15 @@ pub struct Target {
     /// Clock and HTTP client.
     pub process: Process,
     key: Key,
+    folder: Option<PathBuf>,
 }
 
 impl Target {
+    /// Its data folder, where it is on this machine.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     async fn here(folder: &Path, process: Process) -> Result<Self, Failure> {
         let shown = folder.display();
         let missing = || {
@@ -148,6 +155,7 @@ impl Target {
             described,
             process,
             key: Key::Known(text("merchant_api_key").ok_or_else(missing)?),
+            folder: Some(folder.to_owned()),
         })
     }
 
