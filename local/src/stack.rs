@@ -27,7 +27,7 @@ pub use error::StartError;
 pub use options::{AWS_PORT, CONTROL_PORT, Options, PORT, SIMULATOR_PORT};
 pub use ports::TakenPort;
 
-use crate::aws::{Aws, Invoker};
+use crate::aws::{Aws, Invoked, Invoker};
 use crate::console::Console;
 use crate::deliverer::Deliverer;
 use crate::feeder::Feeder;
@@ -338,7 +338,7 @@ fn file_log(folder: &Path) -> Result<Log, StartError> {
 fn invoker(gateway: &Arc<Gateway>) -> Invoker {
     // The gateway holds functions that hold the table's address: nothing here keeps it alive.
     let gateway = Arc::downgrade(gateway);
-    Arc::new(move |id, event| {
+    Arc::new(move |id: &str, event: Value| -> Option<Invoked> {
         let gateway = gateway.upgrade().filter(|gateway| gateway.has(id))?;
         let id = id.to_owned();
         Some(Box::pin(async move {

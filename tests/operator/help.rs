@@ -127,13 +127,17 @@ fn without_a_stack_it_says_how_to_come_to_one() {
 }
 
 fn page(name: &str) -> String {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
     std::fs::read_to_string(file).unwrap()
 }
 
 /// The names of a page's commands, from its table.
 fn documented(page: &str) -> Vec<&str> {
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `wxpay "));
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `wxpay "));
     rows.filter_map(|row| row.split('`').next()).collect()
 }
 
@@ -159,7 +163,12 @@ fn the_pages_name_each_command_and_each_exit_code_in_both_languages() {
     let english = page("cli.md");
     let chinese = page("cli.zh-CN.md");
     let code = |page: &str| {
-        let parts: Vec<String> = page.split("```").skip(1).step_by(2).map(str::to_owned).collect();
+        let parts: Vec<String> = page
+            .split("```")
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect();
         parts
     };
     assert_eq!(code(&english), code(&chinese));

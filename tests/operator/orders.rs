@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::shop::shop;
+use crate::shop::{Shop, shop};
 
 #[tokio::test]
 async fn an_orders_story_names_what_happened_and_where_each_fact_comes_from() {
@@ -71,7 +71,8 @@ async fn an_orders_story_names_what_happened_and_where_each_fact_comes_from() {
 
 #[tokio::test]
 async fn a_lost_payment_is_settled_by_hand_and_an_unpaid_order_closed() {
-    let shop = shop();
+    // Its notifications are lost: a stack of its own.
+    let shop = Shop::start();
     let token = shop.token().await;
     let number = shop.ordered(&token, "nobody-pays-for-this").await;
     let closed = shop.run(&["orders", "close", &number, "--json"]).json();
