@@ -400,7 +400,10 @@ fn the_bug_zoo_is_in_step_with_the_code() {
             let (tests, test) = red.trim().split_once(' ').unwrap();
             let name = test.rsplit("::").next().unwrap();
             let (files, function) = match tests {
-                "it" => (rust_files(&root().join("tests/it")), format!("fn {name}(")),
+                "it" | "operator" => (
+                    rust_files(&root().join("tests").join(tests)),
+                    format!("fn {name}("),
+                ),
                 "template" => (
                     ["shape", "least_privilege"]
                         .map(|file| root().join(format!("tests/template/{file}.py")))
