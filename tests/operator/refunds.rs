@@ -37,7 +37,7 @@ async fn money_moves_only_once_it_was_confirmed() {
         .run(&["refunds", "approve", &number, &refund, "--yes", "--json"])
         .json();
     assert_ne!(approved["status"], "REQUESTED", "{approved}");
-    let number_of = |fen: &str| format!("by-hand-{fen}");
+    let number_of = |fen: &str| format!("by-hand-{}", fen.replace('.', "-"));
     let create = |fen: &str, more: &[&str]| {
         let own = number_of(fen);
         let mut arguments = vec![

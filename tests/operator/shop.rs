@@ -18,7 +18,6 @@ pub struct Shop {
     _told: BufReader<ChildStdout>,
     described: Value,
     folder: tempfile::TempDir,
-    http: reqwest::Client,
 }
 
 impl Drop for Shop {
@@ -98,6 +97,11 @@ impl Ran {
     }
 }
 
+/// A client of its own for each request: connections end with the test that made them, and a stack is shared.
+fn http() -> reqwest::Client {
+    shared::process::Process::system().unwrap().http
+}
+
 impl Shop {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -118,7 +122,6 @@ impl Shop {
             _told: told,
             described: serde_json::from_slice(&described).unwrap(),
             folder,
-            http: shared::process::Process::system().unwrap().http,
         }
     }
 
@@ -153,7 +156,7 @@ impl Shop {
     }
 
     async fn post(&self, url: String, credential: Option<&str>, key: &str, body: Value) -> Value {
-        let mut request = self.http.post(&url).json(&body).timeout(PATIENCE);
+        let mut request = http().post(&url).json(&body).timeout(PATIENCE);
         if let Some(credential) = credential {
             request = request.bearer_auth(credential);
         }
@@ -216,10 +219,7 @@ impl Shop {
 
     pub async fn order(&self, number: &str) -> Value {
         let url = format!("{}/orders/{number}", self.text("api_url"));
-        let request = self
-            .http
-            .get(url)
-            .bearer_auth(self.text("merchant_api_key"));
+        let request = http().get(url).bearer_auth(self.text("merchant_api_key"));
         request.send().await.unwrap().json().await.unwrap()
     }
 
@@ -231,8 +231,7 @@ impl Shop {
     }
 
     async fn secrets_manager(&self, operation: &str, request: Value) -> Value {
-        let request = self
-            .http
+        let request = http()
             .post(self.text("aws_url"))
             .header("x-amz-target", format!("secretsmanager.{operation}"))
             .header(
