@@ -42,6 +42,7 @@ pub use secrets::Secrets;
 
 use crate::lock::locked;
 use crate::loopback::{self, Pages};
+use crate::recorder::Recorder;
 use crate::template::{Permission, Template, physical};
 
 /// A call on its way to the table, the secrets or a bucket.
@@ -97,6 +98,7 @@ struct Inner {
     fault: Mutex<Option<FaultHook>>,
     table_url: String,
     http: reqwest::Client,
+    recorder: Arc<Recorder>,
 }
 
 impl fmt::Debug for Aws {
@@ -109,7 +111,8 @@ impl fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Starts the endpoint on this listener, with its data in `folder`.
+    /// Starts the endpoint on this listener, with its data in `folder`. What functions write is told to the
+    /// recorder.
     ///
     /// # Errors
     /// Says in a sentence what could not be opened.
@@ -118,6 +121,7 @@ impl Aws {
         outside: TcpListener,
         template: &Template,
         http: reqwest::Client,
+        recorder: Arc<Recorder>,
     ) -> Result<Self, String> {
         let file = folder.join("table.sqlite");
         let table = open_table(&file, &template.table).map_err(|why| {
@@ -128,7 +132,7 @@ impl Aws {
             )
         })?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
-        let bus = Events::open(folder.join("events.jsonl"))?;
+        let bus = Events::open(folder.join("events.jsonl"), Arc::clone(&recorder))?;
         let inside = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| format!("no port is free: {error}"))?;
@@ -151,6 +155,7 @@ impl Aws {
             fault: Mutex::new(None),
             table_url,
             http,
+            recorder,
         });
         let guard = axum::middleware::from_fn_with_state(Pages::Own, loopback::guard);
         let router = Router::new()
@@ -216,6 +221,14 @@ impl Aws {
         stream::records(&self.table, after, limit)
     }
 
+    /// The table's changes after this one, at most so many, oldest first, for whoever shows them.
+    ///
+    /// # Errors
+    /// The stream cannot be read.
+    pub fn changes(&self, after: Option<&str>, limit: usize) -> Result<Vec<Value>, String> {
+        stream::records(&self.table, after, limit)
+    }
+
     /// What functions did so far: who, and which action on which resource.
     pub fn used(&self) -> BTreeSet<(String, Permission)> {
         locked(&self.inner.used).clone()
@@ -239,6 +252,9 @@ impl Drop for Aws {
         self.stop();
     }
 }
+
+/// The operations by which functions write to the table.
+const WRITES: [&str; 3] = ["PutItem", "UpdateItem", "TransactWriteItems"];
 
 /// How large an object may be, in bytes.
 const OBJECT_MAX: usize = 64 << 20;
@@ -499,6 +515,9 @@ impl Inner {
             {
                 passed.insert(name, value.clone());
             }
+        }
+        if status.is_success() && WRITES.contains(&call.operation.as_str()) {
+            self.recorder.write(&call.caller, &call.request);
         }
         match answer.bytes().await {
             Ok(bytes) => (status, passed, bytes).into_response(),
