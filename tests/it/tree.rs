@@ -92,8 +92,26 @@ const LOCAL_LAYERS: [&str; 16] = [
 ];
 
 /// The layers of `operator`, from the bottom up.
-const OPERATOR_LAYERS: [&str; 11] = [
-    "exit", "groups", "money", "output", "prompt", "api", "aws", "target", "orders", "doctor",
+const OPERATOR_LAYERS: [&str; 20] = [
+    "exit",
+    "groups",
+    "money",
+    "day",
+    "output",
+    "wait",
+    "prompt",
+    "api",
+    "aws",
+    "target",
+    "orders",
+    "refunds",
+    "articles",
+    "bill",
+    "reconcile",
+    "secrets",
+    "events",
+    "logs",
+    "doctor",
     "command",
 ];
 
