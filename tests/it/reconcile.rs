@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use local::aws::{Fault, FaultHook};
 use serde_json::{Value, json};
 
-use crate::harness::TestStack;
+use crate::harness::{ALICE, TestStack};
 use crate::published::schemas;
 
 /// The statuses of paid orders are in the table, not only at WeChat Pay.
@@ -463,6 +463,54 @@ async fn what_happens_around_midnight_is_looked_for_in_both_bills_and_told_once(
     done(&stack, &second, 1).await;
     let found = stack.findings(&second, "midnight-03");
     assert_eq!(found[0].0, "paid_here_not_in_bill");
+    planted.undo();
+}
+
+#[tokio::test]
+async fn a_refund_that_is_approved_late_is_looked_for_too() {
+    let stack = TestStack::start().await;
+    let asked_on = stack.new_day().await;
+    let alice = stack.login(ALICE).await;
+    let body = json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack.post_once(&alice, "/orders", "key-0000000000001", body);
+    let placed = placed.await.expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    stack.pay(number).await;
+    known_as(&stack, number, "SUCCESS").await;
+    let refunds = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 10}, "reason": "cold"});
+    let asked = stack.post_once(&alice, &refunds, "ask-000000000001", body);
+    let asked = asked.await.expect(202);
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    // Forty days later somebody sees it.
+    stack.advance(40 * 24 * 60 * 60).await;
+    let date = stack.new_day().await;
+    let approve = format!("{refunds}/{refund}/approve");
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .expect(202);
+    stack.until_refund(number, refund, "SUCCESS").await;
+    // It stays in the list of the day on which it was asked for.
+    let list = format!("/refunds?date={asked_on}");
+    let listed = stack.get(&stack.merchant, &list).await.expect(200);
+    assert_eq!(listed["items"][0]["out_refund_no"], refund);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    stack.next_morning().await;
+    done(&stack, &date, 0).await;
+    assert_eq!(stack.report(&date)["on_record"]["refunds"], 1);
+    // One that WeChat Pay is said to have taken with it is missing in its bill.
+    let mut planted = Planted::in_the_table_of(&stack);
+    let mut never = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
+    never["sk"] = json!({"S": "REFUND#never-r1"});
+    never["out_refund_no"] = json!({"S": "never-r1"});
+    planted.add(never);
+    done(&stack, &date, 1).await;
+    let found = stack.findings(&date, number);
+    assert_eq!(
+        (found[0].0.as_str(), &found[0].1),
+        ("refund_here_not_in_bill", &json!("never-r1"))
+    );
     planted.undo();
 }
 

@@ -286,8 +286,7 @@ impl Span {
             return None;
         }
         let earliest = refund.reserved_at.unwrap_or(refund.created_at);
-        let latest = refund.sent_at.unwrap_or(earliest);
-        Some(Self::around(earliest, latest.max(earliest)))
+        Some(Self::around(earliest, refund.last_sent_at()))
     }
 
     const fn around(earliest: Timestamp, latest: Timestamp) -> Self {
