@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use local::aws::{Fault, FaultHook};
 use serde_json::{Value, json};
 
-use crate::harness::{ALICE, TestStack};
+use crate::harness::{ALICE, TestStack, native_order};
 use crate::published::schemas;
 
 /// The statuses of paid orders are in the table, not only at WeChat Pay.
@@ -464,6 +464,63 @@ async fn what_happens_around_midnight_is_looked_for_in_both_bills_and_told_once(
     let found = stack.findings(&second, "midnight-03");
     assert_eq!(found[0].0, "paid_here_not_in_bill");
     planted.undo();
+}
+
+#[tokio::test]
+async fn payments_of_other_systems_are_counted_where_the_merchant_number_is_shared() {
+    let mut stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    for number in ["before-01", "other-0001", "other-0002"] {
+        paid_and_known(&stack, number, 500).await;
+    }
+    stack
+        .refund("other-0001", "other-r1", 300)
+        .await
+        .expect(202);
+    stack
+        .until_refund("other-0001", "other-r1", "SUCCESS")
+        .await;
+    for (name, value) in [
+        ("MerchantNumberShared", "true"),
+        ("OrderNumberPrefix", "T1-"),
+    ] {
+        stack
+            .options
+            .parameters
+            .insert(name.to_owned(), value.to_owned());
+    }
+    let stack = stack.restarted().await;
+    // Its own numbers all begin so.
+    let another = native_order("other-0003", 100);
+    let refused = stack.post(&stack.merchant, "/orders", another).await;
+    let refused = refused.refused(422, "invalid_value");
+    assert_eq!(refused["field"], "out_trade_no");
+    for number in ["T1-0000001", "T1-0000002"] {
+        paid_and_known(&stack, number, 700).await;
+    }
+    stack.next_morning().await;
+    // What stands in for other systems has never been on record here.
+    let mut planted = Planted::in_the_table_of(&stack);
+    planted.take(stack.item("ORDER#other-0001", "REFUND#other-r1"));
+    for number in ["other-0001", "other-0002", "T1-0000002"] {
+        planted.take(stack.order_item(number));
+    }
+    // Of its own and of what it placed before, every difference is one as ever.
+    let total = json!({"N": "501"});
+    planted.change(stack.order_item("before-01"), "total", total);
+    done(&stack, &date, 2).await;
+    let kind = |number: &str| stack.findings(&date, number)[0].0.clone();
+    assert_eq!(kind("T1-0000002"), "in_bill_not_here");
+    assert_eq!(kind("before-01"), "amount_differs");
+    let report = stack.report(&date);
+    assert_eq!(report["of_others"], json!({"payments": 2, "refunds": 1}));
+    assert_eq!(report["trade_bill"]["payments"], 5);
+    let page = stack.report_file(&date, "report.html").unwrap();
+    assert!(page.contains("Of other systems"), "{page}");
+    planted.undo();
+    let undone = stack.reconcile(&date).await.unwrap();
+    assert_eq!(undone["differences"], 0);
+    assert_eq!(stack.report(&date)["of_others"]["payments"], 0);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use shared::api::{
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
 use shared::domain::terms::Party;
-use shared::domain::{Mchid, Order};
+use shared::domain::{Mchid, Order, OwnNumbers};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -42,6 +42,7 @@ pub struct CreateOrder {
     mchid: Mchid,
     appids: Appids,
     number_prefix: String,
+    own_numbers: OwnNumbers,
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
@@ -71,6 +72,7 @@ impl HttpFunction for CreateOrder {
             SettlingClient::from_environment(&mut environment, &mchid, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&number_prefix);
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
         environment.finish()?;
@@ -84,6 +86,7 @@ impl HttpFunction for CreateOrder {
             mchid,
             appids,
             number_prefix,
+            own_numbers,
             public_base_url,
             process: process.clone(),
         })
@@ -112,7 +115,10 @@ impl HttpFunction for CreateOrder {
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            (None, Some(order_id)) => order_id.clone(),
+            (None, Some(order_id)) => {
+                terms::is_own(&self.own_numbers, order_id)?;
+                order_id.clone()
+            }
             (None, None) => return Err(terms::unnamed()),
         };
         line.field("order.out_trade_no", order_id.as_str());

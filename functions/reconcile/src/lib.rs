@@ -26,7 +26,7 @@ use shared::bucket::Bucket;
 use shared::bus::Bus;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
-use shared::domain::{BeijingDay, Mchid, Timestamp};
+use shared::domain::{BeijingDay, Mchid, OwnNumbers, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;
 use shared::scheduled::ScheduledFunction;
@@ -52,6 +52,7 @@ pub struct Reconcile {
     bucket: Bucket,
     bus: Bus,
     mchid: Mchid,
+    own_numbers: OwnNumbers,
     process: Process,
 }
 
@@ -68,6 +69,8 @@ impl ScheduledFunction for Reconcile {
             SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let bucket = environment.bucket("REPORTS_BUCKET");
         let bus = environment.bus();
+        let prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&prefix);
         environment.finish()?;
         Ok(Self {
             settling_client,
@@ -76,6 +79,7 @@ impl ScheduledFunction for Reconcile {
             bucket,
             bus,
             mchid: merchant.mchid,
+            own_numbers,
             process: process.clone(),
         })
     }
@@ -155,7 +159,7 @@ impl Reconcile {
             deadline,
         };
         let Fetched { trade, flow } = bills.fetch(day).await?;
-        let mut comparison = Comparison::new(day, &self.mchid, trade.as_ref(), flow.as_ref())?;
+        let mut comparison = Comparison::new(day, self, trade.as_ref(), flow.as_ref())?;
         if let Some(trade) = &trade {
             self.compare_bill(trade, &mut comparison, deadline).await?;
         }
@@ -168,7 +172,8 @@ impl Reconcile {
         let mut report = Report::of(&comparison, &self.mchid, self.process.clock.business());
         line.field("rows", report.rows())
             .field("orders", comparison.here.payments)
-            .field("refunds", comparison.here.refunds);
+            .field("refunds", comparison.here.refunds)
+            .field("of_others", comparison.of_others.all());
         // What settles vanishes from what a later run finds: it is kept and told before it is asked about.
         self.put(&report).await?;
         self.tell(told::differences(&report), deadline).await?;
