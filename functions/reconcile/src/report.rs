@@ -141,8 +141,8 @@ impl Report {
             "made_at": rfc3339::format(self.made_at),
             "trade_bill": self.trade.as_ref().map(trade_totals),
             "fund_flow_bill": self.flow.as_ref().map(flow_totals),
-            "on_record": counted(self.here),
-            "of_others": counted(self.of_others),
+            "on_record": of_both(self.here),
+            "of_others": of_both(self.of_others),
             "hours": hours.collect::<Vec<_>>(),
             "difference_count": self.count(),
             "counts": counts,
@@ -191,7 +191,7 @@ fn harmless(cell: &str) -> String {
     }
 }
 
-fn counted(counted: Counted) -> Value {
+fn of_both(counted: Counted) -> Value {
     json!({"payments": counted.payments, "refunds": counted.refunds})
 }
 
