@@ -220,6 +220,7 @@ impl Problem {
             content_type: "application/problem+json",
             retry_after: self.retry_after,
             fresh_seconds: None,
+            entity_tag: None,
         }
     }
 }
