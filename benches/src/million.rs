@@ -152,7 +152,7 @@ async fn bills(folder: &Path, date: &str, shop: &Shop<'_>) -> Result<(Bill, Bill
              `{ROWS},`{ROWS}.00,`0.00,`0.00,`0.00000,`{ROWS}.00,`0.00\r\n"
         );
         written(trade_file, header, &summary, |rows, number| {
-            rows.push_str("`");
+            rows.push('`');
             rows.push_str(&day);
             rows.push_str(" 12:00:00,`");
             rows.push_str(&appid);
@@ -175,7 +175,7 @@ async fn bills(folder: &Path, date: &str, shop: &Shop<'_>) -> Result<(Bill, Bill
             "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额\r\n`{ROWS},`{ROWS},`{ROWS}.00,`0,`0.00\r\n"
         );
         written(flow_file, header, &summary, |rows, number| {
-            rows.push_str("`");
+            rows.push('`');
             rows.push_str(&flow_day);
             rows.push_str(" 12:00:00,`4200001234202609");
             rows.push_str(number);
