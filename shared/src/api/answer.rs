@@ -4,9 +4,11 @@ use data_encoding::HEXLOWER;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::HeaderValue;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use super::language::Language;
 
 /// What goes back to a caller.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Answer {
     pub fresh_seconds: Option<u32>,
     /// `ETag`: names the body, for whoever keeps it.
     pub entity_tag: Option<String>,
+    /// `Content-Language`, where the caller chose it.
+    pub language: Option<Language>,
 }
 
 impl Answer {
@@ -35,6 +39,7 @@ impl Answer {
             retry_after: None,
             fresh_seconds: None,
             entity_tag: None,
+            language: None,
         }
     }
 
@@ -75,6 +80,7 @@ impl Answer {
             retry_after: None,
             fresh_seconds: None,
             entity_tag: None,
+            language: None,
         }
     }
 
@@ -99,6 +105,9 @@ impl Answer {
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(language) = self.language {
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         }
         if let Some(body) = self.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
