@@ -3,8 +3,7 @@
 //! For each Lambda binary, and for two yardsticks built on the spot (`floor`, create-order written by
 //! hand; `hello`, `lambda_http` alone), it prints the size of its zip, the time from exec to the first
 //! poll of the Runtime API and to the first answer, TLS and all, the processor time and the
-//! instructions of both, and the peak of memory. Then it counts what one paid order costs, and sees how much
-//! memory the reconciliation of a day of a million payments takes. It exits
+//! instructions of both, and the peak of memory. Then it counts what one paid order costs. It exits
 //! with 1 where a gate of `goals.rs` is missed; docs/performance.md explains the numbers.
 //!
 //! The command itself is an ordinary debug build, as the tests' are: it measures other processes, by
@@ -18,7 +17,6 @@ mod authority;
 mod callgrind;
 mod child;
 mod goals;
-mod million;
 mod numbers;
 mod report;
 mod world;
@@ -37,10 +35,9 @@ use crate::artefacts::AtRest;
 use crate::authority::Authority;
 use crate::callgrind::Callgrind;
 use crate::child::{Job, Run, Spawner};
-use crate::million::Million;
 use crate::numbers::{
-    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
-    SIGNATURES, Warm, median,
+    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, Recorded, SIGNATURES,
+    Warm, median,
 };
 use crate::world::{Calls, World, item_bytes};
 
@@ -104,9 +101,6 @@ struct Bench {
     sweeps_world: World,
     callgrind: Option<Callgrind>,
     signing_key: PathBuf,
-    authority: Authority,
-    /// The simulator's keys.
-    keys: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -223,8 +217,6 @@ impl Bench {
             sweeps_world,
             callgrind: Callgrind::ready(root, counts)?,
             signing_key: simulator,
-            authority,
-            keys,
         };
         Ok((bench, artefacts))
     }
@@ -260,8 +252,6 @@ impl Bench {
         }
         progress("measuring one more order");
         let warm = self.warm(&measured).await?;
-        progress("reconciling a day of a million payments");
-        let million = self.million().await?;
         Ok(Numbers {
             date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
@@ -278,28 +268,7 @@ impl Bench {
             measured,
             warm,
             paid_orders,
-            million,
         })
-    }
-
-    async fn million(&self) -> Result<Million> {
-        let reconcile = self.subject(RECONCILE)?;
-        let merchant = self.world.stack.simulator.merchant();
-        let shop = million::Shop {
-            mchid: &merchant.mchid,
-            appid: &merchant.appid,
-            keys: &self.keys,
-            key_id: &merchant.public_key_id,
-        };
-        million::measure(
-            &shop,
-            &self.authority,
-            &self.spawner,
-            &reconcile.program,
-            reconcile.environment.clone(),
-            self.world.event(RECONCILE).await?,
-        )
-        .await
     }
 
     async fn stop(self) {
