@@ -15,6 +15,7 @@ const FOR_USERS: [&str; 9] = [
     "docs/events.md",
     "docs/operations.md",
     "docs/quality.md",
+    "docs/simulator.md",
     "docs/troubleshooting.md",
     "miniprogram/README.md",
 ];
