@@ -339,7 +339,7 @@ impl NotifyCallback {
         match settled {
             Settled::Changed(_) | Settled::Unchanged(_) => Reply::Done,
             Settled::Unknown => {
-                // RefundableChange moved that no order here explains.
+                // Money moved that no order here explains.
                 line.count(Metric::NeedsHuman).raise(Level::Error);
                 self.set_aside(draft, envelope, line, Reply::UnknownOrder)
                     .await

@@ -1,4 +1,4 @@
-//! RefundableChange in fen, the hundredth of a yuan: integers only, checked, never zero where an amount is
+//! Money in fen, the hundredth of a yuan: integers only, checked, never zero where an amount is
 //! meant.
 
 use std::fmt;
