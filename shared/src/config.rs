@@ -233,11 +233,22 @@ impl<'a> Environment<'a> {
     /// `PLATFORM_CERTIFICATES`, `on` or `off`: whether messages that are signed with WeChat Pay's platform
     /// certificates are accepted beside those signed with its public key. Off where it is absent.
     pub fn platform_certificates(&mut self) -> bool {
-        match self.optional("PLATFORM_CERTIFICATES").as_deref() {
+        self.switch("PLATFORM_CERTIFICATES")
+    }
+
+    /// `PROFIT_SHARING`, `on` or `off`: whether a merchant's order may have its money frozen until it is
+    /// shared. Off where it is absent.
+    pub fn profit_sharing(&mut self) -> bool {
+        self.switch("PROFIT_SHARING")
+    }
+
+    /// A variable that is `on` or `off`; off where it is absent.
+    fn switch(&mut self, name: &'static str) -> bool {
+        match self.optional(name).as_deref() {
             Some("on") => true,
             None | Some("off") => false,
             Some(_) => {
-                self.problem("PLATFORM_CERTIFICATES must be on or off".to_owned());
+                self.problem(format!("{name} must be on or off"));
                 false
             }
         }

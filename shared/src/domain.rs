@@ -14,6 +14,7 @@ pub mod certificates;
 pub mod contradiction;
 pub mod day;
 pub mod event;
+pub mod extras;
 pub mod id;
 pub mod list;
 pub mod mac;

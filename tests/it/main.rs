@@ -27,6 +27,7 @@ mod configuration;
 mod create;
 mod documents;
 mod events;
+mod extras;
 mod first_deployment;
 mod floods;
 mod forgery;

@@ -18,6 +18,7 @@ mod orders;
 mod refunds;
 mod stream;
 
+use shared::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use shared::domain::order::ClosedBy;
 use shared::domain::refund::Decision;
 use shared::domain::terms::{Item, Party};
@@ -71,6 +72,7 @@ fn terms(number: &str) -> Terms {
             .to_owned(),
         openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
+        extras: Extras::default(),
         items: vec![
             article("coffee", "美式咖啡（大杯）", 2, 250),
             article("cake.lemon", "Lemon cake", 1, 100),
@@ -215,6 +217,33 @@ fn merchants(number: &str, trade_type: TradeType) -> Order {
         placed_by: Party::Merchant,
         ..terms(number)
     })
+}
+
+/// All that an order can carry besides.
+fn every_extra() -> Extras {
+    Extras {
+        goods_tag: Some("WXG".to_owned()),
+        support_fapiao: true,
+        limit_pay: vec![LimitPay::NoCredit, LimitPay::NoBalance],
+        detail: Some(Detail {
+            cost_price: Some(700),
+            invoice_id: Some("R-7".to_owned()),
+            goods: vec![Goods {
+                merchant_goods_id: "coffee".to_owned(),
+                wechatpay_goods_id: Some("1001".to_owned()),
+                goods_name: Some("Coffee \"咖啡\"".to_owned()),
+                quantity: 2,
+                unit_price: 300,
+            }],
+        }),
+        store: Some(Store {
+            id: "7".to_owned(),
+            name: Some("North Gate".to_owned()),
+            area_code: None,
+            address: Some("1 Gate Street".to_owned()),
+        }),
+        profit_sharing: true,
+    }
 }
 
 /// The slot that a refund claims which is sent at once.

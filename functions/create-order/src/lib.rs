@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod appids;
+mod extras;
 mod open_orders;
 mod prepay;
 mod terms;
@@ -44,6 +45,7 @@ pub struct CreateOrder {
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
+    profit_sharing: bool,
     process: Process,
 }
 
@@ -72,6 +74,7 @@ impl HttpFunction for CreateOrder {
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
+        let profit_sharing = environment.profit_sharing();
         environment.finish()?;
         Ok(Self {
             callers,
@@ -84,6 +87,7 @@ impl HttpFunction for CreateOrder {
             appids,
             number_prefix,
             public_base_url,
+            profit_sharing,
             process: process.clone(),
         })
     }

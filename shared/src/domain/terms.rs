@@ -1,5 +1,6 @@
 //! What is agreed when an order is placed: who pays what, how, until when, and what goes on the wire.
 
+use super::extras::Extras;
 use super::{Appid, Fen, Mchid, Openid, OrderId, Timestamp};
 
 /// The ways to pay.
@@ -104,8 +105,10 @@ pub struct Terms {
     pub notify_url: String,
     /// Whose order it is; on the wire only for `jsapi`.
     pub openid: Option<Openid>,
-    /// The payer's address; on the wire only for `h5`.
+    /// The payer's address; on the wire only for `h5`, and where a store is named.
     pub payer_client_ip: Option<String>,
+    /// What is said of it for coupons, invoices, the store and the settlement.
+    pub extras: Extras,
     /// What was ordered from the catalogue; empty for a merchant's order.
     pub items: Vec<Item>,
     /// Who placed it.

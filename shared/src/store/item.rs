@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::StoreError;
+use crate::domain::extras::{Detail, Extras, LimitPay, Store};
 use crate::domain::order::{ClosedBy, OrderState};
 use crate::domain::terms::{Item as OrderLine, Party};
 use crate::domain::{
@@ -13,6 +16,7 @@ use crate::domain::{
     RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
     WechatpayRefundId,
 };
+use crate::wechatpay::{DetailBody, StoreBody};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -164,10 +168,40 @@ impl<'a> ItemReader<'a> {
                 .map(|openid| self.id(Openid::parse(openid)))
                 .transpose()?,
             payer_client_ip: owned("payer_client_ip")?,
+            extras: self.extras()?,
             items: self.lines()?,
             placed_by: self.party("placed_by")?,
             created_at: self.timestamp("created_at")?,
         })
+    }
+
+    fn extras(&self) -> Result<Extras, StoreError> {
+        let limit = |name: &str| {
+            LimitPay::parse(name).ok_or_else(|| self.unreadable("limit_pay is unknown"))
+        };
+        let limits = self.text_or_none("limit_pay")?;
+        let detail: Option<DetailBody> = self.json_or_none("detail")?;
+        let store: Option<StoreBody> = self.json_or_none("store_info")?;
+        Ok(Extras {
+            goods_tag: self.text_or_none("goods_tag")?.map(str::to_owned),
+            support_fapiao: self.flag("support_fapiao"),
+            limit_pay: limits
+                .map(|limits| limits.split(' ').map(limit).collect())
+                .transpose()?
+                .unwrap_or_default(),
+            detail: detail.map(Detail::from),
+            store: store.map(Store::from),
+            profit_sharing: self.flag("profit_sharing"),
+        })
+    }
+
+    fn json_or_none<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text_or_none(name)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_str(text);
+        read.map(Some)
+            .map_err(|_| self.unreadable(format!("{name} is malformed")))
     }
 
     fn lines(&self) -> Result<Vec<OrderLine>, StoreError> {
@@ -332,6 +366,9 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         "payer_client_ip",
         terms.payer_client_ip.as_deref().map(text),
     );
+    for (name, value) in extras(&terms.extras) {
+        set(name, value);
+    }
     set("items", lines(&terms.items));
     set("placed_by", Some(text(terms.placed_by.as_str())));
     set("created_at", Some(timestamp(terms.created_at)));
@@ -339,6 +376,34 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         set(name, value);
     }
     item
+}
+
+/// What an order carries besides; an order without any of it has none of these.
+fn extras(extras: &Extras) -> [(&'static str, Option<AttributeValue>); 6] {
+    let flag = |set: bool| set.then_some(AttributeValue::Bool(true));
+    let limits: Vec<&str> = extras
+        .limit_pay
+        .iter()
+        .map(|limit| limit.as_str())
+        .collect();
+    let detail = extras.detail.clone().map(DetailBody::from);
+    let store = extras.store.clone().map(StoreBody::from);
+    [
+        ("goods_tag", extras.goods_tag.as_deref().map(text)),
+        ("support_fapiao", flag(extras.support_fapiao)),
+        (
+            "limit_pay",
+            (!limits.is_empty()).then(|| text(limits.join(" "))),
+        ),
+        ("detail", detail.as_ref().and_then(json_text)),
+        ("store_info", store.as_ref().and_then(json_text)),
+        ("profit_sharing", flag(extras.profit_sharing)),
+    ]
+}
+
+/// A body of texts and integers as JSON, which serialises without fail.
+fn json_text<T: Serialize>(body: &T) -> Option<AttributeValue> {
+    serde_json::to_string(body).ok().map(text)
 }
 
 /// The events of a record: of each its version, the seconds since the record was made, and its name without

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::CallError;
+use super::extras::{DETAIL_MAX, DetailBody, StoreBody};
+use crate::domain::extras::Detail;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
 use crate::domain::{
@@ -15,9 +17,13 @@ use crate::domain::{
 };
 use crate::rfc3339;
 
-/// The set and order of an order's fields that this version writes. Changing either needs a new
-/// number beside the old one: a repeat with other bytes is refused by WeChat Pay.
-pub const WIRE_VERSION: u32 = 1;
+/// The set and order of the fields of an order that says what is paid, how, until when and by whom, and
+/// nothing else. Changing either needs a new number beside the old ones: a repeat with other bytes is
+/// refused by WeChat Pay.
+pub const WIRE_VERSION_PLAIN: u32 = 1;
+
+/// As [`WIRE_VERSION_PLAIN`], with what an order may carry besides, and a payer's articles as `detail`.
+pub const WIRE_VERSION: u32 = 2;
 
 /// An order's request (DOC 4012791856): the same terms give the same bytes.
 #[derive(Debug)]
@@ -30,10 +36,13 @@ impl<'a> PrepayRequest<'a> {
     /// The request for an order; `None` where it was placed with a set of fields that this build does
     /// not know, as by a newer one that was rolled back: other bytes would be refused.
     pub fn of(terms: &'a Terms) -> Option<Self> {
-        (terms.wire_version == WIRE_VERSION).then(|| Self {
-            terms,
-            body: prepay_body(terms),
-        })
+        match terms.wire_version {
+            WIRE_VERSION_PLAIN | WIRE_VERSION => Some(Self {
+                terms,
+                body: prepay_body(terms),
+            }),
+            _ => None,
+        }
     }
 
     /// The terms it was made of.
@@ -61,11 +70,29 @@ struct PrepayBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attach: Option<&'a str>,
     notify_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods_tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limit_pay: Vec<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    support_fapiao: bool,
     amount: AmountBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     payer: Option<PayerBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<DetailBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scene_info: Option<SceneBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settle_info: Option<SettleBody>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Serialize)]
@@ -82,7 +109,15 @@ struct PayerBody<'a> {
 #[derive(Serialize)]
 struct SceneBody<'a> {
     payer_client_ip: &'a str,
-    h5_info: H5Body,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_info: Option<StoreBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h5_info: Option<H5Body>,
+}
+
+#[derive(Serialize)]
+struct SettleBody {
+    profit_sharing: bool,
 }
 
 #[derive(Serialize)]
@@ -91,6 +126,7 @@ struct H5Body {
 }
 
 fn prepay_body(terms: &Terms) -> Vec<u8> {
+    let extras = &terms.extras;
     bytes(&PrepayBody {
         appid: terms.appid.as_str(),
         mchid: terms.mchid.as_str(),
@@ -99,19 +135,52 @@ fn prepay_body(terms: &Terms) -> Vec<u8> {
         time_expire: rfc3339::format(terms.time_expire),
         attach: terms.attach.as_deref(),
         notify_url: &terms.notify_url,
+        goods_tag: extras.goods_tag.as_deref(),
+        limit_pay: extras
+            .limit_pay
+            .iter()
+            .map(|limit| limit.as_str())
+            .collect(),
+        support_fapiao: extras.support_fapiao,
         amount: AmountBody {
             total: terms.total.get(),
             currency: CURRENCY,
         },
         payer: payer(terms),
+        detail: detail(terms),
         scene_info: terms
             .payer_client_ip
             .as_deref()
             .map(|payer_client_ip| SceneBody {
                 payer_client_ip,
-                h5_info: H5Body { r#type: "Wap" },
+                store_info: extras.store.clone().map(StoreBody::from),
+                h5_info: match terms.trade_type {
+                    TradeType::H5 => Some(H5Body { r#type: "Wap" }),
+                    TradeType::Jsapi | TradeType::Native | TradeType::App => None,
+                },
             }),
+        settle_info: extras.profit_sharing.then_some(SettleBody {
+            profit_sharing: true,
+        }),
     })
+}
+
+/// What coupons are told of the articles: what the merchant said, or what the payer ordered, without the
+/// names where they make it too long.
+fn detail(terms: &Terms) -> Option<DetailBody> {
+    if let Some(detail) = &terms.extras.detail {
+        return Some(detail.clone().into());
+    }
+    if terms.wire_version == WIRE_VERSION_PLAIN {
+        return None;
+    }
+    let detail = Detail::of_items(&terms.items)?;
+    let body = DetailBody::from(detail.clone());
+    if body.len() <= DETAIL_MAX {
+        return Some(body);
+    }
+    let body = DetailBody::from(detail.without_names());
+    (body.len() <= DETAIL_MAX).then_some(body)
 }
 
 /// The payer is fixed for `jsapi` alone; other orders may be paid by whoever is shown them.

@@ -17,8 +17,8 @@ use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlo
 use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
-    NOW, SLOT, changed, closed, merchants, order, paid, payment, refund, reported, request, soon,
-    terms,
+    NOW, SLOT, changed, closed, every_extra, merchants, order, paid, payment, refund, reported,
+    request, soon, terms,
 };
 
 fn root() -> &'static Path {
@@ -246,6 +246,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     let (orders, refunds) = (bench.orders(), bench.refunds());
     let placed = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        extras: every_extra(),
         ..terms("everything")
     });
     bench.placed(&placed).await;

@@ -8,8 +8,8 @@ use shared::store::{Commit, KeptPrepay, Placed, PrepayClaim, Reserve, StoreError
 
 use super::bench::Bench;
 use super::{
-    NOW, SLOT, changed, closed, fen, merchants, order, order_id, paid, payment, refund, request,
-    soon, terms,
+    NOW, SLOT, changed, closed, every_extra, fen, merchants, order, order_id, paid, payment,
+    refund, request, soon, terms,
 };
 
 fn stored(order: &Order) -> StoredOrder {
@@ -112,6 +112,7 @@ async fn what_was_placed_is_read_back_whole_in_every_state() {
     let orders = bench.orders();
     let h5 = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        extras: every_extra(),
         ..merchants("whole-h5", TradeType::H5).terms
     });
     let placed = [

@@ -46,6 +46,7 @@ fn terms() -> Terms {
         notify_url: "https://shop.example/v1/notify".to_owned(),
         openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
+        extras: crate::domain::extras::Extras::default(),
         items: Vec::new(),
         placed_by: Party::Payer,
         created_at: CREATED,

@@ -39,6 +39,7 @@ fn order(state: OrderState) -> Order {
         notify_url: "https://shop.example/notify".to_owned(),
         openid: None,
         payer_client_ip: None,
+        extras: crate::domain::extras::Extras::default(),
         items: Vec::new(),
         placed_by: Party::Merchant,
         created_at: NOON.minus_seconds(HOUR),

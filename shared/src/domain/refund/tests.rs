@@ -106,6 +106,7 @@ pub(in crate::domain) fn order() -> Order {
         notify_url: record.notify_url,
         openid: None,
         payer_client_ip: None,
+        extras: crate::domain::extras::Extras::default(),
         items: Vec::new(),
         placed_by: Party::Merchant,
         created_at: NOW.minus_seconds(1_000),
