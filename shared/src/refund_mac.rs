@@ -139,7 +139,7 @@ fn message(refund: &Refund, stage: Stage) -> Vec<u8> {
         Some(reason) => ("reason", reason.as_str()),
         None => ("no reason", ""),
     };
-    let parts: [&[u8]; 11] = [
+    let mut parts: Vec<&[u8]> = vec![
         PURPOSE.as_bytes(),
         stage.as_str().as_bytes(),
         refund.refund_id.as_str().as_bytes(),
@@ -152,6 +152,10 @@ fn message(refund: &Refund, stage: Stage) -> Vec<u8> {
         refund.notify_url.as_bytes(),
         refund.asked_by.as_str().as_bytes(),
     ];
+    // One more part in partner mode alone: elsewhere the bytes are those of earlier builds.
+    if let Some(sub_mchid) = &refund.sub_mchid {
+        parts.push(sub_mchid.as_str().as_bytes());
+    }
     let mut message = Vec::new();
     for part in parts {
         message.extend_from_slice(&(part.len() as u64).to_be_bytes());

@@ -37,6 +37,7 @@ mod invocations;
 mod kills;
 mod lists;
 mod notices;
+mod partner;
 mod pasted;
 mod policy;
 mod process;

@@ -21,7 +21,7 @@ mod stream;
 use shared::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use shared::domain::order::ClosedBy;
 use shared::domain::refund::Decision;
-use shared::domain::terms::{Item, Party};
+use shared::domain::terms::{Item, Party, SubMerchant};
 use shared::domain::{
     Appid, Due, EventKind, EventLog, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState,
     Payment, RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
@@ -64,6 +64,7 @@ fn terms(number: &str) -> Terms {
         wire_version: 1,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: Mchid::parse("1230000109").unwrap(),
+        sub_merchant: None,
         description: "美式咖啡（大杯） 等".to_owned(),
         total: fen(600),
         time_expire: NOW.plus_seconds(30 * 60),
@@ -147,6 +148,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         refund_id: refund_id(number),
         order_id: order.terms.order_id.clone(),
         transaction_id: payment(order).transaction_id,
+        sub_mchid: order.terms.sub_mchid().cloned(),
         amount: fen(amount),
         total: order.terms.total,
         reason: Some("买错了".to_owned()),
@@ -217,6 +219,14 @@ fn merchants(number: &str, trade_type: TradeType) -> Order {
         placed_by: Party::Merchant,
         ..terms(number)
     })
+}
+
+/// Whose order it is in partner mode.
+fn sub_merchant() -> SubMerchant {
+    SubMerchant {
+        mchid: Mchid::parse("1900000110").unwrap(),
+        appid: Appid::parse("wxd678efh567hg6788").ok(),
+    }
 }
 
 /// All that an order can carry besides.

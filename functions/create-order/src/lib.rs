@@ -20,7 +20,7 @@ use shared::api::{
     Answer, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
 };
 use shared::config::secrets::AnySecret;
-use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Asked, Mchid, Order};
 use shared::process::Process;
 use shared::random;
@@ -63,13 +63,13 @@ impl HttpFunction for CreateOrder {
 
     fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
         let mut environment = Environment::new(vars, process);
-        let Merchant { mchid, appid } = environment.merchant();
-        let appids = Appids::from_environment(&mut environment, appid);
+        let merchant = environment.merchant();
+        let appids = Appids::from_environment(&mut environment, &merchant);
         let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
@@ -83,7 +83,7 @@ impl HttpFunction for CreateOrder {
             catalogue: Catalogue::new(table),
             orders,
             settling_client,
-            mchid,
+            mchid: merchant.mchid,
             appids,
             number_prefix,
             public_base_url,

@@ -331,6 +331,7 @@ impl CreateOrder {
             wire_version: WIRE_VERSION,
             appid: self.appids.of(order.trade_type)?.clone(),
             mchid: self.mchid.clone(),
+            sub_merchant: self.appids.sub_merchant(order.trade_type).cloned(),
             description,
             total,
             time_expire: now.plus_seconds(DEFAULT_ORDER_SECONDS),
@@ -370,7 +371,7 @@ impl CreateOrder {
         Ok(Terms {
             order_id: order_id.clone(),
             trade_type: order.trade_type,
-            wire_version: if order.extras.is_empty() {
+            wire_version: if order.extras.is_empty() && !self.appids.is_partners() {
                 // The same bytes, which an older build, too, can repeat.
                 WIRE_VERSION_PLAIN
             } else {
@@ -378,6 +379,7 @@ impl CreateOrder {
             },
             appid: self.appids.of(order.trade_type)?.clone(),
             mchid: self.mchid.clone(),
+            sub_merchant: self.appids.sub_merchant(order.trade_type).cloned(),
             description: order.description.clone(),
             total: order.total,
             time_expire,

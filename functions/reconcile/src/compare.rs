@@ -7,7 +7,8 @@ use shared::domain::bill::{BillRow, Entry, FlowTotals, TradeTotals};
 use shared::domain::reconciliation::{
     self, Ask, Difference, DifferenceKind, Recorded, compare_flow, flow_alone,
 };
-use shared::domain::{BeijingDay, Mchid, Order, OrderId, Refund, RefundId};
+use shared::domain::terms::Payee;
+use shared::domain::{BeijingDay, Order, OrderId, Refund, RefundId};
 use shared::store::RECORDS_MAX;
 use shared::wechatpay::{BillKind, NoBill};
 
@@ -56,7 +57,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) counts: BTreeMap<DifferenceKind, u64>,
     pub(crate) asks: Asks,
     pub(crate) bill: Option<&'a Trade>,
-    mchid: &'a Mchid,
+    payee: &'a Payee,
     flows: Option<Flows>,
     flow_needed: bool,
 }
@@ -64,7 +65,7 @@ pub(crate) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     pub(crate) fn new(
         day: BeijingDay,
-        mchid: &'a Mchid,
+        payee: &'a Payee,
         trade: Option<&'a Trade>,
         flow: Option<&Flow>,
     ) -> Result<Self, ReconcileError> {
@@ -78,7 +79,7 @@ impl<'a> Comparison<'a> {
             counts: BTreeMap::new(),
             asks: Asks::default(),
             bill: trade,
-            mchid,
+            payee,
             flows: flow.map(Flows::of).transpose()?,
             flow_needed: false,
         })
@@ -94,7 +95,7 @@ impl<'a> Comparison<'a> {
 
     /// Compares a row with what the record and the other bill have of it.
     fn row(&mut self, row: &BillRow, recorded: Recorded<'_>) {
-        let compared = reconciliation::compare(row, recorded, self.mchid);
+        let compared = reconciliation::compare(row, recorded, &self.payee.mchid);
         match (compared.ask, recorded) {
             (Ask::Nothing, _) => {}
             (Ask::Order, Recorded { order, .. }) => {
@@ -116,6 +117,8 @@ impl<'a> Comparison<'a> {
                     self.find(difference);
                 }
             }
+            // A partner has no bill of a sub-merchant's flows.
+            None if self.payee.sub_mchid.is_some() => {}
             None => self.flow_needed |= compare_flow(row, self.day, None).is_some(),
         }
         self.picture(row);

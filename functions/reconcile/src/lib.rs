@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use shared::bucket::Bucket;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
-use shared::domain::{BeijingDay, Mchid, Timestamp};
+use shared::domain::{BeijingDay, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;
 use shared::scheduled::ScheduledFunction;
@@ -48,7 +48,6 @@ pub struct Reconcile {
     listed: ListIndex,
     records: Records,
     bucket: Bucket,
-    mchid: Mchid,
     process: Process,
 }
 
@@ -62,7 +61,7 @@ impl ScheduledFunction for Reconcile {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders, refunds);
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let bucket = environment.bucket("REPORTS_BUCKET");
         environment.finish()?;
         Ok(Self {
@@ -70,7 +69,6 @@ impl ScheduledFunction for Reconcile {
             listed: ListIndex::new(table.clone()),
             records: Records::new(table),
             bucket,
-            mchid: merchant.mchid,
             process: process.clone(),
         })
     }
@@ -150,7 +148,8 @@ impl Reconcile {
             deadline,
         };
         let Fetched { trade, flow } = bills.fetch(day).await?;
-        let mut comparison = Comparison::new(day, &self.mchid, trade.as_ref(), flow.as_ref())?;
+        let payee = self.settling_client.payee();
+        let mut comparison = Comparison::new(day, payee, trade.as_ref(), flow.as_ref())?;
         if let Some(trade) = &trade {
             self.compare_bill(trade, &mut comparison, deadline).await?;
         }
@@ -160,7 +159,7 @@ impl Reconcile {
         self.compare_record(&bills, &mut comparison, deadline)
             .await?;
         comparison.is_whole()?;
-        let mut report = Report::of(&comparison, &self.mchid, self.process.clock.business());
+        let mut report = Report::of(&comparison, &payee.mchid, self.process.clock.business());
         line.field("rows", report.rows())
             .field("orders", comparison.here.payments)
             .field("refunds", comparison.here.refunds);

@@ -75,6 +75,7 @@ impl Asked {
             wire_version: _,
             appid: _,
             mchid: _,
+            sub_merchant: _,
             description,
             total,
             time_expire,

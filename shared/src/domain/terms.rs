@@ -64,6 +64,34 @@ impl Party {
     }
 }
 
+/// Whose shop it is, where a partner (服务商) places orders for others: the sub-merchant (特约商户).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubMerchant {
+    /// The sub-merchant's number, `sub_mchid`: who gets the money.
+    pub mchid: Mchid,
+    /// The sub-merchant's app, `sub_appid`: where the payer pays, unless that is the partner's own.
+    pub appid: Option<Appid>,
+}
+
+/// Whose orders somebody asks about: a merchant's own, or a sub-merchant's of a partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payee {
+    /// Who signs: the merchant, or the partner.
+    pub mchid: Mchid,
+    /// The sub-merchant, in partner mode.
+    pub sub_mchid: Option<Mchid>,
+}
+
+impl Payee {
+    /// In which number this is another than who is paid by these terms; `None` where it is the same.
+    pub fn differing_field(&self, terms: &Terms) -> Option<&'static str> {
+        if self.mchid != terms.mchid {
+            return Some("mchid");
+        }
+        (self.sub_mchid.as_ref() != terms.sub_mchid()).then_some("sub_mchid")
+    }
+}
+
 /// One line of a payer's order, as the catalogue had it then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -89,10 +117,12 @@ pub struct Terms {
     pub trade_type: TradeType,
     /// Which serialisation of the wire fields was used first.
     pub wire_version: u32,
-    /// The app it was ordered under.
+    /// The app it was ordered under; in partner mode the partner's, `sp_appid`.
     pub appid: Appid,
-    /// The merchant that is paid.
+    /// The merchant that is paid; in partner mode the partner, `sp_mchid`.
     pub mchid: Mchid,
+    /// Who is paid in partner mode.
+    pub sub_merchant: Option<SubMerchant>,
     /// What the payer sees in the bill.
     pub description: String,
     /// What is to be paid.
@@ -115,4 +145,21 @@ pub struct Terms {
     pub placed_by: Party,
     /// When it was placed.
     pub created_at: Timestamp,
+}
+
+impl Terms {
+    /// The sub-merchant's number, in partner mode.
+    pub fn sub_mchid(&self) -> Option<&Mchid> {
+        self.sub_merchant.as_ref().map(|sub| &sub.mchid)
+    }
+
+    /// The sub-merchant's app, where the order names one.
+    pub fn sub_appid(&self) -> Option<&Appid> {
+        self.sub_merchant.as_ref()?.appid.as_ref()
+    }
+
+    /// The app in which the payer pays.
+    pub fn payers_appid(&self) -> &Appid {
+        self.sub_appid().unwrap_or(&self.appid)
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::StoreError;
 use crate::domain::extras::{Detail, Extras, LimitPay, Store};
 use crate::domain::order::{ClosedBy, OrderState};
-use crate::domain::terms::{Item as OrderLine, Party};
+use crate::domain::terms::{Item as OrderLine, Party, SubMerchant};
 use crate::domain::{
     Appid, Event, EventKind, EventLog, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment,
     RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
@@ -159,6 +159,7 @@ impl<'a> ItemReader<'a> {
             wire_version: self.count("wire_version")?,
             appid: self.id(Appid::parse(self.text("appid")?))?,
             mchid: self.id(Mchid::parse(self.text("mchid")?))?,
+            sub_merchant: self.sub_merchant()?,
             description: self.text("description")?.to_owned(),
             total: self.fen("total")?,
             time_expire: self.timestamp("time_expire")?,
@@ -173,6 +174,22 @@ impl<'a> ItemReader<'a> {
             placed_by: self.party("placed_by")?,
             created_at: self.timestamp("created_at")?,
         })
+    }
+
+    fn sub_merchant(&self) -> Result<Option<SubMerchant>, StoreError> {
+        let Some(mchid) = self.sub_mchid()? else {
+            return Ok(None);
+        };
+        let appid = self.text_or_none("sub_appid")?;
+        let appid = appid
+            .map(|appid| self.id(Appid::parse(appid)))
+            .transpose()?;
+        Ok(Some(SubMerchant { mchid, appid }))
+    }
+
+    fn sub_mchid(&self) -> Result<Option<Mchid>, StoreError> {
+        let mchid = self.text_or_none("sub_mchid")?;
+        mchid.map(|mchid| self.id(Mchid::parse(mchid))).transpose()
     }
 
     fn extras(&self) -> Result<Extras, StoreError> {
@@ -277,6 +294,7 @@ impl<'a> ItemReader<'a> {
                 .map_err(|error| self.unreadable(error.to_string()))?,
             order_id: self.order_id("out_trade_no")?,
             transaction_id: self.transaction_id()?,
+            sub_mchid: self.sub_mchid()?,
             amount: self.fen("refund")?,
             total: self.fen("total")?,
             reason: self.text_or_none("reason")?.map(str::to_owned),
@@ -353,6 +371,14 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     set("wire_version", Some(integer(terms.wire_version)));
     set("appid", Some(text(terms.appid.as_str())));
     set("mchid", Some(text(terms.mchid.as_str())));
+    set(
+        "sub_mchid",
+        terms.sub_mchid().map(|mchid| text(mchid.as_str())),
+    );
+    set(
+        "sub_appid",
+        terms.sub_appid().map(|appid| text(appid.as_str())),
+    );
     set("description", Some(text(&terms.description)));
     set("total", Some(integer(terms.total)));
     set("time_expire", Some(timestamp(terms.time_expire)));
@@ -500,6 +526,10 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("out_refund_no", Some(text(refund.refund_id.as_str())));
     set("out_trade_no", Some(text(refund.order_id.as_str())));
     set("transaction_id", Some(text(refund.transaction_id.as_str())));
+    set(
+        "sub_mchid",
+        refund.sub_mchid.as_ref().map(|mchid| text(mchid.as_str())),
+    );
     set("refund", Some(integer(refund.amount)));
     set("total", Some(integer(refund.total)));
     set("reason", refund.reason.as_deref().map(text));

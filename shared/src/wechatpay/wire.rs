@@ -11,6 +11,7 @@ use super::extras::{DETAIL_MAX, DetailBody, StoreBody};
 use crate::domain::extras::Detail;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
+use crate::domain::terms::{Payee, SubMerchant};
 use crate::domain::{
     Appid, Fen, Mchid, Openid, OrderId, OrderReport, Refund, RefundId, RefundReport, Terms,
     TradeType, TransactionId, WechatpayRefundId,
@@ -62,8 +63,8 @@ impl<'a> PrepayRequest<'a> {
 
 #[derive(Serialize)]
 struct PrepayBody<'a> {
-    appid: &'a str,
-    mchid: &'a str,
+    #[serde(flatten)]
+    parties: Parties<'a>,
     description: &'a str,
     out_trade_no: &'a str,
     time_expire: String,
@@ -95,15 +96,51 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// Who sells, and in which app.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Parties<'a> {
+    Direct {
+        appid: &'a str,
+        mchid: &'a str,
+    },
+    Partner {
+        sp_appid: &'a str,
+        sp_mchid: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub_appid: Option<&'a str>,
+        sub_mchid: &'a str,
+    },
+}
+
+fn parties(terms: &Terms) -> Parties<'_> {
+    let (appid, mchid) = (terms.appid.as_str(), terms.mchid.as_str());
+    match &terms.sub_merchant {
+        None => Parties::Direct { appid, mchid },
+        Some(sub) => Parties::Partner {
+            sp_appid: appid,
+            sp_mchid: mchid,
+            sub_appid: sub.appid.as_ref().map(Appid::as_str),
+            sub_mchid: sub.mchid.as_str(),
+        },
+    }
+}
+
 #[derive(Serialize)]
 struct AmountBody {
     total: i64,
     currency: &'static str,
 }
 
+/// The payer, by the openid of the app in which they pay.
 #[derive(Serialize)]
-struct PayerBody<'a> {
-    openid: &'a str,
+enum PayerBody<'a> {
+    #[serde(rename = "openid")]
+    Direct(&'a str),
+    #[serde(rename = "sp_openid")]
+    Partner(&'a str),
+    #[serde(rename = "sub_openid")]
+    SubMerchant(&'a str),
 }
 
 #[derive(Serialize)]
@@ -128,8 +165,7 @@ struct H5Body {
 fn prepay_body(terms: &Terms) -> Vec<u8> {
     let extras = &terms.extras;
     bytes(&PrepayBody {
-        appid: terms.appid.as_str(),
-        mchid: terms.mchid.as_str(),
+        parties: parties(terms),
         description: &terms.description,
         out_trade_no: terms.order_id.as_str(),
         time_expire: rfc3339::format(terms.time_expire),
@@ -189,25 +225,42 @@ fn payer(terms: &Terms) -> Option<PayerBody<'_>> {
         TradeType::Jsapi => terms.openid.as_ref(),
         TradeType::Native | TradeType::H5 | TradeType::App => None,
     };
-    openid.map(|openid| PayerBody {
-        openid: openid.as_str(),
+    let openid = openid?.as_str();
+    Some(match &terms.sub_merchant {
+        None => PayerBody::Direct(openid),
+        Some(SubMerchant { appid: None, .. }) => PayerBody::Partner(openid),
+        Some(SubMerchant { appid: Some(_), .. }) => PayerBody::SubMerchant(openid),
     })
 }
 
 #[derive(Serialize)]
-struct CloseBody<'a> {
-    mchid: &'a str,
+#[serde(untagged)]
+enum CloseBody<'a> {
+    Direct {
+        mchid: &'a str,
+    },
+    Partner {
+        sp_mchid: &'a str,
+        sub_mchid: &'a str,
+    },
 }
 
 /// The body of a close.
-pub(super) fn close_body(mchid: &Mchid) -> Vec<u8> {
-    bytes(&CloseBody {
-        mchid: mchid.as_str(),
+pub(super) fn close_body(payee: &Payee) -> Vec<u8> {
+    let mchid = payee.mchid.as_str();
+    bytes(&match &payee.sub_mchid {
+        None => CloseBody::Direct { mchid },
+        Some(sub_mchid) => CloseBody::Partner {
+            sp_mchid: mchid,
+            sub_mchid: sub_mchid.as_str(),
+        },
     })
 }
 
 #[derive(Serialize)]
 struct RefundBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_mchid: Option<&'a str>,
     transaction_id: &'a str,
     out_refund_no: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +279,7 @@ struct RefundAmountBody {
 /// The body of a refund: the same refund gives the same bytes.
 pub(super) fn refund_body(refund: &Refund) -> Vec<u8> {
     bytes(&RefundBody {
+        sub_mchid: refund.sub_mchid.as_ref().map(Mchid::as_str),
         transaction_id: refund.transaction_id.as_str(),
         out_refund_no: refund.refund_id.as_str(),
         reason: refund.reason.as_deref(),
@@ -262,13 +316,18 @@ pub(super) struct TransactionAnswer {
     attach: Option<String>,
     payer: Option<PayerAnswer>,
     amount: Option<AmountAnswer>,
-    // Partner mode's names: an answer with them is not about a direct merchant's order.
+    // Partner mode's names.
+    sp_appid: Option<String>,
     sp_mchid: Option<String>,
+    sub_appid: Option<String>,
+    sub_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct PayerAnswer {
     openid: Option<String>,
+    sp_openid: Option<String>,
+    sub_openid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -290,6 +349,9 @@ pub enum Unreadable {
     /// An order's total is a number and no amount: zero, negative or beyond every bound.
     #[error("amount.total is no amount")]
     Amount,
+    /// A merchant is named both as a direct one and as a partner, or a partner without its sub-merchant.
+    #[error("the merchant is named in two ways, or by half")]
+    Parties,
 }
 
 impl From<Unreadable> for CallError {
@@ -297,6 +359,7 @@ impl From<Unreadable> for CallError {
         match unreadable {
             Unreadable::Field(what) => Self::unexpected(what),
             Unreadable::Amount => Self::unexpected("amount.total"),
+            Unreadable::Parties => Self::unexpected("whose it is"),
         }
     }
 }
@@ -320,20 +383,44 @@ fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn merchant(mchid: Option<String>) -> Result<Option<Mchid>, Unreadable> {
-    present(mchid)
-        .map(Mchid::parse)
-        .transpose()
-        .map_err(|_| Unreadable::Field("mchid"))
+/// Whose an answer is: the merchant, or the partner and the sub-merchant. Nothing else than one of the two
+/// ways of naming them is read, so that no order of one mode is taken for one of the other.
+fn payee(
+    mchid: Option<String>,
+    sp_mchid: Option<String>,
+    sub_mchid: Option<String>,
+) -> Result<(Option<Mchid>, Option<Mchid>), Unreadable> {
+    let parsed = |mchid: String| Mchid::parse(mchid).map_err(|_| Unreadable::Field("mchid"));
+    match (present(mchid), present(sp_mchid), present(sub_mchid)) {
+        (mchid, None, None) => Ok((mchid.map(parsed).transpose()?, None)),
+        (None, partner, Some(sub)) => Ok((partner.map(parsed).transpose()?, Some(parsed(sub)?))),
+        (Some(_), _, _) | (None, Some(_), None) => Err(Unreadable::Parties),
+    }
+}
+
+fn appid(appid: Option<String>) -> Result<Option<Appid>, Unreadable> {
+    let parsed = present(appid).map(Appid::parse).transpose();
+    parsed.map_err(|_| Unreadable::Field("appid"))
+}
+
+impl PayerAnswer {
+    /// The payer's openid in the app in which the order was paid. A text that is none of an openid's shape
+    /// names nobody.
+    fn openid(self, names_sub_app: bool) -> Option<Openid> {
+        let openid = if names_sub_app {
+            self.sub_openid
+        } else {
+            self.openid.or(self.sp_openid)
+        };
+        Openid::parse(openid?).ok()
+    }
 }
 
 impl TransactionAnswer {
-    pub(super) fn is_partners(&self) -> bool {
-        self.sp_mchid.is_some()
-    }
-
-    pub(super) fn mchid(&self) -> Option<&str> {
-        self.mchid.as_deref()
+    /// Whose it is: who signed for the order, and the sub-merchant.
+    pub(super) fn named(&self) -> [Option<&str>; 2] {
+        let mchid = self.mchid.as_deref().or(self.sp_mchid.as_deref());
+        [mchid, self.sub_mchid.as_deref()]
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -350,6 +437,11 @@ impl TransactionAnswer {
             currency: None,
             payer_total: None,
         });
+        let names_sub_app = self
+            .sub_appid
+            .as_ref()
+            .is_some_and(|appid| !appid.is_empty());
+        let (mchid, sub_mchid) = payee(self.mchid, self.sp_mchid, self.sub_mchid)?;
         let state = match self.trade_state.as_str() {
             // USERPAYING belongs to code payment; it means that nothing is settled yet.
             "NOTPAY" | "USERPAYING" => TradeState::Unpaid,
@@ -360,10 +452,7 @@ impl TransactionAnswer {
                     .ok_or(Unreadable::Field("transaction_id"))?,
                 success_time: present(self.success_time).and_then(|text| rfc3339::parse(&text)),
                 payer_total: amount.payer_total,
-                // A name that is none of an openid's shape names nobody.
-                openid: self
-                    .payer
-                    .and_then(|payer| Openid::parse(payer.openid?).ok()),
+                openid: self.payer.and_then(|payer| payer.openid(names_sub_app)),
                 attach: present(self.attach),
                 refunded: self.trade_state == "REFUND",
             }),
@@ -372,11 +461,13 @@ impl TransactionAnswer {
         Ok(OrderReport {
             order_id: OrderId::parse(self.out_trade_no)
                 .map_err(|_| Unreadable::Field("out_trade_no"))?,
-            mchid: merchant(self.mchid)?,
-            appid: present(self.appid)
-                .map(Appid::parse)
-                .transpose()
-                .map_err(|_| Unreadable::Field("appid"))?,
+            mchid,
+            appid: appid(match sub_mchid {
+                None => self.appid,
+                Some(_) => self.sp_appid,
+            })?,
+            sub_mchid,
+            sub_appid: appid(self.sub_appid)?,
             total: amount
                 .total
                 .map(Fen::new)
@@ -402,6 +493,7 @@ pub(super) struct RefundAnswer {
     success_time: Option<String>,
     amount: RefundAmountAnswer,
     sp_mchid: Option<String>,
+    sub_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -411,12 +503,13 @@ struct RefundAmountAnswer {
 }
 
 impl RefundAnswer {
-    pub(super) fn is_partners(&self) -> bool {
-        self.sp_mchid.is_some()
-    }
-
-    pub(super) fn mchid(&self) -> Option<&str> {
-        self.mchid.as_deref().filter(|mchid| !mchid.is_empty())
+    /// As [`TransactionAnswer::named`].
+    pub(super) fn named(&self) -> [Option<&str>; 2] {
+        let mchid = self.mchid.as_deref().filter(|mchid| !mchid.is_empty());
+        [
+            mchid.or(self.sp_mchid.as_deref()),
+            self.sub_mchid.as_deref(),
+        ]
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -445,12 +538,14 @@ impl RefundAnswer {
             "" => return Err(Unreadable::Field("status")),
             unknown => RefundStatus::Unknown(cut(unknown)),
         };
+        let (mchid, sub_mchid) = payee(self.mchid, self.sp_mchid, self.sub_mchid)?;
         Ok(RefundReport {
             refund_id: RefundId::parse(self.out_refund_no)
                 .map_err(|_| Unreadable::Field("out_refund_no"))?,
             order_id: OrderId::parse(self.out_trade_no)
                 .map_err(|_| Unreadable::Field("out_trade_no"))?,
-            mchid: merchant(self.mchid)?,
+            mchid,
+            sub_mchid,
             transaction_id: TransactionId::parse(self.transaction_id)
                 .map_err(|_| Unreadable::Field("transaction_id"))?,
             wechatpay_refund_id: WechatpayRefundId::parse(self.refund_id)

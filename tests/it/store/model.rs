@@ -246,6 +246,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     let (orders, refunds) = (bench.orders(), bench.refunds());
     let placed = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        sub_merchant: Some(sub_merchant()),
         extras: every_extra(),
         ..terms("everything")
     });
@@ -537,6 +538,8 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
         order_id: base.terms.order_id.clone(),
         mchid: Some(base.terms.mchid.clone()),
         appid: Some(base.terms.appid.clone()),
+        sub_mchid: None,
+        sub_appid: None,
         total: Some(base.terms.total),
         currency: Some("CNY".to_owned()),
         state,
@@ -614,6 +617,7 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 refund_id: refund.refund_id.clone(),
                 order_id: refund.order_id.clone(),
                 mchid: None,
+                sub_mchid: None,
                 transaction_id: TransactionId::parse(refund.transaction_id.as_str()).unwrap(),
                 wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859")
                     .unwrap(),

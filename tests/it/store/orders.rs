@@ -9,7 +9,7 @@ use shared::store::{Commit, KeptPrepay, Placed, PrepayClaim, Reserve, StoreError
 use super::bench::Bench;
 use super::{
     NOW, SLOT, changed, closed, every_extra, fen, merchants, order, order_id, paid, payment,
-    refund, request, soon, terms,
+    refund, request, soon, sub_merchant, terms,
 };
 
 fn stored(order: &Order) -> StoredOrder {

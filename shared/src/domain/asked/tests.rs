@@ -19,6 +19,7 @@ fn terms() -> Terms {
         wire_version: 1,
         appid: Appid::parse("wx8888888888888888").unwrap(),
         mchid: Mchid::parse("1900000001").unwrap(),
+        sub_merchant: None,
         description: "Coffee".to_owned(),
         total: fen(600),
         time_expire: Timestamp::from_unix_seconds(2_000),

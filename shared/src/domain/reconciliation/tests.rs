@@ -32,6 +32,7 @@ fn order(state: OrderState) -> Order {
         wire_version: 1,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: mchid(),
+        sub_merchant: None,
         description: "Tea".to_owned(),
         total: Fen::new(TOTAL).unwrap(),
         time_expire: NOON.plus_seconds(HOUR),

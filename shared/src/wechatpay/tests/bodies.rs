@@ -6,7 +6,7 @@ use super::at;
 use super::vectors::{Case, every};
 use crate::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::terms::{Item, Party};
+use crate::domain::terms::{Item, Party, SubMerchant};
 use crate::domain::{
     Appid, EventLog, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp,
     TradeType, TransactionId,
@@ -26,6 +26,7 @@ pub(super) fn terms(trade_type: TradeType) -> Terms {
         wire_version: WIRE_VERSION,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: Mchid::parse("1900007291").unwrap(),
+        sub_merchant: None,
         description: "Image形象店-\"QQ\"公仔".to_owned(),
         total: Fen::new(100).unwrap(),
         time_expire: Timestamp::from_unix_seconds(1_528_425_296),
@@ -46,6 +47,7 @@ pub(super) fn refund() -> Refund {
         refund_id: RefundId::parse("R1").unwrap(),
         order_id: OrderId::parse("order_1").unwrap(),
         transaction_id: TransactionId::parse("4200000000202601010000000001").unwrap(),
+        sub_mchid: None,
         amount: Fen::new(1).unwrap(),
         total: Fen::new(2).unwrap(),
         reason: None,
@@ -171,6 +173,46 @@ fn a_payers_articles_are_told_from_the_version_on_that_knows_them() {
     assert!(detail.len() <= DETAIL_MAX, "{}", detail.len());
     assert_eq!(detail.matches("merchant_goods_id").count(), 50);
     assert!(!detail.contains("goods_name"));
+}
+
+#[test]
+fn a_partners_order_names_both_merchants() {
+    let sub = |appid: Option<&str>| {
+        Some(SubMerchant {
+            mchid: Mchid::parse("1900000110").unwrap(),
+            appid: appid.map(|appid| Appid::parse(appid).unwrap()),
+        })
+    };
+    let in_partners_app = Terms {
+        sub_merchant: sub(None),
+        ..terms(TradeType::Jsapi)
+    };
+    let written = body(&in_partners_app);
+    let head = r#"{"sp_appid":"wxd678efh567hg6787","sp_mchid":"1900007291","sub_mchid":"1900000110","description":"#;
+    assert!(written.starts_with(head), "{written}");
+    let payer = r#","payer":{"sp_openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}}"#;
+    assert!(written.ends_with(payer), "{written}");
+    assert_eq!(in_partners_app.payers_appid(), &in_partners_app.appid);
+
+    let in_own_app = Terms {
+        sub_merchant: sub(Some("wxd678efh567hg6788")),
+        ..terms(TradeType::Jsapi)
+    };
+    let written = body(&in_own_app);
+    let named =
+        r#","sp_mchid":"1900007291","sub_appid":"wxd678efh567hg6788","sub_mchid":"1900000110","#;
+    assert!(written.contains(named), "{written}");
+    let payer = r#","payer":{"sub_openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}}"#;
+    assert!(written.ends_with(payer), "{written}");
+    assert_eq!(in_own_app.payers_appid().as_str(), "wxd678efh567hg6788");
+
+    let partners = Refund {
+        sub_mchid: Some(Mchid::parse("1900000110").unwrap()),
+        ..refund()
+    };
+    let whole = wire::refund_body(&partners);
+    let head = r#"{"sub_mchid":"1900000110","transaction_id":"#;
+    assert!(self::written(&whole).starts_with(head));
 }
 
 #[test]
