@@ -147,7 +147,7 @@ fn detail(body: DetailBody) -> Result<Detail, Problem> {
     if detail == Detail::default() {
         return Err(invalid("detail", "detail is empty"));
     }
-    if SentDetail::from(detail.clone()).len() > DETAIL_MAX {
+    if SentDetail::from(detail.clone()).sent_bytes() > DETAIL_MAX {
         return Err(invalid(
             "detail",
             format!("detail must be at most {DETAIL_MAX} bytes of JSON"),

@@ -44,7 +44,7 @@ pub struct StoreBody {
 
 impl DetailBody {
     /// How long it is as it is sent, in bytes.
-    pub fn len(&self) -> usize {
+    pub fn sent_bytes(&self) -> usize {
         wire::bytes(self).len()
     }
 }

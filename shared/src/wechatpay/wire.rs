@@ -88,10 +88,6 @@ struct PrepayBody<'a> {
     settle_info: Option<SettleBody>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
 const fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -212,11 +208,11 @@ fn detail(terms: &Terms) -> Option<DetailBody> {
     }
     let detail = Detail::of_items(&terms.items)?;
     let body = DetailBody::from(detail.clone());
-    if body.len() <= DETAIL_MAX {
+    if body.sent_bytes() <= DETAIL_MAX {
         return Some(body);
     }
     let body = DetailBody::from(detail.without_names());
-    (body.len() <= DETAIL_MAX).then_some(body)
+    (body.sent_bytes() <= DETAIL_MAX).then_some(body)
 }
 
 /// The payer is fixed for `jsapi` alone; other orders may be paid by whoever is shown them.

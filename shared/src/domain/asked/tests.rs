@@ -1,5 +1,7 @@
 //! Every term: a repeat that differs in it is told so by its name, and the same request in nothing.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use super::*;
 use crate::domain::extras::{Detail, Goods, LimitPay, Store};
 use crate::domain::{Appid, Mchid};
