@@ -74,7 +74,7 @@ pub struct SubMerchant {
 }
 
 /// Whose orders somebody asks about: a merchant's own, or a sub-merchant's of a partner.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payee {
     /// Who signs: the merchant, or the partner.
     pub mchid: Mchid,
