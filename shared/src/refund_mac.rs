@@ -134,7 +134,7 @@ fn key_of(name: &'static str, text: &str) -> Result<[u8; KEY_BYTES], RecordKeyEr
 /// Everything that is sent for the refund, each part behind its length, so that no two refunds have
 /// the same bytes. A reason that is absent is not an empty one.
 fn message(refund: &Refund, stage: Stage) -> Vec<u8> {
-    let (amount, total) = (refund.amount.get(), refund.total.get());
+    let [amount, total] = [refund.amount, refund.total].map(|fen| fen.get().to_be_bytes());
     let (has_reason, reason) = match &refund.reason {
         Some(reason) => ("reason", reason.as_str()),
         None => ("no reason", ""),
@@ -145,8 +145,8 @@ fn message(refund: &Refund, stage: Stage) -> Vec<u8> {
         refund.refund_id.as_str().as_bytes(),
         refund.order_id.as_str().as_bytes(),
         refund.transaction_id.as_str().as_bytes(),
-        &amount.to_be_bytes(),
-        &total.to_be_bytes(),
+        &amount,
+        &total,
         has_reason.as_bytes(),
         reason.as_bytes(),
         refund.notify_url.as_bytes(),
