@@ -11,7 +11,7 @@ use shared::domain::extras::{
 };
 use shared::wechatpay::{DETAIL_MAX, DetailBody as SentDetail};
 
-use crate::terms::{invalid, text};
+use crate::checks::{invalid, text};
 
 /// The members of a body that are about it.
 pub(crate) struct Given {

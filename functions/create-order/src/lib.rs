@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod appids;
+mod checks;
 mod extras;
 mod open_orders;
 mod prepay;

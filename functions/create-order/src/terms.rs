@@ -17,6 +17,7 @@ use shared::domain::{Asked, Fen, Openid, OrderId, Terms, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::{WIRE_VERSION, WIRE_VERSION_PLAIN};
 
+use crate::checks::{invalid, text};
 use crate::{CreateOrder, extras};
 
 /// How long an order can be paid whose `time_expire` nobody named, in seconds: each payer's.
@@ -444,25 +445,6 @@ pub(crate) fn differ(field: &'static str) -> Problem {
         format!("the order with this number differs in {field}"),
     )
     .field(field)
-}
-
-pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
-    Problem::new(Code::InvalidValue, detail).field(field)
-}
-
-/// A text for WeChat Pay: not empty, bounded, no control characters.
-pub(crate) fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Problem> {
-    let Some(value) = value else { return Ok(()) };
-    if value.is_empty() || value.len() > most {
-        return Err(invalid(
-            field,
-            format!("{field} must be 1 to {most} bytes of UTF-8"),
-        ));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(invalid(field, format!("{field} has a control character")));
-    }
-    Ok(())
 }
 
 fn ip_address(text: String) -> Result<String, Problem> {

@@ -1,8 +1,6 @@
 //! What an order carries besides what is paid, how and by whom: for coupons, invoices, the store and the
 //! settlement. Most orders have nothing of it.
 
-use super::terms::Item;
-
 /// How long `goods_tag` may be, in bytes.
 pub const GOODS_TAG_MAX: usize = 32;
 
@@ -25,7 +23,7 @@ pub struct Extras {
     /// What the order cannot be paid with.
     pub limit_pay: Vec<LimitPay>,
     /// The articles as coupons see them. A payer's order has none here: its own are told, see
-    /// [`Detail::of_items`].
+    /// [`super::terms::detail_of`].
     pub detail: Option<Detail>,
     /// Where it was sold (`scene_info.store_info`).
     pub store: Option<Store>,
@@ -118,23 +116,6 @@ pub struct Store {
 }
 
 impl Detail {
-    /// What coupons are told of a payer's articles; `None` where one of them has a SKU that WeChat Pay does
-    /// not take, since a part of an order would be another order to a coupon.
-    pub fn of_items(items: &[Item]) -> Option<Self> {
-        let goods = |item: &Item| Goods {
-            merchant_goods_id: item.sku.clone(),
-            wechatpay_goods_id: None,
-            goods_name: Some(item.description.clone()).filter(|name| !name.is_empty()),
-            quantity: item.quantity,
-            unit_price: item.unit_price.get(),
-        };
-        let told = !items.is_empty() && items.iter().all(|item| is_goods_id(&item.sku));
-        told.then(|| Self {
-            goods: items.iter().map(goods).collect(),
-            ..Self::default()
-        })
-    }
-
     /// The same without the articles' names, which are the longest part of it.
     #[must_use]
     pub fn without_names(mut self) -> Self {

@@ -1,6 +1,6 @@
 //! What is agreed when an order is placed: who pays what, how, until when, and what goes on the wire.
 
-use super::extras::Extras;
+use super::extras::{Detail, Extras, Goods, is_goods_id};
 use super::{Appid, Fen, Mchid, Openid, OrderId, Timestamp};
 
 /// The ways to pay.
@@ -105,6 +105,23 @@ pub struct Item {
     pub unit_price: Fen,
 }
 
+/// What coupons are told of a payer's articles; `None` where one of them has a SKU that WeChat Pay does not
+/// take, since a part of an order would be another order to a coupon.
+pub fn detail_of(items: &[Item]) -> Option<Detail> {
+    let goods = |item: &Item| Goods {
+        merchant_goods_id: item.sku.clone(),
+        wechatpay_goods_id: None,
+        goods_name: Some(item.description.clone()).filter(|name| !name.is_empty()),
+        quantity: item.quantity,
+        unit_price: item.unit_price.get(),
+    };
+    let told = !items.is_empty() && items.iter().all(|item| is_goods_id(&item.sku));
+    told.then(|| Detail {
+        goods: items.iter().map(goods).collect(),
+        ..Detail::default()
+    })
+}
+
 /// What was agreed when the order was placed; never changes.
 ///
 /// It holds every field that goes on the wire, so that WeChat Pay can be asked again with identical
@@ -163,3 +180,6 @@ impl Terms {
         self.sub_appid().unwrap_or(&self.appid)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,7 +203,7 @@ impl<'a> ItemReader<'a> {
             goods_tag: self.text_or_none("goods_tag")?.map(str::to_owned),
             support_fapiao: self.flag("support_fapiao"),
             limit_pay: limits
-                .map(|limits| limits.split(' ').map(limit).collect())
+                .map(|limits| limits.split(' ').map(limit).collect::<Result<Vec<_>, _>>())
                 .transpose()?
                 .unwrap_or_default(),
             detail: detail.map(Detail::from),

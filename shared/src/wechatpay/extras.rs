@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wire;
 use crate::domain::extras::{Detail, Goods, Store};
 
 /// How long `detail` may be as it is sent, in bytes (docs/wechatpay.md, "The rest of an order's body").
@@ -45,7 +44,8 @@ pub struct StoreBody {
 impl DetailBody {
     /// How long it is as it is sent, in bytes.
     pub fn sent_bytes(&self) -> usize {
-        wire::bytes(self).len()
+        // Texts and integers, which serialise without fail.
+        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
     }
 }
 

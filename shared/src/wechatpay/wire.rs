@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CallError;
 use super::extras::{DETAIL_MAX, DetailBody, StoreBody};
-use crate::domain::extras::Detail;
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
-use crate::domain::terms::{Payee, SubMerchant};
+use crate::domain::terms::{Payee, SubMerchant, detail_of};
 use crate::domain::{
     Appid, Fen, Mchid, Openid, OrderId, OrderReport, Refund, RefundId, RefundReport, Terms,
     TradeType, TransactionId, WechatpayRefundId,
@@ -206,7 +205,7 @@ fn detail(terms: &Terms) -> Option<DetailBody> {
     if terms.wire_version == WIRE_VERSION_PLAIN {
         return None;
     }
-    let detail = Detail::of_items(&terms.items)?;
+    let detail = detail_of(&terms.items)?;
     let body = DetailBody::from(detail.clone());
     if body.sent_bytes() <= DETAIL_MAX {
         return Some(body);
