@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::terms::Payee;
 use crate::domain::{
-    OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType, TransactionId,
+    OrderId, OrderReport, Refund, RefundReport, Timestamp, TradeType, TransactionId,
     WechatpayRefundId,
 };
 use crate::random;
