@@ -64,7 +64,7 @@ fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let fen = request_body::whole_number(deserializer, "a whole number of fen")?;
     let price = i64::try_from(fen).ok();
     price
-        .filter(|price| (0..=FEN_MAX).contains(price))
+        .filter(|price| (0..=i64::from(FEN_MAX)).contains(price))
         .ok_or_else(|| D::Error::custom(format!("a price must be 0 to {FEN_MAX} fen, not {fen}")))
 }
 
