@@ -124,9 +124,6 @@ async fn an_order_of_a_sub_merchant_is_paid_closed_and_refunded_as_its_own() {
         .expect(202);
     let sent = last(&stack, "POST", "/v3/refund/domestic/refunds").json();
     assert_eq!(sent["sub_mchid"], SUB);
-    stack
-        .control("refunds/partner-r1/complete", json!({}))
-        .await;
     let refunded = stack
         .until_refund("partner-0001", "partner-r1", "SUCCESS")
         .await;
