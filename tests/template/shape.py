@@ -328,8 +328,10 @@ def the_dashboard_is_json(expanded):
 VALUES = {
     "Mchid": (["1900000001"], ["", "190000000a", "1"]),
     "Appid": (["wx0123456789abcdef"], ["", "0123456789abcdef"]),
+    "SubMchid": (["", "1900000110"], ["190000011a", "1"]),
     **dict.fromkeys(
-        ["AppidNative", "AppidH5", "AppidApp"], (["", "wx0123456789abcdef"], ["0123456789abcdef", "wx0123456789ABCDEF"])
+        ["AppidNative", "AppidH5", "AppidApp", "SubAppid"],
+        (["", "wx0123456789abcdef"], ["0123456789abcdef", "wx0123456789ABCDEF"]),
     ),
     "PublicBaseUrl": (["", "https://pay.example.com"], ["http://pay.example.com", "https://pay.example.com/"]),
     "WechatpayBaseUrl": (["http://127.0.0.1:8083", "https://api.mch.weixin.qq.com"], ["", "api.mch.weixin.qq.com"]),
@@ -373,6 +375,21 @@ def a_domain_without_a_certificate_is_refused_at_once(expanded):
     assert [entry["Assert"] for entry in rule["Assertions"]] == [
         {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
     ]
+
+
+def a_sub_merchants_app_without_its_number_is_refused_at_once(expanded):
+    rule = expanded["Rules"]["SubAppidNeedsSubMchid"]
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubAppid"}, ""]}]}
+    assert rule["RuleCondition"] == given
+    assert [entry["Assert"] for entry in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubMchid"}, ""]}]}
+    ]
+
+
+def nobody_freezes_money_without_having_read_that_it_does(expanded):
+    parameter = expanded["Parameters"]["ProfitSharing"]
+    assert parameter["Default"] == "off"
+    assert "FREEZES" in parameter["Description"]
 
 
 def an_address_without_a_key_is_refused_at_once(expanded):
