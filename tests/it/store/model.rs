@@ -18,7 +18,7 @@ use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
     NOW, SLOT, changed, closed, every_extra, merchants, order, paid, payment, refund, reported,
-    request, soon, terms,
+    request, soon, sub_merchant, terms,
 };
 
 fn root() -> &'static Path {

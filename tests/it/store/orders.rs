@@ -112,6 +112,7 @@ async fn what_was_placed_is_read_back_whole_in_every_state() {
     let orders = bench.orders();
     let h5 = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        sub_merchant: Some(sub_merchant()),
         extras: every_extra(),
         ..merchants("whole-h5", TradeType::H5).terms
     });
