@@ -18,7 +18,7 @@ mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
@@ -106,14 +106,19 @@ impl HttpFunction for CreateOrder {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         incoming.query([])?;
+        // What is wrong with a header is told before what is wrong with the body.
+        let key = match &caller {
+            Caller::Payer { .. } => Some(payers_key(incoming)?),
+            Caller::Merchant => None,
+        };
         let asked = terms::read(&caller, incoming)?;
-        let order_id = match &asked {
-            Asked::Payer(_) => {
-                let key = payers_key(incoming)?;
+        let order_id = match (&asked, key) {
+            (Asked::Payer(_), Some(key)) => {
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            Asked::Merchant(order) => order.order_id.clone(),
+            (Asked::Payer(_), None) => return Err(no_key()),
+            (Asked::Merchant(order), _) => order.order_id.clone(),
         };
         line.field("order.out_trade_no", order_id.as_str());
         let (agreed, within_bound) = tokio::join!(
@@ -244,9 +249,11 @@ fn handed_out(pay: &PayParameters) -> Value {
 
 /// What a payer's order is known by: the number is derived from it.
 fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
-    derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
-        Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
-    })
+    derived_ids::idempotency_key(incoming)?.ok_or_else(no_key)
+}
+
+fn no_key() -> Problem {
+    Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
 }
 
 /// Whose matter a refused prepay is: beside what is so of any call, what may mean that the order is
