@@ -20,6 +20,7 @@ pub mod list;
 pub mod mac;
 pub mod money;
 pub mod order;
+pub mod own_numbers;
 pub mod reconciliation;
 pub mod refund;
 pub mod report;
@@ -38,6 +39,7 @@ pub use id::{
 pub use mac::RecordMac;
 pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
+pub use own_numbers::OwnNumbers;
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
 pub use schedule::Due;

@@ -22,7 +22,7 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
-use shared::domain::{Asked, Mchid, Order};
+use shared::domain::{Asked, Mchid, Order, OwnNumbers};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -43,6 +43,7 @@ pub struct CreateOrder {
     mchid: Mchid,
     appids: Appids,
     number_prefix: String,
+    own_numbers: OwnNumbers,
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
@@ -73,6 +74,7 @@ impl HttpFunction for CreateOrder {
             SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&number_prefix);
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
         let profit_sharing = environment.profit_sharing();
@@ -87,6 +89,7 @@ impl HttpFunction for CreateOrder {
             mchid: merchant.mchid,
             appids,
             number_prefix,
+            own_numbers,
             public_base_url,
             profit_sharing,
             process: process.clone(),
@@ -118,7 +121,10 @@ impl HttpFunction for CreateOrder {
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
             (Asked::Payer(_), None) => return Err(no_key()),
-            (Asked::Merchant(order), _) => order.order_id.clone(),
+            (Asked::Merchant(order), _) => {
+                terms::is_own(&self.own_numbers, &order.order_id)?;
+                order.order_id.clone()
+            }
         };
         line.field("order.out_trade_no", order_id.as_str());
         let (agreed, within_bound) = tokio::join!(
