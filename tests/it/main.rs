@@ -36,6 +36,7 @@ mod invocations;
 mod kills;
 mod lists;
 mod notices;
+mod openapi;
 mod pasted;
 mod policy;
 mod process;
