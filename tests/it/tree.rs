@@ -48,14 +48,15 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 18] = [
+const SHARED_LAYERS: [&str; 20] = [
     "domain",
     "rfc3339",
     "random",
     "refund_mac",
+    "panics",
     "clock",
     "telemetry",
-    "platform",
+    "process",
     "deadline",
     "bucket",
     "wechatpay",
@@ -66,6 +67,7 @@ const SHARED_LAYERS: [&str; 18] = [
     "platform_keys",
     "settling_client",
     "refund_sender",
+    "scheduled",
     "api",
 ];
 

@@ -56,8 +56,8 @@ const CLAIM_RESERVE: Duration = Duration::from_secs(12);
 /// Once in so many minutes of the business clock it is seen how long requests wait for the merchant.
 const REQUESTS_MINUTES: i64 = 10;
 
-/// How long the first line is left alone between two looks of one run.
-const FIRST_LINE_PAUSE: Duration = Duration::from_secs(1);
+/// How long the first lane is left alone between two looks of one run.
+const FIRST_LANE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Settles what is due.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl ScheduledFunction for Sweep {
         }
         let mut done = Done::default();
         let (mut unavailable, mut any_due) = (None, false);
-        let (first, later) = self.both_lines(deadline).await;
+        let (first, later) = self.both_lanes(deadline).await;
         for outcome in first.into_iter().chain(later) {
             match outcome {
                 Ok((shard, oldest)) => {
@@ -184,30 +184,30 @@ impl ScheduledFunction for Sweep {
 }
 
 impl Sweep {
-    /// Looks at both lines side by side: one look at a time in each shard, so at most [`SHARDS`] at
-    /// once. While the later line is busy, the first one is looked at again and again: what comes due
+    /// Looks at both lanes side by side: one look at a time in each shard, so at most [`SHARDS`] at
+    /// once. While the later lane is busy, the first one is looked at again and again: what comes due
     /// in it does not wait for the end of this run.
-    async fn both_lines(&self, deadline: Deadline) -> (Vec<Swept>, Vec<Swept>) {
+    async fn both_lanes(&self, deadline: Deadline) -> (Vec<Swept>, Vec<Swept>) {
         let later_over = AtomicBool::new(false);
         let later = async {
-            let swept = self.line(Lane::Later, deadline).await;
+            let swept = self.lane(Lane::Later, deadline).await;
             later_over.store(true, Ordering::Relaxed);
             swept
         };
         let first = async {
-            let mut swept = self.line(Lane::First, deadline).await;
+            let mut swept = self.lane(Lane::First, deadline).await;
             while !later_over.load(Ordering::Relaxed) {
-                tokio::time::sleep(FIRST_LINE_PAUSE).await;
-                swept.extend(self.line(Lane::First, deadline).await);
+                tokio::time::sleep(FIRST_LANE_PAUSE).await;
+                swept.extend(self.lane(Lane::First, deadline).await);
             }
             swept
         };
         tokio::join!(first, later)
     }
 
-    async fn line(&self, line: Lane, deadline: Deadline) -> Vec<Swept> {
+    async fn lane(&self, lane: Lane, deadline: Deadline) -> Vec<Swept> {
         // The shards are independent; one that is slow must not starve the others.
-        join_all(line.shards().map(|shard| self.shard(shard, deadline))).await
+        join_all(lane.shards().map(|shard| self.shard(shard, deadline))).await
     }
 
     async fn shard(&self, shard: u32, deadline: Deadline) -> Swept {

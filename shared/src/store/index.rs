@@ -9,18 +9,18 @@ use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{Due, Openid, Order, OrderId, OrderState, RefundId, Timestamp};
 
-/// How many shards each line of the due index has.
+/// How many shards each lane of the due index has.
 ///
 /// One index partition takes about 1 000 writes a second; ten leave room for the 500 orders a second
 /// that WeChat Pay takes of one merchant. An item keeps its shard until it is written again, and the
-/// shards of both lines are numbered through: with another number, items of one line are found in the
+/// shards of both lanes are numbered through: with another number, items of one lane are found in the
 /// other until then, and nobody looks at those in shards that went.
-const LINE_SHARDS: u32 = 10;
+const LANE_SHARDS: u32 = 10;
 
 /// How many shards the due index has in all.
-pub const SHARDS: u32 = 2 * LINE_SHARDS;
+pub const SHARDS: u32 = 2 * LANE_SHARDS;
 
-/// A line of the due index: what stands in one is not held up by the other.
+/// A lane of the due index: what stands in one is not held up by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// What somebody waits for: refunds, and orders that are being closed.
@@ -30,7 +30,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The line of an order.
+    /// The lane of an order.
     pub(super) const fn of_order(order: &Order) -> Self {
         match order.state {
             OrderState::Closing { .. } => Self::First,
@@ -41,8 +41,8 @@ impl Lane {
     /// Its shards.
     pub const fn shards(self) -> std::ops::Range<u32> {
         match self {
-            Self::Later => 0..LINE_SHARDS,
-            Self::First => LINE_SHARDS..SHARDS,
+            Self::Later => 0..LANE_SHARDS,
+            Self::First => LANE_SHARDS..SHARDS,
         }
     }
 }
@@ -50,9 +50,9 @@ impl Lane {
 /// How many pages of a shard are read for one answer at most.
 const PAGES_MAX: u32 = 40;
 
-fn shard(line: Lane, key: &str) -> String {
-    let place = place_of(key, LINE_SHARDS);
-    (line.shards().start + place).to_string()
+fn shard(lane: Lane, key: &str) -> String {
+    let place = place_of(key, LANE_SHARDS);
+    (lane.shards().start + place).to_string()
 }
 
 /// A number's place among so many shards, at most 256.
