@@ -185,7 +185,9 @@ impl Contract {
         let Some((at, operation)) = self.operation(exchange.method, path) else {
             // The gateway's own answer, or a page beside the API.
             return match exchange.status {
-                404 => self.json("/components/schemas/GatewayMessage", exchange.answer),
+                404 if exchange.method != "HEAD" => {
+                    self.json("/components/schemas/GatewayMessage", exchange.answer)
+                }
                 _ => Ok(()),
             };
         };
@@ -279,7 +281,13 @@ impl Contract {
         if body.is_empty() && described["required"] != true {
             return Ok(());
         }
-        let sent: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let mut sent: Value = match serde_json::from_slice(body) {
+            Ok(sent) => sent,
+            // Nested deeper than this reader goes; the functions pass over such a member unread.
+            Err(error) if error.to_string().starts_with("recursion limit") => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        without_nulls(&mut sent);
         let schema = format!("{at}/content/application~1json/schema");
         match self.validator(&schema, false).against(&sent) {
             Some(wrong) => Err(format!("the request was accepted: {wrong}")),
@@ -301,6 +309,18 @@ impl Contract {
             }
             None => (at, value),
         }
+    }
+}
+
+/// Takes out the members that are null, which a request may have for any that it leaves out.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
