@@ -1,5 +1,5 @@
 //! AWS on this machine: one loopback address that speaks DynamoDB's, Secrets Manager's, EventBridge's and,
-//! with paths, S3's protocol.
+//! with paths, S3's protocol; and to the operator CloudFormation's.
 //!
 //! Functions reach it through the real SDKs. Each has an access key of its own, and what the
 //! template does not allow it, under the conditions that it names, is refused here as IAM would: a
@@ -11,9 +11,10 @@ mod buckets;
 mod bus;
 mod request;
 pub mod secrets;
+mod stacks;
 mod stream;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use buckets::{Buckets, ObjectCall};
+use stacks::Stacks;
 
 pub use access::{Access, Need, OPERATOR, access_key_of};
 pub use bus::Events;
@@ -84,6 +86,7 @@ struct Inner {
     buckets: Buckets,
     secrets: Secrets,
     bus: Events,
+    stacks: Stacks,
     used: Mutex<BTreeSet<(String, Permission)>>,
     fault: Mutex<Option<FaultHook>>,
     table_url: String,
@@ -135,6 +138,7 @@ impl Aws {
             buckets: Buckets::open(folder.to_owned()),
             secrets,
             bus,
+            stacks: Stacks::of(template),
             used: Mutex::new(BTreeSet::new()),
             fault: Mutex::new(None),
             table_url,
@@ -295,6 +299,9 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if is_form(&headers) {
+        return form_call(&inner, &headers, &body);
+    }
     let object = ObjectCall::parse(&method, uri.path());
     if let Some(call) = object.filter(|_| !headers.contains_key("x-amz-target")) {
         return object_call(&inner, &call, &headers, &body);
@@ -370,6 +377,26 @@ async fn call(
         None => {}
     }
     inner.answer(service, &asked, &headers, body).await
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(axum::http::header::CONTENT_TYPE);
+    content_type.is_some_and(|value| {
+        value
+            .as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    })
+}
+
+/// A call to a service that takes forms, which of those here is CloudFormation alone. No function has a
+/// permission of it.
+fn form_call(inner: &Inner, headers: &HeaderMap, body: &Bytes) -> Response {
+    let caller = inner.access.caller(headers);
+    if caller != OPERATOR {
+        return stacks::denied(&caller);
+    }
+    let form: BTreeMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
+    inner.stacks.answer(&form)
 }
 
 /// A call to S3, which has a path where the others have a target.

@@ -1,17 +1,18 @@
-//! `wxpay`: the bundle on one machine, and the tools to look at it.
+//! `wxpay`: the bundle on one machine, and the operator's commands for it and for AWS.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use local::deliverer::Address;
 use local::{Options, Stack, StartError, demo};
+use operator::{Failure, grouped};
 use shared::api::CREDENTIAL_MAX;
 use shared::random;
 use simulator::SPEEDS;
 
-/// A WeChat Pay backend on this machine: API, table, keys and a simulated WeChat Pay, on loopback,
-/// without an account.
+/// A WeChat Pay backend: the whole of it on this machine, with a simulated WeChat Pay and without an
+/// account; and the operator's commands, for that stack and for one on AWS (--stack).
 #[derive(Parser)]
 #[command(name = "wxpay", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -27,6 +28,8 @@ enum Command {
     Up(Up),
     /// Drives a payment from login to refund over HTTP, and checks the books on both sides.
     Demo(Demo),
+    #[command(flatten)]
+    Operator(operator::Command),
 }
 
 #[derive(Args, Clone)]
@@ -142,17 +145,20 @@ fn api_url(text: &str) -> Result<String, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command_line = grouped(Cli::command());
+    let matches = command_line.clone().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let ended = match cli.command {
-        None => up(cli.up).await,
-        Some(Command::Up(up_with)) => up(up_with).await,
-        Some(Command::Demo(demo)) => run_demo(demo).await,
+        None => up(cli.up).await.map_err(Failure::Failed),
+        Some(Command::Up(up_with)) => up(up_with).await.map_err(Failure::Failed),
+        Some(Command::Demo(demo)) => run_demo(demo).await.map_err(Failure::Failed),
+        Some(Command::Operator(command)) => operator::run(command, command_line).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("wxpay: {sentence}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("wxpay: {failure}");
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod function;
 mod mapping;
 mod names;
+mod outputs;
 mod policy;
 mod resolver;
 
@@ -25,6 +26,7 @@ pub use policy::{Grant, Permission};
 use error::fail;
 use function::function;
 use mapping::mapping;
+use outputs::outputs;
 use resolver::Resolver;
 
 /// The table's indexes that the store asks (`shared::store`).
@@ -39,6 +41,10 @@ pub struct Template {
     pub table: Value,
     /// What brings the table's stream to functions.
     pub mappings: Vec<Mapping>,
+    /// The outputs, by name, as far as their conditions hold.
+    pub outputs: BTreeMap<String, String>,
+    /// The parameters' values, by name.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Template {
@@ -107,6 +113,8 @@ impl Template {
             functions,
             table,
             mappings,
+            outputs: outputs(&yaml["Outputs"], &resolver)?,
+            parameters: resolver.parameters(),
         })
     }
 }

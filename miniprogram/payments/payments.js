@@ -42,13 +42,14 @@ const CONFIRM_MS = 30000;
 const TOKEN_MARGIN_MS = 60000;
 const STORED = "payments:";
 class Payments {
-    constructor({ baseUrl, wx, timeoutMs = DEFAULT_TIMEOUT_MS }) {
+    constructor({ baseUrl, wx, timeoutMs = DEFAULT_TIMEOUT_MS, language = "zh-CN" }) {
         /** What the storage holds too; it alone counts where the storage is full. */
         this.memory = {};
         this.buying = {};
         this.baseUrl = baseUrl.replace(/\/+$/, "");
         this.wx = wx;
         this.timeoutMs = timeoutMs;
+        this.language = language;
     }
     /** Logs in, unless a token is still valid. The other calls do it by themselves when they must. */
     async login() {
@@ -260,6 +261,7 @@ class Payments {
     /** One attempt; undefined where no answer came. */
     send({ method, path, body }, header, end) {
         const data = body === undefined ? undefined : JSON.stringify(body);
+        header["Accept-Language"] = this.language;
         if (data !== undefined)
             header["Content-Type"] = "application/json";
         return new Promise((resolve) => {

@@ -126,6 +126,8 @@ export interface Options {
   wx: Wx;
   /** How long one call may take with all its repetitions, in milliseconds; 20 000 by default. */
   timeoutMs?: number;
+  /** In which language errors are told, as `Accept-Language` has it; "zh-CN" by default. */
+  language?: string;
 }
 
 /**
@@ -193,15 +195,17 @@ export class Payments {
   private readonly baseUrl: string;
   private readonly wx: Wx;
   private readonly timeoutMs: number;
+  private readonly language: string;
   /** What the storage holds too; it alone counts where the storage is full. */
   private readonly memory: Record<string, unknown> = {};
   private loggingIn?: Promise<string>;
   private readonly buying: Record<string, Promise<Purchase> | undefined> = {};
 
-  constructor({ baseUrl, wx, timeoutMs = DEFAULT_TIMEOUT_MS }: Options) {
+  constructor({ baseUrl, wx, timeoutMs = DEFAULT_TIMEOUT_MS, language = "zh-CN" }: Options) {
     this.baseUrl = baseUrl.replace(/\/+$/, "");
     this.wx = wx;
     this.timeoutMs = timeoutMs;
+    this.language = language;
   }
 
   /** Logs in, unless a token is still valid. The other calls do it by themselves when they must. */
@@ -416,6 +420,7 @@ export class Payments {
   /** One attempt; undefined where no answer came. */
   private send({ method, path, body }: Call, header: Record<string, string>, end: number): Promise<Answer | undefined> {
     const data = body === undefined ? undefined : JSON.stringify(body);
+    header["Accept-Language"] = this.language;
     if (data !== undefined) header["Content-Type"] = "application/json";
     return new Promise((resolve) => {
       this.wx.request({

@@ -8,9 +8,11 @@
 
 mod answer;
 mod caller;
+mod code;
 pub mod derived_ids;
 mod event;
 mod incoming;
+mod language;
 mod problem;
 pub mod representation;
 pub mod request_body;
@@ -25,9 +27,11 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 
 pub use answer::Answer;
 pub use caller::{CREDENTIAL_MAX, Caller, Callers};
+pub use code::Code;
 pub use event::Event;
 pub use incoming::{Incoming, malformed_id};
-pub use problem::{Code, Problem};
+pub use language::Language;
+pub use problem::Problem;
 
 use crate::config::secrets::{self, AnySecret, SecretError};
 use crate::config::{self, ConfigError, Vars};
@@ -72,12 +76,8 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     }
 
     /// Answers a request whose time is over; the webhook has its own dialect.
-    fn out_of_time(&self, line: &mut LogLine) -> Answer {
-        let problem = Problem::new(
-            Code::OutOfTime,
-            "the request took too long; send the same request again",
-        );
-        problem.retry_after(1).into_answer(line)
+    fn out_of_time(&self, problem: Problem, line: &mut LogLine) -> Answer {
+        problem.into_answer(line)
     }
 
     /// Answers an event, whatever stands in it; never fails, and writes one log line.
@@ -90,8 +90,10 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
             let mut line = LogLine::start(Self::NAME, &process.clock);
             let LambdaEvent { payload, context } = event;
             line.field("request_id", context.request_id.clone());
+            let mut language = Language::default();
             let read = contained(|| {
                 let request = payload.into_request(context)?;
+                language = Language::wanted(request.headers());
                 Incoming::read(request, &process.clock)
             });
             let answer = match read {
@@ -103,11 +105,11 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
                     // keeps the keys that this process has read.
                     match tokio::time::timeout(left, served(self, &incoming, &mut line)).await {
                         Ok(Ok(answer)) => answer,
-                        Ok(Err(problem)) => problem.into_answer(&mut line),
-                        Err(_) => self.out_of_time(&mut line),
+                        Ok(Err(problem)) => problem.told_in(language).into_answer(&mut line),
+                        Err(_) => self.out_of_time(too_late().told_in(language), &mut line),
                     }
                 }
-                Ok(Err(problem)) => self.refused_unread(problem, &mut line),
+                Ok(Err(problem)) => self.refused_unread(problem.told_in(language), &mut line),
                 Err(Panicked) => mistake().into_answer(&mut line),
             };
             line.field("status", answer.status);
@@ -175,6 +177,12 @@ async fn served<F: HttpFunction>(
         }
     }
     served
+}
+
+/// What is answered where the time was over.
+fn too_late() -> Problem {
+    let detail = "the request took too long; send the same request again";
+    Problem::new(Code::OutOfTime, detail).retry_after(1)
 }
 
 /// What is answered where a function panicked.

@@ -12,6 +12,8 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+pub use connector::sdk_http_client;
+
 use crate::bucket::{Bucket, BucketAccess};
 use crate::bus::Bus;
 use crate::domain::{Appid, Mchid};
@@ -254,7 +256,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(connector::http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -269,7 +271,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(self.credentials())
-            .http_client(connector::http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -286,7 +288,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(connector::http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.http.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());

@@ -7,6 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod absence;
+pub mod asked;
 pub mod bill;
 pub mod books;
 pub mod certificates;
@@ -25,6 +26,7 @@ pub mod schedule;
 pub mod terms;
 pub mod time;
 
+pub use asked::Asked;
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use day::BeijingDay;

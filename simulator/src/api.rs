@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::beijing;
+use crate::exchange;
 use crate::faults::Target;
 use crate::handle::SimulatorHandle;
 
@@ -32,6 +33,7 @@ mod signing;
 mod stand_in;
 mod subject;
 mod upload;
+mod wire;
 
 use answer::{Draft, Refusal, Response};
 use context::Context;
@@ -194,7 +196,8 @@ impl Call<'_> {
             };
             if let Ok(caller) = authenticate::authenticate(&handle, &call.request, call.operation) {
                 let mut answer = call.apply(&caller);
-                call.note(&mut answer);
+                let row = call.row(&mut answer);
+                call.note(row, &Response::Drop);
             }
         });
     }
@@ -254,36 +257,38 @@ impl Call<'_> {
 
     /// Signs, notes down and hands over an answer.
     fn finish(&self, caller: Option<&Caller>, mut answer: Draft) -> Response {
-        self.note(&mut answer);
-        signing::sign(
+        let row = self.row(&mut answer);
+        let response = signing::sign(
             self.handle,
             &self.request,
             self.operation,
             caller,
             &self.subject,
             answer,
-        )
+        );
+        self.note(row, &response);
+        response
     }
 
     fn dropped(&self, why: &str) -> Response {
         let mut answer = Draft::empty(0).because(why);
         answer.verdict = "dropped".to_owned();
-        self.note(&mut answer);
+        let row = self.row(&mut answer);
+        self.note(row, &Response::Drop);
         Response::Drop
     }
 
-    fn note(&self, answer: &mut Draft) {
+    fn row(&self, answer: &mut Draft) -> Value {
         if self.slow && answer.fault.is_none() {
             answer.fault = Some("slow");
         }
         let number = self.subject.out_trade_no.as_deref();
-        note(
-            self.handle,
-            &self.request,
-            self.operation.name,
-            number,
-            answer,
-        );
+        row(&self.request, self.operation.name, number, answer)
+    }
+
+    fn note(&self, row: Value, response: &Response) {
+        let exchange = wire::exchange(&self.request, Some(self.operation.kind), response);
+        self.handle.lock().request(row, exchange);
     }
 }
 
@@ -315,22 +320,21 @@ fn finish_bare(
     why: &str,
 ) -> Response {
     let answer = Draft::empty(status).because(why);
-    note(handle, request, "unknown", None, &answer);
-    signing::bare(answer)
+    let row = row(request, "unknown", None, &answer);
+    let response = signing::bare(answer);
+    let exchange = wire::exchange(request, None, &response);
+    handle.lock().request(row, exchange);
+    response
 }
 
-fn note(
-    handle: &Arc<SimulatorHandle>,
-    request: &Request,
-    operation: &str,
-    out_trade_no: Option<&str>,
-    answer: &Draft,
-) {
-    let row = json!({
+/// The row of `/_sim/requests`.
+fn row(request: &Request, operation: &str, out_trade_no: Option<&str>, answer: &Draft) -> Value {
+    let target = exchange::without_secret(&request.target);
+    json!({
         "at": beijing::rfc3339(SimulatorHandle::wall_ms()),
         "method": request.method,
         "path": request.path(),
-        "query": request.query(),
+        "query": target.split_once('?').map(|(_, query)| query),
         "operation": operation,
         "status": answer.status,
         "out_trade_no": out_trade_no,
@@ -341,8 +345,7 @@ fn note(
             .then(|| String::from_utf8_lossy(&answer.body).chars().take(ANSWER_CHARACTERS).collect::<String>()),
         "fault": answer.fault,
         "serial_no": authorization::claimed_serial(request),
-    });
-    handle.lock().request(row);
+    })
 }
 
 #[cfg(test)]

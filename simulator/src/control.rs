@@ -25,6 +25,7 @@ use crate::phone::{self, AttemptOutcome, PaymentAttempt};
 use crate::refund_ending;
 use crate::schedule;
 
+mod exchanges;
 mod guard;
 mod page;
 mod problem;
@@ -68,9 +69,15 @@ pub(crate) fn router(handle: Arc<SimulatorHandle>, host: IpAddr, more: Router) -
         .route("/_sim/hostility", post(hostility))
         .route("/_sim/clock", get(clock).post(advance))
         .route("/_sim/notifications", get(notifications))
+        .route("/_sim/notifications/{entered}", get(exchanges::notice))
+        .route(
+            "/_sim/notifications/{entered}/resend",
+            post(exchanges::resend),
+        )
         .route("/_sim/violations", get(violations))
         .route("/_sim/ledger", get(ledger))
         .route("/_sim/requests", get(requests))
+        .route("/_sim/requests/{entered}", get(exchanges::request))
         .route("/_sim/knobs", get(behaviours).post(set_behaviours))
         .route("/_sim/merchants", get(merchants).post(add_merchant))
         .route(
@@ -333,7 +340,13 @@ async fn ledger(State(handle): Shared, Query(filter): Filter) -> Answer {
 }
 
 async fn requests(State(handle): Shared, Query(filter): Filter) -> Answer {
-    list(handle.lock().requests.iter(), Value::clone, &filter)
+    let state = handle.lock();
+    let wanted = filter.get("out_trade_no");
+    let rows = state
+        .requests
+        .iter()
+        .filter(|row| wanted.is_none_or(|wanted| row["out_trade_no"] == *wanted));
+    list(rows, Value::clone, &filter)
 }
 
 /// A list, newest last: the newest `last` of the `total` there are, or all.

@@ -29,6 +29,7 @@ mod changes;
 mod compression;
 mod config;
 mod control;
+mod exchange;
 mod faults;
 mod forgeries;
 mod handle;

@@ -42,7 +42,10 @@ CONTROL CALLS
     GET  CONTROL/_sim/orders/OUT_TRADE_NO          an order with its refunds
     GET  CONTROL/_sim/ledger                       orders and refunds as WeChat Pay has them
     GET  CONTROL/_sim/requests                     every request, and why it was refused
+    GET  CONTROL/_sim/requests/ENTERED             one request and its answer, with headers and bodies
     GET  CONTROL/_sim/notifications                every notice with every attempt
+    GET  CONTROL/_sim/notifications/ENTERED        one notice, as it was sent and opened, with the answers
+    POST CONTROL/_sim/notifications/ENTERED/resend sends it once more
     GET  CONTROL/_sim/violations                   rules the merchant broke
     GET  CONTROL/_sim/events                       what changes, as it changes
     GET  CONTROL/_sim/healthz                      whether it works

@@ -67,6 +67,27 @@ pub(crate) fn settle_due(handle: &Arc<SimulatorHandle>) {
             .in_flight
             .fetch_add(dispatches.len(), Ordering::SeqCst);
     }
+    send(handle, dispatches);
+    handle.wake();
+}
+
+/// Sends a notice once more, at once and genuine, whatever became of it and whatever faults are on.
+/// Gives whether it could: there is no such notice, or the merchant has no APIv3 key to seal it with.
+pub(crate) fn resend(handle: &Arc<SimulatorHandle>, seq: u64) -> bool {
+    let dispatch = {
+        let mut state = handle.lock();
+        let dispatch = notices::prepare(handle, &mut state, seq, Copy::Resent);
+        let sent = usize::from(dispatch.is_some());
+        handle.in_flight.fetch_add(sent, Ordering::SeqCst);
+        dispatch
+    };
+    let sent = dispatch.is_some();
+    send(handle, dispatch);
+    sent
+}
+
+/// Sends what is counted as on its way already.
+fn send(handle: &Arc<SimulatorHandle>, dispatches: impl IntoIterator<Item = Dispatch>) {
     for dispatch in dispatches {
         let sender = Arc::clone(handle);
         handle.runtime.spawn(async move {
@@ -76,7 +97,6 @@ pub(crate) fn settle_due(handle: &Arc<SimulatorHandle>) {
             sender.in_flight.fetch_sub(1, Ordering::SeqCst);
         });
     }
-    handle.wake();
 }
 
 /// Runs until the simulator stops: sleeps until something is due, then does it.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::behaviours::Behaviours;
 use crate::changes::{Change, Changes};
+use crate::exchange::{Exchange, ExchangeKey, Exchanges};
 use crate::faults::Faults;
 use crate::journal::{Journal, Line, Record};
 use crate::ledger::{
@@ -59,6 +60,7 @@ pub(crate) struct State {
     pub(crate) probed: BTreeSet<String>,
     pub(crate) requests: VecDeque<Value>,
     pub(crate) violations: VecDeque<Value>,
+    pub(crate) exchanges: Exchanges,
     entered: u64,
     asked: u64,
 }
@@ -138,6 +140,7 @@ impl State {
             probed: BTreeSet::new(),
             requests: VecDeque::new(),
             violations: VecDeque::new(),
+            exchanges: Exchanges::default(),
             entered,
             asked: 0,
         };
@@ -260,9 +263,11 @@ impl State {
     }
 
     /// Remembers a request and numbers it, so that a page can tell two alike apart.
-    pub(crate) fn request(&mut self, mut request: Value) {
+    pub(crate) fn request(&mut self, mut request: Value, exchange: Exchange) {
         self.asked += 1;
         request["entered"] = json!(self.asked);
+        self.exchanges
+            .keep(ExchangeKey::Request(self.asked), exchange);
         remember(&mut self.requests, request);
         self.changes.publish(Change::Request);
     }

@@ -125,7 +125,7 @@ pub struct TestStack {
     pub wire: Tap,
     /// What is checked when the stack is dropped.
     pub watch: Watch,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     /// How it was started, and will be when it is restarted.
     pub options: Options,
     folder: Arc<TempDir>,

@@ -90,6 +90,12 @@ const LOCAL_LAYERS: [&str; 15] = [
     "demo",
 ];
 
+/// The layers of `operator`, from the bottom up.
+const OPERATOR_LAYERS: [&str; 11] = [
+    "exit", "groups", "money", "output", "prompt", "api", "aws", "target", "orders", "doctor",
+    "command",
+];
+
 fn layer(module: &str) -> &str {
     module.split("::").next().unwrap()
 }
@@ -158,6 +164,27 @@ fn shared_imports_only_downwards_and_in_no_circle() {
 #[test]
 fn the_local_stack_imports_only_downwards_and_in_no_circle() {
     check_layers("local/src", &LOCAL_LAYERS);
+}
+
+#[test]
+fn the_operators_tool_imports_only_downwards_and_in_no_circle() {
+    check_layers("operator/src", &OPERATOR_LAYERS);
+}
+
+/// The credentials chain, prompts and progress bars are the tool's alone.
+#[test]
+fn no_function_links_the_operators_tool() {
+    let mut manifests = vec![root().join("shared/Cargo.toml")];
+    for entry in fs::read_dir(root().join("functions")).unwrap() {
+        manifests.push(entry.unwrap().path().join("Cargo.toml"));
+    }
+    for manifest in manifests {
+        let text = fs::read_to_string(&manifest).unwrap();
+        for banned in ["operator", "aws-config", "clap", "dialoguer", "indicatif"] {
+            let found = text.contains(&format!("\n{banned}"));
+            assert!(!found, "{} depends on {banned}", manifest.display());
+        }
+    }
 }
 
 fn planted(files: &[(&str, &str)]) -> Modules {
@@ -403,9 +430,11 @@ fn every_file_says_what_it_is_for() {
         "shared/src",
         "functions",
         "local/src",
+        "operator/src",
         "benches",
         "simulator/src",
         "tests/it",
+        "tests/operator",
         "tests/harness",
     ] {
         for path in rust_files(&root().join(folder)) {

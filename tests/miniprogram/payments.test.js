@@ -191,7 +191,12 @@ test("Retry-After is obeyed, and a gateway's failure is tried again", async () =
 test("a refusal is told with its code and field, at once", async () => {
   const payer = phone();
   const wrong = { items: [{ sku: "no-such-article", quantity: 1 }] };
-  await assert.rejects(payer.payments().createOrder("cart", wrong), { code: "unknown_sku", status: 422, name: "PaymentsError" });
+  await assert.rejects(payer.payments().createOrder("cart", wrong), {
+    code: "unknown_sku",
+    status: 422,
+    name: "PaymentsError",
+    message: /所选商品未上架/,
+  });
   assert.equal(payer.sent("POST /orders"), 1);
 });
 

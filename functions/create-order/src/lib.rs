@@ -16,12 +16,11 @@ mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
+    Answer, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::terms::Party;
-use shared::domain::{Mchid, Order};
+use shared::domain::{Asked, Mchid, Order};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -102,18 +101,14 @@ impl HttpFunction for CreateOrder {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         incoming.query([])?;
-        let key = match &caller {
-            Caller::Payer { .. } => Some(payers_key(incoming)?),
-            Caller::Merchant => None,
-        };
-        let asked = terms::Asked::read(&caller, incoming)?;
-        let order_id = match (key, asked.named()) {
-            (Some(key), _) => {
+        let asked = terms::read(&caller, incoming)?;
+        let order_id = match &asked {
+            Asked::Payer(_) => {
+                let key = payers_key(incoming)?;
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            (None, Some(order_id)) => order_id.clone(),
-            (None, None) => return Err(terms::unnamed()),
+            Asked::Merchant(order) => order.order_id.clone(),
         };
         line.field("order.out_trade_no", order_id.as_str());
         let (agreed, within_bound) = tokio::join!(
@@ -125,7 +120,7 @@ impl HttpFunction for CreateOrder {
             // What is no longer on sale, or is one too many, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
                 Some(stored) => {
-                    return self.repeat(&caller, &asked, stored, incoming, line).await;
+                    return self.repeat(&asked, stored, incoming, line).await;
                 }
                 None => return Err(problem),
             },
@@ -148,7 +143,7 @@ impl HttpFunction for CreateOrder {
                 };
                 self.pay(stored, Some(&attempt), 201, incoming, line).await
             }
-            Placed::Existing(stored) => self.repeat(&caller, &asked, *stored, incoming, line).await,
+            Placed::Existing(stored) => self.repeat(&asked, *stored, incoming, line).await,
         }
     }
 }
@@ -157,16 +152,12 @@ impl CreateOrder {
     /// The same number again: the same order if the terms are the same.
     async fn repeat(
         &self,
-        caller: &Caller,
-        asked: &terms::Asked,
+        asked: &Asked,
         stored: StoredOrder,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         line.field("placed", "repeat");
-        if *caller == Caller::Merchant && stored.order.terms.placed_by == Party::Payer {
-            return Err(terms::differ("out_trade_no"));
-        }
         if let Some(field) = asked.differing_field(&stored.order.terms) {
             return Err(terms::differ(field));
         }

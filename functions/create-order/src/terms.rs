@@ -1,7 +1,7 @@
 //! What may be asked for, by whom, and what it comes to.
 //!
-//! A payer sends articles and is told the price; the merchant's back office sends the price. A repeat
-//! is compared request with request: prices may have changed since, and the order keeps its own.
+//! A payer sends articles and is told the price; the merchant's back office sends the price. What a repeat
+//! may differ in is decided in `shared::domain::asked`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,8 +10,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use shared::api::request_body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
+use shared::domain::asked::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
+use shared::domain::{Asked, Fen, Openid, OrderId, Terms, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::WIRE_VERSION;
 
@@ -94,91 +95,18 @@ struct SceneBody {
     payer_client_ip: String,
 }
 
-/// A request that is well-formed and allowed.
-pub(crate) enum Asked {
-    Payer(PayerOrder),
-    Merchant(Box<MerchantOrder>),
-}
-
-pub(crate) struct PayerOrder {
-    trade_type: TradeType,
-    /// Who asks: from the token, never from the body.
-    openid: Openid,
-    items: Vec<AskedItem>,
-    attach: Option<String>,
-}
-
-/// An article and how many of it: all that a payer says, and that a repeat is compared by.
-struct AskedItem {
-    sku: String,
-    quantity: u32,
-}
-
-pub(crate) struct MerchantOrder {
-    trade_type: TradeType,
-    order_id: Option<OrderId>,
-    description: String,
-    total: Fen,
-    openid: Option<Openid>,
-    time_expire: Option<Timestamp>,
-    attach: Option<String>,
-    payer_client_ip: Option<String>,
-    /// Whether the address was named, or is only the one the request came from: a repeat may come
-    /// from another.
-    address_named: bool,
-}
-
-impl Asked {
-    pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Self, Problem> {
-        let body: Body = request_body::read(&incoming.body)?;
-        let trade_type = TradeType::parse(&body.trade_type)
-            .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
-        text("attach", body.attach.as_deref(), ATTACH_MAX)?;
-        match caller {
-            Caller::Payer { openid } => body.payers(trade_type, openid),
-            Caller::Merchant => body.merchants(trade_type, incoming),
-        }
-    }
-
-    /// The number that the merchant gave the order.
-    pub(crate) fn named(&self) -> Option<&OrderId> {
-        match self {
-            Self::Payer(_) => None,
-            Self::Merchant(order) => order.order_id.as_ref(),
-        }
-    }
-
-    /// The first field in which a repeat differs from the order's terms.
-    pub(crate) fn differing_field(&self, terms: &Terms) -> Option<&'static str> {
-        let differs = |differs: bool, field| differs.then_some(field);
-        match self {
-            Self::Payer(order) => differs(order.trade_type != terms.trade_type, "trade_type")
-                .or(differs(
-                    terms.openid.as_ref() != Some(&order.openid),
-                    "payer.openid",
-                ))
-                .or(differs(!same_articles(&order.items, &terms.items), "items"))
-                .or(differs(order.attach != terms.attach, "attach")),
-            Self::Merchant(order) => {
-                let expires = order.time_expire;
-                differs(order.trade_type != terms.trade_type, "trade_type")
-                    .or(differs(order.total != terms.total, "amount.total"))
-                    .or(differs(
-                        order.description != terms.description,
-                        "description",
-                    ))
-                    .or(differs(order.openid != terms.openid, "payer.openid"))
-                    .or(differs(order.attach != terms.attach, "attach"))
-                    .or(differs(
-                        expires.is_some_and(|expires| expires != terms.time_expire),
-                        "time_expire",
-                    ))
-                    .or(differs(
-                        order.address_named && order.payer_client_ip != terms.payer_client_ip,
-                        "scene_info.payer_client_ip",
-                    ))
-            }
-        }
+/// Reads what a caller asks for.
+///
+/// # Errors
+/// The body is malformed, or asks for what this caller may not decide.
+pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
+    let body: Body = request_body::read(&incoming.body)?;
+    let trade_type = TradeType::parse(&body.trade_type)
+        .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
+    text("attach", body.attach.as_deref(), ATTACH_MAX)?;
+    match caller {
+        Caller::Payer { openid } => body.payers(trade_type, openid),
+        Caller::Merchant => body.merchants(trade_type, incoming),
     }
 }
 
@@ -307,7 +235,7 @@ impl Body {
         };
         Ok(Asked::Merchant(Box::new(MerchantOrder {
             trade_type,
-            order_id,
+            order_id: order_id.ok_or_else(unnamed)?,
             description,
             total,
             openid,
@@ -458,7 +386,7 @@ impl CreateOrder {
     }
 }
 
-pub(crate) fn unnamed() -> Problem {
+fn unnamed() -> Problem {
     invalid(
         "out_trade_no",
         "out_trade_no is missing: a merchant names the order",
@@ -471,14 +399,6 @@ pub(crate) fn differ(field: &'static str) -> Problem {
         format!("the order with this number differs in {field}"),
     )
     .field(field)
-}
-
-/// Whether a payer asks for what was ordered. Prices and names may have changed since.
-fn same_articles(asked: &[AskedItem], ordered: &[Item]) -> bool {
-    let same = |(asked, ordered): (&AskedItem, &Item)| {
-        asked.sku == ordered.sku && asked.quantity == ordered.quantity
-    };
-    asked.len() == ordered.len() && asked.iter().zip(ordered).all(same)
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {

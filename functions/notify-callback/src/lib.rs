@@ -110,7 +110,7 @@ impl HttpFunction for NotifyCallback {
         reply.answer()
     }
 
-    fn out_of_time(&self, line: &mut LogLine) -> Answer {
+    fn out_of_time(&self, _: Problem, line: &mut LogLine) -> Answer {
         line.field("notice", "no time left").raise(Level::Warn);
         Reply::Later.answer()
     }

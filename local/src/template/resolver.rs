@@ -44,6 +44,19 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// The parameters' values as texts.
+    pub(super) fn parameters(&self) -> BTreeMap<String, String> {
+        let parameters = self.parameters.iter();
+        parameters
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .collect()
+    }
+
+    /// Whether the condition of this name holds.
+    pub(super) fn holds(&self, place: &str, condition: &str) -> Result<bool, TemplateError> {
+        self.condition(place, &self.conditions[condition])
+    }
+
     pub(super) fn resolve(&self, place: &str, yaml: &Yaml) -> Result<Value, TemplateError> {
         match yaml {
             Yaml::Mapping(mapping) => {
@@ -85,11 +98,7 @@ impl<'a> Resolver<'a> {
             ("Sub", Yaml::String(text)) => Ok(Value::from(self.substitute(place, text)?)),
             ("If", Yaml::Sequence(parts)) if parts.len() == 3 => {
                 let condition = parts[0].as_str().unwrap_or_default();
-                let chosen = if self.condition(place, &self.conditions[condition])? {
-                    1
-                } else {
-                    2
-                };
+                let chosen = if self.holds(place, condition)? { 1 } else { 2 };
                 self.resolve(place, &parts[chosen])
             }
             _ => fail(format!(
@@ -125,6 +134,8 @@ impl<'a> Resolver<'a> {
         }
         match attribute {
             "Arn" => Ok(Value::from(arn(resource))),
+            // The API is where the stack says that it is.
+            "ApiEndpoint" => self.reference(place, "PublicBaseUrl"),
             other => Ok(Value::from(format!("{}.{other}", physical(resource)))),
         }
     }

@@ -3,8 +3,10 @@
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::HeaderValue;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
+
+use super::language::Language;
 
 /// What goes back to a caller.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct Answer {
     pub retry_after: Option<u32>,
     /// How long any cache may keep it, in seconds; none may where this is `None`.
     pub fresh_seconds: Option<u32>,
+    /// `Content-Language`, where the caller chose it.
+    pub language: Option<Language>,
 }
 
 impl Answer {
@@ -30,6 +34,7 @@ impl Answer {
             content_type: "application/json",
             retry_after: None,
             fresh_seconds: None,
+            language: None,
         }
     }
 
@@ -48,6 +53,7 @@ impl Answer {
             content_type: "application/json",
             retry_after: None,
             fresh_seconds: None,
+            language: None,
         }
     }
 
@@ -66,6 +72,9 @@ impl Answer {
         headers.insert(CACHE_CONTROL, cached);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(language) = self.language {
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         }
         if let Some(body) = self.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));

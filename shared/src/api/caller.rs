@@ -9,8 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::code::Code;
 use super::incoming::Incoming;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::config::secrets::{AnySecret, ApiKeys, Secret, SecretError};

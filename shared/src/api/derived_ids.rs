@@ -7,8 +7,9 @@
 use aws_lc_rs::hmac;
 
 use super::caller::Caller;
+use super::code::Code;
 use super::incoming::Incoming;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use crate::config::secrets::ApiKeys;
 use crate::domain::{InvalidId, OrderId, RefundId};
 

@@ -13,7 +13,8 @@ use lambda_http::{Body, Context, Request, RequestExt};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::problem::{Code, Problem};
+use super::code::Code;
+use super::problem::Problem;
 
 /// An event, which may be none of the HTTP API's: reading it never fails, so that it is answered.
 #[derive(Debug)]

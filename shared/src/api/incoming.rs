@@ -5,7 +5,8 @@ use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 
-use super::problem::{Code, Problem};
+use super::code::Code;
+use super::problem::Problem;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::domain::{InvalidId, OrderId, RefundId};

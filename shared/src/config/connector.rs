@@ -22,7 +22,8 @@ use aws_smithy_types::body::SdkBody;
 /// How large an answer may be, in bytes: DynamoDB and Secrets Manager send at most 16 MiB.
 const ANSWER_MAX: usize = 16 << 20;
 
-pub(super) fn http_client(client: reqwest::Client) -> SharedHttpClient {
+/// This client as the AWS SDK takes one.
+pub fn sdk_http_client(client: reqwest::Client) -> SharedHttpClient {
     SharedHttpClient::new(ReqwestConnector {
         client,
         read_timeout: None,

@@ -80,14 +80,23 @@ pub(crate) fn claimed_mchid(request: &Request) -> Option<String> {
 
 /// The five lines that are signed (docs/simulator.md, `signed-text` and `uploads`).
 pub(super) fn message(request: &Request, authorization: &Authorization, body: &[u8]) -> Vec<u8> {
-    let mut message = format!(
-        "{}\n{}\n{}\n{}\n",
-        request.method, request.target, authorization.timestamp, authorization.nonce
-    )
-    .into_bytes();
+    let mut message = head_of(request, authorization).into_bytes();
     message.extend_from_slice(body);
     message.push(b'\n');
     message
+}
+
+/// The first four of the lines that are signed, of a request that says what it signed.
+pub(super) fn head(request: &Request) -> Option<String> {
+    let authorization = parse(request.header("authorization")?).ok()?;
+    Some(head_of(request, &authorization))
+}
+
+fn head_of(request: &Request, authorization: &Authorization) -> String {
+    format!(
+        "{}\n{}\n{}\n{}\n",
+        request.method, request.target, authorization.timestamp, authorization.nonce
+    )
 }
 
 /// The seconds that a timestamp states; what states none, or a time before 1970, counts as 0.

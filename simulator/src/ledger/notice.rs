@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use super::distortion::Distortion;
 use crate::beijing;
 
-/// Whether an attempt belongs to the schedule or is a duplicate beside it.
+/// Whether an attempt belongs to the schedule, is a duplicate beside it, or was asked for by a
+/// person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copy {
     Scheduled,
     Extra,
+    Resent,
 }
 
 /// Where a notice stands.
@@ -35,6 +37,9 @@ pub(crate) struct Attempt {
     #[serde(rename = "twist")]
     pub(crate) distortion: Distortion,
     pub(crate) serial: String,
+    /// Whether a person asked for it, beside the schedule.
+    #[serde(default)]
+    pub(crate) resent: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,7 +87,8 @@ impl Notice {
     /// `place` is that of its merchant among all.
     pub(crate) fn subject(&self, place: usize, copy: Copy) -> String {
         let kind = match (self.invented, copy) {
-            (true, _) => "invented ",
+            (_, Copy::Resent) => "resent ",
+            (true, Copy::Scheduled | Copy::Extra) => "invented ",
             (false, Copy::Extra) => "copy of ",
             (false, Copy::Scheduled) => "",
         };
@@ -115,6 +121,7 @@ impl Notice {
                     "verdict": attempt.verdict,
                     "twist": attempt.distortion,
                     "serial": attempt.serial,
+                    "resent": attempt.resent,
                 })
             })
             .collect();

@@ -10,6 +10,7 @@ use super::dispatch::Dispatch;
 use super::held::release_held;
 use super::message::{self, Message};
 use crate::beijing::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::exchange::{self, Exchange, ExchangeKey};
 use crate::handle::SimulatorHandle;
 use crate::ledger::{Attempt, Copy, Distortion, Notice, Progress};
 use crate::random;
@@ -44,7 +45,8 @@ struct Sent {
     took_ms: u64,
     serial: String,
     /// The merchant's status, or why there is none.
-    answer: Result<u16, String>,
+    status: Result<u16, String>,
+    exchange: Exchange,
 }
 
 /// What an answer means.
@@ -92,22 +94,49 @@ fn give_up_unsigned(state: &mut State, seq: u64) {
 
 async fn send(handle: &SimulatorHandle, dispatch: &Dispatch, message: Message) -> Sent {
     let (started, at_ms) = (Instant::now(), handle.now_ms());
+    let url = &dispatch.notice.url;
     let serial = message.serial.clone();
-    let answer = if dispatch.distortion == Distortion::Lost {
+    let mut exchange = message.exchange(url);
+    let response = if dispatch.distortion == Distortion::Lost {
         Err("lost on the way: it never reached the merchant".to_owned())
     } else {
-        post(handle, &dispatch.notice.url, message).await
+        post(handle, url, message).await
+    };
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = match response {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            exchange.answer = Some((status, answer(response).await));
+            Ok(status)
+        }
+        Err(reason) => Err(reason),
     };
     Sent {
         at_ms,
-        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        took_ms,
         serial,
-        answer,
+        status,
+        exchange,
     }
 }
 
+/// What the merchant answered, as far as a person will read it. What breaks while it comes, or comes
+/// too late, changes nothing of what the status said.
+async fn answer(mut response: reqwest::Response) -> exchange::Message {
+    let mut body = Vec::new();
+    while body.len() <= exchange::BODY_BYTES_MAX
+        && let Ok(Some(piece)) = response.chunk().await
+    {
+        body.extend_from_slice(&piece);
+    }
+    let headers = response.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("(not text)")));
+    exchange::Message::new(headers, &body, None)
+}
+
 fn judge(sent: &Sent, dispatch: &Dispatch, redirect_fails: bool) -> Judgement {
-    let status = match &sent.answer {
+    let status = match &sent.status {
         Ok(status) => *status,
         Err(reason) => {
             let late = sent.took_ms >= ANSWER_DEADLINE_MS;
@@ -178,13 +207,19 @@ fn record(
     let Some(mut notice) = state.notices.get(&dispatch.notice.seq).cloned() else {
         return;
     };
+    let key = ExchangeKey::Attempt {
+        notice: notice.seq,
+        place: notice.attempts.len(),
+    };
+    state.exchanges.keep(key, sent.exchange);
     notice.attempts.push(Attempt {
         at_ms: sent.at_ms,
-        status: sent.answer.ok(),
+        status: sent.status.ok(),
         took_ms: sent.took_ms,
         verdict: judgement.verdict,
         distortion: dispatch.distortion,
         serial: sent.serial,
+        resent: dispatch.copy == Copy::Resent,
     });
     let delivered = judgement.delivered;
     match dispatch.copy {
@@ -197,6 +232,13 @@ fn record(
             if delivered && notice.progress == Progress::Pending {
                 notice.progress = Progress::Delivered;
                 notice.next_due_ms = None;
+            }
+        }
+        Copy::Resent => {
+            if delivered {
+                notice.progress = Progress::Delivered;
+                notice.next_due_ms = None;
+                notice.why = None;
             }
         }
     }
@@ -243,7 +285,11 @@ fn retry_delay_ms(notice: &Notice) -> Option<i64> {
     RETRY_DELAYS_MS.get(notice.tries.checked_sub(1)?).copied()
 }
 
-async fn post(handle: &SimulatorHandle, url: &str, message: Message) -> Result<u16, String> {
+async fn post(
+    handle: &SimulatorHandle,
+    url: &str,
+    message: Message,
+) -> Result<reqwest::Response, String> {
     let mut request = handle
         .client
         .post(url)
@@ -253,7 +299,7 @@ async fn post(handle: &SimulatorHandle, url: &str, message: Message) -> Result<u
         request = request.header(name, value);
     }
     match request.send().await {
-        Ok(response) => Ok(response.status().as_u16()),
+        Ok(response) => Ok(response),
         Err(error) if error.is_timeout() => {
             Err("no answer within 5 seconds: answer first, work after".to_owned())
         }

@@ -58,7 +58,10 @@ pub(crate) fn prepare(
         .latest
         .or(notice.attempts.last().map(|attempt| attempt.distortion));
     let just_probed = latest == Some(Distortion::Probe);
-    let distortion = if notice.lost_for_good {
+    let distortion = if copy == Copy::Resent {
+        // Who asks for it wants it to arrive, and no die is thrown that others count on.
+        Distortion::Genuine
+    } else if notice.lost_for_good {
         Distortion::Lost
     } else {
         // The retry after a probe is never probed (docs/simulator.md, `probes`).
@@ -81,7 +84,9 @@ pub(crate) fn prepare(
     };
     // Only in memory: an attempt that a restart cuts off is made again after it.
     let mut copied = false;
-    if let Some(kept) = state.notices.get_mut(&seq) {
+    if copy != Copy::Resent
+        && let Some(kept) = state.notices.get_mut(&seq)
+    {
         kept.latest = Some(distortion);
         if copy == Copy::Scheduled {
             kept.held = false;

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::dispatch::Dispatch;
 use super::resource::ordered;
 use crate::beijing;
+use crate::exchange::{self, Exchange};
 use crate::forgeries;
 use crate::keys::{self, SigningKey};
-use crate::ledger::Distortion;
+use crate::ledger::{Distortion, Notice};
 use crate::random;
 
 /// A notice as it goes out.
@@ -18,11 +19,29 @@ pub(crate) struct Message {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
     pub(crate) serial: String,
+    /// The resource before it was sealed.
+    opened: String,
+}
+
+impl Message {
+    /// What is kept of it for a person; the answer is not known yet.
+    pub(super) fn exchange(&self, url: &str) -> Exchange {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (*name, value.as_str()));
+        Exchange {
+            method: "POST".to_owned(),
+            target: url.to_owned(),
+            request: exchange::Message::from_wechat_pay(headers, self.body.as_bytes()),
+            answer: None,
+            opened: Some(self.opened.clone()),
+        }
+    }
 }
 
 /// Seals and signs an attempt afresh.
 pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms: i64) -> Message {
-    let body = envelope(dispatch);
+    let opened = opened(&dispatch.notice);
+    let body = envelope(dispatch, &opened);
     let nonce = random::alphanumeric(32);
     let mut timestamp = wall_ms.div_euclid(1_000);
     if dispatch.distortion == Distortion::Stale {
@@ -56,10 +75,21 @@ pub(crate) fn build(dispatch: &Dispatch, serial: &str, key: &SigningKey, wall_ms
         headers,
         body,
         serial,
+        opened,
     }
 }
 
-fn envelope(dispatch: &Dispatch) -> String {
+/// The resource that is sealed.
+fn opened(notice: &Notice) -> String {
+    let mut payload = notice.payload.clone();
+    if notice.extra_fields {
+        payload.pop();
+        payload.push_str(",\"new_member\":{\"since\":\"today\"}}");
+    }
+    payload
+}
+
+fn envelope(dispatch: &Dispatch, opened: &str) -> String {
     let notice = &dispatch.notice;
     let nonce = random::alphanumeric(12);
     let apiv3_key = if dispatch.distortion == Distortion::Unopenable {
@@ -67,18 +97,8 @@ fn envelope(dispatch: &Dispatch) -> String {
     } else {
         dispatch.apiv3_key.clone()
     };
-    let mut payload = notice.payload.clone();
-    if notice.extra_fields {
-        payload.pop();
-        payload.push_str(",\"new_member\":{\"since\":\"today\"}}");
-    }
-    let ciphertext = keys::seal(
-        &apiv3_key,
-        &nonce,
-        &notice.original_type,
-        payload.as_bytes(),
-    )
-    .unwrap_or_default();
+    let ciphertext = keys::seal(&apiv3_key, &nonce, &notice.original_type, opened.as_bytes())
+        .unwrap_or_default();
     let resource = ordered(&[
         ("original_type", json!(notice.original_type)),
         ("algorithm", json!("AEAD_AES_256_GCM")),

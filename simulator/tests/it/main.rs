@@ -15,6 +15,7 @@ mod bills;
 mod certificates;
 mod documentation;
 mod each_fault;
+mod exchanges;
 mod explanations;
 mod faults;
 mod flow;

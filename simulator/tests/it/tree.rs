@@ -82,6 +82,7 @@ const LAYERS: &[Layer] = &[
             "config",
             "behaviours",
             "compression",
+            "exchange",
             "random",
             "request_body",
         ],

@@ -1,0 +1,103 @@
+//! WeChat Pay's quality list: every row of the page names tests that are there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::documents::{page, root};
+
+/// The last cell of each row that answers a point: what comes after the heading `Test` or `测试`.
+fn answers(page: &str) -> Vec<&str> {
+    let mut answering = false;
+    let mut found = Vec::new();
+    for line in page.lines() {
+        let Some(row) = line
+            .strip_prefix('|')
+            .and_then(|line| line.strip_suffix('|'))
+        else {
+            answering = false;
+            continue;
+        };
+        let last = row.rsplit('|').next().unwrap().trim();
+        if ["Test", "测试"].contains(&last) {
+            answering = true;
+        } else if answering && !last.starts_with("---") {
+            found.push(last);
+        }
+    }
+    found
+}
+
+/// The tests that a cell names: `module::name` in the integration tests, and sentences of the mini-program's.
+fn named(cell: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for quote in ['`', '"'] {
+        let inside = cell.split(quote).skip(1).step_by(2);
+        names.extend(inside.map(str::to_owned));
+    }
+    names
+}
+
+/// Whether there is a test of this name.
+fn is_there(name: &str) -> bool {
+    let Some((module, function)) = name.rsplit_once("::") else {
+        let tests = page("tests/miniprogram/payments.test.js");
+        return tests.contains(&format!("\ntest(\"{name}\", "));
+    };
+    let file = root().join(format!("tests/it/{}.rs", module.replace("::", "/")));
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let Some((before, _)) = text.split_once(&format!("fn {function}(")) else {
+        return false;
+    };
+    let before = before.strip_suffix("async ").unwrap_or(before);
+    let attribute = before.lines().next_back().unwrap_or_default();
+    attribute.starts_with("#[test]") || attribute.starts_with("#[tokio::test")
+}
+
+#[test]
+fn a_test_that_is_not_there_is_noticed() {
+    assert!(is_there("quality::a_test_that_is_not_there_is_noticed"));
+    assert!(is_there(
+        "store::faults::a_table_that_hangs_is_given_up_in_time_for_a_notice"
+    ));
+    assert!(is_there("two taps are one purchase"));
+    for missing in [
+        "quality::is_there",
+        "quality::a_test",
+        "store::a_table_that_hangs_is_given_up_in_time_for_a_notice",
+        "nowhere::a_test",
+        "two taps",
+    ] {
+        assert!(!is_there(missing), "{missing}");
+    }
+}
+
+#[test]
+fn every_point_of_the_quality_list_names_a_test_that_is_there() {
+    let mut pages = Vec::new();
+    for path in ["docs/quality.md", "docs/quality.zh-CN.md"] {
+        let text = page(path);
+        let cells = answers(&text);
+        assert!(
+            cells.len() > 30,
+            "{path} answers only {} points",
+            cells.len()
+        );
+        let mut all = Vec::new();
+        for cell in cells {
+            let names = named(cell);
+            assert!(!names.is_empty(), "{path}: no test is named in {cell:?}");
+            all.push(names.into_iter().collect::<BTreeSet<_>>());
+        }
+        let missing: Vec<&String> = all
+            .iter()
+            .flatten()
+            .filter(|name| !is_there(name))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "{path} names tests that are not there: {missing:#?}"
+        );
+        pages.push(all);
+    }
+    assert_eq!(pages[0], pages[1], "the two pages answer with other tests");
+}
