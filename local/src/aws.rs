@@ -38,6 +38,7 @@ pub use secrets::Secrets;
 
 use crate::lock::locked;
 use crate::loopback::{self, Pages};
+use crate::recorder::Recorder;
 use crate::template::{Permission, Template, physical};
 
 /// A call on its way to the table, the secrets or a bucket.
@@ -91,6 +92,7 @@ struct Inner {
     fault: Mutex<Option<FaultHook>>,
     table_url: String,
     http: reqwest::Client,
+    recorder: Arc<Recorder>,
 }
 
 impl fmt::Debug for Aws {
@@ -103,7 +105,8 @@ impl fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Starts the endpoint on this listener, with its data in `folder`.
+    /// Starts the endpoint on this listener, with its data in `folder`. What functions write is told to the
+    /// recorder.
     ///
     /// # Errors
     /// Says in a sentence what could not be opened.
@@ -112,6 +115,7 @@ impl Aws {
         outside: TcpListener,
         template: &Template,
         http: reqwest::Client,
+        recorder: Arc<Recorder>,
     ) -> Result<Self, String> {
         let file = folder.join("table.sqlite");
         let table = open_table(&file, &template.table).map_err(|why| {
@@ -122,7 +126,7 @@ impl Aws {
             )
         })?;
         let secrets = Secrets::open(folder.join("secrets.json"))?;
-        let bus = Events::open(folder.join("events.jsonl"))?;
+        let bus = Events::open(folder.join("events.jsonl"), Arc::clone(&recorder))?;
         let inside = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| format!("no port is free: {error}"))?;
@@ -143,6 +147,7 @@ impl Aws {
             fault: Mutex::new(None),
             table_url,
             http,
+            recorder,
         });
         let guard = axum::middleware::from_fn_with_state(Pages::Own, loopback::guard);
         let router = Router::new()
@@ -202,6 +207,14 @@ impl Aws {
         stream::records(&self.table, after, limit)
     }
 
+    /// The table's changes after this one, at most so many, oldest first, for whoever shows them.
+    ///
+    /// # Errors
+    /// The stream cannot be read.
+    pub fn changes(&self, after: Option<&str>, limit: usize) -> Result<Vec<Value>, String> {
+        stream::records(&self.table, after, limit)
+    }
+
     /// What functions did so far: who, and which action on which resource.
     pub fn used(&self) -> BTreeSet<(String, Permission)> {
         locked(&self.inner.used).clone()
@@ -225,6 +238,9 @@ impl Drop for Aws {
         self.stop();
     }
 }
+
+/// The operations by which functions write to the table.
+const WRITES: [&str; 3] = ["PutItem", "UpdateItem", "TransactWriteItems"];
 
 /// How large an object may be, in bytes.
 const OBJECT_MAX: usize = 64 << 20;
@@ -477,6 +493,9 @@ impl Inner {
             {
                 passed.insert(name, value.clone());
             }
+        }
+        if status.is_success() && WRITES.contains(&call.operation.as_str()) {
+            self.recorder.write(&call.caller, &call.request);
         }
         match answer.bytes().await {
             Ok(bytes) => (status, passed, bytes).into_response(),

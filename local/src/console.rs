@@ -1,149 +1,155 @@
-//! The console page: where everything of a stack is, what both sides have on record, and lines to
-//! copy. It reads the table and the simulator's ledger and changes nothing; what can be done to a
-//! payment is on the phone. The page and what it shows come from one address, so that no other web
-//! page can read it.
+//! The console: the page at `/console`, and what only it asks for. A shop, a phone, and what really happens
+//! between them; both sides' books.
+//!
+//! The page does what a merchant and a payer do, by the same API as they. It holds neither the merchant's
+//! key nor an address of WeChat Pay's: what it asks for as the merchant, or of the simulator, goes
+//! through here. The page and all that it asks for come from one address, and requests of other pages
+//! are refused.
 
-use std::collections::BTreeMap;
+mod books;
+mod files;
+mod forward;
+mod image;
+mod notice;
+mod story;
 
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::response::{Html, IntoResponse, Response};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use shared::rfc3339;
+use tokio::sync::Mutex;
 
-use crate::template::physical;
+use crate::aws::Aws;
+use crate::loopback;
+use crate::recorder::Recorder;
+use story::Story;
 
-const PAGE: &str = include_str!("console.html");
-/// Orders that the page shows, the newest ones.
-const ORDERS_MAX: usize = 100;
-/// Items of the table that are looked at for them.
-const ITEMS_MAX: usize = 5_000;
-/// The page talks to nobody but this address, and no other page frames it.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-                      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+/// Only the page's own files run and style it, it talks to this address alone, no other page frames it,
+/// and no text can become markup even by mistake.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// What the page shows.
-pub struct Console {
+/// What a console is made of.
+pub struct ConsoleParts {
     /// Names and addresses, shown as they are.
     pub places: Value,
+    /// The API.
+    pub api_url: String,
+    /// The merchant's key for it. It is never shown.
+    pub merchant_api_key: String,
     /// Where the simulator is controlled.
     pub control_url: String,
-    /// Asks the simulator.
+    /// What opens a notification's resource.
+    pub apiv3_key: String,
+    /// Asks both.
     pub http: reqwest::Client,
     /// The table.
-    pub table: dynoxide::Database,
+    pub aws: Arc<Aws>,
+    /// What passed through the stack.
+    pub recorder: Arc<Recorder>,
+}
+
+/// The console.
+pub struct Console {
+    parts: ConsoleParts,
+    story: Mutex<Story>,
+}
+
+/// A request, as far as the console looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its address.
+    pub uri: &'a Uri,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 impl Console {
-    /// The answer to a GET of this path, if it is one of the console's.
-    pub async fn answer(&self, path: &str) -> Option<Response> {
-        if !matches!(path, "/console" | "/console/books") {
+    /// A console of these parts.
+    pub fn new(parts: ConsoleParts) -> Self {
+        Self {
+            parts,
+            story: Mutex::default(),
+        }
+    }
+
+    /// The answer to a request of this decoded path, if it is one of the console's.
+    pub async fn answer(&self, path: &str, asked: Asked<'_>) -> Option<Response> {
+        let inside = path.strip_prefix("/console")?;
+        let reads = matches!(*asked.method, Method::GET | Method::HEAD);
+        if reads && let Some(file) = files::of(inside) {
+            return Some(shown((file.kind, file.text)));
+        }
+        let raw = asked.uri.path().strip_prefix("/console").unwrap_or(inside);
+        let known = match inside {
+            "/books" | "/story" => reads,
+            _ => raw.starts_with("/merchant/") || raw.starts_with("/wechatpay/"),
+        };
+        if !known {
             return None;
         }
-        let headers = [
-            (CACHE_CONTROL, "no-store"),
-            (CONTENT_SECURITY_POLICY, POLICY),
-        ];
-        Some(match path {
-            "/console" => (headers, Html(PAGE)).into_response(),
-            _ => match self.books().await {
-                Ok(books) => (headers, axum::Json(books)).into_response(),
-                Err(why) => {
-                    (StatusCode::BAD_GATEWAY, axum::Json(json!({"message": why}))).into_response()
-                }
-            },
-        })
-    }
-
-    /// Every order with what the table says and what WeChat Pay says, newest first.
-    async fn books(&self) -> Result<Value, String> {
-        let ledger = self.ledger().await?;
-        let mut orders: BTreeMap<String, Value> = BTreeMap::new();
-        let text =
-            |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
-        let number = |item: &Value, name: &str| {
-            let digits = item[name]["N"].as_str();
-            digits.and_then(|digits| digits.parse::<i64>().ok())
+        if !loopback::is_own(asked.headers) {
+            let why = json!({"message": "only the console's own page may ask for this"});
+            return Some((StatusCode::FORBIDDEN, Json(why)).into_response());
+        }
+        let answer = match inside {
+            "/books" => self.books().await.map(told),
+            "/story" => self.told_after(asked.uri.query()).await.map(told),
+            _ => forward::forward(&self.parts, raw, asked).await,
         };
-        for item in self.items()? {
-            let order = entry(&mut orders, &text(&item, "out_trade_no"));
-            if text(&item, "sk") == "ORDER" {
-                order["description"] = json!(text(&item, "description"));
-                order["amount_fen"] = json!(number(&item, "total"));
-                order["created"] = json!(number(&item, "created_at"));
-                order["here"] = json!(text(&item, "trade_state"));
-                order["needs_human"] = item["needs_human"]["S"].clone();
-            } else {
-                let refund = &mut order["refunds"][text(&item, "out_refund_no")];
-                refund["amount_fen"] = json!(number(&item, "refund"));
-                refund["here"] = json!(text(&item, "status"));
-            }
-        }
-        for row in ledger["items"].as_array().into_iter().flatten() {
-            let order = entry(
-                &mut orders,
-                row["out_trade_no"].as_str().unwrap_or_default(),
-            );
-            if row["kind"] == "order" {
-                order["there"] = row["trade_state"].clone();
-                if order["here"].is_null() {
-                    let created = row["created_at"].as_str().and_then(rfc3339::parse);
-                    order["description"] = row["description"].clone();
-                    order["amount_fen"] = row["amount"]["total"].clone();
-                    order["created"] = json!(created.map(|created| created.unix_seconds()));
-                }
-            } else if let Some(number) = row["out_refund_no"].as_str() {
-                let refund = &mut order["refunds"][number];
-                refund["amount_fen"] = row["amount"]["refund"].clone();
-                refund["there"] = row["status"].clone();
-            }
-        }
-        let total = orders.len();
-        let mut orders: Vec<Value> = orders.into_values().collect();
-        orders.sort_by_key(|order| std::cmp::Reverse(order["created"].as_i64()));
-        orders.truncate(ORDERS_MAX);
-        Ok(json!({"places": self.places, "orders": orders, "total": total}))
+        Some(answer.unwrap_or_else(|why| {
+            (StatusCode::BAD_GATEWAY, Json(json!({"message": why}))).into_response()
+        }))
     }
 
-    async fn ledger(&self) -> Result<Value, String> {
+    /// Both sides' books, compared.
+    async fn books(&self) -> Result<Value, String> {
+        let ledger = self.control("/_sim/ledger").await?;
+        let rows = ledger["items"].as_array();
+        let items = books::items(&self.parts.aws.table)?;
+        let mut compared = books::compare(&items, rows.map_or(&[][..], Vec::as_slice));
+        compared["places"] = self.parts.places.clone();
+        Ok(compared)
+    }
+
+    /// What happened after the entry of this number.
+    async fn told_after(&self, query: Option<&str>) -> Result<Value, String> {
+        let query = query.unwrap_or_default();
+        let after = query.strip_prefix("after=").unwrap_or_default();
+        let after = after.parse().unwrap_or_default();
+        // One page at a time: what is taken from the recorder is taken once.
+        let mut story = self.story.lock().await;
+        story.catch_up(self).await?;
+        Ok(story.after(after))
+    }
+
+    /// What the simulator's control port answers.
+    async fn control(&self, path: &str) -> Result<Value, String> {
         let silent = |error: reqwest::Error| format!("the simulator does not answer: {error}");
-        let url = format!("{}/_sim/ledger", self.control_url);
-        let answer = self.http.get(url).send().await.map_err(silent)?;
+        let url = format!("{}{path}", self.parts.control_url);
+        let answer = self.parts.http.get(url).send().await.map_err(silent)?;
         answer.json().await.map_err(silent)
-    }
-
-    /// The table's orders and refunds.
-    fn items(&self) -> Result<Vec<Value>, String> {
-        let unread = |error: &dyn std::fmt::Display| format!("the table cannot be read: {error}");
-        let mut items = Vec::new();
-        let mut start = Value::Null;
-        while items.len() < ITEMS_MAX {
-            let mut request = json!({
-                "TableName": physical("Table"),
-                "FilterExpression": "sk = :order OR begins_with(sk, :refund)",
-                "ExpressionAttributeValues": {":order": {"S": "ORDER"}, ":refund": {"S": "REFUND#"}},
-            });
-            if !start.is_null() {
-                request["ExclusiveStartKey"] = start;
-            }
-            let request = serde_json::from_value(request).map_err(|error| unread(&error))?;
-            let page = self.table.scan(request).map_err(|error| unread(&error))?;
-            let mut page = serde_json::to_value(page).map_err(|error| unread(&error))?;
-            if let Value::Array(found) = page["Items"].take() {
-                items.extend(found);
-            }
-            start = page["LastEvaluatedKey"].take();
-            if start.is_null() {
-                break;
-            }
-        }
-        Ok(items)
     }
 }
 
-fn entry<'a>(orders: &'a mut BTreeMap<String, Value>, number: &str) -> &'a mut Value {
-    orders.entry(number.to_owned()).or_insert_with(
-        || json!({"out_trade_no": number, "here": null, "there": null, "refunds": {}}),
-    )
+fn told(value: Value) -> Response {
+    shown(("application/json", value.to_string()))
+}
+
+fn shown((kind, text): (&'static str, impl IntoResponse)) -> Response {
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, text).into_response()
 }

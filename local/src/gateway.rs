@@ -16,6 +16,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ACCEPT, CONNECTION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::{FutureExt, StreamExt};
@@ -23,11 +24,12 @@ use lambda_runtime::Context;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
 
-use crate::console::Console;
+use crate::console::{Asked, Console};
 use crate::functions::Invoke;
 use crate::loopback::{self, Pages};
+use crate::recorder::{Call, Message, Recorder};
 use crate::template::Function;
-use answer::{http_answer, message};
+use answer::{failed, headers_of, http_answer, message};
 use event::Called;
 
 /// What API Gateway takes at most.
@@ -54,6 +56,7 @@ pub struct Gateway {
     clock: Clock,
     domain_name: String,
     console: Console,
+    recorder: Arc<Recorder>,
 }
 
 /// Where requests of one method and path go.
@@ -65,7 +68,8 @@ struct Route {
 }
 
 impl Gateway {
-    /// A gateway for these functions, reached as `domain_name`; `console` is served at `/console`.
+    /// A gateway for these functions, reached as `domain_name`; `console` is served at `/console`, and what
+    /// the functions are asked and answer is told to the recorder.
     ///
     /// # Errors
     /// Names a path of the template that cannot stand beside the others.
@@ -75,6 +79,7 @@ impl Gateway {
         clock: Clock,
         domain_name: String,
         console: Console,
+        recorder: Arc<Recorder>,
     ) -> Result<Self, String> {
         Ok(Self {
             routes: router(declared)?,
@@ -82,6 +87,7 @@ impl Gateway {
             clock,
             domain_name,
             console,
+            recorder,
         })
     }
 
@@ -133,17 +139,23 @@ impl Gateway {
             Read::Unread => return closing(),
         };
         let path = event::decoded_path(&parts.uri);
-        if matches!(parts.method, Method::GET | Method::HEAD) {
-            if path == "/console/" || path == "/" && accepts_html(&parts.headers) {
-                return Redirect::temporary("/console").into_response();
-            }
-            if let Some(answer) = self.console.answer(&path).await {
-                return answer;
-            }
+        let leads = path == "/console/" || path == "/" && accepts_html(&parts.headers);
+        if leads && matches!(parts.method, Method::GET | Method::HEAD) {
+            return Redirect::temporary("/console").into_response();
+        }
+        let asked = Asked {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            body: &body,
+        };
+        if let Some(answer) = self.console.answer(&path, asked).await {
+            return answer;
         }
         let Some((route, parameters)) = self.matching(parts.method.as_str(), &path) else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
+        let began_ms = self.clock.wall_millis();
         let event = event::of(&Called {
             route_key: &route.key,
             path: &path,
@@ -152,17 +164,35 @@ impl Gateway {
             source,
             body: &body,
             domain_name: &self.domain_name,
-            now_ms: self.clock.wall_millis(),
+            now_ms: began_ms,
         });
-        match self.invoke(&route.function, event).await {
-            Ok(answer) => http_answer(&answer),
-            Err(InvokeError::TimedOut) => {
-                message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
-            }
-            Err(InvokeError::Failed(_)) => {
-                message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-            }
-        }
+        let answer = match self.invoke(&route.function, event).await {
+            Ok(answer) => answer,
+            Err(InvokeError::TimedOut) => failed(503, "Service Unavailable"),
+            Err(InvokeError::Failed(_)) => failed(500, "Internal Server Error"),
+        };
+        self.record(&route.function, &parts, &body, &answer, began_ms);
+        http_answer(&answer)
+    }
+
+    fn record(&self, function: &str, parts: &Parts, body: &[u8], answer: &Value, began_ms: i64) {
+        let target = parts.uri.path_and_query();
+        let headers = parts.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_owned(), value.into_owned())
+        });
+        let status = answer["statusCode"].as_u64().unwrap_or_default();
+        let told = answer["body"].as_str().unwrap_or_default();
+        self.recorder.call(Call {
+            at_ms: began_ms,
+            took_ms: self.clock.wall_millis() - began_ms,
+            method: parts.method.as_str().to_owned(),
+            target: target.map_or(String::new(), |target| target.as_str().to_owned()),
+            function: function.to_owned(),
+            request: Message::of(headers, body),
+            status: u16::try_from(status).unwrap_or_default(),
+            answer: Message::of(headers_of(answer), told.as_bytes()),
+        });
     }
 }
 

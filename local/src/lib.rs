@@ -17,6 +17,7 @@ pub mod functions;
 pub mod gateway;
 mod lock;
 mod loopback;
+pub mod recorder;
 pub mod schedule;
 pub mod scheduler;
 pub mod stack;

@@ -40,6 +40,11 @@ pub(crate) async fn guard(State(pages): State<Pages>, request: Request, next: Ne
     }
 }
 
+/// Whether no other page than the port's own sent this request.
+pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+    refusal(Pages::Own, headers).is_none()
+}
+
 /// Why the request is refused, if it is.
 fn refusal(pages: Pages, headers: &HeaderMap) -> Option<&'static str> {
     let mut hosts = headers.get_all(HOST).iter();

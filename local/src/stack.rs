@@ -28,12 +28,13 @@ pub use options::{AWS_PORT, CONTROL_PORT, Options, PORT, SIMULATOR_PORT};
 pub use ports::TakenPort;
 
 use crate::aws::Aws;
-use crate::console::Console;
+use crate::console::{Console, ConsoleParts};
 use crate::deliverer::Deliverer;
 use crate::feeder::Feeder;
 use crate::files;
 use crate::functions;
 use crate::gateway::{Gateway, InvokeError, Linked};
+use crate::recorder::Recorder;
 use crate::scheduler::{self, Runs, Scheduler};
 use crate::template::Template;
 use environment::{parameters, template_text, vars};
@@ -120,7 +121,15 @@ impl Stack {
         };
         let process =
             Process::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
-        let aws = Aws::start(&folder, aws_listener, &template, process.http.clone()).await?;
+        let recorder = Arc::new(Recorder::new(clock.clone()));
+        let aws = Aws::start(
+            &folder,
+            aws_listener,
+            &template,
+            process.http.clone(),
+            Arc::clone(&recorder),
+        )
+        .await?;
         let aws = Arc::new(aws);
         let merchant_api_key = match &options.merchant_api_key {
             Some(key) => key.clone(),
@@ -130,13 +139,24 @@ impl Stack {
         put_catalogue(&aws)?;
 
         let linked = link(&template, &aws, &process)?;
-        let console = console(&api_url, &folder, &simulator, &aws, &process);
+        let places = places(&api_url, &folder, &simulator, &aws);
+        let console = Console::new(ConsoleParts {
+            places,
+            api_url: api_url.clone(),
+            merchant_api_key: merchant_api_key.clone(),
+            control_url: simulator.control_url().to_owned(),
+            apiv3_key: simulator.merchant().apiv3_key.clone(),
+            http: process.http.clone(),
+            aws: Arc::clone(&aws),
+            recorder: Arc::clone(&recorder),
+        });
         let gateway = Arc::new(Gateway::new(
             &template.functions,
             linked,
             clock.clone(),
             address.to_string(),
             console,
+            recorder,
         )?);
         let router = Arc::clone(&gateway).router();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -355,29 +375,19 @@ fn link(
     Ok(linked)
 }
 
-fn console(
-    api_url: &str,
-    folder: &Path,
-    simulator: &Simulator,
-    aws: &Aws,
-    process: &Process,
-) -> Console {
+/// Names and addresses, for a person.
+fn places(api_url: &str, folder: &Path, simulator: &Simulator, aws: &Aws) -> Value {
     let merchant = simulator.merchant();
     // What the page shows works from any folder, so the path is a whole one where it can be.
     let data_dir = folder.canonicalize();
     let data_dir = data_dir.unwrap_or_else(|_| folder.to_owned());
-    Console {
-        places: json!({
-            "api_url": api_url,
-            "simulator_url": simulator.base_url(),
-            "control_url": simulator.control_url(),
-            "aws_url": aws.url,
-            "data_dir": data_dir,
-            "mchid": merchant.mchid,
-            "appid": merchant.appid,
-        }),
-        control_url: simulator.control_url().to_owned(),
-        http: process.http.clone(),
-        table: aws.table.clone(),
-    }
+    json!({
+        "api_url": api_url,
+        "simulator_url": simulator.base_url(),
+        "control_url": simulator.control_url(),
+        "aws_url": aws.url,
+        "data_dir": data_dir,
+        "mchid": merchant.mchid,
+        "appid": merchant.appid,
+    })
 }

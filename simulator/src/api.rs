@@ -330,8 +330,10 @@ fn finish_bare(
 /// The row of `/_sim/requests`.
 fn row(request: &Request, operation: &str, out_trade_no: Option<&str>, answer: &Draft) -> Value {
     let target = exchange::without_secret(&request.target);
+    let at_ms = SimulatorHandle::wall_ms();
     json!({
-        "at": beijing::rfc3339(SimulatorHandle::wall_ms()),
+        "at": beijing::rfc3339(at_ms),
+        "at_ms": at_ms,
         "method": request.method,
         "path": request.path(),
         "query": target.split_once('?').map(|(_, query)| query),

@@ -354,3 +354,44 @@ async fn a_rotation_is_rehearsed_by_the_names_of_the_secrets() {
     let look = async || json!(stack.get(key, "/orders/rotate-001").await.status);
     stack.until(look, |status| *status == 200).await;
 }
+
+/// The console adds the merchant's key to what its page asks for as the merchant.
+#[tokio::test]
+async fn only_the_consoles_own_page_acts_as_the_merchant() {
+    let stack = TestStack::start().await;
+    stack.native("console-1", 100).await;
+    // What `Connection` calls the port by.
+    let own = "origin: http://127.0.0.1\r\n";
+    let close = "POST /console/merchant/orders/console-1/close";
+    let mut connection = Connection::to(&stack).await;
+    // A page of this machine may use the API, with a key of its own.
+    for origin in ["http://localhost:5173", "https://servicewechat.com"] {
+        let header = format!("origin: {origin}\r\n");
+        let (status, ..) = connection.send("GET /articles", &header, b"").await;
+        assert_eq!(status, 200, "{origin}");
+        for first in [
+            close,
+            "GET /console/merchant/orders?date=2026-01-01",
+            "GET /console/wechatpay/clock",
+            "POST /console/wechatpay/clock",
+            "GET /console/books",
+            "GET /console/story?after=0",
+        ] {
+            let mut other = Connection::to(&stack).await;
+            let (status, _, body) = other.send(first, &header, b"{}").await;
+            assert_eq!(status, 403, "{origin} {first}: {body}");
+            assert!(!body.contains("console-1"), "{body}");
+        }
+    }
+    let (status, _, body) = connection.send(close, own, b"{}").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("CLOSED"), "{body}");
+    let story = "GET /console/story?after=0";
+    let (status, _, story) = connection.send(story, own, b"").await;
+    assert_eq!(status, 200);
+    assert!(story.contains("/orders/console-1/close"), "{story}");
+    assert!(!story.contains(&stack.merchant), "a key is told");
+    assert!(story.contains("Bearer …"), "{story}");
+    let (status, _, books) = connection.send("GET /console/books", own, b"").await;
+    assert_eq!((status, books.contains(r#""balanced":true"#)), (200, true));
+}

@@ -72,16 +72,17 @@ const SHARED_LAYERS: [&str; 20] = [
 ];
 
 /// The layers of `local`, from the bottom up.
-const LOCAL_LAYERS: [&str; 15] = [
+const LOCAL_LAYERS: [&str; 16] = [
     "files",
     "lock",
     "loopback",
+    "recorder",
     "condition",
     "schedule",
     "template",
     "functions",
-    "console",
     "aws",
+    "console",
     "deliverer",
     "gateway",
     "feeder",

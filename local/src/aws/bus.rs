@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
@@ -13,6 +13,7 @@ use shared::rfc3339;
 use tokio::sync::watch;
 
 use crate::lock::locked;
+use crate::recorder::Recorder;
 use crate::template::{ACCOUNT, REGION};
 
 /// How many events one call takes.
@@ -27,11 +28,12 @@ pub struct Events {
     path: PathBuf,
     file: Mutex<File>,
     lines: watch::Sender<u64>,
+    recorder: Arc<Recorder>,
 }
 
 impl Events {
-    /// The bus whose events stand in this file; what stands there stays.
-    pub(super) fn open(path: PathBuf) -> Result<Self, String> {
+    /// The bus whose events stand in this file; what stands there stays. New ones are told to the recorder.
+    pub(super) fn open(path: PathBuf, recorder: Arc<Recorder>) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file =
             file.map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -39,6 +41,7 @@ impl Events {
             path,
             file: Mutex::new(file),
             lines: watch::Sender::new(0),
+            recorder,
         })
     }
 
@@ -94,7 +97,7 @@ impl Events {
             return Err(("ValidationException", why));
         }
         let mut answered = Vec::new();
-        let (mut lines, mut failed) = (String::new(), 0);
+        let (mut lines, mut failed, mut put) = (String::new(), 0, Vec::new());
         for (place, entry) in entries.iter().enumerate() {
             if leave_some && place % 2 == 1 {
                 failed += 1;
@@ -106,6 +109,7 @@ impl Events {
                 Ok(event) => {
                     answered.push(json!({"EventId": event["id"]}));
                     lines.push_str(&format!("{event}\n"));
+                    put.push(event);
                 }
                 Err(why) => {
                     failed += 1;
@@ -116,6 +120,7 @@ impl Events {
         // One write for all: a process that dies leaves whole lines.
         let written = locked(&self.file).write_all(lines.as_bytes());
         written.map_err(|error| ("InternalException", error.to_string()))?;
+        put.into_iter().for_each(|event| self.recorder.event(event));
         self.lines.send_modify(|lines| *lines += 1);
         Ok(json!({"FailedEntryCount": failed, "Entries": answered}))
     }

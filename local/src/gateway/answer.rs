@@ -13,6 +13,22 @@ pub(super) fn message(status: StatusCode, message: &str) -> Response {
     (status, axum::Json(json!({"message": message}))).into_response()
 }
 
+/// What API Gateway answers where a function did not, in the form of a function's answer.
+pub(super) fn failed(status: u16, message: &str) -> Value {
+    let headers = json!({"content-type": "application/json"});
+    let body = json!({"message": message}).to_string();
+    json!({"statusCode": status, "headers": headers, "body": body})
+}
+
+/// The headers of a function's answer that have one value.
+pub(super) fn headers_of(answer: &Value) -> Vec<(String, String)> {
+    let headers = answer["headers"].as_object().into_iter().flatten();
+    let texts = headers.filter_map(|(name, value)| Some((name, value.as_str()?)));
+    texts
+        .map(|(name, value)| (name.clone(), value.to_owned()))
+        .collect()
+}
+
 /// The function's answer.
 pub(super) fn http_answer(answer: &Value) -> Response {
     let status = answer["statusCode"]

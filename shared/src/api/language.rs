@@ -47,6 +47,8 @@ impl Language {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use lambda_http::http::HeaderValue;
 
     use super::*;

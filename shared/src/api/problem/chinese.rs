@@ -127,6 +127,8 @@ pub(super) fn told(code: Code, detail: &str, more: &Map<String, Value>) -> (&'st
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use std::collections::BTreeSet;
 
     use serde_json::json;
