@@ -63,6 +63,7 @@ test("what is bought in the mini-program is paid on the phone, and all that happ
   await unfold(placed);
   const told = await placed.innerText();
   for (const part of ['"trade_type": "jsapi"', '"sku": "tea"', '"quantity": 2', '"total": 601', '"paySign"']) assert.ok(told.includes(part), told);
+  assert.match(told, /\nwx\w+↵\n\d{10}↵\n\w+↵\nprepay_id=\w+↵/, "what paySign is over");
   await placed.getByText(/\d+ headers/).first().click();
   assert.match(await placed.locator(".pairs").first().innerText(), /authorization\s+Bearer …/i, "a credential is masked");
 

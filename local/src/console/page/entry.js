@@ -3,6 +3,7 @@
 import * as calls from "./calls.js";
 import { button, make } from "./elements.js";
 import { itemTable, lineOf } from "./item.js";
+import { appid } from "./terminal.js";
 import * as timeline from "./timeline.js";
 import { chip, id, moment, status } from "./written.js";
 import { word } from "./words.js";
@@ -67,7 +68,7 @@ function body(entry) {
     entry.function && make("span", { class: "quiet" }, `${entry.function}, ${entry.took_ms} ms`));
   switch (entry.kind) {
     case "api":
-      return [only, ...message("request", entry.request), ...message("answer", entry.answer)];
+      return [only, ...message("request", entry.request), ...message("answer", entry.answer), ...signedPay(entry.answer.body)];
     case "notice":
       return entry.lost ? [only, make("p", { class: "why" }, word("lost_on_the_way"), " ", entry.lost)] : [only, ...notice(entry)];
     case "wechatpay":
@@ -77,6 +78,13 @@ function body(entry) {
     default:
       return [only, ...block("envelope", pretty(JSON.stringify(entry.envelope)))];
   }
+}
+
+/** What paySign is over, where an answer has one. */
+function signedPay(body) {
+  if (!body.includes('"paySign"')) return [];
+  const { timeStamp, nonceStr, package: prepay } = JSON.parse(body).pay;
+  return block("signed_pay", lines(`${appid()}\n${timeStamp}\n${nonceStr}\n${prepay}\n`));
 }
 
 function notice(entry) {

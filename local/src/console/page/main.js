@@ -120,6 +120,7 @@ document.addEventListener("visibilitychange", () => {
 shop.load().catch(() => {});
 shop.draw();
 for (;;) {
-  if (!document.hidden) await look();
+  // A mistake of the page's own is told, and the next look may go well.
+  if (!document.hidden) await look().catch((error) => console.error(error));
   await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));
 }

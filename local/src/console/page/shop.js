@@ -98,8 +98,8 @@ export function look(orders) {
 }
 
 export function draw() {
-  byId("payer").hidden = atDesk();
-  write(byId("openid"), payer ?? word("nobody"));
+  byId("payer").hidden = atDesk() || payer === null;
+  write(byId("openid"), payer ?? "");
   byId("openid").title = payer ?? "";
   write(byId("buy"), word(atDesk() ? "show_code" : "buy"));
   write(byId("total"), yuan(total()));

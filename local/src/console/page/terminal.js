@@ -8,6 +8,9 @@ let number = "";
 let places = null;
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** The app that mini-program payments are signed for. */
+export const appid = () => places?.appid;
+
 export function draw(books, afresh = false) {
   if (places === null || afresh) {
     places = books.places;
