@@ -71,6 +71,11 @@ impl Which {
         Output { json: self.json }
     }
 
+    /// Whether a stack was named, rather than left to be the one that runs here.
+    pub const fn is_named(&self) -> bool {
+        self.stack.is_some() || self.data_dir.is_some()
+    }
+
     /// Finds the stack.
     ///
     /// # Errors

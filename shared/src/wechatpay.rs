@@ -34,7 +34,7 @@ pub use notification::{
 };
 pub use prepaid::Prepaid;
 pub use seal::{KeySlot, OpenError};
-pub use sign::{AppParameters, JsapiParameters, PayParameters};
+pub use sign::{AppParameters, JsapiParameters, PayParameters, authorization};
 pub use verify::{HeaderError, SignatureHeaders, Signed, Verified, VerifyError, verify};
 pub use wire::{PrepayRequest, Unreadable, WIRE_VERSION};
 

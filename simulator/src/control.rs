@@ -48,13 +48,12 @@ type Answer = Result<Json<Value>, Problem>;
 /// what a larger stack adds.
 pub(crate) fn router(handle: Arc<SimulatorHandle>, host: IpAddr, more: Router) -> Router {
     Router::new()
-        .route("/", get(page::html))
-        .route("/page.css", get(page::css))
-        .route("/page.js", get(page::js))
+        .merge(page::files())
         .route("/_sim/events", get(page::events))
         .route("/_sim/healthz", get(healthz))
         .route("/_sim/codes", post(codes))
         .route("/_sim/orders/{out_trade_no}", get(order))
+        .route("/_sim/orders/{out_trade_no}/code.svg", get(page::code))
         .route("/_sim/orders/{out_trade_no}/pay", post(pay))
         .route("/_sim/orders/{out_trade_no}/fail", post(fail))
         .route("/_sim/orders/{out_trade_no}/cancel", post(cancel))

@@ -23,8 +23,9 @@ WHAT TO DO WITH IT
     ca_cert.pem                             the root of the TLS port
 
   Place an order, open CONTROL in a browser, and pay it there: the page is the payer's phone. It also
-  shows notices, requests and why they were refused, and switches faults and the clock. Other web
-  pages cannot use the control port.
+  shows notices and requests with their bodies and why they were refused, sends notices again, and
+  switches faults and the clock; in English, or in Chinese at CONTROL/?lang=zh (中文). Other web pages
+  cannot use the control port.
 
 CONTROL CALLS
   All that the page does, and more. curl -d BODY URL sends a POST; a body is JSON and may be {}.
@@ -33,6 +34,7 @@ CONTROL CALLS
     POST CONTROL/_sim/orders/OUT_TRADE_NO/pay      pays; {\"pay\": {...}} has the phone check paySign
     POST CONTROL/_sim/orders/OUT_TRADE_NO/fail     the attempt fails, the order stays payable
     POST CONTROL/_sim/orders/OUT_TRADE_NO/cancel   the payer gives up
+    GET  CONTROL/_sim/orders/OUT_TRADE_NO/code.svg the QR code of a Native order
     POST CONTROL/_sim/codes                        a fresh wx.login code; {\"openid\": \"o...\"} whose
   The bank, which completes a refund after five seconds unless the knob refund_delay_s is null
     POST CONTROL/_sim/refunds/OUT_REFUND_NO/complete

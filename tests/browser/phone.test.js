@@ -1,7 +1,10 @@
 // The phone, the page of the simulator's control port, used as a person uses it.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import crypto from "node:crypto";
 import { after, afterEach, before, suite, test } from "node:test";
+import { promisify } from "node:util";
 import { Browser, Simulator, Stack, folder, freePort, lowContrast, number, tabTo, until } from "./support.js";
 
 let browser;
@@ -16,14 +19,33 @@ const tab = (page, name) => page.getByRole("tab", { name: new RegExp(`^${name}`)
 const row = (page, list, ...texts) => texts.reduce((rows, text) => rows.filter({ hasText: text }), page.locator(`#list-${list} > li`));
 /** Opens a row that is closed. */
 const unfold = async (of) => {
-  if (!(await of.locator("details").evaluate((details) => details.open))) await of.locator("summary").click();
+  if (!(await of.locator("details").first().evaluate((details) => details.open))) await of.locator("summary").first().click();
 };
 const said = (page, text) => page.getByRole("status").filter({ hasText: text }).first().waitFor();
-const open = async (control_url, options) => {
+const open = async (control_url, options, live = "live") => {
   const page = await browser.page(control_url, options);
-  await page.getByText("live", { exact: true }).waitFor();
+  await page.getByText(live, { exact: true }).waitFor();
   return page;
 };
+const CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
+const copied = async (page) => {
+  await page.getByRole("status").filter({ hasText: "Copied" }).waitFor();
+  return page.evaluate(() => navigator.clipboard.readText());
+};
+const shell = async (line) => (await promisify(execFile)("bash", ["-c", line], { timeout: 20_000 })).stdout;
+/** What a page in Chinese still says in English: words of its own, and sentences of the simulator. */
+const english = (page) => page.evaluate(async () => {
+  const { WORDS } = await import("/zh.js");
+  const left = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    const text = data.trim();
+    if (!parentElement.checkVisibility() || parentElement.closest("code, pre, #language")) continue;
+    if ((WORDS[text] ?? text) !== text || /\b[a-z]+ [a-z]+\b/.test(text)) left.push(text);
+  }
+  return left;
+});
 
 suite("with the stack behind it", () => {
   let stack;
@@ -244,6 +266,59 @@ suite("with the stack behind it", () => {
     await page.getByText("0.5 % by hostility").waitFor({ state: "detached" });
   });
 
+  test("a request shows what went over the wire, and its curl line asks the same again", async () => {
+    const page = await open(`${stack.control_url}/#requests`, CLIPBOARD);
+    const name = number("wire");
+    await stack.order(name, 100, "It’s tea, 茶");
+    const asked = row(page, "requests", "/v3/pay/transactions/native", name);
+    await asked.locator("summary").first().click();
+    const sent = asked.locator("section").filter({ hasText: "The merchant asked" });
+    const answer = asked.locator("section").filter({ hasText: "WeChat Pay answered" });
+    await sent.locator("pre").first().getByText(`"out_trade_no": "${name}"`).waitFor();
+    await answer.locator("pre").first().getByText('"code_url": "weixin:').waitFor();
+    await answer.getByText(/^\d+ headers$/).click();
+    await answer.getByText("Wechatpay-Signature", { exact: true }).waitFor();
+    await answer.getByText("The text that the signature is checked against").click();
+    const signed = (await answer.locator("pre").nth(1).innerText()).split("\n");
+    assert.match(signed[0], /^\d{10}$/);
+    // What is copied is what was sent, not what was broken into lines.
+    await sent.getByRole("button", { name: "Copy: body" }).click();
+    const body = await copied(page);
+    assert.equal(JSON.parse(body).description, "It’s tea, 茶");
+    assert.ok(!body.includes("\n"), body);
+    await asked.getByRole("button", { name: /^Copy as curl/ }).click();
+    const again = await shell(await copied(page));
+    assert.match(again, /^HTTP\/1.1 200 OK/);
+    assert.match(again, /"code_url":"weixin:/);
+  });
+
+  test("a notice shows its envelope and what was in it, and is sent again", async () => {
+    const page = await open(stack.control_url, CLIPBOARD);
+    const name = number("again");
+    await stack.order(name, 100);
+    await button(page, "Pay", name).click();
+    const notice = row(page, "notices", name, "delivered");
+    await notice.waitFor();
+    await unfold(notice);
+    await notice.getByText("Bodies", { exact: true }).click();
+    await notice.getByText('"algorithm": "AEAD_AES_256_GCM"').waitFor();
+    await notice.getByText('"trade_state": "SUCCESS"').waitFor();
+    assert.ok((await notice.locator("section").last().innerText()).startsWith("The merchant answered 204"));
+    const again = notice.getByRole("button", { name: `Send again: TRANSACTION.SUCCESS of ${name}` });
+    await again.focus();
+    await page.keyboard.press("Enter");
+    await said(page, `The notice of ${name} is on its way again`);
+    const second = notice.locator("tbody tr").nth(1);
+    await second.waitFor();
+    assert.match(await second.innerText(), /204\s+\d+ ms\s+accepted\s+sent again by hand/);
+    // Neither the keyboard's place nor what was opened is lost by that.
+    assert.ok(await again.evaluate((element) => element === document.activeElement), "the keyboard keeps its place");
+    assert.ok(await notice.getByText('"trade_state": "SUCCESS"').isVisible());
+    // The merchant takes the line as well: it is the very notice.
+    await notice.getByRole("button", { name: /^Copy as curl/ }).first().click();
+    assert.match(await shell(await copied(page)), /^HTTP\/1.1 204/);
+  });
+
   test("markup in what strangers write stays text", async () => {
     const page = await open(stack.control_url);
     const markup = "<script>alert(1)</script><img src=x onerror=alert(2)>";
@@ -260,7 +335,7 @@ suite("with the stack behind it", () => {
     const refused = row(page, "requests", "onerror", "401").first();
     await refused.locator("summary").click();
     await refused.getByText(markup, { exact: true }).first().waitFor();
-    const made = await page.evaluate(() => document.body.querySelectorAll("script, img, b").length);
+    const made = await page.evaluate(() => document.body.querySelectorAll("script, img:not(.qr), b").length);
     assert.equal(made, 0);
     // And the policy of the page would stop what slipped through.
     const stopped = await page.evaluate(() => {
@@ -327,7 +402,7 @@ suite("with the stack behind it", () => {
     await said(page, "Business time moved on by");
     // A notice is opened and closed again.
     const notice = row(page, "notices", name, "TRANSACTION.SUCCESS");
-    await tabTo(page, notice.locator("summary"), 200);
+    await tabTo(page, notice.locator("summary").first(), 200);
     await page.keyboard.press("Enter");
     await notice.locator("tbody tr").first().waitFor();
     await page.keyboard.press("Enter");
@@ -495,6 +570,90 @@ suite("with a simulator alone", () => {
     await browser.done();
   });
 
+  test("an order shows its QR code, and what a press on Pay does not check can be handed in", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(simulator.control_url);
+    const [native, jsapi] = [number("native"), number("jsapi")];
+    await simulator.order(native, 100);
+    const drawn = card(page, native).getByRole("img", { name: `QR code of ${native}` });
+    await drawn.waitFor();
+    const shown = () => drawn.evaluate((image) => (image.complete && image.naturalWidth > 0 ? image.src : ""));
+    const first = await until("the code is drawn", shown);
+    await simulator.order(native, 100); // a new code, which replaces the old one
+    await until("the new code is drawn", async () => ![first, ""].includes(await shown()));
+    const { appid, mchid } = simulator.merchant.file;
+    const order = {
+      appid, mchid, description: "Tea", out_trade_no: jsapi, notify_url: simulator.inbox.url, amount: { total: 1 }, payer: { openid: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o" },
+    };
+    const { prepay_id } = JSON.parse((await simulator.merchant.send("POST", "/v3/pay/transactions/jsapi", order)).text);
+    await card(page, jsapi).getByText("What Pay checks").click();
+    await card(page, jsapi).getByText("Not checked: paySign").waitFor();
+    assert.equal(await card(page, jsapi).getByRole("img").count(), 0);
+    const handed = (signedPackage) => {
+      const fields = { timeStamp: "1414561699", nonceStr: "5K8264", package: `prepay_id=${prepay_id}`, signType: "RSA" };
+      const text = `${appid}\n${fields.timeStamp}\n${fields.nonceStr}\n${signedPackage}\n`;
+      return JSON.stringify({ ...fields, paySign: crypto.sign("sha256", Buffer.from(text), simulator.merchant.key).toString("base64") });
+    };
+    const field = card(page, jsapi).getByLabel("paste the fields of wx.requestPayment");
+    const press = page.getByRole("button", { name: `Check and pay ${jsapi}` });
+    await field.fill(handed(prepay_id));
+    await press.click();
+    await card(page, jsapi).getByRole("alert").filter({ hasText: "line 4 was signed without its prefix" }).waitFor();
+    await field.fill("{");
+    await press.click();
+    await card(page, jsapi).getByRole("alert").filter({ hasText: "the body" }).waitFor();
+    await field.fill(handed(`prepay_id=${prepay_id}`));
+    await press.click();
+    await said(page, `Paid ${jsapi}`);
+    await card(page, jsapi).waitFor({ state: "detached" });
+    browser.expect("409", "400");
+  });
+
+  test("Chinese and English by one switch, which is remembered and keeps the keyboard’s place", async () => {
+    const simulator = await Simulator.start();
+    const name = number("zh-order");
+    await simulator.order(name, 100, "茶");
+    const page = await open(`${simulator.control_url}/#notices`, { locale: "en-US", ...CLIPBOARD });
+    const target = `/v3/pay/transactions/out-trade-no/${name}`;
+    await simulator.merchant.send("GET", `${target}?mchid=${simulator.merchant.file.mchid}`, undefined, { target });
+    await simulator.merchant.send("GET", "/v3/nothing");
+    await tabTo(page, page.getByRole("button", { name: "中文" }));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: /^付款人的手机/ }).waitFor();
+    await page.getByText("实时", { exact: true }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "language");
+    assert.match(page.url(), /#notices$/);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "zh-CN");
+    await button(page, "支付", name).click();
+    await said(page, `已支付 ${name}，通知正在发送。`);
+    const notice = row(page, "notices", name, "已送达");
+    await notice.waitFor();
+    await unfold(notice);
+    await notice.getByText("报文", { exact: true }).click();
+    await notice.getByText("resource（解密后）", { exact: true }).first().waitFor();
+    const left = {};
+    for (const [tabName, open] of [["通知", false], ["请求", true], ["账本", true], ["违规", false], ["故障", false]]) {
+      await tab(page, tabName);
+      const panel = page.locator('[role="tabpanel"]:visible');
+      if (open) {
+        for (const summary of (await panel.locator(":scope > ul > li > details > summary").all()).slice(0, 4)) await summary.click();
+      }
+      if (tabName === "请求") await panel.getByText("验证签名所用的文本").first().waitFor();
+      left[tabName] = await english(page);
+    }
+    assert.deepEqual(left, { 通知: [], 请求: [], 账本: [], 违规: [], 故障: [] });
+    await page.reload();
+    await page.getByRole("heading", { name: /^付款人的手机/ }).waitFor();
+    await page.getByRole("button", { name: "English" }).click();
+    await page.getByRole("heading", { name: /^The payer’s phone/ }).waitFor();
+    // A browser that speaks Chinese begins in it, and an address may say which.
+    const chinese = await open(simulator.control_url, { locale: "zh-CN" }, "实时");
+    await chinese.getByRole("heading", { name: /^付款人的手机/ }).waitFor();
+    await chinese.goto(`${simulator.control_url}/?lang=en`);
+    await chinese.getByRole("heading", { name: /^The payer’s phone/ }).waitFor();
+    await browser.done(); // before the simulator goes, which two pages would complain about
+  });
+
   test("the clock is moved on, and what expires leaves the phone", async () => {
     const simulator = await Simulator.start();
     const page = await open(simulator.control_url);
@@ -506,10 +665,11 @@ suite("with a simulator alone", () => {
     });
     assert.equal(placed.status, 200, placed.text);
     await card(page, name).getByText(/^(59|60) min left$/).waitFor();
-    const times = async () => {
-      const text = (name) => page.locator(`#${name}`).innerText();
-      return (Date.parse(`${await text("business-time")}Z`) - Date.parse(`${await text("real-time")}Z`)) / 1000;
-    };
+    // Both at one moment: they are written once a second.
+    const times = () => page.evaluate(() => {
+      const shown = (name) => Date.parse(`${document.getElementById(name).textContent.replace(" ", "T")}Z`);
+      return (shown("business-time") - shown("real-time")) / 1000;
+    });
     assert.equal(await times(), 0);
     await page.getByRole("button", { name: "+1 min" }).click();
     await page.getByText("60 s ahead").waitFor();

@@ -7,12 +7,14 @@ use std::path::Path;
 use crate::documents::{Fence, fences, page, pages, root};
 
 /// What users read, which is there in both languages.
-const FOR_USERS: [&str; 7] = [
+const FOR_USERS: [&str; 9] = [
     "README.md",
     "docs/api.md",
+    "docs/doctor.md",
     "docs/events.md",
     "docs/operations.md",
     "docs/quality.md",
+    "docs/simulator.md",
     "docs/troubleshooting.md",
     "miniprogram/README.md",
 ];

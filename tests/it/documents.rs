@@ -447,6 +447,7 @@ fn the_pages_that_others_refer_to_are_there() {
         "docs/operations.md",
         "docs/performance.md",
         "docs/simulator.md",
+        "docs/simulator.zh-CN.md",
         "docs/wechatpay.md",
         "justfile",
     ] {

@@ -24,7 +24,7 @@ pub(super) fn request_message(
 }
 
 /// A request's `Authorization` header.
-pub(super) fn authorization(
+pub fn authorization(
     key: &MerchantKey,
     mchid: &Mchid,
     method: &str,

@@ -1,16 +1,20 @@
 //! The page of the control port: that it is served, that its event stream misses nothing, and that
 //! no other web page can use the port. What a person does on it is tested in a browser.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use simulator::Change;
 
 use crate::support::{Bench, PATIENCE};
+
+const JS: &str = "text/javascript; charset=utf-8";
 
 /// The event stream, as a browser reads it.
 struct Stream {
@@ -89,11 +93,18 @@ async fn call(
 async fn the_page_is_served_whole_and_runs_nothing_but_its_own_files() {
     let bench = Bench::new().await;
     let control = bench.simulator.control_url();
-    for (path, kind, holds) in [
-        ("/", "text/html; charset=utf-8", "not WeChat Pay"),
-        ("/page.css", "text/css; charset=utf-8", "color-scheme"),
-        ("/page.js", "text/javascript; charset=utf-8", "/_sim/events"),
-    ] {
+    let mut files = vec![
+        ("/".to_owned(), "text/html; charset=utf-8", "not WeChat Pay"),
+        (
+            "/page.css".to_owned(),
+            "text/css; charset=utf-8",
+            "color-scheme",
+        ),
+        ("/page.js".to_owned(), JS, "/_sim/events"),
+    ];
+    let mut read = 0;
+    while let Some((path, kind, holds)) = files.get(read).cloned() {
+        read += 1;
         let url = format!("{control}{path}");
         let response = bench.client.http.get(url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
@@ -113,6 +124,16 @@ async fn the_page_is_served_whole_and_runs_nothing_but_its_own_files() {
         }
         let text = response.text().await.unwrap();
         assert!(text.contains(holds), "{path}");
+        // A script brings others, and each is served like this one.
+        for (_, rest) in text
+            .match_indices("from \"./")
+            .map(|(at, found)| text.split_at(at + found.len()))
+        {
+            let path = format!("/{}", rest.split('"').next().unwrap());
+            if !files.iter().any(|(known, ..)| *known == path) {
+                files.push((path, JS, "//"));
+            }
+        }
         for foreign in [
             "http://",
             "https://",
@@ -124,6 +145,163 @@ async fn the_page_is_served_whole_and_runs_nothing_but_its_own_files() {
             let text = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!text.contains(foreign), "{path} holds {foreign}");
         }
+    }
+    assert!(read > 12, "{read} files were found");
+}
+
+/// Every text that a file of the page shows by `t("…")`, also where one of two is chosen.
+fn shown(script: &str) -> Vec<String> {
+    let call = Regex::new(r#"\bt\((?:[^"()]*\? )?"([^"]+)"(?: : "([^"]+)")?"#).unwrap();
+    let texts = call.captures_iter(script).flat_map(|found| {
+        let texts = [found.get(1), found.get(2)].into_iter().flatten();
+        texts
+            .map(|text| text.as_str().to_owned())
+            .collect::<Vec<_>>()
+    });
+    texts.collect()
+}
+
+/// What stands between the tags of the page.
+fn written(html: &str) -> Vec<String> {
+    let (_, body) = html.split_once("<body>").unwrap();
+    let pieces = body.split('>').filter_map(|piece| piece.split('<').next());
+    let texts = pieces.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    texts
+        .filter(|text| text.chars().any(|letter| letter.is_ascii_alphabetic()))
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_the_page_says_it_says_in_chinese_too() {
+    let bench = Bench::new().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/control/page");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let chinese = read("zh.js");
+    let entry = Regex::new(r#"(?m)^  "(.+)": "(.*)",$"#).unwrap();
+    let words: HashMap<&str, &str> = entry
+        .captures_iter(&chinese)
+        .map(|found| {
+            (
+                found.get(1).unwrap().as_str(),
+                found.get(2).unwrap().as_str(),
+            )
+        })
+        .collect();
+    let value = Regex::new(r"\{\w+\}").unwrap();
+    let values = |text: &str| -> BTreeSet<String> {
+        value
+            .find_iter(text)
+            .map(|found| found.as_str().to_owned())
+            .collect()
+    };
+    let mut texts = written(&read("index.html"));
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".js") && !name.starts_with("zh") {
+            texts.extend(shown(&read(&name)));
+        }
+    }
+    assert!(texts.len() > 150, "{} texts were found", texts.len());
+    // Without a script nothing can be put into Chinese.
+    let unscripted = |text: &str| {
+        text.starts_with("This page needs JavaScript") || text == "wechatpay-simulator --help"
+    };
+    let mut missing = Vec::new();
+    for text in texts.iter().filter(|text| !unscripted(text)) {
+        match words
+            .get(text.as_str())
+            .or(words.get(format!("{text} ").as_str()))
+        {
+            Some(said) => assert_eq!(values(text), values(said), "{text}"),
+            None => missing.push(text),
+        }
+    }
+    assert!(missing.is_empty(), "zh.js lacks {missing:#?}");
+    for fault in bench.seen("/_sim/faults").await["items"]
+        .as_array()
+        .unwrap()
+    {
+        let name = fault["name"].as_str().unwrap();
+        assert!(
+            chinese.contains(&format!("\n  {name}: \"")),
+            "zh.js lacks the fault {name}"
+        );
+    }
+}
+
+/// All Rust of the simulator, in which a sentence that was broken over lines is whole again.
+fn sources(folder: &Path) -> String {
+    let mut code = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            code.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            code.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    Regex::new(r"\\\n\s+")
+        .unwrap()
+        .replace_all(&code, "")
+        .into_owned()
+}
+
+#[test]
+fn the_sentences_that_are_put_into_chinese_are_those_that_are_said() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sentences = std::fs::read_to_string(source.join("control/page/zh-sentences.js")).unwrap();
+    let code = sources(&source);
+    let pattern = Regex::new(r"(?m)^  \[/\^(.+)\$/s?, ").unwrap();
+    // What of a pattern stands for itself.
+    let literal = Regex::new(r"[A-Za-z0-9_ ,:;']{10,}").unwrap();
+    let mut found = 0;
+    for pattern in pattern.captures_iter(&sentences) {
+        for part in literal
+            .find_iter(&pattern[1])
+            .map(|part| part.as_str().trim())
+        {
+            assert!(
+                code.contains(part),
+                "nothing says {part:?}: {}",
+                &pattern[1]
+            );
+            found += 1;
+        }
+    }
+    assert!(found > 80, "{found} parts were compared");
+}
+
+#[tokio::test]
+async fn the_code_of_a_native_order_is_drawn() {
+    let bench = Bench::new().await;
+    let body = bench.native("ORDER-code", 1);
+    bench
+        .client
+        .post("/v3/pay/transactions/native", &body)
+        .await;
+    bench.order("ORDER-no-code", 1).await;
+    let control = bench.simulator.control_url();
+    let drawn = async |number: &str| {
+        let url = format!("{control}/_sim/orders/{number}/code.svg");
+        bench.client.http.get(url).send().await.unwrap()
+    };
+    let answer = drawn("ORDER-code").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "image/svg+xml");
+    let first = answer.text().await.unwrap();
+    assert!(
+        first.starts_with("<svg") && first.ends_with("</svg>"),
+        "{first}"
+    );
+    assert_eq!(drawn("ORDER-code").await.text().await.unwrap(), first);
+    // A new code replaces the old one, in the picture too.
+    bench
+        .client
+        .post("/v3/pay/transactions/native", &body)
+        .await;
+    assert_ne!(drawn("ORDER-code").await.text().await.unwrap(), first);
+    for number in ["ORDER-no-code", "ORDER-nobody"] {
+        assert_eq!(drawn(number).await.status(), 404, "{number}");
     }
 }
 

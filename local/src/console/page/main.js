@@ -1,4 +1,4 @@
-// The console: looks every second at what happened and at both books, and shows it. Nothing is kept here
+// The console: looks twice a second at what happened and at both books, and shows it. Nothing is kept here
 // that the stack does not have.
 
 import * as books from "./books.js";
@@ -13,7 +13,7 @@ import * as terminal from "./terminal.js";
 import * as timeline from "./timeline.js";
 import { switchLanguage, word, writeWords } from "./words.js";
 
-const LOOK_EVERY_MS = 1000;
+const LOOK_EVERY_MS = 500;
 
 let known = null;
 let last = 0;
