@@ -1,5 +1,5 @@
 //! AWS on this machine: one loopback address that speaks DynamoDB's, Secrets Manager's, EventBridge's and,
-//! with paths, S3's protocol; and to the operator CloudFormation's.
+//! with paths, S3's protocol; and to the operator CloudFormation's, CloudWatch Logs' and Lambda's.
 //!
 //! Functions reach it through the real SDKs. Each has an access key of its own, and what the
 //! template does not allow it, under the conditions that it names, is refused here as IAM would: a
@@ -9,6 +9,8 @@
 mod access;
 mod buckets;
 mod bus;
+mod lambda;
+mod logs;
 mod request;
 pub mod secrets;
 mod stacks;
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -30,10 +32,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use buckets::{Buckets, ObjectCall};
+use logs::Logs;
 use stacks::Stacks;
 
 pub use access::{Access, Need, OPERATOR, access_key_of};
 pub use bus::Events;
+pub use lambda::{Invoked, Invoker};
 pub use secrets::Secrets;
 
 use crate::lock::locked;
@@ -88,6 +92,8 @@ struct Inner {
     secrets: Secrets,
     bus: Events,
     stacks: Stacks,
+    logs: Logs,
+    invoker: OnceLock<Invoker>,
     used: Mutex<BTreeSet<(String, Permission)>>,
     fault: Mutex<Option<FaultHook>>,
     table_url: String,
@@ -143,6 +149,8 @@ impl Aws {
             secrets,
             bus,
             stacks: Stacks::of(template),
+            logs: Logs::of(folder.join("log.jsonl")),
+            invoker: OnceLock::new(),
             used: Mutex::new(BTreeSet::new()),
             fault: Mutex::new(None),
             table_url,
@@ -174,6 +182,12 @@ impl Aws {
     /// The secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
+    }
+
+    /// Lets the operator invoke functions through this, from now on.
+    pub fn set_invoker(&self, invoker: Invoker) {
+        // It is set once, by whoever starts the stack.
+        let _ = self.inner.invoker.set(invoker);
     }
 
     /// The events that were put on the bus.
@@ -318,6 +332,12 @@ async fn call(
     if is_form(&headers) {
         return form_call(&inner, &headers, &body);
     }
+    if let Some(function) = lambda::invoked(uri.path()) {
+        if inner.access.caller(&headers) != OPERATOR {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+        return lambda::invoke(inner.invoker.get(), &function, &body).await;
+    }
     let object = ObjectCall::parse(&method, uri.path());
     if let Some(call) = object.filter(|_| !headers.contains_key("x-amz-target")) {
         return object_call(&inner, &call, &headers, &body);
@@ -337,10 +357,11 @@ async fn call(
         "DynamoDB_20120810" => inner.access.table_needs(operation, &request),
         "secretsmanager" => access::secret_needs(operation, &request),
         "AWSEvents" => access::bus_needs(operation, &request),
+        "Logs_20140328" => access::log_needs(operation),
         _ => {
             return refusal(
                 "UnknownOperationException",
-                "only DynamoDB, Secrets Manager, EventBridge and S3 are here",
+                "only DynamoDB, Secrets Manager, EventBridge, S3 and what the operator asks for are here",
             );
         }
     };
@@ -468,6 +489,7 @@ impl Inner {
         if service != "DynamoDB_20120810" {
             return answered(match service {
                 "AWSEvents" => self.bus.call(&call.operation, &call.request),
+                "Logs_20140328" => self.logs.call(&call.operation, &call.request),
                 _ => self.secrets.call(&call.operation, &call.request),
             });
         }

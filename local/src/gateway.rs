@@ -97,6 +97,11 @@ impl Gateway {
         Router::new().fallback(serve).with_state(self).layer(guard)
     }
 
+    /// Whether there is a function of this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.functions.contains_key(id)
+    }
+
     /// Invokes a function with an event, as Lambda does: bounded by its timeout, a panic is an error.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use error::StartError;
 pub use options::{AWS_PORT, CONTROL_PORT, Options, PORT, SIMULATOR_PORT};
 pub use ports::TakenPort;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, Invoked, Invoker};
 use crate::console::{Console, ConsoleParts};
 use crate::deliverer::Deliverer;
 use crate::feeder::Feeder;
@@ -158,6 +158,7 @@ impl Stack {
             console,
             recorder,
         )?);
+        aws.set_invoker(invoker(&gateway));
         let router = Arc::clone(&gateway).router();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let tasks = vec![tokio::spawn(async move {
@@ -351,6 +352,25 @@ fn file_log(folder: &Path) -> Result<Log, StartError> {
         // A full disk must not stop a payment, here as on AWS.
         let _ = (&file).write_all(format!("{line}\n").as_bytes());
     })))
+}
+
+/// What the operator invokes functions through.
+fn invoker(gateway: &Arc<Gateway>) -> Invoker {
+    // The gateway holds functions that hold the table's address: nothing here keeps it alive.
+    let gateway = Arc::downgrade(gateway);
+    Arc::new(move |id: &str, event: Value| -> Option<Invoked> {
+        let gateway = gateway.upgrade().filter(|gateway| gateway.has(id))?;
+        let id = id.to_owned();
+        Some(Box::pin(async move {
+            gateway
+                .invoke(&id, event)
+                .await
+                .map_err(|error| match error {
+                    InvokeError::Failed(why) => why,
+                    InvokeError::TimedOut => format!("{id} timed out"),
+                })
+        }))
+    })
 }
 
 fn link(

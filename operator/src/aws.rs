@@ -6,10 +6,13 @@
 //! would be minutes of compiling.
 
 mod call;
+mod lambda;
+pub mod logs;
 pub mod stack;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use shared::config::sdk_http_client;
 use shared::process::Process;
 
@@ -75,6 +78,26 @@ impl Aws {
         self.sdk.region().map_or("", |region| region.as_ref())
     }
 
+    /// Where everything is, if not where AWS has it.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.sdk.endpoint_url()
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// There are no credentials anywhere.
+    pub async fn credentials(&self) -> Result<Credentials, Failure> {
+        const HOW: &str = "(aws configure, aws sso login or AWS_PROFILE give some)";
+        let provider = self.sdk.credentials_provider();
+        let provider =
+            provider.ok_or_else(|| Failure::NoAccess(format!("no AWS credentials {HOW}")))?;
+        provider
+            .provide_credentials()
+            .await
+            .map_err(|error| Failure::NoAccess(format!("no AWS credentials: {error} {HOW}")))
+    }
+
     /// The table's client.
     pub fn table(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.sdk)
@@ -83,5 +106,20 @@ impl Aws {
     /// The secrets' client.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.sdk)
+    }
+}
+
+/// What a call of an SDK's that failed means for whoever asked.
+pub fn refused<E, R>(action: &str, error: SdkError<E, R>) -> Failure
+where
+    E: ProvideErrorMetadata,
+{
+    match error.as_service_error() {
+        Some(refusal) => {
+            let code = refusal.code().unwrap_or("refused");
+            let said = refusal.message().unwrap_or_default();
+            Failure::NoAccess(format!("{action}: {code} {said}"))
+        }
+        None => Failure::NoAnswer(format!("AWS did not answer {action}")),
     }
 }

@@ -6,19 +6,26 @@
 //! on loopback, so no command asks where it works: [`target`] finds the addresses, and only these differ.
 //! Nothing of this crate is linked into a function.
 
-#![warn(clippy::wildcard_enum_match_arm)]
-
 pub mod api;
+pub mod articles;
 pub mod aws;
+pub mod bill;
 pub mod command;
+pub mod day;
 pub mod doctor;
+pub mod events;
 pub mod exit;
 pub mod groups;
+pub mod logs;
 pub mod money;
 pub mod orders;
 pub mod output;
 pub mod prompt;
+pub mod reconcile;
+pub mod refunds;
+pub mod secrets;
 pub mod target;
+pub mod wait;
 
 pub use command::{Command, run};
 pub use exit::Failure;

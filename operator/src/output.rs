@@ -64,9 +64,11 @@ pub fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
         }
     }
     let text = table.to_string();
-    let mut lines = text.lines().map(str::trim_end);
+    // The table sets each column off by a blank, the first one, too.
+    let flush = |line: &'_ str| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned();
+    let mut lines = text.lines().map(flush);
     let first = lines.next().unwrap_or_default();
-    let rest: Vec<&str> = lines.collect();
+    let rest: Vec<String> = lines.collect();
     format!("{BOLD}{first}{BOLD:#}\n{}", rest.join("\n"))
 }
 

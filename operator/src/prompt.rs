@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use dialoguer::{Confirm, Password};
+use dialoguer::{Confirm, Input, Password};
 
 use crate::exit::Failure;
 
@@ -48,4 +48,39 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
     } else {
         Err(Failure::Unconfirmed("nothing was done".to_owned()))
     }
+}
+
+/// A bank card's number and the name on it: asked for without being shown, or two lines of standard input.
+///
+/// # Errors
+/// One of them is missing.
+pub fn card() -> Result<[String; 2], Failure> {
+    let missing =
+        || "standard input has no two lines: the card's number, and the name on it".to_owned();
+    if somebody() {
+        return Ok([
+            secret("The card's number", missing)?,
+            secret("The name on it", missing)?,
+        ]);
+    }
+    let mut lines = std::io::stdin().lines().map_while(Result::ok);
+    let mut line = || lines.next().filter(|line| !line.trim().is_empty());
+    match (line(), line()) {
+        (Some(number), Some(name)) => Ok([number.trim().to_owned(), name.trim().to_owned()]),
+        _ => Err(Failure::Unconfirmed(missing())),
+    }
+}
+
+/// Asks for a text.
+///
+/// # Errors
+/// Nobody can be asked, or nobody answered.
+pub fn line(question: &str, without: impl FnOnce() -> String) -> Result<String, Failure> {
+    if !somebody() {
+        return Err(Failure::Unconfirmed(without()));
+    }
+    Input::new()
+        .with_prompt(question)
+        .interact_text()
+        .map_err(|error| Failure::Unconfirmed(format!("nothing was entered: {error}")))
 }

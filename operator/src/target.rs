@@ -93,6 +93,7 @@ impl Which {
                     described,
                     process,
                     key: Key::Asked(self.api_key_file.clone()),
+                    folder: None,
                 })
             }
             None => {
@@ -124,9 +125,15 @@ pub struct Target {
     /// Clock and HTTP client.
     pub process: Process,
     key: Key,
+    folder: Option<PathBuf>,
 }
 
 impl Target {
+    /// Its data folder, where it is on this machine.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     async fn here(folder: &Path, process: Process) -> Result<Self, Failure> {
         let shown = folder.display();
         let missing = || {
@@ -153,6 +160,7 @@ impl Target {
             described,
             process,
             key: Key::Known(text("merchant_api_key").ok_or_else(missing)?),
+            folder: Some(folder.to_owned()),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The event bus: what others hear of orders and refunds goes here.
+//! The event bus: what others hear of orders, of refunds and of the books goes here.
 //!
 //! An event is put at least once, and its id in `detail` says which it is. EventBridge answers for each
 //! event by itself, so a call that went through can still have left some behind.
@@ -31,6 +31,26 @@ pub struct Entry {
     pub at: Timestamp,
     /// What is told of it: a JSON object of at most [`DETAILS_MAX`] bytes.
     pub detail: String,
+}
+
+/// Cuts a list into calls that the bus takes, in its order.
+pub fn calls<T>(list: Vec<T>, entry: impl Fn(&T) -> &Entry) -> Vec<Vec<T>> {
+    let mut calls: Vec<Vec<T>> = Vec::new();
+    let mut bytes = 0;
+    for next in list {
+        let size = entry(&next).detail.len();
+        match calls.last_mut() {
+            Some(call) if call.len() < ENTRIES_MAX && bytes + size <= DETAILS_MAX => {
+                bytes += size;
+                call.push(next);
+            }
+            _ => {
+                bytes = size;
+                calls.push(vec![next]);
+            }
+        }
+    }
+    calls
 }
 
 /// Why events were not put.

@@ -16,7 +16,7 @@ pub use connector::sdk_http_client;
 
 use crate::bucket::{Bucket, BucketAccess};
 use crate::bus::Bus;
-use crate::domain::{Appid, Mchid};
+use crate::domain::{Appid, Mchid, OwnNumbers};
 use crate::process::Process;
 use crate::store::Table;
 use crate::telemetry::{Level, LogLine, Metric};
@@ -228,6 +228,22 @@ impl<'a> Environment<'a> {
             );
         }
         prefix
+    }
+
+    /// `MERCHANT_NUMBER_SHARED`, `true` or `false`: whether other systems use the merchant number, too. Then
+    /// this stack's order numbers are those that begin with `prefix`, which may not be empty; otherwise any
+    /// number may be its own.
+    pub fn own_numbers(&mut self, prefix: &str) -> OwnNumbers {
+        match self.optional("MERCHANT_NUMBER_SHARED").as_deref() {
+            Some("true") if prefix.is_empty() => self.problem(
+                "MERCHANT_NUMBER_SHARED needs ORDER_NUMBER_PREFIX: its own orders cannot be told apart"
+                    .to_owned(),
+            ),
+            Some("true") => return OwnNumbers::with_prefix(prefix),
+            None | Some("false") => {}
+            Some(_) => self.problem("MERCHANT_NUMBER_SHARED must be true or false".to_owned()),
+        }
+        OwnNumbers::ANY
     }
 
     /// `PLATFORM_CERTIFICATES`, `on` or `off`: whether messages that are signed with WeChat Pay's platform

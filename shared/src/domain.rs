@@ -19,6 +19,7 @@ pub mod list;
 pub mod mac;
 pub mod money;
 pub mod order;
+pub mod own_numbers;
 pub mod reconciliation;
 pub mod refund;
 pub mod report;
@@ -37,6 +38,7 @@ pub use id::{
 pub use mac::RecordMac;
 pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
+pub use own_numbers::OwnNumbers;
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};
 pub use schedule::Due;

@@ -10,6 +10,7 @@ use crate::documents::{Fence, fences, page, pages, root};
 const FOR_USERS: [&str; 9] = [
     "README.md",
     "docs/api.md",
+    "docs/cli.md",
     "docs/doctor.md",
     "docs/events.md",
     "docs/operations.md",

@@ -106,6 +106,12 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             &["toolong", "a b", "a#", "a/"],
         ),
         (
+            "MERCHANT_NUMBER_SHARED",
+            "MERCHANT_NUMBER_SHARED",
+            // It needs a prefix, and there is none here.
+            &["yes", "true", "1", "TRUE"],
+        ),
+        (
             "REFUND_INTERVAL_SECONDS",
             "REFUND_INTERVAL_SECONDS",
             &["0", "-1", "3601", "soon", "60s", "1e3"],

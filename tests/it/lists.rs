@@ -536,6 +536,26 @@ async fn anybody_sees_what_is_on_sale_and_nobody_wears_out_its_items() {
     assert_eq!(told[3], "more-001");
     assert_eq!(page["items"][3]["amount"]["total"], 101);
     assert!(!told.contains(&"more-010".to_owned()) && !told.contains(&"secret".to_owned()));
+    // Who has it already is not sent it again.
+    let ask_again = async |known: &str| {
+        let url = format!("{}/articles", stack.stack.api_url);
+        let asked = http.get(url).header("if-none-match", known);
+        let answer = asked.send().await.unwrap();
+        let headers = answer.headers();
+        assert_eq!(headers["cache-control"], "public, max-age=60");
+        let tag = headers["etag"].to_str().unwrap().to_owned();
+        let status = answer.status().as_u16();
+        (status, tag, answer.text().await.unwrap())
+    };
+    let (status, tag, text) = ask_again("\"another\"").await;
+    assert_eq!((status, text.is_empty()), (200, false));
+    let known = ask_again(&tag).await;
+    assert_eq!(known, (304, tag.clone(), String::new()));
+    stack.put_article("tea", 301, true);
+    stack.advance(61).await;
+    let (status, changed, text) = ask_again(&tag).await;
+    assert_eq!(status, 200);
+    assert!(changed != tag && text.contains("301"), "{changed} {text}");
     let strange = stack.get(&stack.merchant, "/articles?sku=tea").await;
     strange.refused(400, "malformed_request");
 }

@@ -6,7 +6,7 @@ mod consumer;
 mod life;
 mod outage;
 mod replay;
-mod schemas;
+pub mod schemas;
 
 use std::collections::BTreeSet;
 

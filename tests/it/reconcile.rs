@@ -1,8 +1,14 @@
 //! Yesterday's bills against the record: agreement, each difference, each trouble with a bill.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use local::aws::{Fault, FaultHook};
 use serde_json::{Value, json};
 
-use crate::harness::TestStack;
+use crate::harness::{ALICE, TestStack, native_order};
+use crate::published::schemas;
 
 /// The statuses of paid orders are in the table, not only at WeChat Pay.
 async fn known_as(stack: &TestStack, number: &str, state: &str) {
@@ -148,6 +154,113 @@ async fn what_the_bill_proves_paid_is_settled_through_a_query() {
     stack.no_faults().await;
     done(&stack, &date, 1).await;
     known_as(&stack, "lost-0003", "SUCCESS").await;
+}
+
+/// What was told of days since the start, oldest first.
+fn told(stack: &TestStack) -> Vec<Value> {
+    let mut events = stack.stack.aws.events().all();
+    events.retain(|event| event["source"] == "wxpay");
+    events
+}
+
+fn ids(events: &[Value]) -> Vec<&str> {
+    let ids = events.iter().map(|event| event["detail"]["id"].as_str());
+    ids.map(Option::unwrap).collect()
+}
+
+/// What goes wrong with every so many calls to the bus.
+fn bus_trouble(stack: &TestStack, fault: impl Fn(u32) -> Option<Fault> + Send + Sync + 'static) {
+    let calls = AtomicU32::new(0);
+    let hook: FaultHook = Arc::new(move |call| {
+        let puts = call.operation == "PutEvents" && call.caller == "ReconcileFunction";
+        puts.then(|| calls.fetch_add(1, Ordering::Relaxed))
+            .and_then(&fault)
+    });
+    stack.watch.set_fault(Some(hook));
+}
+
+#[tokio::test]
+async fn what_differs_is_told_before_it_is_settled_and_a_bus_that_is_down_loses_nothing() {
+    let stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    // More than one call to the bus takes.
+    stack.fault("notice_lost", json!({})).await;
+    let numbers: Vec<String> = (0..13).map(|index| format!("untold-{index:04}")).collect();
+    for number in &numbers {
+        stack.native(number, 500).await;
+        stack.pay(number).await;
+    }
+    stack.next_morning().await;
+    let run = async || stack.stack.run_scheduled("ReconcileFunction").await;
+    // For an hour the bus is down: each run fails, and settles nothing that a later one could not find.
+    bus_trouble(&stack, |_| Some(Fault::Fail));
+    for _ in 0..2 {
+        let failed = run().await;
+        assert!(failed.is_err(), "{failed:?}");
+        stack.advance(30 * 60).await;
+    }
+    assert_eq!(told(&stack), Vec::<Value>::new());
+    assert_eq!(stack.order_item(&numbers[0])["trade_state"]["S"], "NOTPAY");
+    assert_eq!(stack.report_file(&date, "done.json"), None);
+    let lines = stack.log_lines();
+    let said = lines.iter().filter(|line| {
+        let error = line["error"].as_str().unwrap_or_default();
+        line["message"] == "not reconciled" && error.contains("the bus did not take the events")
+    });
+    assert_eq!(said.count(), 2, "{:#?}", stack.logged());
+    // Then it leaves some behind; and at the end it takes what it does not acknowledge.
+    let last = numbers.len() as u32 / 10 + 2;
+    bus_trouble(&stack, move |call| match call {
+        0 => Some(Fault::LeaveSome),
+        call if call >= last => Some(Fault::Fail),
+        _ => None,
+    });
+    let failed = run().await;
+    assert!(
+        failed.is_err(),
+        "the day is not told to be done: {failed:?}"
+    );
+    let wanted: BTreeSet<String> = numbers
+        .iter()
+        .map(|number| format!("reconcile:{date}:in_bill_unpaid_here:{number}"))
+        .collect();
+    let heard = told(&stack);
+    let heard: BTreeSet<String> = ids(&heard).into_iter().map(str::to_owned).collect();
+    assert_eq!(
+        heard, wanted,
+        "what is settled now is found by no later run"
+    );
+    assert_eq!(stack.report_file(&date, "done.json"), None);
+    known_as(&stack, &numbers[0], "SUCCESS").await;
+    stack.watch.set_fault(None);
+    let before = told(&stack).len();
+    let outcome = run().await.unwrap();
+    assert_eq!(
+        outcome,
+        json!({"date": date, "status": "done", "differences": 0})
+    );
+    let done = told(&stack).split_off(before);
+    assert_eq!(ids(&done), [format!("reconcile:{date}:done")]);
+    // A second run of the day tells what it finds again, by the same ids.
+    let mut planted = Planted::in_the_table_of(&stack);
+    planted.change(stack.order_item(&numbers[0]), "total", json!({"N": "501"}));
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let before = told(&stack).len();
+        assert_eq!(stack.reconcile(&date).await.unwrap()["differences"], 1);
+        let events = told(&stack).split_off(before);
+        runs.push(
+            ids(&events)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let amount = format!("reconcile:{date}:amount_differs:{}", numbers[0]);
+    assert_eq!(runs[0], [amount, format!("reconcile:{date}:done")]);
+    assert_eq!(runs[0], runs[1]);
+    planted.undo();
+    schemas::check(&told(&stack));
 }
 
 /// A stand-in for what somebody did to the table: an item as it was, and as it is now.
@@ -302,6 +415,16 @@ async fn a_planted_difference_of_each_kind_is_found_and_named() {
         "{counts:?}"
     );
     assert_eq!(counts.len(), 10);
+    // Each finding is told, too.
+    let events = told(&stack);
+    schemas::check(&events);
+    let kinds: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|event| event["detail"]["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, counts.keys().map(String::as_str).collect());
+    let unique: BTreeSet<&str> = ids(&events).into_iter().collect();
+    assert_eq!(unique.len(), 10 + 1, "{events:#?}");
     let csv = stack.report_file(&date, "report.csv").unwrap();
     let page = stack.report_file(&date, "report.html").unwrap();
     for kind in counts.keys() {
@@ -340,6 +463,111 @@ async fn what_happens_around_midnight_is_looked_for_in_both_bills_and_told_once(
     done(&stack, &second, 1).await;
     let found = stack.findings(&second, "midnight-03");
     assert_eq!(found[0].0, "paid_here_not_in_bill");
+    planted.undo();
+}
+
+#[tokio::test]
+async fn payments_of_other_systems_are_counted_where_the_merchant_number_is_shared() {
+    let mut stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    for number in ["before-01", "other-0001", "other-0002"] {
+        paid_and_known(&stack, number, 500).await;
+    }
+    stack
+        .refund("other-0001", "other-r1", 300)
+        .await
+        .expect(202);
+    stack
+        .until_refund("other-0001", "other-r1", "SUCCESS")
+        .await;
+    for (name, value) in [
+        ("MerchantNumberShared", "true"),
+        ("OrderNumberPrefix", "T1-"),
+    ] {
+        stack
+            .options
+            .parameters
+            .insert(name.to_owned(), value.to_owned());
+    }
+    let stack = stack.restarted().await;
+    // Its own numbers all begin so.
+    let another = native_order("other-0003", 100);
+    let refused = stack.post(&stack.merchant, "/orders", another).await;
+    let refused = refused.refused(422, "invalid_value");
+    assert_eq!(refused["field"], "out_trade_no");
+    for number in ["T1-0000001", "T1-0000002"] {
+        paid_and_known(&stack, number, 700).await;
+    }
+    stack.next_morning().await;
+    // What stands in for other systems has never been on record here.
+    let mut planted = Planted::in_the_table_of(&stack);
+    planted.take(stack.item("ORDER#other-0001", "REFUND#other-r1"));
+    for number in ["other-0001", "other-0002", "T1-0000002"] {
+        planted.take(stack.order_item(number));
+    }
+    // Of its own and of what it placed before, every difference is one as ever.
+    let total = json!({"N": "501"});
+    planted.change(stack.order_item("before-01"), "total", total);
+    done(&stack, &date, 2).await;
+    let kind = |number: &str| stack.findings(&date, number)[0].0.clone();
+    assert_eq!(kind("T1-0000002"), "in_bill_not_here");
+    assert_eq!(kind("before-01"), "amount_differs");
+    let report = stack.report(&date);
+    assert_eq!(report["of_others"], json!({"payments": 2, "refunds": 1}));
+    assert_eq!(report["trade_bill"]["payments"], 5);
+    let page = stack.report_file(&date, "report.html").unwrap();
+    assert!(page.contains("Of other systems"), "{page}");
+    planted.undo();
+    let undone = stack.reconcile(&date).await.unwrap();
+    assert_eq!(undone["differences"], 0);
+    assert_eq!(stack.report(&date)["of_others"]["payments"], 0);
+}
+
+#[tokio::test]
+async fn a_refund_that_is_approved_late_is_looked_for_too() {
+    let stack = TestStack::start().await;
+    let asked_on = stack.new_day().await;
+    let alice = stack.login(ALICE).await;
+    let body = json!({"trade_type": "jsapi", "items": [{"sku": "tea", "quantity": 1}]});
+    let placed = stack.post_once(&alice, "/orders", "key-0000000000001", body);
+    let placed = placed.await.expect(201);
+    let number = placed["out_trade_no"].as_str().unwrap();
+    stack.pay(number).await;
+    known_as(&stack, number, "SUCCESS").await;
+    let refunds = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 10}, "reason": "cold"});
+    let asked = stack.post_once(&alice, &refunds, "ask-000000000001", body);
+    let asked = asked.await.expect(202);
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    // Forty days later somebody sees it.
+    stack.advance(40 * 24 * 60 * 60).await;
+    let date = stack.new_day().await;
+    let approve = format!("{refunds}/{refund}/approve");
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .expect(202);
+    stack.until_refund(number, refund, "SUCCESS").await;
+    // It stays in the list of the day on which it was asked for.
+    let list = format!("/refunds?date={asked_on}");
+    let listed = stack.get(&stack.merchant, &list).await.expect(200);
+    assert_eq!(listed["items"][0]["out_refund_no"], refund);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    stack.next_morning().await;
+    done(&stack, &date, 0).await;
+    assert_eq!(stack.report(&date)["on_record"]["refunds"], 1);
+    // One that WeChat Pay is said to have taken with it is missing in its bill.
+    let mut planted = Planted::in_the_table_of(&stack);
+    let mut never = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{refund}"));
+    never["sk"] = json!({"S": "REFUND#never-r1"});
+    never["out_refund_no"] = json!({"S": "never-r1"});
+    planted.add(never);
+    done(&stack, &date, 1).await;
+    let found = stack.findings(&date, number);
+    assert_eq!(
+        (found[0].0.as_str(), &found[0].1),
+        ("refund_here_not_in_bill", &json!("never-r1"))
+    );
     planted.undo();
 }
 
@@ -407,9 +635,7 @@ async fn no_trouble_with_a_bill_is_ever_half_a_comparison() {
         )
         .await;
     assert_eq!(run().await["status"], "waiting");
-    let fails: local::aws::FaultHook = std::sync::Arc::new(|call| {
-        (call.operation == "PutObject").then_some(local::aws::Fault::Fail)
-    });
+    let fails: FaultHook = Arc::new(|call| (call.operation == "PutObject").then_some(Fault::Fail));
     stack.watch.set_fault(Some(fails));
     let failed = stack.stack.run_scheduled("ReconcileFunction").await;
     assert!(failed.is_err(), "{failed:?}");

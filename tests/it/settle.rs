@@ -257,3 +257,29 @@ async fn whatever_wechat_pay_signs_with_an_order_is_paid_and_given_back() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_person_is_called_once_for_an_order_of_which_wechat_pay_says_nothing() {
+    let stack = TestStack::start().await;
+    stack.native("silent-001", 100).await;
+    let silent = json!({"operation": "query"});
+    stack.fault("server_error", silent).await;
+    let sweeps = |field: &str| {
+        let lines = stack.log_lines();
+        let of_order = lines.iter().filter(|line| {
+            line["function"] == "sweep" && line["order.out_trade_no"] == "silent-001"
+        });
+        of_order.filter(|line| !line[field].is_null()).count()
+    };
+    // It may be paid for half an hour, and is looked at once an hour.
+    stack.advance(60 * 60).await;
+    stack.sweep().await;
+    assert_eq!((sweeps("message"), sweeps("needs_human")), (1, 0));
+    for _ in 0..5 {
+        stack.advance(60 * 60 + 60).await;
+        stack.sweep().await;
+    }
+    assert_eq!(sweeps("message"), 6, "{:#?}", stack.logged());
+    assert_eq!(sweeps("overdue"), 5);
+    assert_eq!(sweeps("needs_human"), 1, "and not at each look");
+}

@@ -92,8 +92,26 @@ const LOCAL_LAYERS: [&str; 16] = [
 ];
 
 /// The layers of `operator`, from the bottom up.
-const OPERATOR_LAYERS: [&str; 11] = [
-    "exit", "groups", "money", "output", "prompt", "api", "aws", "target", "orders", "doctor",
+const OPERATOR_LAYERS: [&str; 20] = [
+    "exit",
+    "groups",
+    "money",
+    "day",
+    "output",
+    "wait",
+    "prompt",
+    "api",
+    "aws",
+    "target",
+    "orders",
+    "refunds",
+    "articles",
+    "bill",
+    "reconcile",
+    "secrets",
+    "events",
+    "logs",
+    "doctor",
     "command",
 ];
 
@@ -401,7 +419,10 @@ fn the_bug_zoo_is_in_step_with_the_code() {
             let (tests, test) = red.trim().split_once(' ').unwrap();
             let name = test.rsplit("::").next().unwrap();
             let (files, function) = match tests {
-                "it" => (rust_files(&root().join("tests/it")), format!("fn {name}(")),
+                "it" | "operator" => (
+                    rust_files(&root().join("tests").join(tests)),
+                    format!("fn {name}("),
+                ),
                 "template" => (
                     ["shape", "least_privilege"]
                         .map(|file| root().join(format!("tests/template/{file}.py")))

@@ -20,7 +20,7 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Merchant, Vars};
-use shared::domain::{Asked, Mchid, Order};
+use shared::domain::{Asked, Mchid, Order, OwnNumbers};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -41,6 +41,7 @@ pub struct CreateOrder {
     mchid: Mchid,
     appids: Appids,
     number_prefix: String,
+    own_numbers: OwnNumbers,
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
@@ -70,6 +71,7 @@ impl HttpFunction for CreateOrder {
             SettlingClient::from_environment(&mut environment, &mchid, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&number_prefix);
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
         environment.finish()?;
@@ -83,6 +85,7 @@ impl HttpFunction for CreateOrder {
             mchid,
             appids,
             number_prefix,
+            own_numbers,
             public_base_url,
             process: process.clone(),
         })
@@ -108,7 +111,10 @@ impl HttpFunction for CreateOrder {
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            Asked::Merchant(order) => order.order_id.clone(),
+            Asked::Merchant(order) => {
+                terms::is_own(&self.own_numbers, &order.order_id)?;
+                order.order_id.clone()
+            }
         };
         line.field("order.out_trade_no", order_id.as_str());
         let (agreed, within_bound) = tokio::join!(

@@ -12,7 +12,7 @@ use shared::api::request_body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::asked::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Asked, Fen, Openid, OrderId, Terms, TradeType};
+use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::WIRE_VERSION;
 
@@ -391,6 +391,19 @@ fn unnamed() -> Problem {
         "out_trade_no",
         "out_trade_no is missing: a merchant names the order",
     )
+}
+
+/// Refuses a number that could be another system's of the merchant number.
+pub(crate) fn is_own(own_numbers: &OwnNumbers, order_id: &OrderId) -> Result<(), Problem> {
+    match own_numbers.prefix() {
+        Some(prefix) if !own_numbers.have(order_id.as_str()) => Err(invalid(
+            "out_trade_no",
+            format!(
+                "out_trade_no must begin with {prefix}: other systems use this merchant number, too"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 pub(crate) fn differ(field: &'static str) -> Problem {

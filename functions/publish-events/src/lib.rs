@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::bus::{Bus, BusError, ENTRIES_MAX, Entry};
+use shared::bus::{Bus, BusError, ENTRIES_MAX, Entry, calls};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::{Order, OrderId};
@@ -26,7 +26,7 @@ use shared::scheduled::ScheduledFunction;
 use shared::store::{Change, ListIndex, Orders, Told, ToldItems};
 use shared::telemetry::{Level, LogLine};
 
-use outgoing::{calls, told, unreadable};
+use outgoing::{told, unreadable};
 use replay::Replay;
 
 /// What must be left of the time for another call to the bus: longer than one takes at most.

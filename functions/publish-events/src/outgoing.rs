@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::api::representation;
-use shared::bus::{DETAILS_MAX, ENTRIES_MAX, Entry, SOURCE};
+use shared::bus::{DETAILS_MAX, Entry, SOURCE};
 use shared::domain::{Event, Order, Timestamp};
 use shared::rfc3339;
 use shared::store::StoredRefund;
@@ -51,24 +51,4 @@ pub(crate) fn unreadable(record: &Value, why: &str) -> Entry {
         at: Timestamp::from_unix_seconds(at),
         detail,
     }
-}
-
-/// Cuts a list into calls that the bus takes.
-pub(crate) fn calls<T>(list: Vec<T>, entry: impl Fn(&T) -> &Entry) -> Vec<Vec<T>> {
-    let mut calls: Vec<Vec<T>> = Vec::new();
-    let mut bytes = 0;
-    for next in list {
-        let size = entry(&next).detail.len();
-        match calls.last_mut() {
-            Some(call) if call.len() < ENTRIES_MAX && bytes + size <= DETAILS_MAX => {
-                bytes += size;
-                call.push(next);
-            }
-            _ => {
-                bytes = size;
-                calls.push(vec![next]);
-            }
-        }
-    }
-    calls
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use shared::bus::{Bus, Entry};
+use shared::bus::{Bus, Entry, calls};
 use shared::deadline::Deadline;
 use shared::domain::list::Row;
 use shared::domain::{BeijingDay, OrderId, Timestamp};
@@ -18,7 +18,7 @@ use shared::rfc3339;
 use shared::store::{ListIndex, StoreError, Told, ToldItems};
 use shared::telemetry::{Level, LogLine};
 
-use crate::outgoing::{calls, told};
+use crate::outgoing::told;
 
 /// How far back orders may be placed whose events are told again, in seconds: a year, in which they can be
 /// refunded, and what a payment and a refund take beside it.

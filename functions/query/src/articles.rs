@@ -52,7 +52,8 @@ impl Query {
                 body
             }
         };
-        Ok(Answer::json(200, body).cacheable(FRESH_SECONDS))
+        let answer = Answer::json(200, body).cacheable(FRESH_SECONDS);
+        Ok(answer.unless_known(incoming.header("if-none-match")))
     }
 
     async fn articles_on_sale(&self) -> Result<Value, Problem> {

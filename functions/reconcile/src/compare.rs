@@ -7,7 +7,7 @@ use shared::domain::bill::{BillRow, Entry, FlowTotals, TradeTotals};
 use shared::domain::reconciliation::{
     self, Ask, Difference, DifferenceKind, Recorded, compare_flow, flow_alone,
 };
-use shared::domain::{BeijingDay, Mchid, Order, OrderId, Refund, RefundId};
+use shared::domain::{BeijingDay, Mchid, Order, OrderId, OwnNumbers, Refund, RefundId};
 use shared::store::RECORDS_MAX;
 use shared::wechatpay::{BillKind, NoBill};
 
@@ -28,14 +28,19 @@ pub(crate) struct Hour {
     pub(crate) refunded: i64,
 }
 
-/// What the record has that belongs to the day.
+/// How many payments and refunds of the day there are.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Here {
+pub(crate) struct Counted {
     pub(crate) payments: u64,
     pub(crate) refunds: u64,
 }
 
-impl Here {
+impl Counted {
+    /// How many of both.
+    pub(crate) const fn all(self) -> u64 {
+        self.payments + self.refunds
+    }
+
     /// Counts one more.
     pub(crate) const fn count(&mut self, named: Named) {
         match named {
@@ -51,12 +56,16 @@ pub(crate) struct Comparison<'a> {
     pub(crate) trade: Option<TradeTotals>,
     pub(crate) flow: Option<FlowTotals>,
     pub(crate) hours: [Hour; 24],
-    pub(crate) here: Here,
+    /// What the record has that belongs to the day.
+    pub(crate) here: Counted,
+    /// What the bill has of other systems of the merchant number.
+    pub(crate) of_others: Counted,
     pub(crate) findings: Vec<Difference>,
     pub(crate) counts: BTreeMap<DifferenceKind, u64>,
     pub(crate) asks: Asks,
     pub(crate) bill: Option<&'a Trade>,
     mchid: &'a Mchid,
+    own_numbers: &'a OwnNumbers,
     flows: Option<Flows>,
     flow_needed: bool,
 }
@@ -64,7 +73,7 @@ pub(crate) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     pub(crate) fn new(
         day: BeijingDay,
-        mchid: &'a Mchid,
+        reconcile: &'a Reconcile,
         trade: Option<&'a Trade>,
         flow: Option<&Flow>,
     ) -> Result<Self, ReconcileError> {
@@ -73,12 +82,14 @@ impl<'a> Comparison<'a> {
             trade: trade.map(|trade| trade.totals),
             flow: flow.map(|flow| flow.totals),
             hours: [Hour::default(); 24],
-            here: Here::default(),
+            here: Counted::default(),
+            of_others: Counted::default(),
             findings: Vec::new(),
             counts: BTreeMap::new(),
             asks: Asks::default(),
             bill: trade,
-            mchid,
+            mchid: &reconcile.mchid,
+            own_numbers: &reconcile.own_numbers,
             flows: flow.map(Flows::of).transpose()?,
             flow_needed: false,
         })
@@ -94,6 +105,15 @@ impl<'a> Comparison<'a> {
 
     /// Compares a row with what the record and the other bill have of it.
     fn row(&mut self, row: &BillRow, recorded: Recorded<'_>) {
+        self.picture(row);
+        if reconciliation::is_of_others(row, recorded, self.own_numbers) {
+            let refund = row.refund().map(|_| Named::Refund);
+            self.of_others.count(refund.unwrap_or(Named::Order));
+            if let Some(flows) = &mut self.flows {
+                flows.take(row);
+            }
+            return;
+        }
         let compared = reconciliation::compare(row, recorded, self.mchid);
         match (compared.ask, recorded) {
             (Ask::Nothing, _) => {}
@@ -118,7 +138,6 @@ impl<'a> Comparison<'a> {
             }
             None => self.flow_needed |= compare_flow(row, self.day, None).is_some(),
         }
-        self.picture(row);
     }
 
     fn picture(&mut self, row: &BillRow) {
@@ -142,6 +161,7 @@ impl<'a> Comparison<'a> {
         let mut rows = flow.rows()?;
         while let Some(row) = rows.next_row().map_err(unusable_flow)? {
             if !flows.is_matched(&row)
+                && !reconciliation::moves_money_of_others(&row, self.own_numbers)
                 && let Some(difference) = flow_alone(&row, self.day)
             {
                 self.find(difference);

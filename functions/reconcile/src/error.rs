@@ -1,6 +1,7 @@
 //! Why a day was not reconciled.
 
 use shared::bucket::BucketError;
+use shared::bus::BusError;
 use shared::settling_client::{FetchError, SettlingError};
 use shared::store::StoreError;
 use shared::wechatpay::{BillError, DownloadError, NoBill};
@@ -42,6 +43,9 @@ pub(crate) enum ReconcileError {
     /// The bucket.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// The event bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// The temporary file, or a report that cannot be written.
     #[error("a file cannot be written or read: {0}")]
     File(#[from] std::io::Error),
@@ -77,6 +81,7 @@ impl ReconcileError {
             | Self::Fetch(FetchError::Secret(_) | FetchError::Download(DownloadError::Spool(_)))
             | Self::Store(_)
             | Self::Bucket(_)
+            | Self::Bus(_)
             | Self::File(_)
             | Self::Late => false,
         }

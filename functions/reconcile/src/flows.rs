@@ -9,8 +9,8 @@ use crate::keys::{Named, key};
 /// What moved for each number, sorted by it.
 #[derive(Debug)]
 pub(crate) struct Flows {
-    keys: Vec<u64>,
-    amounts: Vec<i64>,
+    /// Number and amount: of a million, the second largest thing that is held.
+    moved: Vec<(u64, i64)>,
     matched: Vec<bool>,
 }
 
@@ -32,9 +32,8 @@ impl Flows {
             same
         });
         Ok(Self {
-            keys: moved.iter().map(|(key, _)| *key).collect(),
-            amounts: moved.iter().map(|(_, amount)| *amount).collect(),
             matched: vec![false; moved.len()],
+            moved,
         })
     }
 
@@ -45,15 +44,19 @@ impl Flows {
             Entry::Refund(refund) => short(Named::WechatpayRefund, &refund.wechatpay_refund_id),
             Entry::Revoked => short(Named::Payment, &row.transaction_id),
         };
-        let place = self.keys.binary_search(&key).ok()?;
+        let place = self.place(key)?;
         *self.matched.get_mut(place)? = true;
-        self.amounts.get(place).copied()
+        self.moved.get(place).map(|(_, amount)| *amount)
     }
 
     /// Whether a row of the fund-flow bill is accounted for, or needs not be.
     pub(crate) fn is_matched(&self, row: &FlowRow) -> bool {
-        let place = key_of(row).and_then(|key| self.keys.binary_search(&key).ok());
+        let place = key_of(row).and_then(|key| self.place(key));
         place.is_none_or(|place| self.matched.get(place).is_some_and(|matched| *matched))
+    }
+
+    fn place(&self, key: u64) -> Option<usize> {
+        self.moved.binary_search_by_key(&key, |(key, _)| *key).ok()
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! The table's index lists orders by the day of their placing. An order can be paid until it expires, up
 //! to a week later, so that many days are walked, and each order on them is read. A refund is listed by
-//! the day on which it was asked for, and may wait for its approval.
+//! the day on which it was asked for; those that were sent long after it have a list of their own.
 
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use shared::deadline::Deadline;
+use shared::domain::list::{Page, Row};
 use shared::domain::reconciliation::{Difference, Expected, Span, payment_missing, refund_missing};
-use shared::domain::{BeijingDay, Order, OrderId};
-use shared::store::{RECORDS_MAX, RefundKey};
+use shared::domain::{BeijingDay, Order, OrderId, Refund};
+use shared::store::{ListIndex, RECORDS_MAX, Records, RefundKey, StoreError};
 
 use crate::Reconcile;
 use crate::bills::{Bills, Trade};
@@ -22,9 +23,12 @@ use crate::keys::Named;
 /// (`create-order`), and midnight is not sharp.
 const PLACED_DAYS_BACK: i64 = 8;
 
-/// For how many days before the bill's day refunds are looked at: one that the merchant approves later
-/// than this is not looked for in a bill.
+/// For how many days before the bill's day refunds are looked at; one that was sent more than thirty days
+/// after it was asked for is among the late ones (`Refund::is_late`), and midnight is not sharp.
 const ASKED_DAYS_BACK: i64 = 31;
+
+/// For how many days before the bill's day late refunds are looked at: a payment is refunded within a year.
+const LATE_DAYS_BACK: i64 = 400;
 
 /// How many orders or refunds are listed at a time.
 const PAGE: usize = 800;
@@ -32,11 +36,104 @@ const PAGE: usize = 800;
 /// What must be left of the time for more to be read.
 const TIME_RESERVE: Duration = Duration::from_secs(10);
 
-/// What may stand in the bill of the day before.
-struct Unsure {
+/// A list of the index that has what may belong to the day.
+trait List: Sync {
+    /// What a row points at.
+    type Key: Clone + Send + Sync;
+
+    /// A page of the list.
+    fn page(
+        &self,
+        index: &ListIndex,
+        after: Option<&Row<Self::Key>>,
+    ) -> impl Future<Output = Result<Page<Self::Key>, StoreError>> + Send;
+
+    /// What the record has of these (at most [`RECORDS_MAX`]).
+    fn read(
+        records: &Records,
+        keys: &[Self::Key],
+    ) -> impl Future<Output = Result<Vec<OnRecord>, StoreError>> + Send;
+}
+
+/// The orders that were placed on a day.
+struct Placed(BeijingDay);
+
+/// Refunds, by when they were asked for.
+enum Asked {
+    /// On this day.
+    On(BeijingDay),
+    /// From the one day on and before the other, and sent late.
+    Late(BeijingDay, BeijingDay),
+}
+
+impl List for Placed {
+    type Key = OrderId;
+
+    async fn page(
+        &self,
+        index: &ListIndex,
+        after: Option<&Row<OrderId>>,
+    ) -> Result<Page<OrderId>, StoreError> {
+        index.orders_of(self.0, after, PAGE).await
+    }
+
+    async fn read(records: &Records, keys: &[OrderId]) -> Result<Vec<OnRecord>, StoreError> {
+        let orders = records.orders(keys).await?;
+        Ok(orders.iter().filter_map(OnRecord::payment).collect())
+    }
+}
+
+impl List for Asked {
+    type Key = RefundKey;
+
+    async fn page(
+        &self,
+        index: &ListIndex,
+        after: Option<&Row<RefundKey>>,
+    ) -> Result<Page<RefundKey>, StoreError> {
+        match self {
+            Self::On(day) => index.refunds_of(*day, after, PAGE).await,
+            Self::Late(since, before) => index.late_refunds(*since, *before, after, PAGE).await,
+        }
+    }
+
+    async fn read(records: &Records, keys: &[RefundKey]) -> Result<Vec<OnRecord>, StoreError> {
+        let refunds = records.refunds(keys).await?;
+        Ok(refunds.iter().filter_map(OnRecord::refund).collect())
+    }
+}
+
+/// What stands in some bill, by the record.
+struct OnRecord {
     named: Named,
     number: String,
-    difference: Difference,
+    span: Span,
+    /// What is found if it does not.
+    missing: Difference,
+}
+
+impl OnRecord {
+    fn payment(order: &Order) -> Option<Self> {
+        Some(Self {
+            named: Named::Order,
+            number: order.terms.order_id.as_str().to_owned(),
+            span: Span::of_payment(order)?,
+            missing: payment_missing(order),
+        })
+    }
+
+    fn refund(refund: &Refund) -> Option<Self> {
+        Some(Self {
+            named: Named::Refund,
+            number: refund.refund_id.as_str().to_owned(),
+            span: Span::of_refund(refund)?,
+            missing: refund_missing(refund),
+        })
+    }
+
+    fn stands_in(&self, bill: Option<&Trade>) -> bool {
+        bill.is_some_and(|bill| bill.keys.has(self.named, &self.number))
+    }
 }
 
 impl Reconcile {
@@ -47,115 +144,59 @@ impl Reconcile {
         comparison: &mut Comparison<'_>,
         deadline: &Deadline,
     ) -> Result<(), ReconcileError> {
+        let day = comparison.day;
+        // What may stand in the bill of the day before.
         let mut unsure = Vec::new();
         for days in 0..=PLACED_DAYS_BACK {
-            let placed = comparison.day.days_before(days);
-            self.compare_orders(placed, comparison, &mut unsure, deadline)
+            let placed = Placed(day.days_before(days));
+            self.compare_list(&placed, comparison, &mut unsure, deadline)
                 .await?;
         }
         for days in 0..=ASKED_DAYS_BACK {
-            let asked = comparison.day.days_before(days);
-            self.compare_refunds(asked, comparison, &mut unsure, deadline)
+            let asked = Asked::On(day.days_before(days));
+            self.compare_list(&asked, comparison, &mut unsure, deadline)
                 .await?;
         }
+        // A day's list has those that were sent late, too.
+        let earlier = day.days_before(ASKED_DAYS_BACK);
+        let late = Asked::Late(day.days_before(LATE_DAYS_BACK), earlier);
+        self.compare_list(&late, comparison, &mut unsure, deadline)
+            .await?;
         if unsure.is_empty() {
             return Ok(());
         }
-        let before = bills.trade(comparison.day.before()).await?;
-        for Unsure {
-            named,
-            number,
-            difference,
-        } in unsure
-        {
-            if !stands_in(before.as_ref(), named, &number) {
-                comparison.find(difference);
+        let before = bills.trade(day.before()).await?;
+        for unsure in unsure {
+            if !unsure.stands_in(before.as_ref()) {
+                comparison.find(unsure.missing);
             }
         }
         Ok(())
     }
 
-    /// Looks for the payments of all orders of a day.
-    async fn compare_orders(
+    /// Looks for everything that a list has.
+    async fn compare_list<L: List>(
         &self,
-        placed: BeijingDay,
+        list: &L,
         comparison: &mut Comparison<'_>,
-        unsure: &mut Vec<Unsure>,
+        unsure: &mut Vec<OnRecord>,
         deadline: &Deadline,
     ) -> Result<(), ReconcileError> {
         let mut after = None;
         loop {
             self.in_time(deadline)?;
-            let page = self.listed.orders_of(placed, after.as_ref(), PAGE).await?;
-            let listed: Vec<OrderId> = page.rows.iter().map(|row| row.key.clone()).collect();
-            for order in self.read(&listed).await? {
-                let number = order.terms.order_id.as_str();
-                let found = Span::of_payment(&order)
-                    .and_then(|span| look_for(span, Named::Order, number, comparison));
-                if let Some(expected) = found {
-                    settle_upon(
-                        expected,
-                        Unsure {
-                            named: Named::Order,
-                            number: number.to_owned(),
-                            difference: payment_missing(&order),
-                        },
-                        comparison,
-                        unsure,
-                    );
-                }
+            let page = list.page(&self.listed, after.as_ref()).await?;
+            let keys: Vec<L::Key> = page.rows.iter().map(|row| row.key.clone()).collect();
+            let reads = keys.chunks(RECORDS_MAX);
+            let read = try_join_all(reads.map(|some| L::read(&self.records, some))).await?;
+            for on_record in read.into_iter().flatten() {
+                look_for(on_record, comparison, unsure);
             }
             after = page.rows.into_iter().next_back();
             if !page.more || after.is_none() {
                 return Ok(());
             }
         }
-    }
-
-    /// Looks for all refunds that were asked for on a day.
-    async fn compare_refunds(
-        &self,
-        asked: BeijingDay,
-        comparison: &mut Comparison<'_>,
-        unsure: &mut Vec<Unsure>,
-        deadline: &Deadline,
-    ) -> Result<(), ReconcileError> {
-        let mut after = None;
-        loop {
-            self.in_time(deadline)?;
-            let page = self.listed.refunds_of(asked, after.as_ref(), PAGE).await?;
-            let listed: Vec<RefundKey> = page.rows.iter().map(|row| row.key.clone()).collect();
-            let reads = listed.chunks(RECORDS_MAX);
-            let read = try_join_all(reads.map(|some| self.records.refunds(some))).await?;
-            for refund in read.into_iter().flatten() {
-                let number = refund.refund_id.as_str();
-                let found = Span::of_refund(&refund)
-                    .and_then(|span| look_for(span, Named::Refund, number, comparison));
-                if let Some(expected) = found {
-                    settle_upon(
-                        expected,
-                        Unsure {
-                            named: Named::Refund,
-                            number: number.to_owned(),
-                            difference: refund_missing(&refund),
-                        },
-                        comparison,
-                        unsure,
-                    );
-                }
-            }
-            after = page.rows.into_iter().next_back();
-            if !page.more || after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The orders of these numbers.
-    async fn read(&self, order_ids: &[OrderId]) -> Result<Vec<Order>, ReconcileError> {
-        let reads = order_ids.chunks(RECORDS_MAX);
-        let read = try_join_all(reads.map(|some| self.records.orders(some))).await?;
-        Ok(read.into_iter().flatten().collect())
     }
 
     pub(crate) fn in_time(&self, deadline: &Deadline) -> Result<(), ReconcileError> {
@@ -166,36 +207,20 @@ impl Reconcile {
     }
 }
 
-fn stands_in(bill: Option<&Trade>, named: Named, number: &str) -> bool {
-    bill.is_some_and(|bill| bill.keys.has(named, number))
-}
-
-/// Looks for something on record in the bill, and counts it where it belongs to the day; gives where it
-/// was expected, if it is not there.
-fn look_for(
-    span: Span,
-    named: Named,
-    number: &str,
-    comparison: &mut Comparison<'_>,
-) -> Option<Expected> {
-    let expected = span.expected(comparison.day);
+/// Looks in the bill for something on record, and counts it where it belongs to the day; keeps what may
+/// stand in the bill of the day before.
+fn look_for(on_record: OnRecord, comparison: &mut Comparison<'_>, unsure: &mut Vec<OnRecord>) {
+    let expected = on_record.span.expected(comparison.day);
     match expected {
-        Expected::Elsewhere => return None,
-        Expected::Here | Expected::HereOrBefore => comparison.here.count(named),
+        Expected::Elsewhere => return,
+        Expected::Here | Expected::HereOrBefore => comparison.here.count(on_record.named),
     }
-    (!stands_in(comparison.bill, named, number)).then_some(expected)
-}
-
-/// Finds what is missing, or keeps what may stand in the bill of the day before.
-fn settle_upon(
-    expected: Expected,
-    missing: Unsure,
-    comparison: &mut Comparison<'_>,
-    unsure: &mut Vec<Unsure>,
-) {
+    if on_record.stands_in(comparison.bill) {
+        return;
+    }
     match expected {
         Expected::Elsewhere => {}
-        Expected::Here => comparison.find(missing.difference),
-        Expected::HereOrBefore => unsure.push(missing),
+        Expected::Here => comparison.find(on_record.missing),
+        Expected::HereOrBefore => unsure.push(on_record),
     }
 }

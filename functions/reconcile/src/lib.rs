@@ -2,8 +2,8 @@
 //!
 //! The bills are fetched into a temporary file and read twice: once to see that they are whole and
 //! honest, once to compare. What the bill proves paid and the record does not know is asked about and
-//! settled as ever, never taken from the file. The report goes to the bucket, and last a mark that the
-//! day is done: until then every run begins anew.
+//! settled as ever, never taken from the file. The report goes to the bucket, what differs to the event
+//! bus, and last a mark that the day is done: until then every run begins anew.
 
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -18,13 +18,15 @@ mod here;
 mod keys;
 mod page;
 mod report;
+mod told;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use shared::bucket::Bucket;
+use shared::bus::Bus;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
-use shared::domain::{BeijingDay, Mchid, Timestamp};
+use shared::domain::{BeijingDay, Mchid, OwnNumbers, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;
 use shared::scheduled::ScheduledFunction;
@@ -48,7 +50,9 @@ pub struct Reconcile {
     listed: ListIndex,
     records: Records,
     bucket: Bucket,
+    bus: Bus,
     mchid: Mchid,
+    own_numbers: OwnNumbers,
     process: Process,
 }
 
@@ -64,13 +68,18 @@ impl ScheduledFunction for Reconcile {
         let settling_client =
             SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
         let bucket = environment.bucket("REPORTS_BUCKET");
+        let bus = environment.bus();
+        let prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&prefix);
         environment.finish()?;
         Ok(Self {
             settling_client,
             listed: ListIndex::new(table.clone()),
             records: Records::new(table),
             bucket,
+            bus,
             mchid: merchant.mchid,
+            own_numbers,
             process: process.clone(),
         })
     }
@@ -150,7 +159,7 @@ impl Reconcile {
             deadline,
         };
         let Fetched { trade, flow } = bills.fetch(day).await?;
-        let mut comparison = Comparison::new(day, &self.mchid, trade.as_ref(), flow.as_ref())?;
+        let mut comparison = Comparison::new(day, self, trade.as_ref(), flow.as_ref())?;
         if let Some(trade) = &trade {
             self.compare_bill(trade, &mut comparison, deadline).await?;
         }
@@ -163,18 +172,20 @@ impl Reconcile {
         let mut report = Report::of(&comparison, &self.mchid, self.process.clock.business());
         line.field("rows", report.rows())
             .field("orders", comparison.here.payments)
-            .field("refunds", comparison.here.refunds);
+            .field("refunds", comparison.here.refunds)
+            .field("of_others", comparison.of_others.all());
+        // What settles vanishes from what a later run finds: it is kept and told before it is asked about.
+        self.put(&report).await?;
+        self.tell(told::differences(&report), deadline).await?;
         if !comparison.asks.is_empty() {
-            // What settles vanishes from what a later run finds; it stands in this version of the report.
-            self.put(&report).await?;
             let asked = self.ask(&comparison.asks, deadline, line).await;
             report.settle(&asked.settled);
+            self.put(&report).await?;
             if let Some(error) = asked.failed {
-                self.put(&report).await?;
                 return Err(error);
             }
         }
-        self.put(&report).await?;
+        self.tell(vec![told::done(&report)], deadline).await?;
         let mark = report.done_mark();
         self.bucket
             .put(&report::done_key(day), "application/json", mark)

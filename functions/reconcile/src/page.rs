@@ -75,6 +75,12 @@ fn totals(report: &Report) -> String {
             report.here.refunds.to_string(),
         ),
     ]);
+    if report.of_others.all() > 0 {
+        rows.push((
+            "Of other systems of the merchant number, not compared 其他系统的交易，未核对",
+            report.of_others.all().to_string(),
+        ));
+    }
     let mut table = "<table>\n".to_owned();
     for (name, value) in rows {
         // Writing to a text cannot fail.

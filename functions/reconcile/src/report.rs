@@ -8,7 +8,7 @@ use shared::domain::reconciliation::{Difference, DifferenceKind};
 use shared::domain::{BeijingDay, Mchid, Timestamp};
 use shared::rfc3339;
 
-use crate::compare::{Comparison, Here, Hour};
+use crate::compare::{Comparison, Counted, Hour};
 use crate::error::ReconcileError;
 use crate::page;
 
@@ -39,7 +39,8 @@ pub(crate) struct Report {
     pub(crate) made_at: Timestamp,
     pub(crate) trade: Option<TradeTotals>,
     pub(crate) flow: Option<FlowTotals>,
-    pub(crate) here: Here,
+    pub(crate) here: Counted,
+    pub(crate) of_others: Counted,
     pub(crate) hours: [Hour; 24],
     pub(crate) counts: BTreeMap<DifferenceKind, u64>,
     pub(crate) findings: Vec<Finding>,
@@ -63,6 +64,7 @@ impl Report {
             trade: comparison.trade,
             flow: comparison.flow,
             here: comparison.here,
+            of_others: comparison.of_others,
             hours: comparison.hours,
             counts: comparison.counts.clone(),
             findings: findings
@@ -139,7 +141,8 @@ impl Report {
             "made_at": rfc3339::format(self.made_at),
             "trade_bill": self.trade.as_ref().map(trade_totals),
             "fund_flow_bill": self.flow.as_ref().map(flow_totals),
-            "on_record": {"payments": self.here.payments, "refunds": self.here.refunds},
+            "on_record": of_both(self.here),
+            "of_others": of_both(self.of_others),
             "hours": hours.collect::<Vec<_>>(),
             "difference_count": self.count(),
             "counts": counts,
@@ -186,6 +189,10 @@ fn harmless(cell: &str) -> String {
     } else {
         cell.to_owned()
     }
+}
+
+fn of_both(counted: Counted) -> Value {
+    json!({"payments": counted.payments, "refunds": counted.refunds})
 }
 
 fn trade_totals(totals: &TradeTotals) -> Value {

@@ -5,7 +5,7 @@ use shared::domain::OrderId;
 use shared::settlement::Settled;
 use shared::settlement::notes::note_call;
 use shared::settling_client::{AskedOrder, SettlingError};
-use shared::store::StoredOrder;
+use shared::store::{Commit, StoredOrder};
 use shared::telemetry::{Level, LogLine, Metric};
 use shared::wechatpay::CallError;
 
@@ -31,7 +31,7 @@ impl Sweep {
         {
             Ok(asked) => asked,
             Err(SettlingError::Call(error)) => {
-                self.note(&error, &claimed, line);
+                self.note(&error, &claimed, line).await?;
                 return self.put_off(order_id, attempts).await;
             }
             Err(error) => return Err(error),
@@ -88,10 +88,26 @@ impl Sweep {
         Ok(())
     }
 
-    fn note(&self, error: &CallError, claimed: &StoredOrder, line: &mut LogLine) {
+    /// Notes why there is no answer, and calls a person where that goes on for too long: once.
+    async fn note(
+        &self,
+        error: &CallError,
+        claimed: &StoredOrder,
+        line: &mut LogLine,
+    ) -> Result<(), SettlingError> {
         note_call(error, line);
-        if claimed.order.is_overdue(self.now()) {
-            line.count(Metric::NeedsHuman).raise(Level::Error);
+        let now = self.now();
+        if !claimed.order.is_overdue(now) {
+            return Ok(());
         }
+        line.field("overdue", true);
+        let order_id = &claimed.order.terms.order_id;
+        match self.orders.claim_call(order_id, now).await? {
+            Commit::Done => {
+                line.count(Metric::NeedsHuman).raise(Level::Error);
+            }
+            Commit::Conflict => {}
+        }
+        Ok(())
     }
 }

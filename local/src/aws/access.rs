@@ -181,6 +181,17 @@ pub(super) fn bus_needs(operation: &str, request: &Value) -> Vec<Need> {
     buses.into_iter().map(need).collect()
 }
 
+/// What a call to the logs needs; no function has it.
+pub(super) fn log_needs(operation: &str) -> Vec<Need> {
+    vec![Need {
+        permission: Permission {
+            action: format!("logs:{operation}"),
+            resource: arn("FunctionLogs"),
+        },
+        context: Context::new(),
+    }]
+}
+
 /// What a call to the secrets needs.
 pub(super) fn secret_needs(operation: &str, request: &Value) -> Vec<Need> {
     let id = request["SecretId"].as_str().unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_sdk_dynamodb::config::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use reqwest::{Method, StatusCode};
@@ -83,13 +82,7 @@ impl Aws {
         called: &Called<'_>,
         url: &str,
     ) -> Result<Vec<(String, String)>, Failure> {
-        let provider = self.sdk.credentials_provider().ok_or_else(no_credentials)?;
-        let credentials = provider.provide_credentials().await.map_err(|error| {
-            Failure::NoAccess(format!(
-                "no AWS credentials: {error} (aws configure, aws sso login or AWS_PROFILE give some)"
-            ))
-        })?;
-        let identity = credentials.into();
+        let identity = self.credentials().await?.into();
         let seconds = u64::try_from(self.process.clock.wall().unix_seconds()).unwrap_or_default();
         let unsigned = || {
             Failure::Failed(format!(
@@ -116,10 +109,4 @@ impl Aws {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
-}
-
-fn no_credentials() -> Failure {
-    Failure::NoAccess(
-        "no AWS credentials: aws configure, aws sso login or AWS_PROFILE give some".to_owned(),
-    )
 }

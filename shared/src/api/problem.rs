@@ -158,6 +158,7 @@ impl Problem {
             content_type: "application/problem+json",
             retry_after: self.retry_after,
             fresh_seconds: None,
+            entity_tag: None,
             language: Some(self.language).filter(|language| *language != Language::default()),
         }
     }

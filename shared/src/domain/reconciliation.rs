@@ -5,7 +5,7 @@
 //! asked about, and what WeChat Pay signs then is settled as ever.
 
 use super::bill::{BillRow, BilledRefund, Entry};
-use super::{BeijingDay, Mchid, Order, OrderState, Refund, Timestamp};
+use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, Timestamp};
 
 /// How far WeChat Pay's clock and ours may be apart, and how long a request may be on its way, in
 /// seconds: what is dated so close to midnight may stand in the bill of either day.
@@ -131,6 +131,13 @@ pub fn compare(row: &BillRow, recorded: Recorded<'_>, mchid: &Mchid) -> Compared
         }
     }
     compared
+}
+
+/// Whether a row is another system's of the merchant number: this stack cannot have given its order's number,
+/// and has nothing on record under it. It is counted and not compared.
+pub fn is_of_others(row: &BillRow, recorded: Recorded<'_>, own_numbers: &OwnNumbers) -> bool {
+    let is_on_record = recorded.order.is_some() || recorded.refund.is_some();
+    !is_on_record && !own_numbers.have(&row.order_no)
 }
 
 impl Compared {
@@ -286,8 +293,7 @@ impl Span {
             return None;
         }
         let earliest = refund.reserved_at.unwrap_or(refund.created_at);
-        let latest = refund.sent_at.unwrap_or(earliest);
-        Some(Self::around(earliest, latest.max(earliest)))
+        Some(Self::around(earliest, refund.last_sent_at()))
     }
 
     const fn around(earliest: Timestamp, latest: Timestamp) -> Self {
@@ -378,6 +384,16 @@ pub fn flow_alone(row: &super::bill::FlowRow, day: BeijingDay) -> Option<Differe
         recorded: "nothing".to_owned(),
         billed: row.amount.to_string(),
     })
+}
+
+/// Whether money moved for a payment of another system of the merchant number. Whose a refund is cannot be
+/// told by its own number.
+pub fn moves_money_of_others(row: &super::bill::FlowRow, own_numbers: &OwnNumbers) -> bool {
+    use super::bill::FlowKind;
+    match row.kind {
+        FlowKind::Payment => !own_numbers.have(&row.voucher),
+        FlowKind::Refund | FlowKind::Other => false,
+    }
 }
 
 fn is_near_midnight(at: Timestamp, day: BeijingDay) -> bool {

@@ -25,7 +25,7 @@ use super::{
 pub use abnormal::Application;
 pub use decision::{Decision, OtherTerms, approves_itself};
 pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RESENT_SECONDS_MAX, RefusalKind};
-pub use timing::{PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
+pub use timing::{LATE_SECONDS, PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
 pub use withdrawal::SENDING_SECONDS_MAX;
 
 /// Where a refund stands.

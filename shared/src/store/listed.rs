@@ -14,6 +14,10 @@ use crate::rfc3339::beijing_day;
 /// The shard of the refunds that wait for the merchant, of whatever day.
 const REQUESTED: &str = "REFUND#REQUESTED";
 
+/// The shard of the refunds that were sent long after they were asked for, of whatever day. They are few,
+/// and whoever looks for what was sent on a day need not read all that was ever asked for.
+const LATE: &str = "REFUND#LATE";
+
 /// The shard of the articles, which the operator puts there.
 const ARTICLES: &str = "SKU#ALL";
 
@@ -34,7 +38,7 @@ pub(super) fn order_shard(order: &Order) -> (&'static str, AttributeValue) {
 }
 
 /// The attribute that puts a refund on the index: one shard for those that wait for the merchant, then
-/// the day on which it was asked for. WeChat Pay takes 150 refunds a second of a merchant, which one
+/// the day on which it was asked for, or one shard for those that were sent late. WeChat Pay takes 150 refunds a second of a merchant, which one
 /// partition takes, too.
 pub(super) fn refund_shard(refund: &Refund) -> (&'static str, Option<AttributeValue>) {
     let shard = match refund.state {
@@ -46,7 +50,13 @@ pub(super) fn refund_shard(refund: &Refund) -> (&'static str, Option<AttributeVa
         | RefundState::Success { .. }
         | RefundState::Rejected
         | RefundState::Withdrawing { .. }
-        | RefundState::Withdrawn { .. } => refunds_of_day(refund.created_at),
+        | RefundState::Withdrawn { .. } => {
+            if refund.is_late() {
+                LATE.to_owned()
+            } else {
+                refunds_of_day(refund.created_at)
+            }
+        }
     };
     ("list_shard", Some(item::text(shard)))
 }
@@ -130,12 +140,37 @@ impl ListIndex {
             after,
             size,
         };
-        // Those that wait first: one that is decided between the two reads is then seen in both, and the
-        // other way round it would be seen in neither.
+        // Each shard before those to which its refunds move: one that moves between two reads is then seen
+        // in both, and the other way round it would be seen in neither.
         let waiting = self.shard(REQUESTED.to_owned(), &list, refund_of).await?;
         let decided = refunds_of_day(day.starts_at());
         let decided = self.shard(decided, &list, refund_of).await?;
-        Ok(list.page(&[waiting, decided]))
+        let late = self.shard(LATE.to_owned(), &list, refund_of).await?;
+        Ok(list.page(&[waiting, decided, late]))
+    }
+
+    /// The `size` refunds behind `after` that were sent more than
+    /// [`LATE_SECONDS`](crate::domain::refund::LATE_SECONDS) after they were asked for, of those that were
+    /// asked for from `since` on and before `before`, oldest first. The index may lag the table by moments.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn late_refunds(
+        &self,
+        since: BeijingDay,
+        before: BeijingDay,
+        after: Option<&Row<RefundKey>>,
+        size: usize,
+    ) -> Result<Page<RefundKey>, StoreError> {
+        let list = List {
+            from: since.starts_at(),
+            until: before.starts_at().minus_seconds(1),
+            direction: Direction::OldestFirst,
+            after,
+            size,
+        };
+        let read = self.shard(LATE.to_owned(), &list, refund_of).await?;
+        Ok(list.page(&[read]))
     }
 
     /// When the refund was asked for that waits for the merchant longest.

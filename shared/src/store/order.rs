@@ -235,6 +235,26 @@ impl Orders {
         .await
     }
 
+    /// Claims the right to call a person for the order: once, so `Conflict` is every time after the first,
+    /// at another second. The version stays.
+    ///
+    /// # Errors
+    /// The table is unavailable.
+    pub async fn claim_call(
+        &self,
+        order_id: &OrderId,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let update = Update::default()
+            .assign([("person_called_at", Some(timestamp(now)))])
+            .names(["pk"]);
+        // The SDK's own repeat, after an answer that was lost, still claims it.
+        let condition = "attribute_exists(#pk) AND (attribute_not_exists(#person_called_at) \
+                         OR #person_called_at = :person_called_at)";
+        self.update("claim calling a person", order_id, update, condition)
+            .await
+    }
+
     /// Claims the right to ask WeChat Pay about the order: at most one caller in `floor_seconds`
     /// gets `Done`. The version stays.
     ///

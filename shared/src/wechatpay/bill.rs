@@ -7,6 +7,7 @@
 mod amount;
 mod fund_flow;
 mod lines;
+mod rows;
 mod source;
 mod trade;
 

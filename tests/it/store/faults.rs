@@ -23,6 +23,7 @@ pub enum Write {
     Postpone,
     ClaimAsking,
     ClaimAskingToRefund,
+    ClaimCall,
     ClaimCode,
     KeepCode,
     ReleaseCode,
@@ -47,12 +48,13 @@ pub enum Write {
 }
 
 impl Write {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Place,
         Self::Commit,
         Self::Postpone,
         Self::ClaimAsking,
         Self::ClaimAskingToRefund,
+        Self::ClaimCall,
         Self::ClaimCode,
         Self::KeepCode,
         Self::ReleaseCode,
@@ -84,6 +86,7 @@ impl Write {
             Self::Postpone => "Orders::postpone",
             Self::ClaimAsking => "Orders::claim_asking",
             Self::ClaimAskingToRefund => "Orders::claim_asking_to_refund",
+            Self::ClaimCall => "Orders::claim_call",
             Self::ClaimCode => "Orders::claim_code",
             Self::KeepCode => "Orders::keep_code",
             Self::ReleaseCode => "Orders::release_code",
@@ -127,6 +130,7 @@ impl Write {
             | Self::Postpone
             | Self::ClaimAsking
             | Self::ClaimAskingToRefund
+            | Self::ClaimCall
             | Self::ClaimCode
             | Self::KeepCode
             | Self::ReleaseCode
@@ -155,7 +159,7 @@ impl Write {
             Self::ClaimSend => "Claimed",
             Self::Approve | Self::ApproveForLater => "Reserved",
             // The condition still holds after the write, which sets the same again.
-            Self::Postpone | Self::PostponeRefund | Self::ClaimCode => "Done",
+            Self::Postpone | Self::PostponeRefund | Self::ClaimCall | Self::ClaimCode => "Done",
             Self::KeepEvidence => "()",
             // Whoever lost the race to themselves: the record is read again, a claim runs out.
             Self::KeepFirstCertificates
@@ -206,7 +210,7 @@ impl Write {
                 let kept = bench.certificates().replace(None, &first);
                 kept.await.unwrap();
             }
-            Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCode => {
+            Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCall | Self::ClaimCode => {
                 bench.placed(&order).await;
             }
             Self::Commit | Self::Postpone | Self::ClaimDue => {
@@ -293,6 +297,7 @@ impl Write {
             Self::Postpone => told(orders.postpone(&order, Some(due)).await?),
             Self::ClaimAsking => told(orders.claim_asking(id, NOW, 2).await?),
             Self::ClaimAskingToRefund => told(orders.claim_asking_to_refund(id, NOW, 2).await?),
+            Self::ClaimCall => told(orders.claim_call(id, NOW).await?),
             Self::ClaimCode => told(
                 orders
                     .claim_code(id, TradeType::Native, token, NOW, NOW)

@@ -30,10 +30,11 @@ fn report(order_no: &str) -> Report {
             ..TradeTotals::default()
         }),
         flow: None,
-        here: Here {
+        here: Counted {
             payments: 1,
             refunds: 1,
         },
+        of_others: Counted::default(),
         hours,
         counts: BTreeMap::from([(DifferenceKind::AmountDiffers, 1)]),
         findings: vec![Finding {

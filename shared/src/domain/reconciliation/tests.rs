@@ -49,6 +49,44 @@ fn order(state: OrderState) -> Order {
     }
 }
 
+#[test]
+fn a_row_is_anothers_where_its_number_is_not_our_own_and_nothing_is_on_record() {
+    let own = OwnNumbers::with_prefix("T1-");
+    let order = order(OrderState::NotPay);
+    let refund = refund(RefundState::Reserved);
+    for (number, is_own) in [("T1-0001", true), ("ORDER_000001", false)] {
+        let mut row = payment_row();
+        row.order_no = number.to_owned();
+        for order in [None, Some(&order)] {
+            for refund in [None, Some(&refund)] {
+                let recorded = Recorded { order, refund };
+                let nothing = order.is_none() && refund.is_none();
+                let of_others = is_of_others(&row, recorded, &own);
+                assert_eq!(of_others, nothing && !is_own, "{number}");
+                assert!(!is_of_others(&row, recorded, &OwnNumbers::ANY));
+            }
+        }
+        for (kind, told_apart) in [
+            (FlowKind::Payment, true),
+            (FlowKind::Refund, false),
+            (FlowKind::Other, false),
+        ] {
+            let flow = FlowRow {
+                at: NOON,
+                business_no: "4200000001".to_owned(),
+                voucher: number.to_owned(),
+                kind,
+                amount: TOTAL,
+            };
+            assert_eq!(
+                moves_money_of_others(&flow, &own),
+                told_apart && !is_own,
+                "{number} {kind:?}"
+            );
+        }
+    }
+}
+
 fn paid(at: Timestamp) -> OrderState {
     OrderState::Success(Payment {
         transaction_id: TransactionId::parse("4200000001").unwrap(),

@@ -8,7 +8,7 @@ mod events;
 mod withdrawals;
 
 use super::{
-    Decision, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
+    Decision, LATE_SECONDS, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
     RESENT_SECONDS_MAX, RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms,
     RefundableChange, RefusalKind, SENDING_SECONDS_MAX, approves_itself, next_refund_at,
 };

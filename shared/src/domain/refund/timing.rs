@@ -14,6 +14,9 @@ pub const PROCESSING_SECONDS_MAX: i64 = 3 * 24 * 60 * 60;
 /// than fifty of one order wait for each other's minute.
 pub const RESERVED_SECONDS_MAX: i64 = 60 * 60;
 
+/// How long after it was asked for a refund may be sent and still be found by its day, in seconds: 30 days.
+pub const LATE_SECONDS: i64 = 30 * 24 * 60 * 60;
+
 /// The moment at which the next refund of the order may be sent.
 ///
 /// Moments are whole seconds: one more than the interval keeps it whole however late in its second
@@ -23,6 +26,19 @@ pub const fn next_refund_at(now: Timestamp, interval_seconds: i64) -> Timestamp 
 }
 
 impl Refund {
+    /// The last moment from which it can have been on its way to WeChat Pay: when somebody last got the
+    /// right to send it, or its amount was taken, or the merchant last had it tried again.
+    pub fn last_sent_at(&self) -> Timestamp {
+        let earliest = self.reserved_at.unwrap_or(self.created_at);
+        self.sent_at
+            .map_or(earliest, |sent_at| sent_at.max(earliest))
+    }
+
+    /// Whether it was sent, if at all, more than [`LATE_SECONDS`] after it was asked for.
+    pub fn is_late(&self) -> bool {
+        self.last_sent_at().seconds_since(self.created_at) > LATE_SECONDS
+    }
+
     /// When the sweep looks at the refund next, after `attempts` looks without a change; `None`
     /// where nothing is left to be learnt.
     pub fn due_after(&self, now: Timestamp, attempts: u32) -> Option<Due> {

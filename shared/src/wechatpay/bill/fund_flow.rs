@@ -4,7 +4,8 @@ use std::io::BufRead;
 
 use super::BillError;
 use super::amount::{count, fen};
-use super::lines::{Columns, Lines, columns, is_data, moment, number};
+use super::lines::{moment, number};
+use super::rows::{Kind, Rows};
 use crate::domain::bill::{FlowKind, FlowRow, FlowTotals};
 
 /// The columns that are read.
@@ -28,18 +29,7 @@ const SUMMARY: [&str; 5] = [
 
 /// Reads a fund-flow bill row by row.
 #[derive(Debug)]
-pub struct FundFlowBill<R> {
-    lines: Lines<R>,
-    columns: Columns<{ COLUMNS.len() }>,
-    seen: FlowTotals,
-    ended: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    In,
-    Out,
-}
+pub struct FundFlowBill<R>(Rows<R, FundFlow, { COLUMNS.len() }, { SUMMARY.len() }>);
 
 impl<R: BufRead> FundFlowBill<R> {
     /// Reads the header.
@@ -47,17 +37,7 @@ impl<R: BufRead> FundFlowBill<R> {
     /// # Errors
     /// It is not that of such a bill.
     pub fn open(input: R) -> Result<Self, BillError> {
-        let mut lines = Lines::new(input);
-        let header = lines.next()?.ok_or(BillError::CutOff)?;
-        let columns = columns(header, COLUMNS);
-        let columns =
-            columns.ok_or_else(|| lines.malformed("not the header of a fund-flow bill"))?;
-        Ok(Self {
-            lines,
-            columns,
-            seen: FlowTotals::default(),
-            ended: false,
-        })
+        Rows::open(input).map(Self)
     }
 
     /// The next row; `None` once the summary was read, agreed with the rows and ended the file. Asked
@@ -66,46 +46,55 @@ impl<R: BufRead> FundFlowBill<R> {
     /// # Errors
     /// The file is not as published, or its summary disagrees: no row of it may be believed.
     pub fn next_row(&mut self) -> Result<Option<FlowRow>, BillError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let line = self.lines.next()?.ok_or(BillError::CutOff)?;
-        if !is_data(line) {
-            let summary = columns(line, SUMMARY);
-            let summary = summary.ok_or_else(|| self.lines.malformed("neither row nor summary"))?;
-            self.end(&summary)?;
-            return Ok(None);
-        }
-        let fields = self.columns.fields(line);
-        let read = fields.ok_or("not a row of the header's columns");
-        let row = read.and_then(|fields| row(&fields));
-        let (row, direction) = row.map_err(|what| self.lines.malformed(what))?;
-        let seen = added(&self.seen, row.amount, direction);
-        self.seen = seen.ok_or_else(|| self.lines.malformed("a sum that overflows"))?;
-        Ok(Some(row))
+        self.0.next()
     }
 
     /// The sums of the rows read so far; at the end, those of the summary.
     pub const fn totals(&self) -> &FlowTotals {
-        &self.seen
+        self.0.totals()
     }
 
     /// Gives the input back, to check its hash.
     pub fn into_input(self) -> R {
-        self.lines.into_input()
+        self.0.into_input()
+    }
+}
+
+/// What only this bill has.
+#[derive(Debug)]
+struct FundFlow;
+
+impl Kind<{ COLUMNS.len() }, { SUMMARY.len() }> for FundFlow {
+    type Row = FlowRow;
+    type Totals = FlowTotals;
+
+    const COLUMNS: [&'static str; COLUMNS.len()] = COLUMNS;
+    const SUMMARY: [&'static str; SUMMARY.len()] = SUMMARY;
+    const OTHER_HEADER: &'static str = "not the header of a fund-flow bill";
+
+    fn row(
+        fields: &[&str; COLUMNS.len()],
+        before: &FlowTotals,
+    ) -> Result<(FlowRow, Option<FlowTotals>), &'static str> {
+        let (row, direction) = row(fields)?;
+        let sums = added(before, row.amount, direction);
+        Ok((row, sums))
     }
 
-    fn end(&mut self, columns: &Columns<{ SUMMARY.len() }>) -> Result<(), BillError> {
-        let line = self.lines.next()?.ok_or(BillError::CutOff)?;
-        let stated = columns.fields(line).and_then(|fields| stated(&fields));
-        let stated = stated.ok_or_else(|| self.lines.malformed("not a summary"))?;
-        agree(&self.seen, &stated)?;
-        if self.lines.next()?.is_some() {
-            return Err(self.lines.malformed("something after the summary"));
-        }
-        self.ended = true;
-        Ok(())
+    fn stated(fields: &[&str; SUMMARY.len()]) -> Option<FlowTotals> {
+        stated(fields)
     }
+
+    fn agreed(seen: &FlowTotals, stated: &FlowTotals) -> Result<FlowTotals, BillError> {
+        agree(seen, stated)?;
+        Ok(*seen)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    In,
+    Out,
 }
 
 fn row(fields: &[&str; COLUMNS.len()]) -> Result<(FlowRow, Direction), &'static str> {

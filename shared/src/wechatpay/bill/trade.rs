@@ -4,7 +4,8 @@ use std::io::BufRead;
 
 use super::BillError;
 use super::amount::{count, fee, fen};
-use super::lines::{Columns, Lines, columns, is_data, moment, number};
+use super::lines::{moment, number};
+use super::rows::{Kind, Rows};
 use crate::domain::bill::{BillRow, BilledRefund, Entry, TradeTotals};
 
 /// The columns that are read.
@@ -40,12 +41,7 @@ const SUMMARY: [&str; 7] = [
 
 /// Reads a trade bill row by row.
 #[derive(Debug)]
-pub struct TradeBill<R> {
-    lines: Lines<R>,
-    columns: Columns<{ COLUMNS.len() }>,
-    seen: TradeTotals,
-    ended: bool,
-}
+pub struct TradeBill<R>(Rows<R, Trade, { COLUMNS.len() }, { SUMMARY.len() }>);
 
 impl<R: BufRead> TradeBill<R> {
     /// Reads the header.
@@ -53,16 +49,7 @@ impl<R: BufRead> TradeBill<R> {
     /// # Errors
     /// It is not that of such a bill.
     pub fn open(input: R) -> Result<Self, BillError> {
-        let mut lines = Lines::new(input);
-        let header = lines.next()?.ok_or(BillError::CutOff)?;
-        let columns = columns(header, COLUMNS);
-        let columns = columns.ok_or_else(|| lines.malformed("not the header of a trade bill"))?;
-        Ok(Self {
-            lines,
-            columns,
-            seen: TradeTotals::default(),
-            ended: false,
-        })
+        Rows::open(input).map(Self)
     }
 
     /// The next row; `None` once the summary was read, agreed with the rows and ended the file. Asked
@@ -71,46 +58,49 @@ impl<R: BufRead> TradeBill<R> {
     /// # Errors
     /// The file is not as published, or its summary disagrees: no row of it may be believed.
     pub fn next_row(&mut self) -> Result<Option<BillRow>, BillError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let line = self.lines.next()?.ok_or(BillError::CutOff)?;
-        if !is_data(line) {
-            let summary = columns(line, SUMMARY);
-            let summary = summary.ok_or_else(|| self.lines.malformed("neither row nor summary"))?;
-            self.end(&summary)?;
-            return Ok(None);
-        }
-        let fields = self.columns.fields(line);
-        let read = fields.ok_or("not a row of the header's columns");
-        let read = read.and_then(|fields| Ok((Amounts::read(&fields)?, fields)));
-        let row = read.and_then(|(amounts, fields)| Ok((row(&fields, &amounts)?, amounts)));
-        let (row, amounts) = row.map_err(|what| self.lines.malformed(what))?;
-        let seen = amounts.added_to(&self.seen, &row);
-        self.seen = seen.ok_or_else(|| self.lines.malformed("a sum that overflows"))?;
-        Ok(Some(row))
+        self.0.next()
     }
 
     /// The sums of the rows read so far; at the end, those of the summary.
     pub const fn totals(&self) -> &TradeTotals {
-        &self.seen
+        self.0.totals()
     }
 
     /// Gives the input back, to check its hash.
     pub fn into_input(self) -> R {
-        self.lines.into_input()
+        self.0.into_input()
+    }
+}
+
+/// What only this bill has.
+#[derive(Debug)]
+struct Trade;
+
+impl Kind<{ COLUMNS.len() }, { SUMMARY.len() }> for Trade {
+    type Row = BillRow;
+    type Totals = TradeTotals;
+
+    const COLUMNS: [&'static str; COLUMNS.len()] = COLUMNS;
+    const SUMMARY: [&'static str; SUMMARY.len()] = SUMMARY;
+    const OTHER_HEADER: &'static str = "not the header of a trade bill";
+
+    fn row(
+        fields: &[&str; COLUMNS.len()],
+        before: &TradeTotals,
+    ) -> Result<(BillRow, Option<TradeTotals>), &'static str> {
+        let amounts = Amounts::read(fields)?;
+        let row = row(fields, &amounts)?;
+        let sums = amounts.added_to(before, &row);
+        Ok((row, sums))
     }
 
-    fn end(&mut self, columns: &Columns<{ SUMMARY.len() }>) -> Result<(), BillError> {
-        let line = self.lines.next()?.ok_or(BillError::CutOff)?;
-        let stated = columns.fields(line).and_then(|fields| stated(&fields));
-        let stated = stated.ok_or_else(|| self.lines.malformed("not a summary"))?;
-        self.seen.fee = agreed(&self.seen, &stated)?;
-        if self.lines.next()?.is_some() {
-            return Err(self.lines.malformed("something after the summary"));
-        }
-        self.ended = true;
-        Ok(())
+    fn stated(fields: &[&str; SUMMARY.len()]) -> Option<TradeTotals> {
+        stated(fields)
+    }
+
+    fn agreed(seen: &TradeTotals, stated: &TradeTotals) -> Result<TradeTotals, BillError> {
+        let fee = agreed(seen, stated)?;
+        Ok(TradeTotals { fee, ..*seen })
     }
 }
 

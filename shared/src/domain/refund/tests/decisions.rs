@@ -373,6 +373,31 @@ fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_
 }
 
 #[test]
+fn a_refund_is_late_by_when_it_was_last_sent_or_tried_again() {
+    let asked_at = NOW;
+    let day = |days: i64| Some(asked_at.plus_seconds(days * 24 * 60 * 60));
+    let last = |seconds: i64| Some(asked_at.plus_seconds(LATE_SECONDS + seconds));
+    for (reserved_at, sent_at, sent_last, is_late) in [
+        (None, None, day(0), false),
+        (day(0), day(0), day(0), false),
+        (last(0), last(0), last(0), false),
+        (last(1), None, last(1), true),
+        // The sweep sends it once more; the merchant has it tried again and it is not sent yet.
+        (day(1), last(1), last(1), true),
+        (last(1), day(1), last(1), true),
+    ] {
+        let refund = Refund {
+            created_at: asked_at,
+            reserved_at,
+            sent_at,
+            ..refund(RefundState::Reserved)
+        };
+        assert_eq!(Some(refund.last_sent_at()), sent_last);
+        assert_eq!(refund.is_late(), is_late, "{reserved_at:?} {sent_at:?}");
+    }
+}
+
+#[test]
 fn a_refund_whose_slot_was_taken_waits_for_it_and_not_for_its_own_time() {
     for state in STATES {
         for attempts in 0..7 {
