@@ -63,7 +63,11 @@ fn the_runbooks_stand_in_the_order_of_their_numbers() {
 fn the_tools_commands_on_the_page_are_ones() {
     let read = |words: &str| {
         let mut wxpay = Command::new(env!("CARGO_BIN_EXE_wxpay"));
-        wxpay.args(words.split_whitespace()).arg("--help").output().unwrap()
+        wxpay
+            .args(words.split_whitespace())
+            .arg("--help")
+            .output()
+            .unwrap()
     };
     let page = page("docs/operations.md");
     let printed: BTreeSet<&str> = page
