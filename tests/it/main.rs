@@ -39,6 +39,7 @@ mod kills;
 mod languages;
 mod lists;
 mod notices;
+mod openapi;
 mod partner;
 mod pasted;
 mod policy;
