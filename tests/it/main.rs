@@ -38,6 +38,7 @@ mod kills;
 mod languages;
 mod lists;
 mod notices;
+mod openapi;
 mod pasted;
 mod policy;
 mod process;

@@ -48,8 +48,8 @@ texts! {
     CANNOT_OPEN { "there is no APIv3 key to try", "没有可以尝试的 APIv3 密钥" }
     CANNOT_LOG_IN { "cannot be asked without appid and AppSecret", "缺少 AppID 或 AppSecret，无法请求" }
     SIMULATORS_OWN {
-        "not asked: the simulator's merchant and app are bound",
-        "没有请求：模拟器的商户和应用已经绑定"
+        "not asked of a local stack; --from .wxpay/simulator asks its simulator",
+        "本地环境不请求；--from .wxpay/simulator 可以请求它的模拟器"
     }
     NO_ADDRESS { "there is no address to ask", "没有可以请求的地址" }
     ADDRESS_FAULTY { "not asked: the address cannot be meant", "没有请求：地址本身不对" }
@@ -95,8 +95,8 @@ texts! {
     GIVE_FILES { "Give a folder with --from.", "请用 --from 指定文件夹。" }
     GIVE_STACK { "Give --stack to look at a deployed stack, too.", "请加上 --stack，连同已部署的环境一起检查。" }
     GO_ONLINE {
-        "Run it without --offline and with what is missing above.",
-        "补齐上面缺少的内容，并去掉 --offline 再运行。"
+        "To have it checked, give what is missing above, and leave out --offline and --no-order.",
+        "要检查这一项，请补齐上面缺少的内容，并去掉 --offline 和 --no-order。"
     }
 
     MCHID_SHAPED { "{mchid}", "{mchid}" }
@@ -323,7 +323,7 @@ texts! {
         "用 wxpay secrets put 重新保存这个密钥，或按 docs/operations.zh-CN.md（“首次部署”第 4 步）操作。"
     }
 
-    FILES_CLEAN { "{count} of text, without byte order mark or Windows line ends", "{count} 个文本，没有 BOM，也没有 Windows 换行" }
+    FILES_CLEAN { "no byte order mark and no Windows line ends in {count} of them", "{count} 个文本，没有 BOM，也没有 Windows 换行" }
     FILE_HAS_BOM {
         "{file} begins with a byte order mark (BOM)",
         "{file} 开头有 BOM"
