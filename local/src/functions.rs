@@ -9,7 +9,7 @@ use serde_json::Value;
 use shared::api::HttpFunction;
 use shared::config::secrets::{ApiKeys, AppSecret, Content, Secret, SecretError, SigningSecret};
 use shared::config::{Environment, Vars};
-use shared::platform_keys::Keyring;
+use shared::keyring::Keyring;
 use shared::process::Process;
 use shared::scheduled::ScheduledFunction;
 use shared::wechatpay::Apiv3Keys;

@@ -66,6 +66,12 @@ struct Up {
     /// minute between two refunds, the retries of notifications.
     #[arg(long, default_value_t = 60.0, value_parser = speed)]
     speed: f64,
+    /// Starts as a partner (服务商) for this sub-merchant; the simulated partner has 1900000110.
+    #[arg(long, value_parser = sub_mchid)]
+    sub_mchid: Option<String>,
+    /// The sub-merchant's mini-program, if payers pay in it; the simulated one is wxd678efh567hg6788.
+    #[arg(long, requires = "sub_mchid")]
+    sub_appid: Option<String>,
     /// Posts each event to this address, again and again for a day where it is not taken.
     #[arg(long, value_parser = address)]
     events_url: Option<String>,
@@ -119,6 +125,14 @@ fn address(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("it is an http or https address".to_owned())
+    }
+}
+
+fn sub_mchid(text: &str) -> Result<String, String> {
+    if (8..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is a number of 8 to 10 digits".to_owned())
     }
 }
 
@@ -177,6 +191,11 @@ async fn up(up: Up) -> Result<(), String> {
         url,
         key: up.events_key,
     });
+    for (name, value) in [("SubMchid", up.sub_mchid), ("SubAppid", up.sub_appid)] {
+        options
+            .parameters
+            .extend(value.map(|value| (name.to_owned(), value)));
+    }
     options.mode = match up.mode {
         Mode::PublicKey => simulator::Mode::PublicKey,
         Mode::Certificate => simulator::Mode::Certificate,

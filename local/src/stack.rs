@@ -135,7 +135,15 @@ impl Stack {
             Some(key) => key.clone(),
             None => merchant_api_key(&folder),
         };
-        put_secrets(&aws, &folder, &simulator, options.mode, &merchant_api_key)?;
+        let payers_appid = options.parameters.get("SubAppid").map(String::as_str);
+        put_secrets(
+            &aws,
+            &folder,
+            &simulator,
+            options.mode,
+            &merchant_api_key,
+            payers_appid.filter(|appid| !appid.is_empty()),
+        )?;
         put_catalogue(&aws)?;
 
         let linked = link(&template, &aws, &process)?;

@@ -165,9 +165,9 @@ async fn put(
         (_, true) => Some(false),
         _ => known.as_ref().map(|known| known.on_sale),
     };
-    let description = asked.description.clone();
     let wanted = Article {
-        description: description
+        description: asked
+            .description
             .or_else(|| known.as_ref().map(|known| known.description.clone()))
             .ok_or_else(|| missing("--description"))?,
         price_fen: price

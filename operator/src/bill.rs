@@ -159,6 +159,8 @@ async fn client(target: &Target) -> Result<SettlingClient, Failure> {
     for (variable, parameter) in [
         ("MCHID", "Mchid"),
         ("APPID", "Appid"),
+        ("SUB_MCHID", "SubMchid"),
+        ("SUB_APPID", "SubAppid"),
         ("PLATFORM_CERTIFICATES", "PlatformCertificates"),
         ("WECHATPAY_BASE_URL", "WechatpayBaseUrl"),
         ("WECHATPAY_BACKUP_URL", "WechatpayBackupUrl"),
@@ -176,8 +178,7 @@ async fn client(target: &Target) -> Result<SettlingClient, Failure> {
     let merchant = environment.merchant();
     let table = environment.table();
     let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
-    let client =
-        SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+    let client = SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
     environment
         .finish()
         .map_err(|error| Failure::NoAccess(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Configuration: environment variables, read once at start, all problems named together; and
 //! secrets (`secrets`), read when first needed and kept fresh.
 
-mod connector;
+mod aws_http;
 pub mod secrets;
 
 use std::collections::BTreeMap;
@@ -12,10 +12,11 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-pub use connector::sdk_http_client;
+pub use aws_http::sdk_http_client;
 
 use crate::bucket::{Bucket, BucketAccess};
 use crate::bus::Bus;
+use crate::domain::terms::{Payee, SubMerchant};
 use crate::domain::{Appid, Mchid, OwnNumbers};
 use crate::process::Process;
 use crate::store::Table;
@@ -86,8 +87,21 @@ pub struct Environment<'a> {
 pub struct Merchant {
     /// `MCHID`: WeChat Pay's number of the merchant, 8 to 32 digits.
     pub mchid: Mchid,
-    /// `APPID`: the mini-program, `wx` and what follows.
+    /// `APPID`: the mini-program, `wx` and what follows; in partner mode the partner's app.
     pub appid: Appid,
+    /// `SUB_MCHID` and `SUB_APPID`: the sub-merchant whose orders these are, in partner mode.
+    pub sub_merchant: Option<SubMerchant>,
+}
+
+impl Merchant {
+    /// Whose orders WeChat Pay is asked about.
+    pub fn payee(&self) -> Payee {
+        let sub_mchid = self.sub_merchant.as_ref().map(|sub| sub.mchid.clone());
+        Payee {
+            mchid: self.mchid.clone(),
+            sub_mchid,
+        }
+    }
 }
 
 impl<'a> Environment<'a> {
@@ -153,23 +167,60 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// `MCHID` and `APPID`.
+    /// `MCHID` and `APPID`; in partner mode also `SUB_MCHID` and, where payers pay in the sub-merchant's app,
+    /// `SUB_APPID`.
     pub fn merchant(&mut self) -> Merchant {
+        self.required("MCHID");
+        let mchid = self.optional_mchid("MCHID").unwrap_or_default();
+        let appid = self.appid();
+        let sub_mchid = self.optional_mchid("SUB_MCHID");
+        let sub_appid = self.optional_appid("SUB_APPID");
+        if sub_appid.is_some() && self.optional("SUB_MCHID").is_none() {
+            self.problem(
+                "SUB_APPID is a sub-merchant's app, and SUB_MCHID, its number, is missing"
+                    .to_owned(),
+            );
+        }
+        if sub_mchid.as_ref() == Some(&mchid) {
+            self.problem(
+                "SUB_MCHID is MCHID: a direct merchant has no SUB_MCHID, and a partner's MCHID is the \
+                 partner's own"
+                    .to_owned(),
+            );
+        }
+        if sub_appid.as_ref() == Some(&appid) {
+            self.problem(
+                "SUB_APPID is APPID, which WeChat Pay refuses: leave SUB_APPID empty where payers pay in \
+                 the partner's app"
+                    .to_owned(),
+            );
+        }
         Merchant {
-            mchid: self.mchid(),
-            appid: self.appid(),
+            mchid,
+            appid,
+            sub_merchant: sub_mchid.map(|mchid| SubMerchant {
+                mchid,
+                appid: sub_appid,
+            }),
         }
     }
 
-    /// `MCHID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
-    fn mchid(&mut self) -> Mchid {
-        let mchid = self.required("MCHID");
+    /// The app in which payers log in: `SUB_APPID` where there is one, else `APPID`.
+    pub fn payers_appid(&mut self) -> Appid {
+        let appid = self.appid();
+        self.optional_appid("SUB_APPID").unwrap_or(appid)
+    }
+
+    /// The merchant's number in a variable that may be absent; `None`, too, where it is not acceptable, which
+    /// [`Self::finish`] reports.
+    fn optional_mchid(&mut self, name: &'static str) -> Option<Mchid> {
+        let mchid = self.optional(name)?;
         let legal =
             (8..=32).contains(&mchid.len()) && mchid.bytes().all(|byte| byte.is_ascii_digit());
-        if !mchid.is_empty() && !legal {
-            self.problem("MCHID must be 8 to 32 digits".to_owned());
+        if !legal {
+            self.problem(format!("{name} must be 8 to 32 digits"));
         }
-        Mchid::parse(mchid).unwrap_or_default()
+        Mchid::parse(mchid).ok()
     }
 
     /// `APPID`; nobody's where it is not acceptable, which [`Self::finish`] reports.
@@ -249,11 +300,22 @@ impl<'a> Environment<'a> {
     /// `PLATFORM_CERTIFICATES`, `on` or `off`: whether messages that are signed with WeChat Pay's platform
     /// certificates are accepted beside those signed with its public key. Off where it is absent.
     pub fn platform_certificates(&mut self) -> bool {
-        match self.optional("PLATFORM_CERTIFICATES").as_deref() {
+        self.switch("PLATFORM_CERTIFICATES")
+    }
+
+    /// `PROFIT_SHARING`, `on` or `off`: whether a merchant's order may have its money frozen until it is
+    /// shared. Off where it is absent.
+    pub fn profit_sharing(&mut self) -> bool {
+        self.switch("PROFIT_SHARING")
+    }
+
+    /// A variable that is `on` or `off`; off where it is absent.
+    fn switch(&mut self, name: &'static str) -> bool {
+        match self.optional(name).as_deref() {
             Some("on") => true,
             None | Some("off") => false,
             Some(_) => {
-                self.problem("PLATFORM_CERTIFICATES must be on or off".to_owned());
+                self.problem(format!("{name} must be on or off"));
                 false
             }
         }

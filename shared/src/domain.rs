@@ -7,19 +7,20 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod absence;
-pub mod asked;
 pub mod bill;
 pub mod books;
 pub mod certificates;
 mod contradiction;
 mod day;
 mod event;
+pub mod extras;
 mod id;
-pub mod list;
 mod mac;
 mod money;
 pub mod order;
+pub mod order_request;
 pub mod own_numbers;
+pub mod paging;
 pub mod reconciliation;
 pub mod refund;
 pub mod report;
@@ -27,7 +28,6 @@ pub mod schedule;
 pub mod terms;
 mod time;
 
-pub use asked::Asked;
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use day::BeijingDay;
@@ -39,6 +39,7 @@ pub use id::{
 pub use mac::RecordMac;
 pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
+pub use order_request::Asked;
 pub use own_numbers::OwnNumbers;
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};

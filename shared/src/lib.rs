@@ -1,7 +1,7 @@
 //! What every function of the bundle shares.
 //!
 //! The layers, each importing only those after it: `api`, `scheduled`, `refund_sender` → `settling_client` →
-//! `platform_keys` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `process`, `telemetry`,
+//! `keyring` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `process`, `telemetry`,
 //! `clock`, `panics`, `refund_mac`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in
 //! order.
 
@@ -12,8 +12,8 @@ pub mod clock;
 pub mod config;
 pub mod deadline;
 pub mod domain;
+pub mod keyring;
 pub mod panics;
-pub mod platform_keys;
 pub mod process;
 pub mod random;
 pub mod refund_mac;

@@ -1,7 +1,7 @@
 //! Randomness from the operating system: bytes, tokens, nonces, and pauses that differ; and keys that
 //! an operator drew.
 
-mod key;
+mod drawn_key;
 
 use std::time::Duration;
 

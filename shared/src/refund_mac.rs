@@ -134,24 +134,28 @@ fn key_of(name: &'static str, text: &str) -> Result<[u8; KEY_BYTES], RecordKeyEr
 /// Everything that is sent for the refund, each part behind its length, so that no two refunds have
 /// the same bytes. A reason that is absent is not an empty one.
 fn message(refund: &Refund, stage: Stage) -> Vec<u8> {
-    let (amount, total) = (refund.amount.get(), refund.total.get());
+    let [amount, total] = [refund.amount, refund.total].map(|fen| fen.get().to_be_bytes());
     let (has_reason, reason) = match &refund.reason {
         Some(reason) => ("reason", reason.as_str()),
         None => ("no reason", ""),
     };
-    let parts: [&[u8]; 11] = [
+    let mut parts: Vec<&[u8]> = vec![
         PURPOSE.as_bytes(),
         stage.as_str().as_bytes(),
         refund.refund_id.as_str().as_bytes(),
         refund.order_id.as_str().as_bytes(),
         refund.transaction_id.as_str().as_bytes(),
-        &amount.to_be_bytes(),
-        &total.to_be_bytes(),
+        &amount,
+        &total,
         has_reason.as_bytes(),
         reason.as_bytes(),
         refund.notify_url.as_bytes(),
         refund.asked_by.as_str().as_bytes(),
     ];
+    // One more part in partner mode alone: elsewhere the bytes are those of earlier builds.
+    if let Some(sub_mchid) = &refund.sub_mchid {
+        parts.push(sub_mchid.as_str().as_bytes());
+    }
     let mut message = Vec::new();
     for part in parts {
         message.extend_from_slice(&(part.len() as u64).to_be_bytes());

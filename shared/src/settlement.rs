@@ -12,7 +12,8 @@ pub mod notes;
 use crate::domain::Contradiction;
 use crate::domain::order::OrderChange;
 use crate::domain::refund::RefundChange;
-use crate::domain::{Mchid, Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
+use crate::domain::terms::Payee;
+use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
 use crate::store::{Commit, Orders, RefundCommit, Refunds, StoreError, StoredOrder, StoredRefund};
 use crate::wechatpay::{Absence, Closed, RefundAbsence, Signed};
 
@@ -74,7 +75,7 @@ impl Settlement {
             .await
     }
 
-    /// Settles WeChat Pay's signed word that the order is closed, told to the merchant `mchid`; a repeat
+    /// Settles WeChat Pay's signed word that the order is closed, told to the merchant `payee`; a repeat
     /// changes nothing.
     ///
     /// # Errors
@@ -82,34 +83,34 @@ impl Settlement {
     pub async fn closed(
         &self,
         order_id: &OrderId,
-        mchid: &Mchid,
+        payee: &Payee,
         _closed: &Signed<Closed>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         self.decide_order(order_id, now, |order| {
-            of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_close(now))
+            of_another_merchant(order, payee).unwrap_or_else(|| order.observe_close(now))
         })
         .await
     }
 
-    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such order.
+    /// Settles WeChat Pay's signed word that the merchant `payee` has no such order.
     ///
     /// # Errors
     /// As [`Self::order`].
     pub async fn absent(
         &self,
         order_id: &OrderId,
-        mchid: &Mchid,
+        payee: &Payee,
         _absence: &Signed<Absence>,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         self.decide_order(order_id, now, |order| {
-            of_another_merchant(order, mchid).unwrap_or_else(|| order.observe_absence(now))
+            of_another_merchant(order, payee).unwrap_or_else(|| order.observe_absence(now))
         })
         .await
     }
 
-    /// Stores the intention to close an order of the merchant `mchid` that is not paid; a repeat changes
+    /// Stores the intention to close an order of the merchant `payee` that is not paid; a repeat changes
     /// nothing.
     ///
     /// # Errors
@@ -117,11 +118,11 @@ impl Settlement {
     pub async fn begin_close(
         &self,
         order_id: &OrderId,
-        mchid: &Mchid,
+        payee: &Payee,
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         self.decide_order(order_id, now, |order| {
-            of_another_merchant(order, mchid).unwrap_or_else(|| order.begin_close(now))
+            of_another_merchant(order, payee).unwrap_or_else(|| order.begin_close(now))
         })
         .await
     }
@@ -149,7 +150,7 @@ impl Settlement {
         Err(contended("settle a refund"))
     }
 
-    /// Settles WeChat Pay's signed word that the merchant `mchid` has no such refund; it counts for one
+    /// Settles WeChat Pay's signed word that the merchant `payee` has no such refund; it counts for one
     /// that is being withdrawn. The second that counts gives the amount back to the order and burns the
     /// number in the same transaction.
     ///
@@ -158,23 +159,22 @@ impl Settlement {
     pub async fn refund_absent(
         &self,
         refund: &Refund,
-        mchid: &Mchid,
+        payee: &Payee,
         _absence: &Signed<RefundAbsence>,
         now: Timestamp,
     ) -> Result<Settled<StoredRefund>, StoreError> {
         let Some(order) = self.orders.load(&refund.order_id).await? else {
             return Ok(Settled::Unknown);
         };
-        let elsewhere = order.order.terms.mchid != *mchid;
+        let elsewhere = payee.differing_field(&order.order.terms);
         for _ in 0..DECISIONS_MAX {
             let stored = self.refunds.load(&refund.order_id, &refund.refund_id);
             let Some(stored) = stored.await? else {
                 return Ok(Settled::Unknown);
             };
-            let change = if elsewhere {
-                RefundChange::Contradiction(Contradiction::Differs { field: "mchid" })
-            } else {
-                stored.refund.observe_absence(now)
+            let change = match elsewhere {
+                Some(field) => RefundChange::Contradiction(Contradiction::Differs { field }),
+                None => stored.refund.observe_absence(now),
             };
             if let Some(settled) = self.write_refund(stored, change, now).await? {
                 return Ok(settled);
@@ -265,11 +265,9 @@ impl Settlement {
 
 /// What WeChat Pay says about one merchant's orders tells nothing about another's: these answers name no
 /// merchant themselves, and a stack may have been given another number since the order was placed.
-fn of_another_merchant(order: &Order, mchid: &Mchid) -> Option<OrderChange> {
-    let differs = order.terms.mchid != *mchid;
-    differs.then_some(OrderChange::Contradiction(Contradiction::Differs {
-        field: "mchid",
-    }))
+fn of_another_merchant(order: &Order, payee: &Payee) -> Option<OrderChange> {
+    let field = payee.differing_field(&order.terms)?;
+    Some(OrderChange::Contradiction(Contradiction::Differs { field }))
 }
 
 fn contended(action: &'static str) -> StoreError {

@@ -10,16 +10,15 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::Environment;
 use crate::config::secrets::{AnySecret, Secret, SecretError, SigningSecret};
+use crate::config::{Environment, Merchant};
 use crate::deadline::Deadline;
 use crate::domain::absence::Heard;
 use crate::domain::certificates::Trust;
 use crate::domain::refund::Application;
-use crate::domain::{
-    BeijingDay, Mchid, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId,
-};
-use crate::platform_keys::Keyring;
+use crate::domain::terms::Payee;
+use crate::domain::{BeijingDay, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId};
+use crate::keyring::Keyring;
 use crate::random;
 use crate::refund_mac::Stage;
 use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
@@ -119,7 +118,7 @@ pub enum Applied {
 #[derive(Debug)]
 pub struct SettlingClient {
     client: Client,
-    mchid: Mchid,
+    payee: Payee,
     signing: Secret<SigningSecret>,
     platform_keys: Keyring,
     settlement: Settlement,
@@ -127,10 +126,10 @@ pub struct SettlingClient {
 }
 
 impl SettlingClient {
-    /// A client for the merchant `mchid`, from `SIGNING_SECRET_ARN`, WeChat Pay's keys and its hosts.
+    /// A client for this merchant, from `SIGNING_SECRET_ARN`, WeChat Pay's keys and its hosts.
     pub fn from_environment(
         environment: &mut Environment<'_>,
-        mchid: &Mchid,
+        merchant: &Merchant,
         table: &Table,
         settlement: Settlement,
     ) -> Self {
@@ -139,8 +138,8 @@ impl SettlingClient {
         let endpoints = environment.endpoints();
         let process = environment.process();
         Self {
-            client: Client::new(process.http.clone(), endpoints, mchid.clone()),
-            mchid: mchid.clone(),
+            client: Client::new(process.http.clone(), endpoints, merchant.payee()),
+            payee: merchant.payee(),
             signing,
             platform_keys,
             settlement,
@@ -151,6 +150,11 @@ impl SettlingClient {
     /// The secrets that it signs and verifies with.
     pub const fn secrets(&self) -> [&dyn AnySecret; 2] {
         [&self.signing, &self.platform_keys]
+    }
+
+    /// Whose orders it asks about.
+    pub const fn payee(&self) -> &Payee {
+        &self.payee
     }
 
     /// What WeChat Pay's signatures are checked with.
@@ -250,7 +254,7 @@ impl SettlingClient {
         let now = self.clock.business();
         let settled = self
             .settlement
-            .absent(order_id, &self.mchid, &absence, now)
+            .absent(order_id, &self.payee, &absence, now)
             .await?;
         note_settled(&settled, line);
         line.field("wechatpay.trade_state", "ORDER_NOT_EXIST");
@@ -290,7 +294,7 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredOrder>, SettlingError> {
         let now = self.clock.business();
-        let begun = self.settlement.begin_close(order_id, &self.mchid, now);
+        let begun = self.settlement.begin_close(order_id, &self.payee, now);
         let begun = begun.await?;
         note_settled(&begun, line);
         Ok(begun)
@@ -314,7 +318,7 @@ impl SettlingClient {
         let closed = self.refresh_keys_after(asked).await?;
         let settled = self
             .settlement
-            .closed(order_id, &self.mchid, &closed, self.clock.business())
+            .closed(order_id, &self.payee, &closed, self.clock.business())
             .await?;
         note_settled(&settled, line);
         Ok(settled)
@@ -409,7 +413,7 @@ impl SettlingClient {
         let keys = self.keys().await?;
         let asked = self
             .client
-            .query_refund(&self.call(&keys, deadline), &refund.refund_id)
+            .query_refund(&self.call(&keys, deadline), refund)
             .await;
         let report = self.refresh_keys_after(asked).await?;
         let now = self.clock.business();
@@ -498,7 +502,7 @@ impl SettlingClient {
         let now = self.clock.business();
         let absent = self
             .settlement
-            .refund_absent(refund, &self.mchid, &absence, now);
+            .refund_absent(refund, &self.payee, &absence, now);
         let settled = absent.await?;
         note_refund(&settled, line);
         line.field("wechatpay.status", "RESOURCE_NOT_EXISTS");

@@ -13,6 +13,7 @@ mod certificates;
 mod client;
 mod endpoints;
 mod error;
+mod extras;
 mod keys;
 mod notification;
 mod prepaid;
@@ -28,6 +29,7 @@ pub use certificates::{CertificatesError, PlatformCertificates};
 pub use client::{BillKind, BillOffer, Call, Client, DOWNLOAD_MAX, DownloadError, Keys, NoBill};
 pub use endpoints::{EndpointError, Endpoints};
 pub use error::{CallError, Refusal, UnknownCause, UnverifiedCause};
+pub use extras::{DETAIL_MAX, DetailBody, StoreBody};
 pub use keys::{Apiv3Keys, KeyError, KeyId, MerchantKey, PlatformKeys};
 pub use notification::{
     Notification, NotificationError, ReadNotification, read as read_notification,
@@ -36,7 +38,7 @@ pub use prepaid::Prepaid;
 pub use seal::{KeySlot, OpenError};
 pub use sign::{AppParameters, JsapiParameters, PayParameters, authorization};
 pub use verify::{HeaderError, SignatureHeaders, Signed, Verified, VerifyError, verify};
-pub use wire::{PrepayRequest, Unreadable, WIRE_VERSION};
+pub use wire::{PrepayRequest, Unreadable, WIRE_VERSION, WIRE_VERSION_PLAIN};
 
 #[cfg(test)]
 mod tests;

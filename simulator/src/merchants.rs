@@ -122,6 +122,21 @@ pub(crate) struct Merchant {
     pub(crate) sub_merchants: Vec<SubMerchant>,
 }
 
+impl Merchant {
+    /// The secret of an app: of one of its own, or of a sub-merchant's, which has the secret of the
+    /// partner's first app (docs/simulator.md, after the table of facts).
+    pub(crate) fn app_secret(&self, appid: &str) -> Option<&str> {
+        let own = self.apps.iter().find(|app| app.appid == appid);
+        let of_sub = |sub: &SubMerchant| sub.sub_appid.as_deref() == Some(appid);
+        let app = match own {
+            Some(app) => app,
+            None if self.sub_merchants.iter().any(of_sub) => self.apps.first()?,
+            None => return None,
+        };
+        Some(&app.app_secret)
+    }
+}
+
 /// Everything `state/merchants.json` holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Registry {

@@ -6,6 +6,7 @@
 //! dropped, what no test mentions is checked too.
 
 pub mod books;
+pub mod contract;
 mod days;
 pub mod forge;
 pub mod process;
@@ -29,6 +30,7 @@ use shared::telemetry::Log;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use contract::Exchange;
 pub use forge::{notice_body, payment_content, refund_content};
 pub use table::OPERATOR;
 use tap::Tap;
@@ -266,17 +268,17 @@ impl TestStack {
     ) -> Answer {
         let mut request = self
             .http
-            .request(method, format!("{}{path}", self.stack.api_url))
+            .request(method.clone(), format!("{}{path}", self.stack.api_url))
             .timeout(PATIENCE);
         if let Some(credential) = credential {
             request = request.bearer_auth(credential);
         }
-        if let Some(body) = body {
+        if let Some(body) = &body {
             if !headers.iter().any(|(name, _)| *name == "content-type") {
                 request = request.header("content-type", "application/json");
             }
-            self.watch.sent(&body);
-            request = request.body(body);
+            self.watch.sent(body);
+            request = request.body(body.clone());
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -292,6 +294,16 @@ impl TestStack {
         let given = headers.iter().find(|(name, _)| *name == "Authorization");
         let given = given.and_then(|(_, value)| value.strip_prefix("Bearer "));
         self.watch.answered(path, credential.or(given), &text);
+        let exchange = Exchange {
+            method: method.as_str(),
+            path,
+            body: body.as_deref().unwrap_or_default(),
+            status,
+            content_type: &content_type,
+            retry_after,
+            answer: &text,
+        };
+        exchange.check();
         let body = if text.is_empty() {
             Value::Null
         } else {
@@ -325,12 +337,23 @@ impl TestStack {
                 .find_map(|line| line.strip_prefix(name))
                 .map(|value| value.trim().to_owned())
         };
-        Answer {
+        let answer = Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             content_type: header("content-type:").unwrap_or_default(),
             retry_after: header("retry-after:").map(|value| value.parse().unwrap()),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        };
+        let exchange = Exchange {
+            method,
+            path,
+            body: &[],
+            status: answer.status,
+            content_type: &answer.content_type,
+            retry_after: answer.retry_after,
+            answer: body,
+        };
+        exchange.check();
+        answer
     }
 
     /// `GET` with a credential.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::{PATIENCE, contract};
 
 /// How often a condition is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -124,10 +124,7 @@ impl Process {
         headers: &[(&str, &str)],
         body: Value,
     ) -> Result<(u16, Value), reqwest::Error> {
-        let request = self.request(url, credential, headers, body);
-        let answer = request.send().await?;
-        let status = answer.status().as_u16();
-        Ok((status, answer.json().await.unwrap_or(Value::Null)))
+        contract::sent(self.request(url, credential, headers, body)).await
     }
 
     /// A request of the merchant's.
@@ -143,7 +140,7 @@ impl Process {
             .http
             .get(url)
             .bearer_auth(self.text("merchant_api_key"));
-        request.send().await.unwrap().json().await.unwrap()
+        contract::sent(request).await.unwrap().1
     }
 
     pub async fn until(&self, number: &str, wanted: impl Fn(&Value) -> bool) -> Value {

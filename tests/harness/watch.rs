@@ -295,7 +295,12 @@ fn check_bytes(requests: &[Request]) {
     for request in requests {
         let field = match request.target.as_str() {
             "/v3/refund/domestic/refunds" => "out_refund_no",
-            target if target.starts_with("/v3/pay/transactions/") => "out_trade_no",
+            target
+                if target.starts_with("/v3/pay/transactions/")
+                    || target.starts_with("/v3/pay/partner/transactions/") =>
+            {
+                "out_trade_no"
+            }
             _ => continue,
         };
         if request.method != "POST" || request.target.ends_with("/close") {

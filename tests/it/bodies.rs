@@ -137,6 +137,11 @@ async fn a_payer_orders_articles_and_decides_nothing_else() {
         422 field_not_allowed "description" of(&good, &[("description", json!("Free"))]);
         422 field_not_allowed "time_expire" of(&good, &[("time_expire", json!("2099-01-01T00:00:00Z"))]);
         422 field_not_allowed "scene_info" of(&good, &[("scene_info", json!({"payer_client_ip": "1.2.3.4"}))]);
+        422 field_not_allowed "goods_tag" of(&good, &[("goods_tag", json!("WXG"))]);
+        422 field_not_allowed "support_fapiao" of(&good, &[("support_fapiao", json!(false))]);
+        422 field_not_allowed "limit_pay" of(&good, &[("limit_pay", json!(["no_credit"]))]);
+        422 field_not_allowed "detail" of(&good, &[("detail", json!({"cost_price": 1}))]);
+        422 field_not_allowed "settle_info" of(&good, &[("settle_info", json!({"profit_sharing": true}))]);
         422 unknown_field "openid" of(&good, &[("openid", json!(ALICE))]);
         422 unknown_field "total" of(&good, &[("total", json!(1))]);
         422 unknown_field "total_fee" of(&good, &[("total_fee", json!(1))]);
@@ -299,6 +304,13 @@ async fn a_merchant_names_number_description_and_amount_and_each_is_checked() {
     let h5 = of(&good, &[("trade_type", json!("h5"))]);
     let h5: Value = serde_json::from_str(&h5).unwrap();
     let amount = |text: &str| raw(&good, "amount", text);
+    let goods = |change: Value| {
+        let mut goods = json!({"merchant_goods_id": "tea", "quantity": 1, "unit_price": 300});
+        for (name, value) in change.as_object().unwrap() {
+            goods[name] = value.clone();
+        }
+        of(&good, &[("detail", json!({"goods_detail": [goods]}))])
+    };
     all_refused(
         &stack,
         &merchant,
@@ -367,6 +379,37 @@ async fn a_merchant_names_number_description_and_amount_and_each_is_checked() {
         422 invalid_value "scene_info" of(&good, &[("scene_info", json!({"payer_client_ip": "1.2.3.4"}))]);
         422 invalid_value "scene_info.payer_client_ip" of(&h5, &[("scene_info", json!({"payer_client_ip": "1.2.3"}))]);
         422 invalid_value "scene_info.payer_client_ip" of(&h5, &[("scene_info", json!({}))]);
+        422 invalid_value "goods_tag" of(&good, &[("goods_tag", json!("g".repeat(33)))]);
+        422 invalid_value "goods_tag" of(&good, &[("goods_tag", json!(""))]);
+        422 invalid_value "support_fapiao" of(&good, &[("support_fapiao", json!("true"))]);
+        422 invalid_value "limit_pay" of(&good, &[("limit_pay", json!([]))]);
+        422 invalid_value "limit_pay" of(&good, &[("limit_pay", json!("no_credit"))]);
+        422 invalid_value "limit_pay" of(&good, &[("limit_pay", json!(["NO_CREDIT"]))]);
+        422 invalid_value "limit_pay" of(&good, &[("limit_pay", json!(["no_credit", "no_credit"]))]);
+        422 invalid_value "detail" of(&good, &[("detail", json!({}))]);
+        422 invalid_value "detail.cost_price" of(&good, &[("detail", json!({"cost_price": -1}))]);
+        422 invalid_value "detail.cost_price" of(&good, &[("detail", json!({"cost_price": 1.5}))]);
+        422 invalid_value "detail.invoice_id" of(&good, &[("detail", json!({"invoice_id": "i".repeat(33)}))]);
+        422 invalid_value "detail.goods_detail" of(&good, &[("detail", json!({"goods_detail": []}))]);
+        422 invalid_value "detail.goods_detail" goods(json!({"merchant_goods_id": "a.b"}));
+        422 invalid_value "detail.goods_detail" goods(json!({"merchant_goods_id": "g".repeat(33)}));
+        422 invalid_value "detail.goods_detail" goods(json!({"goods_name": "n".repeat(257)}));
+        422 invalid_value "detail.goods_detail" goods(json!({"wechatpay_goods_id": ""}));
+        422 invalid_value "detail.goods_detail[0].quantity" goods(json!({"quantity": 0}));
+        422 invalid_value "detail.goods_detail[0].quantity" goods(json!({"quantity": 4_294_967_296_i64}));
+        422 invalid_value "detail.goods_detail[0].unit_price" goods(json!({"unit_price": -1}));
+        422 invalid_value "detail.goods_detail[0].unit_price" goods(json!({"unit_price": "300"}));
+        422 unknown_field "detail.goods_detail[0].price" goods(json!({"price": 300}));
+        422 invalid_value "detail" of(&good, &[("detail", json!({"goods_detail": vec![json!({"merchant_goods_id": "g", "quantity": 1, "unit_price": 1}); 200]}))]);
+        422 field_not_allowed "settle_info.profit_sharing" of(&good, &[("settle_info", json!({"profit_sharing": true}))]);
+        422 invalid_value "settle_info.profit_sharing" of(&good, &[("settle_info", json!({}))]);
+        422 unknown_field "settle_info.subsidy_amount" of(&good, &[("settle_info", json!({"profit_sharing": true, "subsidy_amount": 1}))]);
+        422 invalid_value "scene_info.store_info.id" of(&good, &[("scene_info", json!({"store_info": {"name": "North Gate"}}))]);
+        422 invalid_value "scene_info.store_info.id" of(&good, &[("scene_info", json!({"store_info": {"id": ""}}))]);
+        422 invalid_value "scene_info.store_info.address" of(&good, &[("scene_info", json!({"store_info": {"id": "7", "address": "a".repeat(513)}}))]);
+        422 invalid_value "scene_info.payer_client_ip" of(&good, &[("scene_info", json!({"payer_client_ip": "here", "store_info": {"id": "7"}}))]);
+        422 invalid_value "scene_info" of(&good, &[("scene_info", json!({}))]);
+        422 unknown_field "scene_info.device_id" of(&good, &[("scene_info", json!({"device_id": "7", "store_info": {"id": "7"}}))]);
         422 unknown_field "scene_info.h5_info" of(&h5, &[("scene_info", json!({"payer_client_ip": "1.2.3.4", "h5_info": {}}))]);
     };
     all_refused(&stack, &merchant, "/orders", &[], &cases).await;

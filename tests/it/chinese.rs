@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::documents::{Fence, fences, page, pages, root};
 
 /// What users read, which is there in both languages.
-const FOR_USERS: [&str; 9] = [
+const FOR_USERS: [&str; 10] = [
     "README.md",
     "docs/api.md",
     "docs/cli.md",

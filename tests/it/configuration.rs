@@ -96,6 +96,11 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             &["wx 1", "wx/../..", "wx0000000000000000000000000000000"],
         ),
         (
+            "SUB_MCHID",
+            "WECHATPAY_SECRET_ARN",
+            &["1234567", "12345678x", "190000010919000001091900000109190"],
+        ),
+        (
             "APPID_APP",
             "APPID_APP",
             &["wx 1", "wx0000000000000000000000000000000"],
@@ -176,6 +181,53 @@ async fn every_malformed_variable_is_named_beside_the_missing_ones() {
             assert!(told.contains(name), "{binary}: {name} is not in: {told}");
         }
         assert!(!told.contains("CANARY"), "{binary}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_stack_is_a_direct_merchants_or_a_partners_and_says_which_variable_is_wrong() {
+    let (mchid, appid) = ("1900000109", "wx00000000000000a1");
+    let (sub_mchid, sub_appid) = ("1900000110", "wx00000000000000b1");
+    let environments = environments().await;
+    for (binary, mut variables) in environments {
+        if !variables.contains_key("WECHATPAY_SECRET_ARN") {
+            continue;
+        }
+        variables.insert("MCHID".to_owned(), mchid.to_owned());
+        variables.insert("APPID".to_owned(), appid.to_owned());
+        let started = |sub_mchid, sub_appid| {
+            let variables = with(&variables, "SUB_MCHID", sub_mchid);
+            refusal(&binary, &with(&variables, "SUB_APPID", sub_appid))
+        };
+        assert_eq!(started("", ""), None, "{binary}");
+        assert_eq!(started(sub_mchid, ""), None, "{binary}");
+        assert_eq!(started(sub_mchid, sub_appid), None, "{binary}");
+        for (sub_mchid, sub_appid, wrong) in [
+            ("", sub_appid, "SUB_MCHID, its number, is missing"),
+            (mchid, "", "SUB_MCHID is MCHID"),
+            (sub_mchid, appid, "SUB_APPID is APPID"),
+        ] {
+            let told = started(sub_mchid, sub_appid).unwrap();
+            assert!(told.contains(wrong), "{binary}: {told}");
+        }
+    }
+    // An order's other apps are the partner's own, too.
+    let stack = TestStack::start().await;
+    let create_order = &stack.stack.template.functions["CreateOrderFunction"];
+    let mut variables = create_order.environment.clone();
+    for (name, value) in [
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", "LOCALCANARY"),
+        ("AWS_SECRET_ACCESS_KEY", "CANARY-of-the-credentials"),
+        ("SUB_MCHID", sub_mchid),
+        ("SUB_APPID", sub_appid),
+    ] {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    assert_eq!(refusal("create-order", &variables), None);
+    for name in ["APPID_NATIVE", "APPID_H5", "APPID_APP"] {
+        let told = refusal("create-order", &with(&variables, name, sub_appid)).unwrap();
+        assert!(told.contains(&format!("{name} is SUB_APPID")), "{told}");
     }
 }
 

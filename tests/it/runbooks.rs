@@ -2,6 +2,7 @@
 //! not move on is counted until it moves, and payments without notices are seen.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -54,6 +55,39 @@ fn the_runbooks_stand_in_the_order_of_their_numbers() {
         .collect();
     assert!(numbers.len() > 10, "{numbers:?}");
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
+/// The tool itself reads each of its commands on the page. With `--help` behind them it does nothing more, and
+/// refuses what it does not know before that.
+#[test]
+fn the_tools_commands_on_the_page_are_ones() {
+    let read = |words: &str| {
+        let mut wxpay = Command::new(env!("CARGO_BIN_EXE_wxpay"));
+        wxpay
+            .args(words.split_whitespace())
+            .arg("--help")
+            .output()
+            .unwrap()
+    };
+    let page = page("docs/operations.md");
+    let printed: BTreeSet<&str> = page
+        .split("`wxpay ")
+        .skip(1)
+        .map(|rest| rest.split('`').next().unwrap())
+        .collect();
+    assert!(printed.len() >= 2, "{printed:?}");
+    for words in printed {
+        let told = read(words);
+        let said = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "wxpay {words}: {said}");
+    }
+    for wrong in [
+        "orders liszt",
+        "orders list --stat NOTPAY",
+        "orders list --state PAID",
+    ] {
+        assert!(!read(wrong).status.success(), "wxpay {wrong}");
+    }
 }
 
 /// How many lines tell of a notice that was believed.

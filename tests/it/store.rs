@@ -18,9 +18,10 @@ mod orders;
 mod refunds;
 mod stream;
 
+use shared::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use shared::domain::order::ClosedBy;
 use shared::domain::refund::Decision;
-use shared::domain::terms::{Item, Party};
+use shared::domain::terms::{Item, Party, SubMerchant};
 use shared::domain::{
     Appid, Due, EventKind, EventLog, Fen, Mchid, NotRefundable, Openid, Order, OrderId, OrderState,
     Payment, RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
@@ -63,6 +64,7 @@ fn terms(number: &str) -> Terms {
         wire_version: 1,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: Mchid::parse("1230000109").unwrap(),
+        sub_merchant: None,
         description: "美式咖啡（大杯） 等".to_owned(),
         total: fen(600),
         time_expire: NOW.plus_seconds(30 * 60),
@@ -71,6 +73,7 @@ fn terms(number: &str) -> Terms {
             .to_owned(),
         openid: Some(openid("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")),
         payer_client_ip: None,
+        extras: Extras::default(),
         items: vec![
             article("coffee", "美式咖啡（大杯）", 2, 250),
             article("cake.lemon", "Lemon cake", 1, 100),
@@ -145,6 +148,7 @@ fn refund(number: &str, order: &Order, amount: i64) -> Refund {
         refund_id: refund_id(number),
         order_id: order.terms.order_id.clone(),
         transaction_id: payment(order).transaction_id,
+        sub_mchid: order.terms.sub_mchid().cloned(),
         amount: fen(amount),
         total: order.terms.total,
         reason: Some("买错了".to_owned()),
@@ -215,6 +219,41 @@ fn merchants(number: &str, trade_type: TradeType) -> Order {
         placed_by: Party::Merchant,
         ..terms(number)
     })
+}
+
+/// Whose order it is in partner mode.
+fn sub_merchant() -> SubMerchant {
+    SubMerchant {
+        mchid: Mchid::parse("1900000110").unwrap(),
+        appid: Appid::parse("wxd678efh567hg6788").ok(),
+    }
+}
+
+/// All that an order can carry besides.
+fn every_extra() -> Extras {
+    Extras {
+        goods_tag: Some("WXG".to_owned()),
+        support_fapiao: true,
+        limit_pay: vec![LimitPay::NoCredit, LimitPay::NoBalance],
+        detail: Some(Detail {
+            cost_price: Some(700),
+            invoice_id: Some("R-7".to_owned()),
+            goods: vec![Goods {
+                merchant_goods_id: "coffee".to_owned(),
+                wechatpay_goods_id: Some("1001".to_owned()),
+                goods_name: Some("Coffee \"咖啡\"".to_owned()),
+                quantity: 2,
+                unit_price: 300,
+            }],
+        }),
+        store: Some(Store {
+            id: "7".to_owned(),
+            name: Some("North Gate".to_owned()),
+            area_code: None,
+            address: Some("1 Gate Street".to_owned()),
+        }),
+        profit_sharing: true,
+    }
 }
 
 /// The slot that a refund claims which is sent at once.

@@ -64,7 +64,7 @@ const SHARED_LAYERS: [&str; 20] = [
     "settlement",
     "bus",
     "config",
-    "platform_keys",
+    "keyring",
     "settling_client",
     "refund_sender",
     "scheduled",

@@ -268,6 +268,7 @@ fn vouched_for(stack: &TestStack, item: &Value) -> String {
         refund_id: RefundId::parse(text("out_refund_no")).unwrap(),
         order_id: OrderId::parse(text("out_trade_no")).unwrap(),
         transaction_id: TransactionId::parse(text("transaction_id")).unwrap(),
+        sub_mchid: None,
         amount: fen("refund"),
         total: fen("total"),
         reason: item["reason"]["S"].as_str().map(str::to_owned),

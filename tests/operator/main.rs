@@ -10,6 +10,7 @@
 
 mod articles;
 mod books;
+mod doctor;
 mod help;
 mod orders;
 mod places;

@@ -26,7 +26,9 @@ LOGGED = {
 
 def _of_type(expanded, kind):
     return {
-        name: resource["Properties"] for name, resource in expanded["Resources"].items() if resource["Type"] == kind
+        name: resource.get("Properties", {})
+        for name, resource in expanded["Resources"].items()
+        if resource["Type"] == kind
     }
 
 
@@ -174,16 +176,74 @@ def nothing_has_the_same_name_in_two_stacks(expanded):
             assert not isinstance(value, str) or resource["Type"] == "AWS::Lambda::Alias" and value == "live", name
 
 
+def _runbooks(manual):
+    """The runbooks of the manual by number: the alarm, its severity, the query, and what can be done."""
+    for part in re.split(r"^(?=#### RB-)", manual, flags=re.MULTILINE)[1:]:
+        part = re.split(r"^#{2,3} ", part, flags=re.MULTILINE)[0]
+        heading, number, alarm = re.match(r"#### ((RB-\d+) `(\w+)`)\n", part).groups()
+        severity, notice, over = re.search(
+            r"^\*\*(Page|Next morning)\.\*\* \*The customer notices:\* (.+) \*Over when:\* (.+)$", part, flags=re.MULTILINE
+        ).groups()
+        query = re.search(r"^```text\n(.*?)\n```$", part, flags=re.MULTILINE | re.DOTALL).group(1)
+        rows = re.findall(r"^\| (.+) \| (.+) \|$", part, flags=re.MULTILINE)
+        anchor = re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        yield number, alarm, severity, notice, over, query, rows, anchor
+
+
+TOPICS = {"Page": "AlarmTopic", "Next morning": "MorningTopic"}
+
+
 def every_alarm_has_a_runbook_and_every_runbook_an_alarm(expanded, manual):
     alarms = _of_type(expanded, "AWS::CloudWatch::Alarm")
     named = {}
-    for name, properties in alarms.items():
-        assert properties["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
-        assert properties["TreatMissingData"] == "notBreaching", name
-        named[re.search(r"\((RB-\d+)\)\.$", properties["AlarmDescription"]).group(1)] = name
-    assert len(named) == len(alarms)
-    headings = dict(re.findall(r"^#### (RB-\d+) `(\w+)`", manual, flags=re.MULTILINE))
-    assert headings == named
+    for number, alarm, severity, notice, over, _, rows, anchor in _runbooks(manual):
+        properties = alarms[alarm]
+        topic = [{"Ref": TOPICS[severity]}]
+        assert (properties["AlarmActions"], properties["OKActions"]) == (topic, topic), alarm
+        assert properties["TreatMissingData"] == "notBreaching", alarm
+        assert properties["AlarmDescription"].endswith(f" ({number}, docs/operations.md#{anchor})."), alarm
+        assert notice.endswith(".") and over.endswith("."), alarm
+        assert len(rows) >= 2, f"{number}: a table of what to do has a head and a row"
+        named[number] = alarm
+    assert sorted(named.values()) == sorted(alarms)
+    subscribed = {entry["TopicArn"]["Ref"] for entry in _of_type(expanded, "AWS::SNS::Subscription").values()}
+    assert subscribed == set(TOPICS.values()) == set(_of_type(expanded, "AWS::SNS::Topic"))
+
+
+def the_query_of_a_runbook_is_saved(expanded, manual):
+    saved = {
+        entry["Name"]["Fn::Sub"]: (entry["QueryString"], entry["LogGroupNames"])
+        for entry in _of_type(expanded, "AWS::Logs::QueryDefinition").values()
+    }
+    printed = {}
+    for number, alarm, *_, query, _, _ in _runbooks(manual):
+        name = f"RB-{int(number.removeprefix('RB-')):02} {alarm.removesuffix('Alarm')}"
+        printed["${AWS::StackName}/" + name] = (query, [{"Ref": "FunctionLogs"}])
+    assert saved == printed
+
+
+# The commands of a query; what else is in one are functions, names of what is counted, and fields of log lines.
+QUERY = {"and", "as", "asc", "bin", "by", "count", "desc", "fields", "filter", "in", "ispresent", "limit", "or", "pct", "sort", "stats", "sum"}
+
+
+def a_query_asks_for_fields_that_functions_write(root, manual):
+    """A field under another name would show nothing, and nothing is what a healthy stack shows."""
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("functions", "shared/src")
+        for path in sorted((root / folder).rglob("*.rs"))
+    )
+    asked = set()
+    for number, *_, query, _, _ in _runbooks(manual):
+        made = set(re.findall(r"\bas (\w+)", query))
+        unquoted = re.sub(r'"[^"]*"|@\w+|\d+[mh]', "", query)
+        for name in set(re.findall(r"[a-z][\w.]*", unquoted)) - QUERY - made:
+            # What Lambda itself writes.
+            assert name in {"type", "record.status"} or f'"{name}"' in sources, f"{number}: {name}"
+            asked.add(name)
+        for text in re.findall(r'"([^"]*)"', query):
+            assert text in {"platform.runtimeDone"} or f'"{text}"' in sources, f"{number}: {text}"
+    assert len(asked) > 25
 
 
 def _filters(expanded):
@@ -328,8 +388,10 @@ def the_dashboard_is_json(expanded):
 VALUES = {
     "Mchid": (["1900000001"], ["", "190000000a", "1"]),
     "Appid": (["wx0123456789abcdef"], ["", "0123456789abcdef"]),
+    "SubMchid": (["", "1900000110"], ["190000011a", "1"]),
     **dict.fromkeys(
-        ["AppidNative", "AppidH5", "AppidApp"], (["", "wx0123456789abcdef"], ["0123456789abcdef", "wx0123456789ABCDEF"])
+        ["AppidNative", "AppidH5", "AppidApp", "SubAppid"],
+        (["", "wx0123456789abcdef"], ["0123456789abcdef", "wx0123456789ABCDEF"]),
     ),
     "PublicBaseUrl": (["", "https://pay.example.com"], ["http://pay.example.com", "https://pay.example.com/"]),
     "WechatpayBaseUrl": (["http://127.0.0.1:8083", "https://api.mch.weixin.qq.com"], ["", "api.mch.weixin.qq.com"]),
@@ -373,6 +435,21 @@ def a_domain_without_a_certificate_is_refused_at_once(expanded):
     assert [entry["Assert"] for entry in rule["Assertions"]] == [
         {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
     ]
+
+
+def a_sub_merchants_app_without_its_number_is_refused_at_once(expanded):
+    rule = expanded["Rules"]["SubAppidNeedsSubMchid"]
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubAppid"}, ""]}]}
+    assert rule["RuleCondition"] == given
+    assert [entry["Assert"] for entry in rule["Assertions"]] == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubMchid"}, ""]}]}
+    ]
+
+
+def nobody_freezes_money_without_having_read_that_it_does(expanded):
+    parameter = expanded["Parameters"]["ProfitSharing"]
+    assert parameter["Default"] == "off"
+    assert "FREEZES" in parameter["Description"]
 
 
 def an_address_without_a_key_is_refused_at_once(expanded):

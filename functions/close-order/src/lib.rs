@@ -39,7 +39,7 @@ impl HttpFunction for CloseOrder {
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {

@@ -10,16 +10,18 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod appids;
+mod checks;
+mod extras;
 mod open_orders;
 mod prepay;
 mod terms;
 
 use serde_json::{Map, Value, json};
 use shared::api::{
-    Answer, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
+    Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, derived_ids, representation,
 };
 use shared::config::secrets::AnySecret;
-use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::{Asked, Mchid, Order, OwnNumbers};
 use shared::process::Process;
 use shared::random;
@@ -45,6 +47,7 @@ pub struct CreateOrder {
     public_base_url: Option<String>,
     payer_index: PayerIndex,
     open_orders_max: usize,
+    profit_sharing: bool,
     process: Process,
 }
 
@@ -62,18 +65,19 @@ impl HttpFunction for CreateOrder {
 
     fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
         let mut environment = Environment::new(vars, process);
-        let Merchant { mchid, appid } = environment.merchant();
-        let appids = Appids::from_environment(&mut environment, appid);
+        let merchant = environment.merchant();
+        let appids = Appids::from_environment(&mut environment, &merchant);
         let table = environment.table();
         let orders = Orders::new(table.clone());
         let settlement = Settlement::new(orders.clone(), Refunds::new(table.clone()));
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let own_numbers = environment.own_numbers(&number_prefix);
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let open_orders_max = environment.integer("OPEN_ORDERS_MAX", 20, 1..=100);
+        let profit_sharing = environment.profit_sharing();
         environment.finish()?;
         Ok(Self {
             callers,
@@ -82,11 +86,12 @@ impl HttpFunction for CreateOrder {
             catalogue: Catalogue::new(table),
             orders,
             settling_client,
-            mchid,
+            mchid: merchant.mchid,
             appids,
             number_prefix,
             own_numbers,
             public_base_url,
+            profit_sharing,
             process: process.clone(),
         })
     }
@@ -104,14 +109,19 @@ impl HttpFunction for CreateOrder {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
         incoming.query([])?;
+        // What is wrong with a header is told before what is wrong with the body.
+        let key = match &caller {
+            Caller::Payer { .. } => Some(payers_key(incoming)?),
+            Caller::Merchant => None,
+        };
         let asked = terms::read(&caller, incoming)?;
-        let order_id = match &asked {
-            Asked::Payer(_) => {
-                let key = payers_key(incoming)?;
+        let order_id = match (&asked, key) {
+            (Asked::Payer(_), Some(key)) => {
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            Asked::Merchant(order) => {
+            (Asked::Payer(_), None) => return Err(no_key()),
+            (Asked::Merchant(order), _) => {
                 terms::is_own(&self.own_numbers, &order.order_id)?;
                 order.order_id.clone()
             }
@@ -245,9 +255,11 @@ fn handed_out(pay: &PayParameters) -> Value {
 
 /// What a payer's order is known by: the number is derived from it.
 fn payers_key(incoming: &Incoming) -> Result<&str, Problem> {
-    derived_ids::idempotency_key(incoming)?.ok_or_else(|| {
-        Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
-    })
+    derived_ids::idempotency_key(incoming)?.ok_or_else(no_key)
+}
+
+fn no_key() -> Problem {
+    Problem::new(Code::MalformedRequest, "Idempotency-Key is missing").field("Idempotency-Key")
 }
 
 /// Whose matter a refused prepay is: beside what is so of any call, what may mean that the order is

@@ -126,9 +126,13 @@ impl CreateOrder {
             }
             let claim = claim_of(terms.trade_type, &random::token(), clock);
             let now = clock.wall();
-            let claimed =
-                self.orders
-                    .claim_code(&terms.order_id, terms.trade_type, &claim, good_since, now);
+            let claimed = self.orders.claim_prepay(
+                &terms.order_id,
+                terms.trade_type,
+                &claim,
+                good_since,
+                now,
+            );
             if claimed.await? == Commit::Done {
                 return self.ask_and_keep(request, &claim, incoming).await;
             }
@@ -170,7 +174,7 @@ impl CreateOrder {
             Err(error) => {
                 // Nothing was given that anybody could come to hold. Where even this write fails the
                 // claim ends by itself, and the answer is still about WeChat Pay.
-                let _ = self.orders.release_code(&terms.order_id, claim).await;
+                let _ = self.orders.release_prepay(&terms.order_id, claim).await;
                 return Err(error);
             }
         };
@@ -183,7 +187,7 @@ impl CreateOrder {
         let kept = KeptPrepay { text, at: asked_at };
         let keeping = self
             .orders
-            .keep_code(&terms.order_id, terms.trade_type, claim, &kept);
+            .keep_prepay(&terms.order_id, terms.trade_type, claim, &kept);
         match (keeping.await?, terms.trade_type) {
             (Commit::Done, _)
             // Somebody else's is kept; both can be paid.

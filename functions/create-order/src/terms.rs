@@ -10,13 +10,15 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use shared::api::request_body::{self, Object};
 use shared::api::{Caller, Code, Incoming, Problem};
-use shared::domain::asked::{AskedItem, MerchantOrder, PayerOrder};
+use shared::domain::extras::Extras;
+use shared::domain::order_request::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
 use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, TradeType};
 use shared::rfc3339;
-use shared::wechatpay::WIRE_VERSION;
+use shared::wechatpay::{WIRE_VERSION, WIRE_VERSION_PLAIN};
 
-use crate::CreateOrder;
+use crate::checks::{invalid, text};
+use crate::{CreateOrder, extras};
 
 /// How long an order can be paid whose `time_expire` nobody named, in seconds: each payer's.
 pub(crate) const DEFAULT_ORDER_SECONDS: i64 = 30 * 60;
@@ -55,6 +57,11 @@ struct Body {
     payer: Option<Object<PayerBody>>,
     time_expire: Option<String>,
     scene_info: Option<Object<SceneBody>>,
+    goods_tag: Option<String>,
+    support_fapiao: Option<bool>,
+    limit_pay: Option<Vec<String>>,
+    detail: Option<Object<extras::DetailBody>>,
+    settle_info: Option<Object<extras::SettleBody>>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +99,8 @@ struct PayerBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SceneBody {
-    payer_client_ip: String,
+    payer_client_ip: Option<String>,
+    store_info: Option<Object<extras::StoreBody>>,
 }
 
 /// Reads what a caller asks for.
@@ -119,6 +127,11 @@ impl Body {
             ("payer", self.payer.is_some()),
             ("time_expire", self.time_expire.is_some()),
             ("scene_info", self.scene_info.is_some()),
+            ("goods_tag", self.goods_tag.is_some()),
+            ("support_fapiao", self.support_fapiao.is_some()),
+            ("limit_pay", self.limit_pay.is_some()),
+            ("detail", self.detail.is_some()),
+            ("settle_info", self.settle_info.is_some()),
         ];
         if let Some((field, _)) = merchants.into_iter().find(|(_, given)| *given) {
             return Err(Problem::new(
@@ -215,24 +228,43 @@ impl Body {
                 })
             })
             .transpose()?;
-        let address = self.scene_info.map(|Object(scene)| scene.payer_client_ip);
+        let has_scene = self.scene_info.is_some();
+        let (address, store_info) = match self.scene_info {
+            Some(Object(scene)) => (scene.payer_client_ip, scene.store_info),
+            None => (None, None),
+        };
         let address_named = address.is_some();
-        let payer_client_ip = match (trade_type, address) {
-            (TradeType::H5, Some(address)) => {
-                if address.parse::<std::net::IpAddr>().is_err() {
+        let payer_client_ip = match (trade_type, &store_info) {
+            (TradeType::H5, _)
+            | (TradeType::Jsapi | TradeType::Native | TradeType::App, Some(_)) => {
+                if has_scene && address.is_none() && store_info.is_none() {
                     return Err(invalid(
                         "scene_info.payer_client_ip",
-                        "payer_client_ip must be an IP address",
+                        "scene_info has neither payer_client_ip nor store_info",
                     ));
                 }
-                Some(address)
+                address
+                    .map(ip_address)
+                    .transpose()?
+                    .or_else(|| incoming.source_ip.clone())
             }
-            (TradeType::H5, None) => incoming.source_ip.clone(),
-            (TradeType::Jsapi | TradeType::Native | TradeType::App, Some(_)) => {
-                return Err(invalid("scene_info", "scene_info is for h5 orders only"));
+            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) if has_scene => {
+                return Err(invalid(
+                    "scene_info",
+                    "scene_info is for h5 orders and for orders that name a store",
+                ));
             }
             (TradeType::Jsapi | TradeType::Native | TradeType::App, None) => None,
         };
+        let extras = extras::Given {
+            goods_tag: self.goods_tag,
+            support_fapiao: self.support_fapiao,
+            limit_pay: self.limit_pay,
+            detail: self.detail,
+            store_info,
+            settle_info: self.settle_info,
+        };
+        let extras = extras.read()?;
         Ok(Asked::Merchant(Box::new(MerchantOrder {
             trade_type,
             order_id: order_id.ok_or_else(unnamed)?,
@@ -243,6 +275,7 @@ impl Body {
             attach: self.attach,
             payer_client_ip,
             address_named,
+            extras,
         })))
     }
 }
@@ -266,10 +299,11 @@ impl CreateOrder {
             Asked::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
             Asked::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
         };
-        if terms.trade_type == TradeType::H5 && terms.payer_client_ip.is_none() {
+        let needs_address = terms.trade_type == TradeType::H5 || terms.extras.store.is_some();
+        if needs_address && terms.payer_client_ip.is_none() {
             return Err(invalid(
                 "scene_info.payer_client_ip",
-                "an h5 order needs the payer's address",
+                "an h5 order, and one that names a store, needs the payer's address",
             ));
         }
         Ok(terms)
@@ -298,6 +332,7 @@ impl CreateOrder {
             wire_version: WIRE_VERSION,
             appid: self.appids.of(order.trade_type)?.clone(),
             mchid: self.mchid.clone(),
+            sub_merchant: self.appids.sub_merchant(order.trade_type).cloned(),
             description,
             total,
             time_expire: now.plus_seconds(DEFAULT_ORDER_SECONDS),
@@ -305,6 +340,7 @@ impl CreateOrder {
             notify_url,
             openid: Some(order.openid.clone()),
             payer_client_ip,
+            extras: Extras::default(),
             items,
             placed_by: Party::Payer,
             created_at: now,
@@ -319,6 +355,9 @@ impl CreateOrder {
     ) -> Result<Terms, Problem> {
         let now = self.process.clock.business();
         let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
+        if order.extras.profit_sharing && !self.profit_sharing {
+            return Err(extras::no_profit_sharing());
+        }
         let payable_seconds = ORDER_SECONDS_MIN..=MERCHANT_ORDER_SECONDS_MAX;
         let time_expire = match order.time_expire {
             None => now.plus_seconds(DEFAULT_ORDER_SECONDS),
@@ -333,9 +372,15 @@ impl CreateOrder {
         Ok(Terms {
             order_id: order_id.clone(),
             trade_type: order.trade_type,
-            wire_version: WIRE_VERSION,
+            wire_version: if order.extras.is_empty() && !self.appids.is_partners() {
+                // The same bytes, which an older build, too, can repeat.
+                WIRE_VERSION_PLAIN
+            } else {
+                WIRE_VERSION
+            },
             appid: self.appids.of(order.trade_type)?.clone(),
             mchid: self.mchid.clone(),
+            sub_merchant: self.appids.sub_merchant(order.trade_type).cloned(),
             description: order.description.clone(),
             total: order.total,
             time_expire,
@@ -343,6 +388,7 @@ impl CreateOrder {
             notify_url,
             openid: order.openid.clone(),
             payer_client_ip: order.payer_client_ip.clone(),
+            extras: order.extras.clone(),
             items: Vec::new(),
             placed_by: Party::Merchant,
             created_at: now,
@@ -414,23 +460,14 @@ pub(crate) fn differ(field: &'static str) -> Problem {
     .field(field)
 }
 
-fn invalid(field: &'static str, detail: impl Into<String>) -> Problem {
-    Problem::new(Code::InvalidValue, detail).field(field)
-}
-
-/// A text for WeChat Pay: not empty, bounded, no control characters.
-fn text(field: &'static str, value: Option<&str>, most: usize) -> Result<(), Problem> {
-    let Some(value) = value else { return Ok(()) };
-    if value.is_empty() || value.len() > most {
+fn ip_address(text: String) -> Result<String, Problem> {
+    if text.parse::<std::net::IpAddr>().is_err() {
         return Err(invalid(
-            field,
-            format!("{field} must be 1 to {most} bytes of UTF-8"),
+            "scene_info.payer_client_ip",
+            "payer_client_ip must be an IP address",
         ));
     }
-    if value.chars().any(char::is_control) {
-        return Err(invalid(field, format!("{field} has a control character")));
-    }
-    Ok(())
+    Ok(text)
 }
 
 fn openid_of(text: String) -> Result<Openid, Problem> {

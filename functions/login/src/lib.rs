@@ -62,7 +62,7 @@ impl HttpFunction for Login {
         let mut environment = Environment::new(vars, process);
         let app = Secret::from_environment(&mut environment, "APP_SECRET_ARN");
         let callers = Callers::from_environment(&mut environment);
-        let appid = environment.appid();
+        let appid = environment.payers_appid();
         let base = environment
             .optional("WECHAT_API_BASE_URL")
             .unwrap_or_else(|| WECHAT_API.to_owned());
@@ -121,7 +121,7 @@ impl Login {
                 Code::NotConfigured,
                 "the service is configured for another app",
             )
-            .because("the app secret belongs to another appid than APPID")
+            .because("the app secret belongs to another appid than SUB_APPID or else APPID")
             .counting(Metric::NotConfigured));
         }
         let answer = self

@@ -16,9 +16,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use shared::api::{Answer, Code, HttpFunction, Incoming, Problem, note_unusable_secrets};
 use shared::config::secrets::{AnySecret, Secret, SecretError};
-use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::config::{ConfigError, Environment, Vars};
+use shared::domain::terms::Payee;
 use shared::domain::{Contradiction, Mchid, OrderId, OrderReport, RefundReport};
-use shared::platform_keys::Keyring;
+use shared::keyring::Keyring;
 use shared::process::Process;
 use shared::rfc3339;
 use shared::settlement::notes::{note_order, note_refund};
@@ -37,7 +38,7 @@ pub struct NotifyCallback {
     apiv3_keys: Arc<Secret<Apiv3Keys>>,
     settlement: Settlement,
     evidence: Evidence,
-    merchant: Merchant,
+    payee: Payee,
     process: Process,
 }
 
@@ -77,7 +78,7 @@ impl HttpFunction for NotifyCallback {
 
     fn from_vars(vars: &Vars, process: &Process) -> Result<Self, ConfigError> {
         let mut environment = Environment::new(vars, process);
-        let merchant = environment.merchant();
+        let payee = environment.merchant().payee();
         let table = environment.table();
         let settlement = Settlement::new(Orders::new(table.clone()), Refunds::new(table.clone()));
         let apiv3_keys = Secret::from_environment(&mut environment, "APIV3_SECRET_ARN");
@@ -89,7 +90,7 @@ impl HttpFunction for NotifyCallback {
             apiv3_keys,
             settlement,
             evidence: Evidence::new(table),
-            merchant,
+            payee,
             process: process.clone(),
         })
     }
@@ -192,6 +193,7 @@ impl NotifyCallback {
             Notification::UnknownState {
                 event_type,
                 mchid,
+                sub_mchid,
                 state,
                 order_id,
                 refund_id,
@@ -212,8 +214,8 @@ impl NotifyCallback {
                     outcome: "unknown state",
                     order,
                 };
-                if self.is_foreign(mchid.as_deref()) {
-                    return self.foreign(&draft, envelope, line).await;
+                if let Some(field) = self.foreign_in(mchid.as_deref(), sub_mchid.as_deref()) {
+                    return self.foreign(field, &draft, envelope, line).await;
                 }
                 line.count(Metric::NeedsHuman).raise(Level::Error);
                 self.set_aside(&draft, envelope, line, Reply::Done).await
@@ -241,14 +243,16 @@ impl NotifyCallback {
     ) -> Reply {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
-        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
+        let mchid = report.get().mchid.as_ref().map(Mchid::as_str);
+        let sub_mchid = report.get().sub_mchid.as_ref().map(Mchid::as_str);
+        if let Some(field) = self.foreign_in(mchid, sub_mchid) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "TRANSACTION",
                 outcome: "for another merchant",
                 order: Some(order_id.as_str()),
             };
-            return self.foreign(&draft, envelope, line).await;
+            return self.foreign(field, &draft, envelope, line).await;
         }
         let settled = self
             .settlement
@@ -279,14 +283,16 @@ impl NotifyCallback {
         let order_id = report.get().order_id.clone();
         line.field("order.out_trade_no", order_id.as_str());
         line.field("refund.out_refund_no", report.get().refund_id.as_str());
-        if self.is_foreign(report.get().mchid.as_ref().map(Mchid::as_str)) {
+        let mchid = report.get().mchid.as_ref().map(Mchid::as_str);
+        let sub_mchid = report.get().sub_mchid.as_ref().map(Mchid::as_str);
+        if let Some(field) = self.foreign_in(mchid, sub_mchid) {
             let draft = EvidenceDraft {
                 id,
                 event_type: "REFUND",
                 outcome: "for another merchant",
                 order: Some(order_id.as_str()),
             };
-            return self.foreign(&draft, envelope, line).await;
+            return self.foreign(field, &draft, envelope, line).await;
         }
         match self
             .settlement
@@ -307,21 +313,29 @@ impl NotifyCallback {
         }
     }
 
-    /// Whether a notice is for a merchant that is not this stack's; the order's own merchant and app
-    /// are compared when it is settled, but such a notice may name no order of ours at all.
-    fn is_foreign(&self, mchid: Option<&str>) -> bool {
-        mchid.is_some_and(|mchid| mchid != self.merchant.mchid.as_str())
+    /// In which number a notice is for a merchant that is not this stack's; the order's own merchant and app
+    /// are compared when it is settled, but such a notice may name no order of ours at all. One that names
+    /// a merchant says by that whether it is a sub-merchant's.
+    fn foreign_in(&self, mchid: Option<&str>, sub_mchid: Option<&str>) -> Option<&'static str> {
+        let own = &self.payee;
+        if mchid.is_some_and(|mchid| mchid != own.mchid.as_str()) {
+            return Some("mchid");
+        }
+        let names_merchant = mchid.is_some() || sub_mchid.is_some();
+        let is_other = names_merchant && sub_mchid != own.sub_mchid.as_ref().map(Mchid::as_str);
+        is_other.then_some("sub_mchid")
     }
 
     async fn foreign(
         &self,
+        field: &'static str,
         draft: &EvidenceDraft<'_>,
         envelope: &str,
         line: &mut LogLine,
     ) -> Reply {
         line.field(
             "contradiction",
-            Contradiction::Differs { field: "mchid" }.to_string(),
+            Contradiction::Differs { field }.to_string(),
         )
         .count(Metric::MoneyMismatch)
         .raise(Level::Error);

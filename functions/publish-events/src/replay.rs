@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use shared::bus::{Bus, Entry, calls};
 use shared::deadline::Deadline;
-use shared::domain::list::Row;
+use shared::domain::paging::Row;
 use shared::domain::{BeijingDay, OrderId, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;

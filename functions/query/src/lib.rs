@@ -17,9 +17,9 @@ use shared::api::{
     Answer, Caller, Callers, Code, HttpFunction, Incoming, Problem, malformed_id, representation,
 };
 use shared::config::secrets::AnySecret;
-use shared::config::{ConfigError, Environment, Merchant, Vars};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::domain::books::books_balance;
-use shared::domain::list::Row;
+use shared::domain::paging::Row;
 use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
 use shared::process::Process;
 use shared::settlement::notes::note_call;
@@ -54,7 +54,6 @@ pub struct Query {
     catalogue: Catalogue,
     last_articles: articles::LastRead,
     settling_client: SettlingClient,
-    merchant: Merchant,
     process: Process,
 }
 
@@ -68,7 +67,7 @@ impl HttpFunction for Query {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         environment.finish()?;
         Ok(Self {
@@ -80,7 +79,6 @@ impl HttpFunction for Query {
             last_articles: articles::LastRead::default(),
             payer_index: PayerIndex::new(table),
             settling_client,
-            merchant,
             process: process.clone(),
         })
     }
@@ -308,7 +306,8 @@ impl Query {
             Ok(settled) => {
                 let fits = !matches!(settled, Settled::Contradiction(..));
                 let stored = settled.record().ok_or_else(Problem::not_found)?;
-                if stored.order.terms.mchid != self.merchant.mchid {
+                let payee = self.settling_client.payee();
+                if payee.differing_field(&stored.order.terms).is_some() {
                     return Err(Problem::not_found());
                 }
                 line.field("order.out_trade_no", stored.order.terms.order_id.as_str());

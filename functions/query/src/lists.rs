@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::api::{Answer, Code, Incoming, Problem, representation};
-use shared::domain::list::Row;
+use shared::domain::paging::Row;
 use shared::domain::{BeijingDay, OrderId, OrderState, RefundState};
 use shared::rfc3339;
 use shared::store::RefundKey;

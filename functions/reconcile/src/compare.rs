@@ -7,7 +7,8 @@ use shared::domain::bill::{BillRow, Entry, FlowTotals, TradeTotals};
 use shared::domain::reconciliation::{
     self, Ask, Difference, DifferenceKind, Recorded, compare_flow, flow_alone,
 };
-use shared::domain::{BeijingDay, Mchid, Order, OrderId, OwnNumbers, Refund, RefundId};
+use shared::domain::terms::Payee;
+use shared::domain::{BeijingDay, Order, OrderId, OwnNumbers, Refund, RefundId};
 use shared::store::RECORDS_MAX;
 use shared::wechatpay::{BillKind, NoBill};
 
@@ -64,7 +65,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) counts: BTreeMap<DifferenceKind, u64>,
     pub(crate) asks: Asks,
     pub(crate) bill: Option<&'a Trade>,
-    mchid: &'a Mchid,
+    payee: &'a Payee,
     own_numbers: &'a OwnNumbers,
     flows: Option<Flows>,
     flow_needed: bool,
@@ -88,7 +89,7 @@ impl<'a> Comparison<'a> {
             counts: BTreeMap::new(),
             asks: Asks::default(),
             bill: trade,
-            mchid: &reconcile.mchid,
+            payee: reconcile.settling_client.payee(),
             own_numbers: &reconcile.own_numbers,
             flows: flow.map(Flows::of).transpose()?,
             flow_needed: false,
@@ -114,7 +115,7 @@ impl<'a> Comparison<'a> {
             }
             return;
         }
-        let compared = reconciliation::compare(row, recorded, self.mchid);
+        let compared = reconciliation::compare(row, recorded, &self.payee.mchid);
         match (compared.ask, recorded) {
             (Ask::Nothing, _) => {}
             (Ask::Order, Recorded { order, .. }) => {
@@ -136,6 +137,8 @@ impl<'a> Comparison<'a> {
                     self.find(difference);
                 }
             }
+            // A partner has no bill of a sub-merchant's flows.
+            None if self.payee.sub_mchid.is_some() => {}
             None => self.flow_needed |= compare_flow(row, self.day, None).is_some(),
         }
     }

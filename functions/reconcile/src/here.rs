@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use shared::deadline::Deadline;
-use shared::domain::list::{Page, Row};
+use shared::domain::paging::{Page, Row};
 use shared::domain::reconciliation::{Difference, Expected, Span, payment_missing, refund_missing};
 use shared::domain::{BeijingDay, Order, OrderId, Refund};
 use shared::store::{ListIndex, RECORDS_MAX, Records, RefundKey, StoreError};

@@ -26,7 +26,7 @@ use shared::bucket::Bucket;
 use shared::bus::Bus;
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
-use shared::domain::{BeijingDay, Mchid, OwnNumbers, Timestamp};
+use shared::domain::{BeijingDay, OwnNumbers, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;
 use shared::scheduled::ScheduledFunction;
@@ -51,7 +51,6 @@ pub struct Reconcile {
     records: Records,
     bucket: Bucket,
     bus: Bus,
-    mchid: Mchid,
     own_numbers: OwnNumbers,
     process: Process,
 }
@@ -66,7 +65,7 @@ impl ScheduledFunction for Reconcile {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders, refunds);
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let bucket = environment.bucket("REPORTS_BUCKET");
         let bus = environment.bus();
         let prefix = environment.number_prefix();
@@ -78,7 +77,6 @@ impl ScheduledFunction for Reconcile {
             records: Records::new(table),
             bucket,
             bus,
-            mchid: merchant.mchid,
             own_numbers,
             process: process.clone(),
         })
@@ -159,6 +157,7 @@ impl Reconcile {
             deadline,
         };
         let Fetched { trade, flow } = bills.fetch(day).await?;
+        let payee = self.settling_client.payee();
         let mut comparison = Comparison::new(day, self, trade.as_ref(), flow.as_ref())?;
         if let Some(trade) = &trade {
             self.compare_bill(trade, &mut comparison, deadline).await?;
@@ -169,7 +168,7 @@ impl Reconcile {
         self.compare_record(&bills, &mut comparison, deadline)
             .await?;
         comparison.is_whole()?;
-        let mut report = Report::of(&comparison, &self.mchid, self.process.clock.business());
+        let mut report = Report::of(&comparison, &payee.mchid, self.process.clock.business());
         line.field("rows", report.rows())
             .field("orders", comparison.here.payments)
             .field("refunds", comparison.here.refunds)

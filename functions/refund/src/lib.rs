@@ -64,7 +64,7 @@ impl HttpFunction for Refund {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
         let number_prefix = environment.number_prefix();
         let public_base_url = environment.optional("PUBLIC_BASE_URL");

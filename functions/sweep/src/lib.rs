@@ -94,7 +94,7 @@ impl ScheduledFunction for Sweep {
         let (orders, refunds) = (Orders::new(table.clone()), Refunds::new(table.clone()));
         let settlement = Settlement::new(orders.clone(), refunds.clone());
         let settling_client =
-            SettlingClient::from_environment(&mut environment, &merchant.mchid, &table, settlement);
+            SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let interval_seconds = environment.refund_interval_seconds();
         let downloads = environment.platform_certificates().then(|| {
             let keeper = CertificateKeeper::new(table.clone());

@@ -46,6 +46,7 @@ pub(super) fn put_secrets(
     simulator: &Simulator,
     mode: Mode,
     merchant_api_key: &str,
+    payers_appid: Option<&str>,
 ) -> Result<(), StartError> {
     let files = folder.join("simulator");
     let read = |name: &str| {
@@ -80,7 +81,10 @@ pub(super) fn put_secrets(
     put("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key}))?;
     put(
         "AppSecret",
-        json!({"appid": merchant.appid, "app_secret": merchant.app_secret}),
+        json!({
+            "appid": payers_appid.unwrap_or(&merchant.appid),
+            "app_secret": merchant.app_secret,
+        }),
     )?;
     let hash = HEXLOWER.encode(&Sha256::digest(merchant_api_key.as_bytes()));
     let text = match aws.secrets().current(&arn("ApiSecret")) {

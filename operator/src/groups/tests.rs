@@ -1,5 +1,7 @@
 //! Tests of the groups.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use clap::{Command, Subcommand};
 
 use super::{GROUPS, grouped};

@@ -1,5 +1,7 @@
 //! Tests of amounts: what is read, and what is refused rather than guessed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use super::{parse, yuan};
 
 #[test]

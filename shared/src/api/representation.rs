@@ -4,11 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Caller;
+use crate::domain::extras::Extras;
 use crate::domain::order::CURRENCY;
 use crate::domain::terms::Item;
 use crate::domain::{Order, Payment, Refund, RefundState, Terms};
 use crate::rfc3339;
 use crate::store::{Article, StoredRefund};
+use crate::wechatpay::{DetailBody, StoreBody};
 
 /// An order as create-order and close-order answer it.
 pub fn order(order: &Order) -> Map<String, Value> {
@@ -79,6 +81,7 @@ fn order_body(
         attach: None,
         payer: None,
         items: None,
+        extras: None,
     }
 }
 
@@ -216,6 +219,53 @@ struct OrderBody<'a> {
     payer: Option<PayerBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<ItemBody<'a>>>,
+    #[serde(flatten)]
+    extras: Option<ExtrasBody<'a>>,
+}
+
+/// What a merchant's order carries besides, as it was asked for.
+#[derive(Serialize)]
+struct ExtrasBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods_tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    support_fapiao: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limit_pay: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<DetailBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scene_info: Option<SceneBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settle_info: Option<SettleBody>,
+}
+
+#[derive(Serialize)]
+struct SceneBody {
+    store_info: StoreBody,
+}
+
+#[derive(Serialize)]
+struct SettleBody {
+    profit_sharing: bool,
+}
+
+fn extras_body(extras: &Extras) -> ExtrasBody<'_> {
+    let store = extras.store.clone().map(StoreBody::from);
+    ExtrasBody {
+        goods_tag: extras.goods_tag.as_deref(),
+        support_fapiao: extras.support_fapiao.then_some(true),
+        limit_pay: extras
+            .limit_pay
+            .iter()
+            .map(|limit| limit.as_str())
+            .collect(),
+        detail: extras.detail.clone().map(DetailBody::from),
+        scene_info: store.map(|store_info| SceneBody { store_info }),
+        settle_info: extras.profit_sharing.then_some(SettleBody {
+            profit_sharing: true,
+        }),
+    }
 }
 
 impl<'a> OrderBody<'a> {
@@ -232,6 +282,7 @@ impl<'a> OrderBody<'a> {
                     openid: openid.as_str(),
                 }),
                 items: Some(terms.items.iter().map(item).collect()),
+                extras: Some(extras_body(&terms.extras)),
                 ..self
             },
         }

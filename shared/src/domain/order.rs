@@ -466,6 +466,9 @@ impl Order {
         {
             return differs("appid");
         }
+        if let Some(field) = self.differing_sub_merchant(report) {
+            return differs(field);
+        }
         if report.total.is_some_and(|total| total != self.terms.total) {
             return differs("amount.total");
         }
@@ -497,6 +500,21 @@ impl Order {
                 return differs("amount.payer_total");
             }
             return self.older_payment(paid);
+        }
+        None
+    }
+
+    /// In what a report names another sub-merchant than the order's. One that names a merchant says by that
+    /// whether it is a sub-merchant's, and a payment has to say whose it is.
+    fn differing_sub_merchant(&self, report: &OrderReport) -> Option<&'static str> {
+        let is_payment = matches!(report.state, TradeState::Paid(_));
+        let names_merchant = is_payment || report.mchid.is_some() || report.sub_mchid.is_some();
+        if names_merchant && report.sub_mchid.as_ref() != self.terms.sub_mchid() {
+            return Some("sub_mchid");
+        }
+        let names_app = is_payment || report.sub_appid.is_some();
+        if names_app && report.sub_appid.as_ref() != self.terms.sub_appid() {
+            return Some("sub_appid");
         }
         None
     }

@@ -18,7 +18,7 @@ use super::contradiction::Contradiction;
 use super::report::RefundStatus;
 use super::terms::Party;
 use super::{
-    EventLog, Fen, Order, OrderId, Payment, RecordMac, RefundId, RefundReport, Timestamp,
+    EventLog, Fen, Mchid, Order, OrderId, Payment, RecordMac, RefundId, RefundReport, Timestamp,
     TransactionId, WechatpayRefundId,
 };
 
@@ -177,6 +177,8 @@ pub struct Refund {
     pub order_id: OrderId,
     /// The payment it gives back from.
     pub transaction_id: TransactionId,
+    /// Whose money is given back, in partner mode.
+    pub sub_mchid: Option<Mchid>,
     /// What is given back.
     pub amount: Fen,
     /// The order's total, repeated on the wire.
@@ -261,6 +263,7 @@ impl Refund {
             refund_id: terms.refund_id,
             order_id: order.terms.order_id.clone(),
             transaction_id: payment.transaction_id.clone(),
+            sub_mchid: order.terms.sub_mchid().cloned(),
             amount: terms.amount,
             total: order.terms.total,
             reason: terms.reason,
@@ -372,6 +375,11 @@ impl Refund {
         }
         if report.total != self.total {
             return Some("amount.total");
+        }
+        // A report that names a merchant says by that whether it is a sub-merchant's.
+        let names_merchant = report.mchid.is_some() || report.sub_mchid.is_some();
+        if names_merchant && report.sub_mchid != self.sub_mchid {
+            return Some("sub_mchid");
         }
         None
     }

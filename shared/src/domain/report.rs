@@ -44,10 +44,14 @@ pub struct PaidReport {
 pub struct OrderReport {
     /// The number the report is about.
     pub order_id: OrderId,
-    /// The merchant it belongs to; absent where the report left it out.
+    /// The merchant it belongs to, or the partner; absent where the report left it out.
     pub mchid: Option<Mchid>,
-    /// The app it was ordered under; absent where the report left it out.
+    /// The app it was ordered under, or the partner's; absent where the report left it out.
     pub appid: Option<Appid>,
+    /// The sub-merchant it belongs to; only in a report to a partner.
+    pub sub_mchid: Option<Mchid>,
+    /// The sub-merchant's app; only in a report to a partner, about an order that named one.
+    pub sub_appid: Option<Appid>,
     /// The order's total; absent where the report left it out (a closed order's).
     pub total: Option<Fen>,
     /// The currency of the total, `CNY`; absent where the report left it out.
@@ -81,8 +85,11 @@ pub struct RefundReport {
     pub refund_id: RefundId,
     /// The order it gives back from.
     pub order_id: OrderId,
-    /// The merchant it belongs to; absent where the report left it out, as answers to our own calls do.
+    /// The merchant it belongs to, or the partner; absent where the report left it out, as answers to our
+    /// own calls do.
     pub mchid: Option<Mchid>,
+    /// The sub-merchant it belongs to; only in a report to a partner.
+    pub sub_mchid: Option<Mchid>,
     /// The payment it gives back from.
     pub transaction_id: TransactionId,
     /// WeChat Pay's own number of the refund (`refund_id` on the wire).

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::domain::terms::Party;
-use crate::domain::{EventLog, Fen, OrderId, RefundId, RefundState, Timestamp, TransactionId};
+use crate::domain::{
+    EventLog, Fen, Mchid, OrderId, RefundId, RefundState, Timestamp, TransactionId,
+};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
@@ -27,6 +29,7 @@ fn refund() -> Refund {
         refund_id: RefundId::parse("R1").unwrap(),
         order_id: OrderId::parse("order_1").unwrap(),
         transaction_id: TransactionId::parse("4200000925202101284997714292").unwrap(),
+        sub_mchid: None,
         amount: fen(100),
         total: fen(600),
         reason: Some("late".to_owned()),
@@ -56,6 +59,9 @@ fn altered() -> Vec<(&'static str, Alter)> {
         }),
         ("out_trade_no", |refund| {
             refund.order_id = OrderId::parse("order_2").unwrap();
+        }),
+        ("sub_mchid", |refund| {
+            refund.sub_mchid = Some(Mchid::parse("1900000110").unwrap());
         }),
         ("transaction_id", |refund| {
             refund.transaction_id = TransactionId::parse("4200000925202101284997714293").unwrap();

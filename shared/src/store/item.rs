@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::StoreError;
+use crate::domain::extras::{Detail, Extras, LimitPay, Store};
 use crate::domain::order::{ClosedBy, OrderState};
-use crate::domain::terms::{Item as OrderLine, Party};
+use crate::domain::terms::{Item as OrderLine, Party, SubMerchant};
 use crate::domain::{
     Appid, Event, EventKind, EventLog, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment,
     RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
     WechatpayRefundId,
 };
+use crate::wechatpay::{DetailBody, StoreBody};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -155,6 +159,7 @@ impl<'a> ItemReader<'a> {
             wire_version: self.count("wire_version")?,
             appid: self.id(Appid::parse(self.text("appid")?))?,
             mchid: self.id(Mchid::parse(self.text("mchid")?))?,
+            sub_merchant: self.sub_merchant()?,
             description: self.text("description")?.to_owned(),
             total: self.fen("total")?,
             time_expire: self.timestamp("time_expire")?,
@@ -164,10 +169,56 @@ impl<'a> ItemReader<'a> {
                 .map(|openid| self.id(Openid::parse(openid)))
                 .transpose()?,
             payer_client_ip: owned("payer_client_ip")?,
+            extras: self.extras()?,
             items: self.lines()?,
             placed_by: self.party("placed_by")?,
             created_at: self.timestamp("created_at")?,
         })
+    }
+
+    fn sub_merchant(&self) -> Result<Option<SubMerchant>, StoreError> {
+        let Some(mchid) = self.sub_mchid()? else {
+            return Ok(None);
+        };
+        let appid = self.text_or_none("sub_appid")?;
+        let appid = appid
+            .map(|appid| self.id(Appid::parse(appid)))
+            .transpose()?;
+        Ok(Some(SubMerchant { mchid, appid }))
+    }
+
+    fn sub_mchid(&self) -> Result<Option<Mchid>, StoreError> {
+        let mchid = self.text_or_none("sub_mchid")?;
+        mchid.map(|mchid| self.id(Mchid::parse(mchid))).transpose()
+    }
+
+    fn extras(&self) -> Result<Extras, StoreError> {
+        let limit = |name: &str| {
+            LimitPay::parse(name).ok_or_else(|| self.unreadable("limit_pay is unknown"))
+        };
+        let limits = self.text_or_none("limit_pay")?;
+        let detail: Option<DetailBody> = self.json_or_none("detail")?;
+        let store: Option<StoreBody> = self.json_or_none("store_info")?;
+        Ok(Extras {
+            goods_tag: self.text_or_none("goods_tag")?.map(str::to_owned),
+            support_fapiao: self.flag("support_fapiao"),
+            limit_pay: limits
+                .map(|limits| limits.split(' ').map(limit).collect::<Result<Vec<_>, _>>())
+                .transpose()?
+                .unwrap_or_default(),
+            detail: detail.map(Detail::from),
+            store: store.map(Store::from),
+            profit_sharing: self.flag("profit_sharing"),
+        })
+    }
+
+    fn json_or_none<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text_or_none(name)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_str(text);
+        read.map(Some)
+            .map_err(|_| self.unreadable(format!("{name} is malformed")))
     }
 
     fn lines(&self) -> Result<Vec<OrderLine>, StoreError> {
@@ -243,6 +294,7 @@ impl<'a> ItemReader<'a> {
                 .map_err(|error| self.unreadable(error.to_string()))?,
             order_id: self.order_id("out_trade_no")?,
             transaction_id: self.transaction_id()?,
+            sub_mchid: self.sub_mchid()?,
             amount: self.fen("refund")?,
             total: self.fen("total")?,
             reason: self.text_or_none("reason")?.map(str::to_owned),
@@ -319,6 +371,14 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
     set("wire_version", Some(integer(terms.wire_version)));
     set("appid", Some(text(terms.appid.as_str())));
     set("mchid", Some(text(terms.mchid.as_str())));
+    set(
+        "sub_mchid",
+        terms.sub_mchid().map(|mchid| text(mchid.as_str())),
+    );
+    set(
+        "sub_appid",
+        terms.sub_appid().map(|appid| text(appid.as_str())),
+    );
     set("description", Some(text(&terms.description)));
     set("total", Some(integer(terms.total)));
     set("time_expire", Some(timestamp(terms.time_expire)));
@@ -332,6 +392,9 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         "payer_client_ip",
         terms.payer_client_ip.as_deref().map(text),
     );
+    for (name, value) in extras(&terms.extras) {
+        set(name, value);
+    }
     set("items", lines(&terms.items));
     set("placed_by", Some(text(terms.placed_by.as_str())));
     set("created_at", Some(timestamp(terms.created_at)));
@@ -339,6 +402,34 @@ pub(super) fn new_order(order: &Order, attempt: &str) -> Attributes {
         set(name, value);
     }
     item
+}
+
+/// What an order carries besides; an order without any of it has none of these.
+fn extras(extras: &Extras) -> [(&'static str, Option<AttributeValue>); 6] {
+    let flag = |set: bool| set.then_some(AttributeValue::Bool(true));
+    let limits: Vec<&str> = extras
+        .limit_pay
+        .iter()
+        .map(|limit| limit.as_str())
+        .collect();
+    let detail = extras.detail.clone().map(DetailBody::from);
+    let store = extras.store.clone().map(StoreBody::from);
+    [
+        ("goods_tag", extras.goods_tag.as_deref().map(text)),
+        ("support_fapiao", flag(extras.support_fapiao)),
+        (
+            "limit_pay",
+            (!limits.is_empty()).then(|| text(limits.join(" "))),
+        ),
+        ("detail", detail.as_ref().and_then(json_text)),
+        ("store_info", store.as_ref().and_then(json_text)),
+        ("profit_sharing", flag(extras.profit_sharing)),
+    ]
+}
+
+/// A body of texts and integers as JSON, which serialises without fail.
+fn json_text<T: Serialize>(body: &T) -> Option<AttributeValue> {
+    serde_json::to_string(body).ok().map(text)
 }
 
 /// The events of a record: of each its version, the seconds since the record was made, and its name without
@@ -435,6 +526,10 @@ pub(super) fn new_refund(refund: &Refund) -> Attributes {
     set("out_refund_no", Some(text(refund.refund_id.as_str())));
     set("out_trade_no", Some(text(refund.order_id.as_str())));
     set("transaction_id", Some(text(refund.transaction_id.as_str())));
+    set(
+        "sub_mchid",
+        refund.sub_mchid.as_ref().map(|mchid| text(mchid.as_str())),
+    );
     set("refund", Some(integer(refund.amount)));
     set("total", Some(integer(refund.total)));
     set("reason", refund.reason.as_deref().map(text));

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::index::place_of;
 use super::item::{self, Attributes, ItemReader};
 use super::{StoreError, Table, unavailable};
-use crate::domain::list::{Direction, Page, Row, ShardRead, page};
+use crate::domain::paging::{Direction, Page, Row, ShardRead, page};
 use crate::domain::{BeijingDay, Order, OrderId, Refund, RefundId, RefundState, Timestamp};
 use crate::rfc3339::beijing_day;
 

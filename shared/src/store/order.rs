@@ -309,7 +309,7 @@ impl Orders {
     ///
     /// # Errors
     /// The table is unavailable.
-    pub async fn claim_code(
+    pub async fn claim_prepay(
         &self,
         order_id: &OrderId,
         trade_type: TradeType,
@@ -341,7 +341,7 @@ impl Orders {
     ///
     /// # Errors
     /// The table is unavailable.
-    pub async fn keep_code(
+    pub async fn keep_prepay(
         &self,
         order_id: &OrderId,
         trade_type: TradeType,
@@ -365,7 +365,7 @@ impl Orders {
     ///
     /// # Errors
     /// The table is unavailable; the claim then ends by itself.
-    pub async fn release_code(
+    pub async fn release_prepay(
         &self,
         order_id: &OrderId,
         claim: &PrepayClaim,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::keys::{KeyError, PlatformKeys};
 use super::wire;
-use crate::domain::RefundId;
+use crate::domain::{Mchid, Refund};
 
 /// The longest text that is encrypted, in bytes: what OAEP with SHA-1 takes under 2048 bits.
 pub const SENSITIVE_MAX: usize = 214;
@@ -81,6 +81,8 @@ pub enum AbnormalRefund {
 
 #[derive(Serialize)]
 struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_mchid: Option<&'a str>,
     out_refund_no: &'a str,
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,26 +98,25 @@ impl AbnormalRefund {
     ///
     /// # Errors
     /// A text is too long for the key.
-    pub(super) fn body(
-        &self,
-        refund_id: &RefundId,
-        keys: &PlatformKeys,
-    ) -> Result<Vec<u8>, KeyError> {
+    pub(super) fn body(&self, refund: &Refund, keys: &PlatformKeys) -> Result<Vec<u8>, KeyError> {
         let sealed = |plain: &Sensitive| Ok(Some(keys.encrypt(&plain.0)?.0));
+        let sub_mchid = refund.sub_mchid.as_ref().map(Mchid::as_str);
         let body = match self {
             Self::UserBankCard {
                 bank_type,
                 bank_account,
                 real_name,
             } => Body {
-                out_refund_no: refund_id.as_str(),
+                sub_mchid,
+                out_refund_no: refund.refund_id.as_str(),
                 r#type: "USER_BANK_CARD",
                 bank_type: Some(*bank_type),
                 bank_account: sealed(bank_account)?,
                 real_name: sealed(real_name)?,
             },
             Self::MerchantBankCard => Body {
-                out_refund_no: refund_id.as_str(),
+                sub_mchid,
+                out_refund_no: refund.refund_id.as_str(),
                 r#type: "MERCHANT_BANK_CARD",
                 bank_type: None,
                 bank_account: None,

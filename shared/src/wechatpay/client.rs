@@ -27,9 +27,10 @@ use super::verify::{SignatureHeaders, Signed, Verified, verify};
 use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer};
 use crate::clock::Clock;
 use crate::domain::report::TradeState;
+use crate::domain::terms::Payee;
 use crate::domain::{
-    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType,
-    TransactionId, WechatpayRefundId,
+    OrderId, OrderReport, Refund, RefundReport, Timestamp, TradeType, TransactionId,
+    WechatpayRefundId,
 };
 use crate::random;
 
@@ -69,12 +70,12 @@ pub struct Call<'a> {
     pub time_left: Duration,
 }
 
-/// Talks to WeChat Pay for one merchant.
+/// Talks to WeChat Pay for one merchant, or for one sub-merchant of a partner.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     endpoints: Endpoints,
-    mchid: Mchid,
+    payee: Payee,
 }
 
 /// Whether a request whose outcome is unknown may be sent again by the client itself.
@@ -118,12 +119,12 @@ struct Answered {
 }
 
 impl Client {
-    /// A client for the merchant `mchid`.
-    pub const fn new(http: reqwest::Client, endpoints: Endpoints, mchid: Mchid) -> Self {
+    /// A client for this merchant.
+    pub const fn new(http: reqwest::Client, endpoints: Endpoints, payee: Payee) -> Self {
         Self {
             http,
             endpoints,
-            mchid,
+            payee,
         }
     }
 
@@ -137,9 +138,10 @@ impl Client {
         request: &PrepayRequest<'_>,
     ) -> Result<Signed<Prepaid>, CallError> {
         let trade_type = request.trade_type();
+        let is_partners = request.terms().sub_merchant.is_some();
         let question = Question {
             method: Method::POST,
-            target: format!("/v3/pay/transactions/{}", trade_type.as_str()),
+            target: format!("{}/{}", transactions(is_partners), trade_type.as_str()),
             body: request.body(),
             // A Native code dies as soon as WeChat Pay makes a newer one, also one that nobody gets.
             repeat: match trade_type {
@@ -162,8 +164,9 @@ impl Client {
         call: &Call<'_>,
         order_id: &OrderId,
     ) -> Result<Signed<OrderReport>, CallError> {
-        let path = format!("/v3/pay/transactions/out-trade-no/{order_id}");
-        let report = self.transaction(call, path).await?;
+        let report = self
+            .transaction(call, format!("out-trade-no/{order_id}"))
+            .await?;
         if report.get().order_id != *order_id {
             return Err(CallError::unexpected("an answer about another order"));
         }
@@ -180,7 +183,7 @@ impl Client {
         transaction_id: &TransactionId,
     ) -> Result<Signed<OrderReport>, CallError> {
         let report = self
-            .transaction(call, format!("/v3/pay/transactions/id/{transaction_id}"))
+            .transaction(call, format!("id/{transaction_id}"))
             .await?;
         match &report.get().state {
             TradeState::Paid(paid) if paid.transaction_id == *transaction_id => Ok(report),
@@ -202,10 +205,11 @@ impl Client {
         call: &Call<'_>,
         order_id: &OrderId,
     ) -> Result<Signed<Closed>, CallError> {
-        let body = wire::close_body(&self.mchid);
+        let body = wire::close_body(&self.payee);
+        let transactions = transactions(self.payee.sub_mchid.is_some());
         let question = Question {
             method: Method::POST,
-            target: format!("/v3/pay/transactions/out-trade-no/{order_id}/close"),
+            target: format!("{transactions}/out-trade-no/{order_id}/close"),
             body: &body,
             repeat: Repeat::Yes,
             asks_for: AsksFor::Nothing,
@@ -248,7 +252,7 @@ impl Client {
         application: &AbnormalRefund,
     ) -> Result<Signed<RefundReport>, CallError> {
         let body = application
-            .body(&refund.refund_id, &call.keys.platform)
+            .body(refund, &call.keys.platform)
             .map_err(|_| CallError::unexpected("a key that cannot encrypt the application"))?;
         let known_as = known_as.as_str();
         let target = format!("/v3/refund/domestic/refunds/{known_as}/apply-abnormal-refund");
@@ -290,11 +294,16 @@ impl Client {
     pub async fn query_refund(
         &self,
         call: &Call<'_>,
-        refund_id: &RefundId,
+        refund: &Refund,
     ) -> Result<Signed<RefundReport>, CallError> {
+        let refund_id = &refund.refund_id;
+        let whose = match &refund.sub_mchid {
+            None => String::new(),
+            Some(sub_mchid) => format!("?sub_mchid={sub_mchid}"),
+        };
         let question = Question {
             method: Method::GET,
-            target: format!("/v3/refund/domestic/refunds/{refund_id}"),
+            target: format!("/v3/refund/domestic/refunds/{refund_id}{whose}"),
             body: b"",
             repeat: Repeat::Yes,
             asks_for: AsksFor::Refund,
@@ -310,19 +319,28 @@ impl Client {
     async fn transaction(
         &self,
         call: &Call<'_>,
-        path: String,
+        named: String,
     ) -> Result<Signed<OrderReport>, CallError> {
+        let Payee { mchid, sub_mchid } = &self.payee;
+        let transactions = transactions(sub_mchid.is_some());
+        let whose = match sub_mchid {
+            None => format!("mchid={mchid}"),
+            Some(sub_mchid) => format!("sp_mchid={mchid}&sub_mchid={sub_mchid}"),
+        };
         let question = Question {
             method: Method::GET,
-            target: format!("{path}?mchid={}", self.mchid),
+            target: format!("{transactions}/{named}?{whose}"),
             body: b"",
             repeat: Repeat::Yes,
             asks_for: AsksFor::Order,
             first_use: None,
         };
         let report = self.ask(call, &question).await?.read(order_report)?;
-        let mchid = report.get().mchid.as_ref();
-        if mchid.is_some_and(|mchid| *mchid != self.mchid) {
+        let reported = report.get();
+        let other_merchant = reported.mchid.as_ref().is_some_and(|said| said != mchid);
+        let other_sub = (reported.mchid.is_some() || reported.sub_mchid.is_some())
+            && reported.sub_mchid != *sub_mchid;
+        if other_merchant || other_sub {
             return Err(CallError::unexpected(
                 "an answer about another merchant's order",
             ));
@@ -397,7 +415,7 @@ impl Client {
     ) -> Result<Response, CallError> {
         let authorization = authorization(
             &call.keys.merchant,
-            &self.mchid,
+            &self.payee.mchid,
             question.method.as_str(),
             &question.target,
             call.clock.wall(),
@@ -537,19 +555,22 @@ fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Time
     }
 }
 
+/// The path of orders, in the mode of their merchant.
+const fn transactions(is_partners: bool) -> &'static str {
+    if is_partners {
+        "/v3/pay/partner/transactions"
+    } else {
+        "/v3/pay/transactions"
+    }
+}
+
 fn order_report(body: &[u8]) -> Result<OrderReport, CallError> {
     let answer: TransactionAnswer = wire::read(body)?;
-    if answer.is_partners() {
-        return Err(CallError::unexpected("an answer about a partner's order"));
-    }
     Ok(answer.report()?)
 }
 
 fn refund_report(body: &[u8]) -> Result<RefundReport, CallError> {
     let answer: RefundAnswer = wire::read(body)?;
-    if answer.is_partners() {
-        return Err(CallError::unexpected("an answer about a partner's refund"));
-    }
     Ok(answer.report()?)
 }
 

@@ -44,8 +44,10 @@ pub enum Notification {
     UnknownState {
         /// The event's type as sent.
         event_type: String,
-        /// Whose money it is about, where that is told.
+        /// Whose money it is about, where that is told: the merchant, or the partner.
         mchid: Option<String>,
+        /// The sub-merchant, in a notice to a partner.
+        sub_mchid: Option<String>,
         /// The state as sent, cut to 32 characters.
         state: String,
         /// The order's number, where it is one.
@@ -175,6 +177,9 @@ impl From<Unreadable> for Fault {
         match cause {
             // A number that is no order's amount is not unreadable: it contradicts every order.
             Unreadable::Amount => Self::Contradiction("amount.total is no order's amount"),
+            Unreadable::Parties => {
+                Self::Contradiction("its merchant is named in two ways, or by half")
+            }
             Unreadable::Field(_) => Self::Content(cause),
         }
     }
@@ -250,13 +255,12 @@ fn read_payment<B: AsRef<[u8]>>(
         return Ok(Notification::Unhandled { event_type });
     }
     let answer: TransactionAnswer = wire::read(content)?;
-    if answer.is_partners() {
-        return Err(Fault::Contradiction("it is about a partner's order"));
-    }
     if answer.trade_state() != "SUCCESS" {
+        let [mchid, sub_mchid] = answer.named().map(|id| id.map(str::to_owned));
         return Ok(Notification::UnknownState {
             event_type,
-            mchid: answer.mchid().map(str::to_owned),
+            mchid,
+            sub_mchid,
             state: wire::cut(answer.trade_state()),
             order_id: OrderId::parse(answer.out_trade_no()).ok(),
             refund_id: None,
@@ -273,10 +277,9 @@ fn read_refund<B: AsRef<[u8]>>(
     event_type: String,
 ) -> Result<Notification, Fault> {
     let answer: RefundAnswer = wire::read(content)?;
-    if answer.is_partners() || answer.mchid().is_none() {
-        return Err(Fault::Contradiction(
-            "it is not about a direct merchant's refund",
-        ));
+    let [mchid, sub_mchid] = answer.named().map(|id| id.map(str::to_owned));
+    if mchid.is_none() {
+        return Err(Fault::Contradiction("it does not say whose refund it is"));
     }
     match answer.status() {
         status if status == ending.status() => {
@@ -288,7 +291,8 @@ fn read_refund<B: AsRef<[u8]>>(
         "" => Err(Fault::Content(Unreadable::Field("refund_status"))),
         state => Ok(Notification::UnknownState {
             event_type,
-            mchid: answer.mchid().map(str::to_owned),
+            mchid,
+            sub_mchid,
             state: wire::cut(state),
             order_id: OrderId::parse(answer.out_trade_no()).ok(),
             refund_id: RefundId::parse(answer.out_refund_no()).ok(),

@@ -73,14 +73,14 @@ impl PayParameters {
         match prepaid {
             Prepaid::Jsapi { prepay_id } => Self::Jsapi(jsapi_parameters(
                 key,
-                &terms.appid,
+                terms.payers_appid(),
                 &prepay_id,
                 timestamp,
                 nonce,
             )),
             Prepaid::App { prepay_id } => Self::App(app_parameters(
                 key,
-                &terms.appid,
+                terms.payers_appid(),
                 &terms.mchid,
                 &prepay_id,
                 timestamp,

@@ -7,17 +7,23 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::CallError;
+use super::extras::{DETAIL_MAX, DetailBody, StoreBody};
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
+use crate::domain::terms::{Payee, SubMerchant, detail_of};
 use crate::domain::{
     Appid, Fen, Mchid, Openid, OrderId, OrderReport, Refund, RefundId, RefundReport, Terms,
     TradeType, TransactionId, WechatpayRefundId,
 };
 use crate::rfc3339;
 
-/// The set and order of an order's fields that this version writes. Changing either needs a new
-/// number beside the old one: a repeat with other bytes is refused by WeChat Pay.
-pub const WIRE_VERSION: u32 = 1;
+/// The set and order of the fields of an order that says what is paid, how, until when and by whom, and
+/// nothing else. Changing either needs a new number beside the old ones: a repeat with other bytes is
+/// refused by WeChat Pay.
+pub const WIRE_VERSION_PLAIN: u32 = 1;
+
+/// As [`WIRE_VERSION_PLAIN`], with what an order may carry besides, and a payer's articles as `detail`.
+pub const WIRE_VERSION: u32 = 2;
 
 /// An order's request (DOC 4012791856): the same terms give the same bytes.
 #[derive(Debug)]
@@ -30,10 +36,13 @@ impl<'a> PrepayRequest<'a> {
     /// The request for an order; `None` where it was placed with a set of fields that this build does
     /// not know, as by a newer one that was rolled back: other bytes would be refused.
     pub fn of(terms: &'a Terms) -> Option<Self> {
-        (terms.wire_version == WIRE_VERSION).then(|| Self {
-            terms,
-            body: prepay_body(terms),
-        })
+        match terms.wire_version {
+            WIRE_VERSION_PLAIN | WIRE_VERSION => Some(Self {
+                terms,
+                body: prepay_body(terms),
+            }),
+            _ => None,
+        }
     }
 
     /// The terms it was made of.
@@ -53,19 +62,63 @@ impl<'a> PrepayRequest<'a> {
 
 #[derive(Serialize)]
 struct PrepayBody<'a> {
-    appid: &'a str,
-    mchid: &'a str,
+    #[serde(flatten)]
+    parties: Parties<'a>,
     description: &'a str,
     out_trade_no: &'a str,
     time_expire: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     attach: Option<&'a str>,
     notify_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods_tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limit_pay: Vec<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    support_fapiao: bool,
     amount: AmountBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     payer: Option<PayerBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<DetailBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scene_info: Option<SceneBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settle_info: Option<SettleBody>,
+}
+
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Who sells, and in which app.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Parties<'a> {
+    Direct {
+        appid: &'a str,
+        mchid: &'a str,
+    },
+    Partner {
+        sp_appid: &'a str,
+        sp_mchid: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub_appid: Option<&'a str>,
+        sub_mchid: &'a str,
+    },
+}
+
+fn parties(terms: &Terms) -> Parties<'_> {
+    let (appid, mchid) = (terms.appid.as_str(), terms.mchid.as_str());
+    match &terms.sub_merchant {
+        None => Parties::Direct { appid, mchid },
+        Some(sub) => Parties::Partner {
+            sp_appid: appid,
+            sp_mchid: mchid,
+            sub_appid: sub.appid.as_ref().map(Appid::as_str),
+            sub_mchid: sub.mchid.as_str(),
+        },
+    }
 }
 
 #[derive(Serialize)]
@@ -74,15 +127,29 @@ struct AmountBody {
     currency: &'static str,
 }
 
+/// The payer, by the openid of the app in which they pay.
 #[derive(Serialize)]
-struct PayerBody<'a> {
-    openid: &'a str,
+enum PayerBody<'a> {
+    #[serde(rename = "openid")]
+    Direct(&'a str),
+    #[serde(rename = "sp_openid")]
+    Partner(&'a str),
+    #[serde(rename = "sub_openid")]
+    SubMerchant(&'a str),
 }
 
 #[derive(Serialize)]
 struct SceneBody<'a> {
     payer_client_ip: &'a str,
-    h5_info: H5Body,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_info: Option<StoreBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h5_info: Option<H5Body>,
+}
+
+#[derive(Serialize)]
+struct SettleBody {
+    profit_sharing: bool,
 }
 
 #[derive(Serialize)]
@@ -91,27 +158,60 @@ struct H5Body {
 }
 
 fn prepay_body(terms: &Terms) -> Vec<u8> {
+    let extras = &terms.extras;
     bytes(&PrepayBody {
-        appid: terms.appid.as_str(),
-        mchid: terms.mchid.as_str(),
+        parties: parties(terms),
         description: &terms.description,
         out_trade_no: terms.order_id.as_str(),
         time_expire: rfc3339::format(terms.time_expire),
         attach: terms.attach.as_deref(),
         notify_url: &terms.notify_url,
+        goods_tag: extras.goods_tag.as_deref(),
+        limit_pay: extras
+            .limit_pay
+            .iter()
+            .map(|limit| limit.as_str())
+            .collect(),
+        support_fapiao: extras.support_fapiao,
         amount: AmountBody {
             total: terms.total.get(),
             currency: CURRENCY,
         },
         payer: payer(terms),
+        detail: detail(terms),
         scene_info: terms
             .payer_client_ip
             .as_deref()
             .map(|payer_client_ip| SceneBody {
                 payer_client_ip,
-                h5_info: H5Body { r#type: "Wap" },
+                store_info: extras.store.clone().map(StoreBody::from),
+                h5_info: match terms.trade_type {
+                    TradeType::H5 => Some(H5Body { r#type: "Wap" }),
+                    TradeType::Jsapi | TradeType::Native | TradeType::App => None,
+                },
             }),
+        settle_info: extras.profit_sharing.then_some(SettleBody {
+            profit_sharing: true,
+        }),
     })
+}
+
+/// What coupons are told of the articles: what the merchant said, or what the payer ordered, without the
+/// names where they make it too long.
+fn detail(terms: &Terms) -> Option<DetailBody> {
+    if let Some(detail) = &terms.extras.detail {
+        return Some(detail.clone().into());
+    }
+    if terms.wire_version == WIRE_VERSION_PLAIN {
+        return None;
+    }
+    let detail = detail_of(&terms.items)?;
+    let body = DetailBody::from(detail.clone());
+    if body.sent_bytes() <= DETAIL_MAX {
+        return Some(body);
+    }
+    let body = DetailBody::from(detail.without_names());
+    (body.sent_bytes() <= DETAIL_MAX).then_some(body)
 }
 
 /// The payer is fixed for `jsapi` alone; other orders may be paid by whoever is shown them.
@@ -120,25 +220,42 @@ fn payer(terms: &Terms) -> Option<PayerBody<'_>> {
         TradeType::Jsapi => terms.openid.as_ref(),
         TradeType::Native | TradeType::H5 | TradeType::App => None,
     };
-    openid.map(|openid| PayerBody {
-        openid: openid.as_str(),
+    let openid = openid?.as_str();
+    Some(match &terms.sub_merchant {
+        None => PayerBody::Direct(openid),
+        Some(SubMerchant { appid: None, .. }) => PayerBody::Partner(openid),
+        Some(SubMerchant { appid: Some(_), .. }) => PayerBody::SubMerchant(openid),
     })
 }
 
 #[derive(Serialize)]
-struct CloseBody<'a> {
-    mchid: &'a str,
+#[serde(untagged)]
+enum CloseBody<'a> {
+    Direct {
+        mchid: &'a str,
+    },
+    Partner {
+        sp_mchid: &'a str,
+        sub_mchid: &'a str,
+    },
 }
 
 /// The body of a close.
-pub(super) fn close_body(mchid: &Mchid) -> Vec<u8> {
-    bytes(&CloseBody {
-        mchid: mchid.as_str(),
+pub(super) fn close_body(payee: &Payee) -> Vec<u8> {
+    let mchid = payee.mchid.as_str();
+    bytes(&match &payee.sub_mchid {
+        None => CloseBody::Direct { mchid },
+        Some(sub_mchid) => CloseBody::Partner {
+            sp_mchid: mchid,
+            sub_mchid: sub_mchid.as_str(),
+        },
     })
 }
 
 #[derive(Serialize)]
 struct RefundBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_mchid: Option<&'a str>,
     transaction_id: &'a str,
     out_refund_no: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +274,7 @@ struct RefundAmountBody {
 /// The body of a refund: the same refund gives the same bytes.
 pub(super) fn refund_body(refund: &Refund) -> Vec<u8> {
     bytes(&RefundBody {
+        sub_mchid: refund.sub_mchid.as_ref().map(Mchid::as_str),
         transaction_id: refund.transaction_id.as_str(),
         out_refund_no: refund.refund_id.as_str(),
         reason: refund.reason.as_deref(),
@@ -193,13 +311,18 @@ pub(super) struct TransactionAnswer {
     attach: Option<String>,
     payer: Option<PayerAnswer>,
     amount: Option<AmountAnswer>,
-    // Partner mode's names: an answer with them is not about a direct merchant's order.
+    // Partner mode's names.
+    sp_appid: Option<String>,
     sp_mchid: Option<String>,
+    sub_appid: Option<String>,
+    sub_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct PayerAnswer {
     openid: Option<String>,
+    sp_openid: Option<String>,
+    sub_openid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -221,6 +344,9 @@ pub enum Unreadable {
     /// An order's total is a number and no amount: zero, negative or beyond every bound.
     #[error("amount.total is no amount")]
     Amount,
+    /// A merchant is named both as a direct one and as a partner, or a partner without its sub-merchant.
+    #[error("the merchant is named in two ways, or by half")]
+    Parties,
 }
 
 impl From<Unreadable> for CallError {
@@ -228,6 +354,7 @@ impl From<Unreadable> for CallError {
         match unreadable {
             Unreadable::Field(what) => Self::unexpected(what),
             Unreadable::Amount => Self::unexpected("amount.total"),
+            Unreadable::Parties => Self::unexpected("whose it is"),
         }
     }
 }
@@ -251,20 +378,44 @@ fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn merchant(mchid: Option<String>) -> Result<Option<Mchid>, Unreadable> {
-    present(mchid)
-        .map(Mchid::parse)
-        .transpose()
-        .map_err(|_| Unreadable::Field("mchid"))
+/// Whose an answer is: the merchant, or the partner and the sub-merchant. Nothing else than one of the two
+/// ways of naming them is read, so that no order of one mode is taken for one of the other.
+fn payee(
+    mchid: Option<String>,
+    sp_mchid: Option<String>,
+    sub_mchid: Option<String>,
+) -> Result<(Option<Mchid>, Option<Mchid>), Unreadable> {
+    let parsed = |mchid: String| Mchid::parse(mchid).map_err(|_| Unreadable::Field("mchid"));
+    match (present(mchid), present(sp_mchid), present(sub_mchid)) {
+        (mchid, None, None) => Ok((mchid.map(parsed).transpose()?, None)),
+        (None, partner, Some(sub)) => Ok((partner.map(parsed).transpose()?, Some(parsed(sub)?))),
+        (Some(_), _, _) | (None, Some(_), None) => Err(Unreadable::Parties),
+    }
+}
+
+fn appid(appid: Option<String>) -> Result<Option<Appid>, Unreadable> {
+    let parsed = present(appid).map(Appid::parse).transpose();
+    parsed.map_err(|_| Unreadable::Field("appid"))
+}
+
+impl PayerAnswer {
+    /// The payer's openid in the app in which the order was paid. A text that is none of an openid's shape
+    /// names nobody.
+    fn openid(self, names_sub_app: bool) -> Option<Openid> {
+        let openid = if names_sub_app {
+            self.sub_openid
+        } else {
+            self.openid.or(self.sp_openid)
+        };
+        Openid::parse(openid?).ok()
+    }
 }
 
 impl TransactionAnswer {
-    pub(super) fn is_partners(&self) -> bool {
-        self.sp_mchid.is_some()
-    }
-
-    pub(super) fn mchid(&self) -> Option<&str> {
-        self.mchid.as_deref()
+    /// Whose it is: who signed for the order, and the sub-merchant.
+    pub(super) fn named(&self) -> [Option<&str>; 2] {
+        let mchid = self.mchid.as_deref().or(self.sp_mchid.as_deref());
+        [mchid, self.sub_mchid.as_deref()]
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -281,6 +432,11 @@ impl TransactionAnswer {
             currency: None,
             payer_total: None,
         });
+        let names_sub_app = self
+            .sub_appid
+            .as_ref()
+            .is_some_and(|appid| !appid.is_empty());
+        let (mchid, sub_mchid) = payee(self.mchid, self.sp_mchid, self.sub_mchid)?;
         let state = match self.trade_state.as_str() {
             // USERPAYING belongs to code payment; it means that nothing is settled yet.
             "NOTPAY" | "USERPAYING" => TradeState::Unpaid,
@@ -291,10 +447,7 @@ impl TransactionAnswer {
                     .ok_or(Unreadable::Field("transaction_id"))?,
                 success_time: present(self.success_time).and_then(|text| rfc3339::parse(&text)),
                 payer_total: amount.payer_total,
-                // A name that is none of an openid's shape names nobody.
-                openid: self
-                    .payer
-                    .and_then(|payer| Openid::parse(payer.openid?).ok()),
+                openid: self.payer.and_then(|payer| payer.openid(names_sub_app)),
                 attach: present(self.attach),
                 refunded: self.trade_state == "REFUND",
             }),
@@ -303,11 +456,13 @@ impl TransactionAnswer {
         Ok(OrderReport {
             order_id: OrderId::parse(self.out_trade_no)
                 .map_err(|_| Unreadable::Field("out_trade_no"))?,
-            mchid: merchant(self.mchid)?,
-            appid: present(self.appid)
-                .map(Appid::parse)
-                .transpose()
-                .map_err(|_| Unreadable::Field("appid"))?,
+            mchid,
+            appid: appid(match sub_mchid {
+                None => self.appid,
+                Some(_) => self.sp_appid,
+            })?,
+            sub_mchid,
+            sub_appid: appid(self.sub_appid)?,
             total: amount
                 .total
                 .map(Fen::new)
@@ -333,6 +488,7 @@ pub(super) struct RefundAnswer {
     success_time: Option<String>,
     amount: RefundAmountAnswer,
     sp_mchid: Option<String>,
+    sub_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -342,12 +498,13 @@ struct RefundAmountAnswer {
 }
 
 impl RefundAnswer {
-    pub(super) fn is_partners(&self) -> bool {
-        self.sp_mchid.is_some()
-    }
-
-    pub(super) fn mchid(&self) -> Option<&str> {
-        self.mchid.as_deref().filter(|mchid| !mchid.is_empty())
+    /// As [`TransactionAnswer::named`].
+    pub(super) fn named(&self) -> [Option<&str>; 2] {
+        let mchid = self.mchid.as_deref().filter(|mchid| !mchid.is_empty());
+        [
+            mchid.or(self.sp_mchid.as_deref()),
+            self.sub_mchid.as_deref(),
+        ]
     }
 
     pub(super) fn out_trade_no(&self) -> &str {
@@ -376,12 +533,14 @@ impl RefundAnswer {
             "" => return Err(Unreadable::Field("status")),
             unknown => RefundStatus::Unknown(cut(unknown)),
         };
+        let (mchid, sub_mchid) = payee(self.mchid, self.sp_mchid, self.sub_mchid)?;
         Ok(RefundReport {
             refund_id: RefundId::parse(self.out_refund_no)
                 .map_err(|_| Unreadable::Field("out_refund_no"))?,
             order_id: OrderId::parse(self.out_trade_no)
                 .map_err(|_| Unreadable::Field("out_trade_no"))?,
-            mchid: merchant(self.mchid)?,
+            mchid,
+            sub_mchid,
             transaction_id: TransactionId::parse(self.transaction_id)
                 .map_err(|_| Unreadable::Field("transaction_id"))?,
             wechatpay_refund_id: WechatpayRefundId::parse(self.refund_id)

@@ -57,15 +57,14 @@ pub(crate) fn answer(handle: &Arc<SimulatorHandle>, request: &Request) -> Draft 
     if parameter("grant_type").as_deref() != Some("authorization_code") {
         return failure(40002, "invalid grant_type");
     }
-    let app = state
+    let app_secret = state
         .merchants
         .values()
-        .flat_map(|merchant| merchant.record.apps.clone())
-        .find(|app| app.appid == appid);
-    let Some(app) = app else {
+        .find_map(|merchant| merchant.record.app_secret(&appid).map(str::to_owned));
+    let Some(app_secret) = app_secret else {
         return failure(40013, "invalid appid");
     };
-    if app.app_secret != secret {
+    if app_secret != secret {
         return failure(40125, "invalid appsecret");
     }
     let Some(mut held) = state.codes.get(&code).cloned() else {

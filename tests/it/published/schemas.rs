@@ -33,6 +33,7 @@ fn faults(place: &str, schema: &Value, value: &Value) -> Vec<String> {
                 "array" => value.is_array(),
                 "string" => value.is_string(),
                 "integer" => value.is_i64(),
+                "boolean" => value.is_boolean(),
                 other => panic!("{place}: the type {other} is not known"),
             },
             "const" => value == wanted,

@@ -24,9 +24,9 @@ pub enum Write {
     ClaimAsking,
     ClaimAskingToRefund,
     ClaimCall,
-    ClaimCode,
-    KeepCode,
-    ReleaseCode,
+    ClaimPrepay,
+    KeepPrepay,
+    ReleasePrepay,
     ClaimSend,
     Request,
     Reserve,
@@ -55,9 +55,9 @@ impl Write {
         Self::ClaimAsking,
         Self::ClaimAskingToRefund,
         Self::ClaimCall,
-        Self::ClaimCode,
-        Self::KeepCode,
-        Self::ReleaseCode,
+        Self::ClaimPrepay,
+        Self::KeepPrepay,
+        Self::ReleasePrepay,
         Self::ClaimSend,
         Self::Request,
         Self::Reserve,
@@ -87,9 +87,9 @@ impl Write {
             Self::ClaimAsking => "Orders::claim_asking",
             Self::ClaimAskingToRefund => "Orders::claim_asking_to_refund",
             Self::ClaimCall => "Orders::claim_call",
-            Self::ClaimCode => "Orders::claim_code",
-            Self::KeepCode => "Orders::keep_code",
-            Self::ReleaseCode => "Orders::release_code",
+            Self::ClaimPrepay => "Orders::claim_prepay",
+            Self::KeepPrepay => "Orders::keep_prepay",
+            Self::ReleasePrepay => "Orders::release_prepay",
             Self::ClaimSend => "Refunds::claim_send",
             Self::Request => "Refunds::request",
             Self::Reserve => "Refunds::reserve, at once",
@@ -131,9 +131,9 @@ impl Write {
             | Self::ClaimAsking
             | Self::ClaimAskingToRefund
             | Self::ClaimCall
-            | Self::ClaimCode
-            | Self::KeepCode
-            | Self::ReleaseCode
+            | Self::ClaimPrepay
+            | Self::KeepPrepay
+            | Self::ReleasePrepay
             | Self::Reject
             | Self::CommitRefund
             | Self::PostponeRefund
@@ -159,7 +159,7 @@ impl Write {
             Self::ClaimSend => "Claimed",
             Self::Approve | Self::ApproveForLater => "Reserved",
             // The condition still holds after the write, which sets the same again.
-            Self::Postpone | Self::PostponeRefund | Self::ClaimCall | Self::ClaimCode => "Done",
+            Self::Postpone | Self::PostponeRefund | Self::ClaimCall | Self::ClaimPrepay => "Done",
             Self::KeepEvidence => "()",
             // Whoever lost the race to themselves: the record is read again, a claim runs out.
             Self::KeepFirstCertificates
@@ -167,8 +167,8 @@ impl Write {
             | Self::Commit
             | Self::ClaimAsking
             | Self::ClaimAskingToRefund
-            | Self::KeepCode
-            | Self::ReleaseCode
+            | Self::KeepPrepay
+            | Self::ReleasePrepay
             | Self::Reject
             | Self::CommitRefund
             | Self::ClaimAskingRefund
@@ -191,7 +191,7 @@ impl Write {
 
     fn order(self) -> Order {
         match self {
-            Self::ClaimCode | Self::KeepCode | Self::ReleaseCode => {
+            Self::ClaimPrepay | Self::KeepPrepay | Self::ReleasePrepay => {
                 merchants("write-0001", TradeType::Native)
             }
             _ => order("write-0001"),
@@ -210,14 +210,14 @@ impl Write {
                 let kept = bench.certificates().replace(None, &first);
                 kept.await.unwrap();
             }
-            Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCall | Self::ClaimCode => {
+            Self::ClaimAsking | Self::ClaimAskingToRefund | Self::ClaimCall | Self::ClaimPrepay => {
                 bench.placed(&order).await;
             }
             Self::Commit | Self::Postpone | Self::ClaimDue => {
                 let placed = bench.orders().place(&order, "attempt", None, Some(soon()));
                 placed.await.unwrap();
             }
-            Self::KeepCode | Self::ReleaseCode => {
+            Self::KeepPrepay | Self::ReleasePrepay => {
                 let placed = bench.orders().place(&order, "token", Some(&claim), None);
                 placed.await.unwrap();
             }
@@ -298,17 +298,17 @@ impl Write {
             Self::ClaimAsking => told(orders.claim_asking(id, NOW, 2).await?),
             Self::ClaimAskingToRefund => told(orders.claim_asking_to_refund(id, NOW, 2).await?),
             Self::ClaimCall => told(orders.claim_call(id, NOW).await?),
-            Self::ClaimCode => told(
+            Self::ClaimPrepay => told(
                 orders
-                    .claim_code(id, TradeType::Native, token, NOW, NOW)
+                    .claim_prepay(id, TradeType::Native, token, NOW, NOW)
                     .await?,
             ),
-            Self::KeepCode => told(
+            Self::KeepPrepay => told(
                 orders
-                    .keep_code(id, TradeType::Native, token, &code)
+                    .keep_prepay(id, TradeType::Native, token, &code)
                     .await?,
             ),
-            Self::ReleaseCode => told(orders.release_code(id, token).await?),
+            Self::ReleasePrepay => told(orders.release_prepay(id, token).await?),
             Self::ClaimSend => told(refunds.claim_send(&refund, NOW, INTERVAL).await?),
             Self::Withdraw => {
                 let (withdrawing, withdrawn) = withdrawn(&refund);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use shared::domain::list::Row;
+use shared::domain::paging::Row;
 use shared::domain::refund::RefundableChange;
 use shared::domain::{BeijingDay, Order, OrderId, Terms};
 

@@ -17,8 +17,8 @@ use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlo
 use super::bench::{Bench, Call};
 use super::faults::Write;
 use super::{
-    NOW, SLOT, changed, closed, merchants, order, paid, payment, refund, reported, request, soon,
-    terms,
+    NOW, SLOT, changed, closed, every_extra, merchants, order, paid, payment, refund, reported,
+    request, soon, sub_merchant, terms,
 };
 
 fn root() -> &'static Path {
@@ -152,7 +152,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
         at: NOW,
     };
     orders
-        .keep_code(id, TradeType::Native, &claim, &code)
+        .keep_prepay(id, TradeType::Native, &claim, &code)
         .await
         .unwrap();
     orders
@@ -246,6 +246,8 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     let (orders, refunds) = (bench.orders(), bench.refunds());
     let placed = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        sub_merchant: Some(sub_merchant()),
+        extras: every_extra(),
         ..terms("everything")
     });
     bench.placed(&placed).await;
@@ -256,7 +258,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
     let (id, trade_type) = (&placed.terms.order_id, placed.terms.trade_type);
     assert_ne!(trade_type, TradeType::Native);
     orders
-        .claim_code(id, trade_type, &claim, NOW.minus_seconds(2), NOW)
+        .claim_prepay(id, trade_type, &claim, NOW.minus_seconds(2), NOW)
         .await
         .unwrap();
     let kept = KeptPrepay {
@@ -264,7 +266,7 @@ async fn everything(bench: &Bench) -> Vec<Value> {
         at: NOW,
     };
     orders
-        .keep_code(id, trade_type, &claim, &kept)
+        .keep_prepay(id, trade_type, &claim, &kept)
         .await
         .unwrap();
     let mut before = placed.clone();
@@ -536,6 +538,8 @@ fn the_picture_of_an_order_has_every_edge_and_no_other() {
         order_id: base.terms.order_id.clone(),
         mchid: Some(base.terms.mchid.clone()),
         appid: Some(base.terms.appid.clone()),
+        sub_mchid: None,
+        sub_appid: None,
         total: Some(base.terms.total),
         currency: Some("CNY".to_owned()),
         state,
@@ -613,6 +617,7 @@ fn the_picture_of_a_refund_has_every_edge_and_no_other() {
                 refund_id: refund.refund_id.clone(),
                 order_id: refund.order_id.clone(),
                 mchid: None,
+                sub_mchid: None,
                 transaction_id: TransactionId::parse(refund.transaction_id.as_str()).unwrap(),
                 wechatpay_refund_id: WechatpayRefundId::parse("50000000382019052709732678859")
                     .unwrap(),

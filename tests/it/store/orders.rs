@@ -8,8 +8,8 @@ use shared::store::{Commit, KeptPrepay, Placed, PrepayClaim, Reserve, StoreError
 
 use super::bench::Bench;
 use super::{
-    NOW, SLOT, changed, closed, fen, merchants, order, order_id, paid, payment, refund, request,
-    soon, terms,
+    NOW, SLOT, changed, closed, every_extra, fen, merchants, order, order_id, paid, payment,
+    refund, request, soon, sub_merchant, terms,
 };
 
 fn stored(order: &Order) -> StoredOrder {
@@ -112,6 +112,8 @@ async fn what_was_placed_is_read_back_whole_in_every_state() {
     let orders = bench.orders();
     let h5 = Order::placed(Terms {
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        sub_merchant: Some(sub_merchant()),
+        extras: every_extra(),
         ..merchants("whole-h5", TradeType::H5).terms
     });
     let placed = [
@@ -196,10 +198,12 @@ async fn nothing_makes_an_order_that_was_never_placed() {
         orders.postpone(&order, Some(soon())).await,
         orders.claim_asking(id, NOW, 2).await,
         orders
-            .claim_code(id, TradeType::Native, &claim, NOW, NOW)
+            .claim_prepay(id, TradeType::Native, &claim, NOW, NOW)
             .await,
-        orders.keep_code(id, TradeType::Native, &claim, &code).await,
-        orders.release_code(id, &claim).await,
+        orders
+            .keep_prepay(id, TradeType::Native, &claim, &code)
+            .await,
+        orders.release_prepay(id, &claim).await,
     ];
     for write in writes {
         assert_eq!(write.unwrap(), Commit::Conflict);
@@ -284,7 +288,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     assert_eq!(placed.unwrap(), Placed::New);
     let ask = async |claim: &PrepayClaim, now| {
         orders
-            .claim_code(id, TradeType::Native, claim, stale, now)
+            .claim_prepay(id, TradeType::Native, claim, stale, now)
             .await
             .unwrap()
     };
@@ -297,14 +301,14 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     let early = code(0, NOW);
     assert_eq!(
         orders
-            .keep_code(id, TradeType::Native, &other, &early)
+            .keep_prepay(id, TradeType::Native, &other, &early)
             .await
             .unwrap(),
         Commit::Conflict,
         "only the holder keeps one"
     );
     assert_eq!(
-        orders.release_code(id, &other).await.unwrap(),
+        orders.release_prepay(id, &other).await.unwrap(),
         Commit::Conflict
     );
     // The claim runs out at `until`, not a second before.
@@ -313,7 +317,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     assert_eq!(ask(&other, mine.until).await, Commit::Done);
     assert_eq!(
         orders
-            .keep_code(id, TradeType::Native, &mine, &early)
+            .keep_prepay(id, TradeType::Native, &mine, &early)
             .await
             .unwrap(),
         Commit::Conflict,
@@ -322,7 +326,7 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     let first = code(1, NOW);
     assert_eq!(
         orders
-            .keep_code(id, TradeType::Native, &other, &first)
+            .keep_prepay(id, TradeType::Native, &other, &first)
             .await
             .unwrap(),
         Commit::Done
@@ -332,15 +336,18 @@ async fn one_caller_at_a_time_asks_for_a_code() {
     // A good code is not replaced; a stale one is.
     assert_eq!(ask(&mine, NOW).await, Commit::Conflict);
     let replaced = orders
-        .claim_code(id, TradeType::Native, &mine, NOW, NOW)
+        .claim_prepay(id, TradeType::Native, &mine, NOW, NOW)
         .await;
     assert_eq!(replaced.unwrap(), Commit::Done);
-    assert_eq!(orders.release_code(id, &mine).await.unwrap(), Commit::Done);
+    assert_eq!(
+        orders.release_prepay(id, &mine).await.unwrap(),
+        Commit::Done
+    );
     assert_eq!(bench.load(id).await.prepay_claim, None);
     let closing = changed(&order, OrderState::Closing { since: NOW });
     orders.commit(&order, &closing, None).await.unwrap();
     let closed = orders
-        .claim_code(id, TradeType::Native, &other, NOW, NOW)
+        .claim_prepay(id, TradeType::Native, &other, NOW, NOW)
         .await;
     assert_eq!(closed.unwrap(), Commit::Conflict, "nothing left to pay");
 }
@@ -354,9 +361,9 @@ async fn of_sixteen_who_ask_for_a_code_at_once_one_may() {
     let claims: Vec<PrepayClaim> = (0..16)
         .map(|index| claim(&format!("token-{index}")))
         .collect();
-    let asked = claims
-        .iter()
-        .map(|claim| orders.claim_code(&order.terms.order_id, TradeType::Native, claim, NOW, NOW));
+    let asked = claims.iter().map(|claim| {
+        orders.claim_prepay(&order.terms.order_id, TradeType::Native, claim, NOW, NOW)
+    });
     let asked = bench.at_once(asked).await;
     let done = asked.iter().filter(|claim| **claim == Commit::Done);
     assert!(done.count() <= 1);
@@ -476,7 +483,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize, described: usi
     let claimed = claim(&longest(26));
     let id = &order.terms.order_id;
     orders
-        .claim_code(id, TradeType::Native, &claimed, NOW, NOW)
+        .claim_prepay(id, TradeType::Native, &claimed, NOW, NOW)
         .await
         .unwrap();
     let code = KeptPrepay {
@@ -484,7 +491,7 @@ async fn full_size(bench: &Bench, articles: usize, length: usize, described: usi
         at: NOW,
     };
     orders
-        .keep_code(id, TradeType::Native, &claimed, &code)
+        .keep_prepay(id, TradeType::Native, &claimed, &code)
         .await
         .unwrap();
     orders.claim_asking(id, NOW, 2).await.unwrap();

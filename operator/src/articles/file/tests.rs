@@ -1,5 +1,7 @@
 //! Tests of files of articles: what is read, and that everything wrong is named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use super::{articles, of_csv, of_json};
 
 fn csv(text: &str, yuan: bool) -> Result<Vec<(String, i64, bool)>, String> {

@@ -1,5 +1,7 @@
 //! Tests of what is read of CloudFormation's answers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use super::{described, message};
 
 /// An answer as CloudFormation writes it, with what is not read here around what is.

@@ -70,6 +70,7 @@ pub(in crate::domain) fn refund(state: RefundState) -> Refund {
         refund_id: RefundId::parse("REFUND_1").unwrap(),
         order_id: OrderId::parse("ORDER_000001").unwrap(),
         transaction_id: TransactionId::parse("4200000001").unwrap(),
+        sub_mchid: None,
         amount: fen(300),
         total: fen(1_234),
         reason: None,
@@ -99,6 +100,7 @@ pub(in crate::domain) fn order() -> Order {
         wire_version: 1,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: Mchid::parse("1900007291").unwrap(),
+        sub_merchant: None,
         description: "Tea".to_owned(),
         total: record.total,
         time_expire: NOW,
@@ -106,6 +108,7 @@ pub(in crate::domain) fn order() -> Order {
         notify_url: record.notify_url,
         openid: None,
         payer_client_ip: None,
+        extras: crate::domain::extras::Extras::default(),
         items: Vec::new(),
         placed_by: Party::Merchant,
         created_at: NOW.minus_seconds(1_000),
@@ -129,6 +132,7 @@ fn report(status: RefundStatus) -> RefundReport {
         refund_id: record.refund_id,
         order_id: record.order_id,
         mchid: None,
+        sub_mchid: None,
         transaction_id: record.transaction_id,
         wechatpay_refund_id: WechatpayRefundId::parse("50300000001").unwrap(),
         amount: record.amount,
@@ -459,6 +463,13 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
                         ..report.clone()
                     },
                 ),
+                (
+                    "sub_mchid",
+                    RefundReport {
+                        sub_mchid: Mchid::parse("1900000110").ok(),
+                        ..report.clone()
+                    },
+                ),
             ];
             for (field, report) in cases {
                 let expected = RefundChange::Contradiction(Contradiction::Differs { field });
@@ -469,6 +480,35 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
                     state.as_str()
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_partners_refund_is_the_sub_merchants_that_it_is_of() {
+    let sub = |mchid: &str| Mchid::parse(mchid).ok();
+    for status in statuses() {
+        let record = Refund {
+            sub_mchid: sub("1900000110"),
+            ..refund(RefundState::Processing)
+        };
+        let told = |mchid: Option<Mchid>, sub_mchid| RefundReport {
+            mchid,
+            sub_mchid,
+            ..report(status.clone())
+        };
+        let differs = RefundChange::Contradiction(Contradiction::Differs { field: "sub_mchid" });
+        // Answers to our own calls name nobody.
+        let fits = record.observe(&told(None, None), NOW);
+        assert_ne!(fits, differs);
+        let named = told(sub("1900007291"), sub("1900000110"));
+        assert_eq!(record.observe(&named, NOW), fits);
+        for other in [
+            told(sub("1900007291"), sub("1900000111")),
+            told(sub("1900007291"), None),
+            told(None, sub("1900000111")),
+        ] {
+            assert_eq!(record.observe(&other, NOW), differs, "{other:?}");
         }
     }
 }

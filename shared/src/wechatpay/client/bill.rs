@@ -126,10 +126,15 @@ impl Client {
         kind: BillKind,
         day: BeijingDay,
     ) -> Result<Signed<BillOffer>, CallError> {
+        // A partner's bill of trades has those of all its sub-merchants.
+        let whose = match (&self.payee.sub_mchid, kind) {
+            (Some(sub_mchid), BillKind::Trade) => format!("&sub_mchid={sub_mchid}"),
+            (Some(_), BillKind::FundFlow) | (None, _) => String::new(),
+        };
         let question = Question {
             method: Method::GET,
             target: format!(
-                "/v3/bill/{}?bill_date={}&{}&tar_type=GZIP",
+                "/v3/bill/{}?bill_date={}&{}&tar_type=GZIP{whose}",
                 kind.as_str(),
                 rfc3339::format_day(day),
                 kind.choice()
@@ -175,7 +180,7 @@ impl Client {
         let place = &offer.get().place;
         let authorization = authorization(
             &call.keys.merchant,
-            &self.mchid,
+            &self.payee.mchid,
             "GET",
             &place.target,
             call.clock.wall(),

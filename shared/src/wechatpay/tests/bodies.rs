@@ -4,15 +4,18 @@ use serde_json::Value;
 
 use super::at;
 use super::vectors::{Case, every};
+use crate::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use crate::domain::report::{RefundStatus, TradeState};
-use crate::domain::terms::Party;
+use crate::domain::terms::{Item, Party, SubMerchant};
 use crate::domain::{
     Appid, EventLog, Fen, Mchid, Openid, OrderId, Refund, RefundId, RefundState, Terms, Timestamp,
     TradeType, TransactionId,
 };
+use crate::wechatpay::extras::DETAIL_MAX;
 use crate::wechatpay::prepaid::PrepaidAnswer;
 use crate::wechatpay::wire::{
     self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer, Unreadable, WIRE_VERSION,
+    WIRE_VERSION_PLAIN,
 };
 
 /// An order's terms, with a payer whatever the trade type.
@@ -23,6 +26,7 @@ pub(super) fn terms(trade_type: TradeType) -> Terms {
         wire_version: WIRE_VERSION,
         appid: Appid::parse("wxd678efh567hg6787").unwrap(),
         mchid: Mchid::parse("1900007291").unwrap(),
+        sub_merchant: None,
         description: "Image形象店-\"QQ\"公仔".to_owned(),
         total: Fen::new(100).unwrap(),
         time_expire: Timestamp::from_unix_seconds(1_528_425_296),
@@ -30,6 +34,7 @@ pub(super) fn terms(trade_type: TradeType) -> Terms {
         notify_url: "https://pay.example/wechatpay/notify".to_owned(),
         openid: Some(Openid::parse("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o").unwrap()),
         payer_client_ip: None,
+        extras: Extras::default(),
         items: Vec::new(),
         placed_by: Party::Payer,
         created_at: Timestamp::from_unix_seconds(1_528_424_396),
@@ -42,6 +47,7 @@ pub(super) fn refund() -> Refund {
         refund_id: RefundId::parse("R1").unwrap(),
         order_id: OrderId::parse("order_1").unwrap(),
         transaction_id: TransactionId::parse("4200000000202601010000000001").unwrap(),
+        sub_mchid: None,
         amount: Fen::new(1).unwrap(),
         total: Fen::new(2).unwrap(),
         reason: None,
@@ -91,6 +97,122 @@ fn an_orders_bytes_never_change() {
     let scene = r#","scene_info":{"payer_client_ip":"14.23.150.211","h5_info":{"type":"Wap"}}"#;
     let attach = r#","attach":"note""#;
     assert_eq!(body(&h5), format!("{head}{attach}{middle}{scene}}}"));
+}
+
+#[test]
+fn what_an_order_carries_besides_has_its_bytes_too() {
+    let whole = Terms {
+        payer_client_ip: Some("14.23.150.211".to_owned()),
+        extras: Extras {
+            goods_tag: Some("WXG".to_owned()),
+            support_fapiao: true,
+            limit_pay: vec![LimitPay::NoCredit, LimitPay::NoDebit],
+            detail: Some(Detail {
+                cost_price: Some(608_800),
+                invoice_id: Some("微信123".to_owned()),
+                goods: vec![Goods {
+                    merchant_goods_id: "1246464644".to_owned(),
+                    wechatpay_goods_id: Some("1001".to_owned()),
+                    goods_name: Some("iPhoneX 256G".to_owned()),
+                    quantity: 1,
+                    unit_price: 528_800,
+                }],
+            }),
+            store: Some(Store {
+                id: "0001".to_owned(),
+                name: Some("腾讯大厦分店".to_owned()),
+                area_code: Some("440305".to_owned()),
+                address: Some("广东省深圳市南山区科技中一道10000号".to_owned()),
+            }),
+            profit_sharing: true,
+        },
+        ..terms(TradeType::Native)
+    };
+    let written = body(&whole);
+    let (_, tail) = written.split_once(r#""notify_url":"#).unwrap();
+    assert_eq!(
+        tail,
+        r#""https://pay.example/wechatpay/notify","goods_tag":"WXG","limit_pay":["no_credit","no_debit"],"support_fapiao":true,"amount":{"total":100,"currency":"CNY"},"detail":{"cost_price":608800,"invoice_id":"微信123","goods_detail":[{"merchant_goods_id":"1246464644","wechatpay_goods_id":"1001","goods_name":"iPhoneX 256G","quantity":1,"unit_price":528800}]},"scene_info":{"payer_client_ip":"14.23.150.211","store_info":{"id":"0001","name":"腾讯大厦分店","area_code":"440305","address":"广东省深圳市南山区科技中一道10000号"}},"settle_info":{"profit_sharing":true}}"#
+    );
+    // A page in the browser is told of besides, whatever else the scene has.
+    let browser = body(&Terms {
+        trade_type: TradeType::H5,
+        ..whole
+    });
+    assert!(browser.contains(r#"10000号"},"h5_info":{"type":"Wap"}},"settle_info""#));
+}
+
+#[test]
+fn a_payers_articles_are_told_from_the_version_on_that_knows_them() {
+    let item = |sku: &str, name: &str| Item {
+        sku: sku.to_owned(),
+        description: name.to_owned(),
+        quantity: 2,
+        unit_price: Fen::new(50).unwrap(),
+    };
+    let ordered = |items: Vec<Item>| Terms {
+        items,
+        ..terms(TradeType::Jsapi)
+    };
+    let coffee = ordered(vec![item("coffee", "Coffee 咖啡")]);
+    let told = r#","detail":{"goods_detail":[{"merchant_goods_id":"coffee","goods_name":"Coffee 咖啡","quantity":2,"unit_price":50}]}}"#;
+    assert!(body(&coffee).ends_with(told), "{}", body(&coffee));
+    // An order of an earlier build is repeated as it was.
+    let earlier = Terms {
+        wire_version: WIRE_VERSION_PLAIN,
+        ..coffee
+    };
+    assert!(!body(&earlier).contains("detail"), "{}", body(&earlier));
+    // One that WeChat Pay has no name for leaves out all.
+    let unnamed = ordered(vec![item("coffee", "Coffee"), item("cake.lemon", "Cake")]);
+    assert!(!body(&unnamed).contains("detail"), "{}", body(&unnamed));
+    // Fifty of the longest names are too long; without names they fit.
+    let longest = |place: usize| item(&format!("{place:032}"), &"茶".repeat(42));
+    let many = body(&ordered((0..50).map(longest).collect()));
+    let (_, detail) = many.split_once(r#""detail":"#).unwrap();
+    assert!(detail.len() <= DETAIL_MAX, "{}", detail.len());
+    assert_eq!(detail.matches("merchant_goods_id").count(), 50);
+    assert!(!detail.contains("goods_name"));
+}
+
+#[test]
+fn a_partners_order_names_both_merchants() {
+    let sub = |appid: Option<&str>| {
+        Some(SubMerchant {
+            mchid: Mchid::parse("1900000110").unwrap(),
+            appid: appid.map(|appid| Appid::parse(appid).unwrap()),
+        })
+    };
+    let in_partners_app = Terms {
+        sub_merchant: sub(None),
+        ..terms(TradeType::Jsapi)
+    };
+    let written = body(&in_partners_app);
+    let head = r#"{"sp_appid":"wxd678efh567hg6787","sp_mchid":"1900007291","sub_mchid":"1900000110","description":"#;
+    assert!(written.starts_with(head), "{written}");
+    let payer = r#","payer":{"sp_openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}}"#;
+    assert!(written.ends_with(payer), "{written}");
+    assert_eq!(in_partners_app.payers_appid(), &in_partners_app.appid);
+
+    let in_own_app = Terms {
+        sub_merchant: sub(Some("wxd678efh567hg6788")),
+        ..terms(TradeType::Jsapi)
+    };
+    let written = body(&in_own_app);
+    let named =
+        r#","sp_mchid":"1900007291","sub_appid":"wxd678efh567hg6788","sub_mchid":"1900000110","#;
+    assert!(written.contains(named), "{written}");
+    let payer = r#","payer":{"sub_openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}}"#;
+    assert!(written.ends_with(payer), "{written}");
+    assert_eq!(in_own_app.payers_appid().as_str(), "wxd678efh567hg6788");
+
+    let partners = Refund {
+        sub_mchid: Some(Mchid::parse("1900000110").unwrap()),
+        ..refund()
+    };
+    let whole = wire::refund_body(&partners);
+    let head = r#"{"sub_mchid":"1900000110","transaction_id":"#;
+    assert!(self::written(&whole).starts_with(head));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::server::{Asked, Reply, Server, answer, signed, signed_at};
 use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, merchant, platform_keys, signed_headers};
 use crate::clock::Clock;
 use crate::domain::report::{RefundStatus, TradeState};
+use crate::domain::terms::Payee;
 use crate::domain::{Mchid, OrderId, OrderReport, Refund, RefundId, TradeType, TransactionId};
 use crate::process::Process;
 use crate::wechatpay::sign::authorization;
@@ -67,7 +68,7 @@ impl Till {
         let endpoints = Endpoints::parse(base, &backup, &trusted).unwrap();
         let http = Process::system().unwrap().http;
         Self {
-            client: Client::new(http, endpoints, Mchid::parse(MCHID).unwrap()),
+            client: Client::new(http, endpoints, payee(None)),
             keys: Keys {
                 merchant: Arc::new(merchant()),
                 platform: Arc::new(platform_keys()),
@@ -101,19 +102,29 @@ impl Till {
     }
 
     async fn refund(&self) -> Result<RefundStatus, CallError> {
-        let refund = Refund {
-            refund_id: refund_id(),
-            transaction_id: transaction_id(),
-            ..super::bodies::refund()
-        };
         self.client
-            .refund(&self.call(), &refund)
+            .refund(&self.call(), &refund())
             .await
             .map(|report| report.into_inner().status)
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.server.asked()
+    }
+}
+
+fn payee(sub_mchid: Option<&str>) -> Payee {
+    Payee {
+        mchid: Mchid::parse(MCHID).unwrap(),
+        sub_mchid: sub_mchid.map(|mchid| Mchid::parse(mchid).unwrap()),
+    }
+}
+
+fn refund() -> Refund {
+    Refund {
+        refund_id: refund_id(),
+        transaction_id: transaction_id(),
+        ..super::bodies::refund()
     }
 }
 
@@ -405,7 +416,7 @@ async fn no_such_refund_counts_signed_and_in_answer_to_a_question_about_it() {
         (signed(400, body), false),
     ] {
         let till = Till::before(vec![reply]).await;
-        let asked = till.client.query_refund(&till.call(), &refund_id()).await;
+        let asked = till.client.query_refund(&till.call(), &refund()).await;
         let Err(CallError::Refused(refusal)) = asked else {
             panic!("refused")
         };
@@ -591,7 +602,7 @@ async fn a_refund_and_a_payment_are_asked_for_by_number() {
     let till = Till::before(vec![signed(200, REFUND)]).await;
     let report = till
         .client
-        .query_refund(&till.call(), &refund_id())
+        .query_refund(&till.call(), &refund())
         .await
         .unwrap();
     assert_eq!(report.get().status, RefundStatus::Processing);

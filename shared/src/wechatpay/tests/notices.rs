@@ -313,12 +313,54 @@ fn a_payment_that_is_none_is_never_reported_as_one() {
     assert!(is_content(&refused(&without(payment(), "transaction_id"))));
     assert!(is_content(&refused(&without(payment(), "out_trade_no"))));
     assert!(is_content(&refused(&json!([payment()]))));
-    let partners = with(without(payment(), "mchid"), "sp_mchid", json!("1900000109"));
-    assert!(is_contradiction(&refused(&with(
-        partners,
-        "sub_mchid",
-        json!("1900000110")
-    ))));
+    // A merchant is named in one way, and wholly.
+    let half = with(without(payment(), "mchid"), "sp_mchid", json!("1900000109"));
+    assert!(is_contradiction(&refused(&half)));
+    for name in ["sp_mchid", "sub_mchid"] {
+        let both = with(payment(), name, json!("1900000110"));
+        assert!(is_contradiction(&refused(&both)), "{name}");
+    }
+}
+
+#[test]
+fn a_partner_is_told_whose_payment_and_refund_it_is() {
+    let partners = |content| {
+        let content = with(without(content, "mchid"), "sp_mchid", json!("1900000109"));
+        with(content, "sub_mchid", json!("1900000110"))
+    };
+    let paid = with(
+        without(partners(payment()), "appid"),
+        "sp_appid",
+        json!("wx01"),
+    );
+    let payers = json!({"sp_openid": "oPartner", "sub_openid": "oSub"});
+    let paid = with(paid, "payer", payers);
+    for (sub_appid, openid) in [(None, "oPartner"), (Some("wx02"), "oSub")] {
+        let content = match sub_appid {
+            Some(sub_appid) => with(paid.clone(), "sub_appid", json!(sub_appid)),
+            None => paid.clone(),
+        };
+        let notice = told_of("TRANSACTION.SUCCESS", &content);
+        let Ok(Notification::Payment(report)) = notice else {
+            panic!("{notice:?}");
+        };
+        let report = report.get();
+        let mchid = |id: &Option<Mchid>| id.as_ref().map(ToString::to_string);
+        assert_eq!(mchid(&report.mchid).as_deref(), Some("1900000109"));
+        assert_eq!(mchid(&report.sub_mchid).as_deref(), Some("1900000110"));
+        assert_eq!(report.appid.as_ref().map(Appid::as_str), Some("wx01"));
+        assert_eq!(report.sub_appid.as_ref().map(Appid::as_str), sub_appid);
+        let TradeState::Paid(paid) = &report.state else {
+            panic!("{:?}", report.state);
+        };
+        assert_eq!(paid.openid.as_ref().map(Openid::as_str), Some(openid));
+    }
+    let notice = told_of("REFUND.SUCCESS", &partners(refund()));
+    let Ok(Notification::Refund(report)) = notice else {
+        panic!("{notice:?}");
+    };
+    let sub_mchid = report.get().sub_mchid.as_ref().map(Mchid::as_str);
+    assert_eq!(sub_mchid, Some("1900000110"));
 }
 
 #[test]
@@ -331,6 +373,7 @@ fn a_payment_event_with_another_state_is_set_aside() {
         let set_aside = Notification::UnknownState {
             event_type: "TRANSACTION.SUCCESS".to_owned(),
             mchid: payment()["mchid"].as_str().map(str::to_owned),
+            sub_mchid: None,
             state: state.to_owned(),
             order_id: OrderId::parse(payment()["out_trade_no"].as_str().unwrap()).ok(),
             refund_id: None,

@@ -1,6 +1,7 @@
 //! Reports that do not fit the record: what differs is named, and nothing changes.
 
 use super::*;
+use crate::domain::terms::{Payee, SubMerchant};
 
 #[test]
 fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
@@ -62,6 +63,85 @@ fn a_field_that_differs_is_named_in_every_state_and_changes_nothing() {
                 assert_eq!(order.observe(report, NOW), differs(field), "{order:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_partners_order_is_the_sub_merchants_that_it_was_placed_for() {
+    let sub = |mchid: &str| Mchid::parse(mchid).ok();
+    let app = |appid: &str| Appid::parse(appid).ok();
+    let of = |mchid: Option<Mchid>, sub_mchid, sub_appid, state: &TradeState| OrderReport {
+        mchid,
+        sub_mchid,
+        sub_appid,
+        ..report(state.clone())
+    };
+    let own = || Some(terms().mchid);
+    for state in [TradeState::Unpaid, TradeState::Closed, paid().state] {
+        for direct in orders() {
+            let fits = direct.observe(&report(state.clone()), NOW);
+            // A direct merchant's order is no sub-merchant's.
+            let partners = of(own(), sub("1900000110"), None, &state);
+            assert_eq!(direct.observe(&partners, NOW), differs("sub_mchid"));
+            let partners = of(None, sub("1900000110"), None, &state);
+            let observed = direct.observe(&partners, NOW);
+            assert!(matches!(observed, OrderChange::Contradiction(_)));
+
+            let mut order = direct.clone();
+            order.terms.sub_merchant = Some(SubMerchant {
+                mchid: sub("1900000110").unwrap(),
+                appid: app("wxd678efh567hg6788"),
+            });
+            let whole = of(own(), sub("1900000110"), app("wxd678efh567hg6788"), &state);
+            let mut told = order.observe(&whole, NOW);
+            if let OrderChange::Changed(after) = &mut told {
+                assert!(after.terms.sub_merchant.take().is_some());
+            }
+            assert_eq!(told, fits, "what fits means the same in both modes");
+            let (sub_mchid, sub_appid) = (&whole.sub_mchid, &whole.sub_appid);
+            for (field, other) in [
+                (
+                    "sub_mchid",
+                    of(own(), sub("1900000111"), sub_appid.clone(), &state),
+                ),
+                ("sub_mchid", of(own(), None, None, &state)),
+                (
+                    "sub_appid",
+                    of(own(), sub_mchid.clone(), app("wx02"), &state),
+                ),
+            ] {
+                assert_eq!(order.observe(&other, NOW), differs(field), "{other:?}");
+            }
+            // A payment has to say in whose app it was paid; other reports need not.
+            let without = order.observe(&of(own(), sub_mchid.clone(), None, &state), NOW);
+            let is_payment = matches!(state, TradeState::Paid(_));
+            assert_eq!(without == differs("sub_appid"), is_payment);
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_another_merchant_tells_nothing_of_an_order() {
+    let mut terms = terms();
+    let payee = |mchid: &str, sub_mchid: Option<&str>| Payee {
+        mchid: Mchid::parse(mchid).unwrap(),
+        sub_mchid: sub_mchid.map(|mchid| Mchid::parse(mchid).unwrap()),
+    };
+    let own = terms.mchid.as_str().to_owned();
+    assert_eq!(payee(&own, None).differing_field(&terms), None);
+    let other = payee("1900007292", None).differing_field(&terms);
+    assert_eq!(other, Some("mchid"));
+    let other = payee(&own, Some("1900000110")).differing_field(&terms);
+    assert_eq!(other, Some("sub_mchid"));
+    terms.sub_merchant = Some(SubMerchant {
+        mchid: Mchid::parse("1900000110").unwrap(),
+        appid: None,
+    });
+    let own_sub = payee(&own, Some("1900000110"));
+    assert_eq!(own_sub.differing_field(&terms), None);
+    for sub_mchid in [None, Some("1900000111")] {
+        let other = payee(&own, sub_mchid).differing_field(&terms);
+        assert_eq!(other, Some("sub_mchid"));
     }
 }
 

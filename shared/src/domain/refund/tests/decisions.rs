@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::absence::Heard;
 use crate::domain::refund::Application;
 use crate::domain::schedule::backoff_seconds;
+use crate::domain::terms::SubMerchant;
 
 const PARTIES: [Party; 2] = [Party::Payer, Party::Merchant];
 
@@ -426,13 +427,19 @@ fn a_new_refund_has_its_orders_words_and_holds_money_only_where_it_is_reserved()
         notify_url: "https://shop.example/v1/notify".to_owned(),
         asked_by: Party::Payer,
     };
-    let order = order();
+    let mut order = order();
+    let sub_mchid = Mchid::parse("1900000110").unwrap();
+    order.terms.sub_merchant = Some(SubMerchant {
+        mchid: sub_mchid.clone(),
+        appid: None,
+    });
     let payment = order.payment_on_record().unwrap();
     let requested = Refund::requested(terms.clone(), &order, payment, NOW);
     let expected = Refund {
         refund_id: terms.refund_id.clone(),
         order_id: order.terms.order_id.clone(),
         transaction_id: payment.transaction_id.clone(),
+        sub_mchid: Some(sub_mchid),
         amount: terms.amount,
         total: order.terms.total,
         reason: terms.reason.clone(),

@@ -1,6 +1,9 @@
 //! Every term: a repeat that differs in it is told so by its name, and the same request in nothing.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use super::*;
+use crate::domain::extras::{Detail, Goods, LimitPay, Store};
 use crate::domain::{Appid, Mchid};
 
 fn fen(fen: i64) -> Fen {
@@ -18,6 +21,7 @@ fn terms() -> Terms {
         wire_version: 1,
         appid: Appid::parse("wx8888888888888888").unwrap(),
         mchid: Mchid::parse("1900000001").unwrap(),
+        sub_merchant: None,
         description: "Coffee".to_owned(),
         total: fen(600),
         time_expire: Timestamp::from_unix_seconds(2_000),
@@ -25,9 +29,36 @@ fn terms() -> Terms {
         notify_url: "https://example.com/wechatpay/notify".to_owned(),
         openid: Some(openid("alice")),
         payer_client_ip: Some("203.0.113.7".to_owned()),
+        extras: extras(),
         items: Vec::new(),
         placed_by: Party::Merchant,
         created_at: Timestamp::from_unix_seconds(1_000),
+    }
+}
+
+fn extras() -> Extras {
+    Extras {
+        goods_tag: Some("WXG".to_owned()),
+        support_fapiao: true,
+        limit_pay: vec![LimitPay::NoCredit],
+        detail: Some(Detail {
+            cost_price: Some(700),
+            invoice_id: Some("R-7".to_owned()),
+            goods: vec![Goods {
+                merchant_goods_id: "coffee".to_owned(),
+                wechatpay_goods_id: None,
+                goods_name: None,
+                quantity: 2,
+                unit_price: 300,
+            }],
+        }),
+        store: Some(Store {
+            id: "7".to_owned(),
+            name: None,
+            area_code: None,
+            address: None,
+        }),
+        profit_sharing: false,
     }
 }
 
@@ -43,6 +74,7 @@ fn merchants() -> MerchantOrder {
         attach: terms.attach,
         payer_client_ip: terms.payer_client_ip,
         address_named: true,
+        extras: extras(),
     }
 }
 
@@ -68,6 +100,7 @@ fn payers_terms() -> Terms {
             unit_price: fen(300),
         }],
         placed_by: Party::Payer,
+        extras: Extras::default(),
         ..terms()
     }
 }
@@ -98,6 +131,7 @@ fn a_merchants_repeat_differs_in_the_field_that_was_changed_and_the_same_in_none
         attach: _,
         payer_client_ip: _,
         address_named: _,
+        extras: _,
     } = merchants();
     type Change = fn(&mut MerchantOrder);
     let changes: [(&str, Change); 10] = [
@@ -120,6 +154,49 @@ fn a_merchants_repeat_differs_in_the_field_that_was_changed_and_the_same_in_none
     ];
     for (field, change) in changes {
         assert_eq!(merchants_difference(change), Some(field));
+    }
+}
+
+#[test]
+fn a_merchants_repeat_differs_in_the_extra_that_was_changed() {
+    type Change = fn(&mut Extras);
+    let changes: [(&str, Change); 11] = [
+        ("goods_tag", |extras| extras.goods_tag = None),
+        ("goods_tag", |extras| {
+            extras.goods_tag = Some("wxg".to_owned());
+        }),
+        ("support_fapiao", |extras| extras.support_fapiao = false),
+        ("limit_pay", |extras| extras.limit_pay.clear()),
+        ("limit_pay", |extras| {
+            extras.limit_pay = vec![LimitPay::NoBalance];
+        }),
+        ("detail", |extras| extras.detail = None),
+        ("detail", |extras| {
+            extras.detail = extras.detail.take().map(|detail| Detail {
+                cost_price: None,
+                ..detail
+            });
+        }),
+        ("detail", |extras| {
+            extras.detail = extras.detail.take().map(|mut detail| {
+                detail.goods.clear();
+                detail
+            });
+        }),
+        ("scene_info.store_info", |extras| extras.store = None),
+        ("scene_info.store_info", |extras| {
+            extras.store = extras.store.take().map(|store| Store {
+                name: Some("North Gate".to_owned()),
+                ..store
+            });
+        }),
+        ("settle_info.profit_sharing", |extras| {
+            extras.profit_sharing = true;
+        }),
+    ];
+    for (field, change) in changes {
+        let difference = merchants_difference(|asked| change(&mut asked.extras));
+        assert_eq!(difference, Some(field));
     }
 }
 

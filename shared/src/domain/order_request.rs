@@ -3,6 +3,7 @@
 //! A request is compared with a request: a payer names articles and never prices, which may have changed
 //! since, and what a merchant left open was filled in once and stays.
 
+use super::extras::Extras;
 use super::terms::{Item, Party};
 use super::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
 
@@ -59,6 +60,8 @@ pub struct MerchantOrder {
     /// Whether the address was named, or is only the one the request came from: a repeat may come
     /// from another.
     pub address_named: bool,
+    /// What it carries besides.
+    pub extras: Extras,
 }
 
 impl Asked {
@@ -72,6 +75,7 @@ impl Asked {
             wire_version: _,
             appid: _,
             mchid: _,
+            sub_merchant: _,
             description,
             total,
             time_expire,
@@ -79,6 +83,7 @@ impl Asked {
             notify_url: _,
             openid,
             payer_client_ip,
+            extras,
             items,
             placed_by,
             created_at: _,
@@ -106,9 +111,32 @@ impl Asked {
                     "scene_info.payer_client_ip",
                     !asked.address_named || asked.payer_client_ip == *payer_client_ip,
                 ),
-            ]),
+            ])
+            .or_else(|| differing_extra(&asked.extras, extras)),
         }
     }
+}
+
+fn differing_extra(asked: &Extras, ordered: &Extras) -> Option<&'static str> {
+    let Extras {
+        goods_tag,
+        support_fapiao,
+        limit_pay,
+        detail,
+        store,
+        profit_sharing,
+    } = ordered;
+    first_difference(&[
+        ("goods_tag", asked.goods_tag == *goods_tag),
+        ("support_fapiao", asked.support_fapiao == *support_fapiao),
+        ("limit_pay", asked.limit_pay == *limit_pay),
+        ("detail", asked.detail == *detail),
+        ("scene_info.store_info", asked.store == *store),
+        (
+            "settle_info.profit_sharing",
+            asked.profit_sharing == *profit_sharing,
+        ),
+    ])
 }
 
 fn first_difference(compared: &[(&'static str, bool)]) -> Option<&'static str> {
