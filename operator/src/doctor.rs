@@ -62,9 +62,10 @@ pub struct Doctor {
     /// Looks only at what is here: nothing is asked of WeChat Pay or of notify_url.
     #[arg(long)]
     offline: bool,
-    /// Does not place the order of one fen that shows whether the appid is bound.
+    /// Also places an order of one fen, for a payer who does not exist, and closes it: nothing less shows
+    /// whether the appid is bound.
     #[arg(long)]
-    no_order: bool,
+    place_order: bool,
     /// The language; without it that of the environment (LANG).
     #[arg(long, value_enum)]
     lang: Option<Language>,
@@ -84,7 +85,7 @@ pub async fn run(doctor: Doctor) -> Result<(), Failure> {
             now: Arc::new(move || clock.wall()),
         },
         online: !doctor.offline,
-        place_order: !doctor.no_order,
+        place_order: doctor.place_order,
     };
     let report = examine(&subject, &asking).await;
     let language = doctor.lang.unwrap_or_else(language);

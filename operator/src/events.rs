@@ -125,13 +125,15 @@ async fn tail(which: &Which, target: &Target, asked: &Tail) -> Result<(), Failur
     for event in events.iter().skip(skipped) {
         print(which, event);
     }
-    while asked.follow {
+    if !asked.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(LOOK_EVERY).await;
         for event in read(&file, &mut place)? {
             print(which, &event);
         }
     }
-    Ok(())
 }
 
 /// The events that stand in the file from `place` on, which is moved behind the last whole line.

@@ -5,7 +5,7 @@ mod drawn_key;
 
 use std::time::Duration;
 
-pub use key::{KEY_BYTES, NoKey, is_one_byte, read_key};
+pub use drawn_key::{KEY_BYTES, NoKey, is_one_byte, read_key};
 
 /// How long a nonce is, in characters; all official SDKs send 32.
 const NONCE_LENGTH: usize = 32;

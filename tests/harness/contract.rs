@@ -3,7 +3,6 @@
 //! The document lets answers gain members, since its readers must; here an answer with a member that the
 //! document does not have is wrong.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -263,14 +262,14 @@ impl Contract {
         Ok(())
     }
 
-    fn parameter(&self, parameter: &Value, value: &Cow<'_, str>) -> Option<String> {
+    fn parameter(&self, parameter: &Value, value: &str) -> Option<String> {
         let mut schema = parameter["schema"].clone();
         schema["components"] = json!({"schemas": self.document["components"]["schemas"]});
         let compiled = jsonschema::options()
             .should_validate_formats(true)
             .build(&schema)
             .unwrap();
-        Schema(compiled).against(&Value::from(value.as_ref()))
+        Schema(compiled).against(&Value::from(value))
     }
 
     fn check_body(&self, at: &str, operation: &Value, body: &[u8]) -> Result<(), String> {

@@ -73,7 +73,8 @@ async fn what_a_merchant_adds_is_sent_kept_shown_and_compared() {
     let sent = prepays(&stack, "extras-0001");
     assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
 
-    let changes: [(&str, fn(&mut Value)); 8] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 8] = [
         ("goods_tag", |order| order["goods_tag"] = json!("WXH")),
         ("support_fapiao", |order| {
             order["support_fapiao"] = json!(false);

@@ -40,7 +40,7 @@ texts! {
 
     NOT_GIVEN { "not given", "未提供" }
     OFFLINE { "not asked (--offline)", "没有联网检查（--offline）" }
-    NO_ORDER { "not asked (--no-order)", "没有试下单（--no-order）" }
+    NO_ORDER { "not asked without --place-order", "没有加 --place-order，未试下单" }
     CANNOT_SIGN {
         "cannot be asked without a usable private key, serial number and merchant number",
         "缺少可用的私钥、证书序列号或商户号，无法请求微信支付"
@@ -95,8 +95,8 @@ texts! {
     GIVE_FILES { "Give a folder with --from.", "请用 --from 指定文件夹。" }
     GIVE_STACK { "Give --stack to look at a deployed stack, too.", "请加上 --stack，连同已部署的环境一起检查。" }
     GO_ONLINE {
-        "To have it checked, give what is missing above, and leave out --offline and --no-order.",
-        "要检查这一项，请补齐上面缺少的内容，并去掉 --offline 和 --no-order。"
+        "To have it checked, give what is missing above, leave out --offline, and add --place-order where it says so.",
+        "要检查这一项，请补齐上面缺少的内容，去掉 --offline；提示 --place-order 的，请加上它。"
     }
 
     MCHID_SHAPED { "{mchid}", "{mchid}" }

@@ -299,7 +299,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         what: "a public key id without its beginning",
         plant: |subject| {
-            subject.public_key_id = replaced(&subject.public_key_id, "PUB_KEY_ID_", "")
+            subject.public_key_id = replaced(&subject.public_key_id, "PUB_KEY_ID_", "");
         },
         fails: &[Name::PublicKeyId],
         evidence: "not PUB_KEY_ID_",
@@ -445,7 +445,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         what: "a notify_url with a password",
         plant: |subject| {
-            subject.notify_url = is("https://me:CANARYpassword@pay.example.com/notify")
+            subject.notify_url = is("https://me:CANARYpassword@pay.example.com/notify");
         },
         fails: &[Name::NotifyUrl],
         evidence: "password",

@@ -111,7 +111,7 @@ async fn without_leave_no_order_is_placed() {
         &report,
         Name::AppidBound,
         Verdict::Skipped,
-        "--no-order",
+        "--place-order",
         ".",
     );
     assert_eq!(bench.orders().await, Vec::<Value>::new());
