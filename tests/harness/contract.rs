@@ -190,6 +190,10 @@ impl Contract {
                 _ => Ok(()),
             };
         };
+        // What `local::loopback` refuses never reaches the API, whose own refusals are problems.
+        if exchange.status == 403 && exchange.content_type == "application/json" {
+            return self.json("/components/schemas/GatewayMessage", exchange.answer);
+        }
         self.check_answer(&at, operation, exchange)?;
         if (200..300).contains(&exchange.status) {
             self.check_query(path, operation, query)?;
