@@ -22,6 +22,9 @@ const EXPIRED_SECONDS: i64 = 33 * 60;
 /// Just before the first reconciliation of the day, a quarter past ten, in seconds after midnight.
 const RECONCILED_SECONDS: i64 = 10 * 3_600 + 14 * 60 + 30;
 
+/// How far from midnight the troubles begin, in seconds: they move the clock by an hour and a half.
+const QUIET_SECONDS: i64 = 60 * 60;
+
 /// How long the reconciliation may take, at most.
 const RECONCILED_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -31,11 +34,27 @@ impl Shop {
         &mut self,
         run: &str,
     ) -> Result<(Vec<String>, Vec<String>), String> {
+        self.away_from_midnight().await?;
         let healed = self.lost_notification(&format!("lost-{run}")).await?;
         self.expiry(&format!("gone-{run}")).await?;
         let late = self.paid_late(&format!("late-{run}")).await?;
         let (order, refund) = self.abnormal_refund(&format!("card-{run}")).await?;
         Ok((vec![healed, late, order], vec![refund]))
+    }
+
+    /// Goes on in the small hours of the next day where this one is nearly over: what is paid within minutes
+    /// of midnight may stand in the bill of either day, and is not judged by one.
+    async fn away_from_midnight(&self) -> Result<(), String> {
+        let now = self.now().await?;
+        let today = BeijingDay::of(now);
+        let early = today.starts_at().plus_seconds(QUIET_SECONDS);
+        let late = today.ends_at().minus_seconds(3 * QUIET_SECONDS);
+        if early <= now && now < late {
+            return Ok(());
+        }
+        let quiet = BeijingDay::of(now.plus_seconds(3 * QUIET_SECONDS));
+        let quiet = quiet.starts_at().plus_seconds(QUIET_SECONDS);
+        self.advance(quiet.seconds_since(now)).await
     }
 
     async fn lost_notification(&mut self, number: &str) -> Result<String, String> {
