@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::domain::order::{ClosedBy, OrderChange};
 use shared::domain::refund::{RefundChange, RefundableChange};
 use shared::domain::report::{PaidReport, RefundStatus, TradeState};
@@ -223,13 +223,17 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     items
 }
 
-/// The article that the first deployment puts on sale, as docs/operations.md has it.
+/// The article that the first deployment puts on sale, as `wxpay articles put` writes it.
 fn article() -> Value {
-    let operations = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let (_, rest) = operations.split_once("put-item --table-name").unwrap();
-    let (_, rest) = rest.split_once('\'').unwrap();
-    let (item, _) = rest.split_once('\'').unwrap();
-    serde_json::from_str(item).unwrap()
+    json!({
+        "pk": {"S": "SKU#coffee"},
+        "sk": {"S": "SKU"},
+        "created_at": {"N": "1790000000"},
+        "description": {"S": "A cup of coffee"},
+        "list_shard": {"S": "SKU#ALL"},
+        "on_sale": {"BOOL": true},
+        "price_fen": {"N": "1"},
+    })
 }
 
 /// Every kind of item with every attribute that one can have.
