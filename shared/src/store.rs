@@ -8,6 +8,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod batch_reader;
 mod catalogue;
 mod certificates;
 mod evidence;
@@ -15,7 +16,6 @@ mod index;
 mod item;
 mod listed;
 mod order;
-mod records;
 mod refund;
 mod stream;
 mod transaction;
@@ -27,13 +27,13 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use item::Attributes;
 use write::{TRIES_MAX, pause};
 
+pub use batch_reader::{RECORDS_MAX, Records};
 pub use catalogue::{Article, Catalogue};
 pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Lane, PayerIndex, PayerPage, SHARDS};
 pub use listed::{ListIndex, RefundKey};
 pub use order::{KeptPrepay, Orders, Placed, PrepayClaim, StoredOrder};
-pub use records::{RECORDS_MAX, Records};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
 pub use stream::{Change, Told, ToldItems};
 

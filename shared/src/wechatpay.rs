@@ -7,7 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod abnormal;
-mod answers;
+mod bare_answers;
 mod bill;
 mod certificates;
 mod client;
@@ -23,7 +23,7 @@ mod verify;
 mod wire;
 
 pub use abnormal::{AbnormalRefund, BankType, SENSITIVE_MAX, Sensitive};
-pub use answers::{Absence, Closed, RefundAbsence};
+pub use bare_answers::{Absence, Closed, RefundAbsence};
 pub use bill::{BillError, BillSource, FILE_MAX, FundFlowBill, TradeBill};
 pub use certificates::{CertificatesError, PlatformCertificates};
 pub use client::{BillKind, BillOffer, Call, Client, DOWNLOAD_MAX, DownloadError, Keys, NoBill};

@@ -1,4 +1,4 @@
-//! The two sparse indexes: what is due, and a payer's orders. They only suggest; every decision is
+//! The indexes `due` and `payer`: what the sweep looks at, and a payer's orders. They only suggest; every decision is
 //! taken on the item itself.
 
 use aws_sdk_dynamodb::types::AttributeValue;

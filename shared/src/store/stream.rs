@@ -1,4 +1,5 @@
-//! What a record of the table's stream tells: the item as it became, and its version before.
+//! What a record of the table's stream tells: the item as it became, and its version before; for a replay
+//! ([`ToldItems`]) the same items read from the table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;

@@ -16,7 +16,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT
 use tokio::time::timeout;
 
 use super::abnormal::AbnormalRefund;
-use super::answers::{Absence, Closed, RefundAbsence};
+use super::bare_answers::{Absence, Closed, RefundAbsence};
 use super::certificates::PlatformCertificates;
 use super::endpoints::Endpoints;
 use super::error::{CallError, Refusal, UnknownCause, UnverifiedCause};

@@ -3,7 +3,7 @@
 //! The difference is the one that matters: a refusal is an answer, not knowing is none, and after it
 //! only the same request may be sent again.
 
-use super::answers::{Absence, RefundAbsence};
+use super::bare_answers::{Absence, RefundAbsence};
 use super::verify::{HeaderError, Signed, VerifyError};
 
 /// WeChat Pay answered 4xx.
