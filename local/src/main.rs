@@ -238,7 +238,9 @@ fn greet(stack: &Stack, speed: f64) {
         })
     };
     println!("The API            {api}{}", taken("--port"));
-    println!("The console        {api}/console   a page: buy, pay, refund, and see what really happens");
+    println!(
+        "The console        {api}/console   a page: buy, pay, refund, and see what really happens"
+    );
     println!(
         "The phone          {phone}   a page: pay, scan, end refunds, break things{}",
         taken("--control-port")

@@ -19,6 +19,7 @@ mod order;
 mod refund;
 mod stream;
 mod transaction;
+mod update;
 mod write;
 
 use aws_sdk_dynamodb::Client;

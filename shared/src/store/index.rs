@@ -4,7 +4,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use super::item::{self, Attributes, ItemReader, Update};
+use super::item::{self, Attributes, ItemReader};
+use super::update::Update;
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{Due, Openid, Order, OrderId, OrderState, RefundId, Timestamp};

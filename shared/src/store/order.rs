@@ -5,8 +5,9 @@ use std::fmt;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::index::{Lane, due_attributes};
-use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::item::{self, Attributes, ItemReader, integer, text, timestamp};
 use super::listed::order_shard;
+use super::update::Update;
 use super::write::{commit, retry_conflicts};
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::{Due, Order, OrderId, Timestamp, TradeType};

@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use self::parts::{SLOT_FREE, bounds, guard_key, next_slot};
 use super::index::{Lane, due_attributes};
-use super::item::{self, Attributes, ItemReader, Update, integer, text, timestamp};
+use super::item::{self, Attributes, ItemReader, integer, text, timestamp};
 use super::listed::{RefundKey, refund_shard};
 use super::transaction::{Cancelled, Part, Transacted, unexplained};
+use super::update::Update;
 use super::write::commit;
 use super::{Commit, StoreError, Table, unavailable};
 use crate::domain::books::{REQUESTS_MAX, not_refundable};

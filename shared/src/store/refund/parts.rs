@@ -11,9 +11,10 @@ use crate::domain::refund::next_refund_at;
 use crate::domain::{Due, Fen, OrderId, Refund, RefundId, Timestamp};
 use crate::store::StoreError;
 use crate::store::index::{Lane, due_attributes};
-use crate::store::item::{self, Update, integer, text, timestamp};
+use crate::store::item::{self, integer, text, timestamp};
 use crate::store::listed::refund_shard;
 use crate::store::transaction::unexplained;
+use crate::store::update::Update;
 
 impl Refunds {
     /// The write that takes the amount from the order, with the bounds no refund may cross.
