@@ -19,6 +19,7 @@ mod bills;
 mod body;
 mod certificates;
 mod context;
+mod errcode;
 mod explain;
 mod login;
 mod multipart;
@@ -32,6 +33,7 @@ mod sensitive;
 mod signing;
 mod stand_in;
 mod subject;
+mod trade_management;
 mod upload;
 mod wire;
 
@@ -84,8 +86,7 @@ pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed 
         subject,
         slow: false,
     };
-    if call.operation.kind == Kind::Login {
-        let answer = login::answer(handle, &call.request);
+    if let Some(answer) = call.of_mini_program() {
         return call.finish(None, answer).into();
     }
     if call.operation.requires_user_agent
@@ -135,6 +136,30 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The answer of the mini-program platform, which signs nothing and asks for no signature.
+    fn of_mini_program(&self) -> Option<Draft> {
+        let (handle, request) = (self.handle, &self.request);
+        match self.operation.kind {
+            Kind::Login => Some(login::answer(handle, request)),
+            Kind::StableToken => Some(trade_management::stable_token(handle, request)),
+            Kind::TradeManagement(question) => {
+                Some(trade_management::answer(handle, request, question))
+            }
+            Kind::Certificates
+            | Kind::Order { .. }
+            | Kind::QueryByNumber { .. }
+            | Kind::QueryById { .. }
+            | Kind::Close { .. }
+            | Kind::Refund
+            | Kind::QueryRefund
+            | Kind::AbnormalRefund
+            | Kind::TradeBill
+            | Kind::FundFlowBill
+            | Kind::Download
+            | Kind::Upload => None,
+        }
+    }
+
     fn answer(self) -> Response {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
@@ -234,7 +259,9 @@ impl Call<'_> {
             Kind::Download => bills::download(&mut context),
             Kind::Upload => Ok(upload::upload(&self.request)),
             // Answered before anybody is authenticated.
-            Kind::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
+            Kind::Login | Kind::StableToken | Kind::TradeManagement(_) => {
+                Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", ""))
+            }
         };
         if let Some(reason) = &state.journal.broken {
             return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")

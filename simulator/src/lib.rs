@@ -20,6 +20,7 @@
 // A new state, kind or distortion must visit each place that decides by it.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod access_tokens;
 mod api;
 mod behaviours;
 mod beijing;

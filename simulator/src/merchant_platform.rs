@@ -174,7 +174,7 @@ pub(crate) fn change_merchant(
     mchid: &str,
     wanted: &Value,
 ) -> Result<Value, MerchantPlatformError> {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 11] = [
         "mode",
         "public_key_share",
         "new_certificate_share",
@@ -184,6 +184,8 @@ pub(crate) fn change_merchant(
         "refund_notify_url",
         "add_appid",
         "add_sub_merchant",
+        "trade_management",
+        "ip_listed",
     ];
     let members = wanted
         .as_object()
@@ -232,6 +234,16 @@ fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), Merchan
             merchant.apiv3_key = key;
         }
         "refund_notify_url" => merchant.refund_notify_url = text(),
+        "trade_management" => {
+            merchant.trade_management = serde_json::from_value(value.clone()).map_err(|_| {
+                refused("trade_management is free, unconfirmed, confirmed or not_open")
+            })?;
+        }
+        "ip_listed" => {
+            merchant.ip_listed = value
+                .as_bool()
+                .ok_or_else(|| refused("ip_listed is true or false"))?;
+        }
         "add_appid" => {
             let appid = text().ok_or_else(|| refused("add_appid is an appid"))?;
             merchant.apps.push(App {
@@ -434,6 +446,8 @@ fn describe(state: &State, mchid: &str) -> Result<Value, MerchantPlatformError> 
         "has_apiv3_key": record.apiv3_key.is_some(),
         "refund_notify_url": record.refund_notify_url,
         "sub_merchants": record.sub_merchants,
+        "trade_management": record.trade_management,
+        "ip_listed": record.ip_listed,
         "folder": folder(state, mchid).display().to_string(),
     }))
 }
