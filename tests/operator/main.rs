@@ -11,6 +11,7 @@
 mod articles;
 mod books;
 mod doctor;
+mod follow;
 mod help;
 mod orders;
 mod places;
