@@ -14,7 +14,7 @@ use crate::shop::{PATIENCE, Shop, shop};
 const INTERRUPT: i32 = 2;
 
 /// A command that runs until it is stopped, and the lines that it prints.
-struct Following {
+pub struct Following {
     child: Child,
     lines: Receiver<String>,
 }
@@ -28,7 +28,7 @@ impl Drop for Following {
 }
 
 impl Following {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -45,7 +45,7 @@ impl Following {
 
     /// The first line that fits, while it goes on.
     #[track_caller]
-    fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    pub fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
         let started = Instant::now();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE - started.elapsed()) {
             if fits(&line) {
@@ -61,7 +61,7 @@ impl Following {
         lines.filter(|line| line.contains(number)).collect()
     }
 
-    fn interrupt(&mut self) -> ExitStatus {
+    pub fn interrupt(&mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
         assert!(sent.success());

@@ -18,3 +18,4 @@ mod places;
 mod refunds;
 mod secrets;
 mod shop;
+mod walk;
