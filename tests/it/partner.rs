@@ -196,7 +196,6 @@ async fn a_partners_day_is_reconciled_by_its_sub_merchants_trade_bill_alone() {
             stack.until_refund(number, "partner-rd1", "SUCCESS").await;
         }
     }
-    stack.no_faults().await;
     stack.next_morning().await;
     let state = || stack.order_item("partner-day2")["trade_state"]["S"].clone();
     assert_eq!(state(), "NOTPAY", "nobody told of it yet");
@@ -223,6 +222,7 @@ async fn a_partners_day_is_reconciled_by_its_sub_merchants_trade_bill_alone() {
     assert!(asked[0].target.contains(&whose), "{}", asked[0].target);
 
     // And the other way round: the record has what the bill lacks.
+    stack.no_faults().await;
     let lacking = json!({"operation": "trade_bill", "count": 1});
     stack.fault("bill_lacks_payment", lacking).await;
     assert_eq!(stack.reconcile(&date).await.unwrap(), done);

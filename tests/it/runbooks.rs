@@ -76,10 +76,13 @@ fn each_runbook_names_a_command_that_does_a_step() {
     let books = runbooks();
     assert!(books.len() >= 30, "{}", books.len());
     for (name, text) in &books {
-        let told = text.matches("`wxpay ").count();
-        let on_aws = text.matches("--stack wxpay`").count();
-        assert!(told > 0, "{name} names no command");
-        assert_eq!(told, on_aws, "{name}: a command is for another stack");
+        let quoted = text.split('`').skip(1).step_by(2);
+        let commands: Vec<&str> = quoted.filter(|word| word.starts_with("wxpay ")).collect();
+        assert!(!commands.is_empty(), "{name} names no command");
+        for command in commands {
+            let on_aws = command.contains("--stack wxpay");
+            assert!(on_aws, "{name}: {command} is for the stack on this machine");
+        }
     }
 }
 
