@@ -66,7 +66,7 @@ impl From<Response> for Delayed {
 /// for a slow answer changes nothing of what was applied and noted.
 pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
     if request.method == "GET" && request.path() == "/" {
-        return signing::bare(greeting(handle)).into();
+        return signing::bare(greeting(handle), handle.wall_ms()).into();
     }
     let (operation, id) = match route::route(&request.method, request.path()) {
         Route::Found(operation, id) => (operation, id),
@@ -273,7 +273,7 @@ impl Call<'_> {
         match result {
             Ok(answer) => answer,
             Err(refusal) => {
-                let second = SimulatorHandle::wall_ms().div_euclid(1_000);
+                let second = handle.wall_ms().div_euclid(1_000);
                 state
                     .window(caller.mchid(), operation.name, second)
                     .failures += 1;
@@ -310,7 +310,8 @@ impl Call<'_> {
             answer.fault = Some("slow");
         }
         let number = self.subject.out_trade_no.as_deref();
-        row(&self.request, self.operation.name, number, answer)
+        let at_ms = self.handle.wall_ms();
+        row(&self.request, self.operation.name, number, answer, at_ms)
     }
 
     fn note(&self, row: Value, response: &Response) {
@@ -326,7 +327,7 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
         return None;
     }
     let (calls_max, failures_max) = (operation.calls_per_second, operation.failures_per_second);
-    let second = SimulatorHandle::wall_ms().div_euclid(1_000);
+    let second = context.handle.wall_ms().div_euclid(1_000);
     let window = context
         .state
         .window(context.caller.mchid(), operation.name, second);
@@ -347,17 +348,22 @@ fn finish_bare(
     why: &str,
 ) -> Response {
     let answer = Draft::empty(status).because(why);
-    let row = row(request, "unknown", None, &answer);
-    let response = signing::bare(answer);
+    let row = row(request, "unknown", None, &answer, handle.wall_ms());
+    let response = signing::bare(answer, handle.wall_ms());
     let exchange = wire::exchange(request, None, &response);
     handle.lock().request(row, exchange);
     response
 }
 
 /// The row of `/_sim/requests`.
-fn row(request: &Request, operation: &str, out_trade_no: Option<&str>, answer: &Draft) -> Value {
+fn row(
+    request: &Request,
+    operation: &str,
+    out_trade_no: Option<&str>,
+    answer: &Draft,
+    at_ms: i64,
+) -> Value {
     let target = exchange::without_secret(&request.target);
-    let at_ms = SimulatorHandle::wall_ms();
     json!({
         "at": beijing::rfc3339(at_ms),
         "at_ms": at_ms,

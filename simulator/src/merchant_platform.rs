@@ -155,7 +155,7 @@ pub(crate) fn add_merchant(
         return Err(refused(format!("merchant {mchid} exists already")));
     }
     // By the clock that clients check the validity of certificates with.
-    let made_ms = SimulatorHandle::wall_ms();
+    let made_ms = handle.wall_ms();
     let record = state
         .registry
         .merchant(mchid.clone(), appid, mode, keys, made_ms)?;
@@ -333,14 +333,17 @@ pub(crate) fn rotate(
     wanted: &Value,
 ) -> Result<Value, MerchantPlatformError> {
     let now_ms = handle.now_ms();
+    // Making a key takes a moment; whoever has one at hand gives it.
+    let given = wanted.get("private_pem").and_then(Value::as_str);
+    let given_or_made = || given.map_or_else(keys::generate, |pem| Ok(pem.to_owned()));
     match wanted.get("what").and_then(Value::as_str) {
         Some("platform_certificate") => {
-            let private_pem = keys::generate()?;
+            let private_pem = given_or_made()?;
             let mut state = handle.lock();
             // Clients check the validity of certificates by their own clocks.
             let made = state
                 .registry
-                .platform_certificate(private_pem, SimulatorHandle::wall_ms())?;
+                .platform_certificate(private_pem, handle.wall_ms())?;
             update(&mut state, mchid, |merchant| {
                 if merchant.platform_certificates.len() > 1 {
                     return Err(refused("a rotation is under way: end it first"));
@@ -362,7 +365,7 @@ pub(crate) fn rotate(
             })?;
         }
         Some("public_key") => {
-            let private_pem = keys::generate()?;
+            let private_pem = given_or_made()?;
             update(&mut handle.lock(), mchid, |merchant| {
                 let id = public_key_id(mchid, now_ms);
                 merchant.public_keys.push(PublicKey { id, private_pem });
