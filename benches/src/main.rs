@@ -195,9 +195,10 @@ impl Bench {
         let declared = world.functions();
         let (functions, artefacts) =
             artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
-        let yardsticks = match arguments.million {
-            true => Vec::new(),
-            false => artefacts::yardsticks(root)?.into(),
+        let yardsticks = if arguments.million {
+            Vec::new()
+        } else {
+            artefacts::yardsticks(root)?.into()
         };
         let counts = arguments.counts.clone();
         let counts = counts.unwrap_or_else(|| folder.join("counts"));
@@ -240,9 +241,10 @@ impl Bench {
             spawner: Spawner::new(),
             world,
             sweeps_world,
-            callgrind: match arguments.million {
-                true => None,
-                false => Callgrind::ready(root, counts)?,
+            callgrind: if arguments.million {
+                None
+            } else {
+                Callgrind::ready(root, counts)?
             },
             signing_key: simulator,
             authority,

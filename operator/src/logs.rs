@@ -72,8 +72,9 @@ pub async fn run(logs: Logs) -> Result<(), Failure> {
         let _waiting = Waiting::for_("Reading the logs");
         logs.read(&target, from_ms).await?
     };
-    let mut is_read = logs.print(&coming.new_of(lines.clone()));
-    if lines.is_empty() && !logs.follow {
+    let found_none = lines.is_empty();
+    let mut is_read = logs.print(&coming.new_of(lines));
+    if found_none && !logs.follow {
         output::aside("No line fits.");
     }
     while logs.follow && is_read {
