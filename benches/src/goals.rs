@@ -1,11 +1,13 @@
 //! The goals, and which of them end the command with a failure.
 //!
-//! Instructions, sizes and calls are the same on every machine: they are gates. Clocks and memory
-//! depend on who else is on the machine: they are told, and judged by a reader.
+//! Instructions, sizes and calls are the same on every machine: they are gates. Clocks and the memory of a
+//! start depend on who else is on the machine: they are told, and judged by a reader. What a million rows
+//! take of memory is a gate again: a bill is as large as the shop is busy.
 
 use std::time::Duration;
 
 use crate::artefacts::AtRest;
+use crate::million::Million;
 use crate::numbers::{
     CREATE_ORDER, FLOOR, HELLO, Numbers, Recorded, SIGNATURES, TOLERANCE_PERCENT, change_percent,
     millions, milliseconds,
@@ -45,6 +47,9 @@ const WARM_TO_SIGNATURES_MAX: f64 = 2.4;
 
 /// An item above this costs a second write unit.
 const ITEM_BYTES_MAX: usize = 1024;
+
+/// Peak memory of a day of a million payments, in KiB: a quarter of what the function has.
+const MILLION_KIB_MAX: u64 = 64 << 10;
 
 /// A goal and how it stands.
 #[derive(Clone, Debug)]
@@ -104,6 +109,7 @@ pub(crate) fn judge(numbers: &Numbers, recorded: Option<&Recorded>) -> Vec<Goal>
     warm(numbers, &mut goals);
     at_rest(numbers, &mut goals);
     calls(numbers, &mut goals);
+    goals.push(million(numbers.million));
     unchanged(numbers, recorded, &mut goals);
     clocks(numbers, &mut goals);
     goals
@@ -259,6 +265,22 @@ fn calls(numbers: &Numbers, goals: &mut Vec<Goal>) {
             secrets().all(|reads| *reads <= 1),
         ));
     }
+}
+
+/// What a day of a million payments may take.
+pub(crate) fn million(measured: Million) -> Goal {
+    let Million { peak_kib, took } = measured;
+    let told = format!(
+        "{:.1} MiB, in {:.0} s",
+        mebibytes(peak_kib << 10),
+        took.as_secs_f64()
+    );
+    Goal::gate(
+        "reconcile, a day of a million payments: peak memory",
+        format!("≤ {:.0} MiB", mebibytes(MILLION_KIB_MAX << 10)),
+        told,
+        peak_kib <= MILLION_KIB_MAX,
+    )
 }
 
 fn unchanged(numbers: &Numbers, recorded: Option<&Recorded>, goals: &mut Vec<Goal>) {

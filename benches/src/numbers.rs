@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::artefacts::AtRest;
 use crate::callgrind::Setting;
+use crate::million::Million;
 use crate::world::Calls;
 
 /// How far instructions may be from what is recorded, in per cent, either way: a gain that is not
@@ -21,6 +22,8 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const HELLO: &str = "hello";
 /// The function that the goals are about.
 pub(crate) const CREATE_ORDER: &str = "create-order";
+/// The function that compares a day's bills.
+pub(crate) const RECONCILE: &str = "reconcile";
 /// The signatures of an order alone.
 pub(crate) const SIGNATURES: &str = "signatures";
 
@@ -81,6 +84,7 @@ pub(crate) struct Numbers {
     pub(crate) measured: Vec<Measured>,
     pub(crate) warm: Warm,
     pub(crate) paid_orders: Vec<PaidOrder>,
+    pub(crate) million: Million,
 }
 
 impl Numbers {

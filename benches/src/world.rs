@@ -34,7 +34,7 @@ pub(crate) const OPENID: &str = "oBench0000000000000000000000";
 
 /// A stack to measure in.
 pub(crate) struct World {
-    stack: Stack,
+    pub(crate) stack: Stack,
     // Three addresses, as in production: a connection to one is of no use to another.
     table: Front,
     secrets: Front,
