@@ -20,6 +20,7 @@ mod abnormal;
 mod access;
 mod addresses;
 mod appids;
+mod attacks;
 mod bodies;
 mod callers;
 mod certificates;
