@@ -33,6 +33,7 @@ mod extras;
 mod first_deployment;
 mod floods;
 mod forgery;
+mod fuzz;
 mod gateway;
 mod heard;
 mod invocations;
