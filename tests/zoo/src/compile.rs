@@ -29,6 +29,8 @@ pub(crate) struct Cargo<'p> {
     pub(crate) root: &'p Path,
     /// The copy.
     pub(crate) tree: &'p Path,
+    /// Where its programs go.
+    pub(crate) target: &'p Path,
     /// What cargo tells.
     pub(crate) log: &'p Path,
 }
@@ -52,7 +54,7 @@ impl Cargo<'_> {
             .env("CARGO_TERM_COLOR", "never")
             // Third-party crates are built once, for the checkout and the copy; the programs are not mixed.
             .env("CARGO_BUILD_BUILD_DIR", self.root.join("target"))
-            .env("CARGO_TARGET_DIR", self.root.join("target/zoo/target"))
+            .env("CARGO_TARGET_DIR", self.target)
             .stdin(Stdio::null())
             .stderr(File::create(self.log)?);
         let output = cargo.output()?;

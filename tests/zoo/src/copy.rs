@@ -67,7 +67,7 @@ pub(crate) fn sync(
 /// The manifests of the copy. It has a version of its own, so that cargo does not take its crates for the
 /// checkout's; no lint stands in the way of a mistake; and of the crate `local` only the tests are built
 /// that patches name.
-pub(crate) fn manifests(root: &Path) -> Result<BTreeMap<PathBuf, String>, Error> {
+pub(crate) fn manifests(root: &Path, kind: &str) -> Result<BTreeMap<PathBuf, String>, Error> {
     let whole = fs::read_to_string(root.join("Cargo.toml"))?;
     let mut text = String::new();
     let mut is_lints = false;
@@ -82,7 +82,7 @@ pub(crate) fn manifests(root: &Path) -> Result<BTreeMap<PathBuf, String>, Error>
             .strip_prefix("version = ")
             .map(|held| held.trim_matches('"'))
         {
-            Some(version) => text.push_str(&format!("version = \"{version}-zoo\"")),
+            Some(version) => text.push_str(&format!("version = \"{version}-{kind}\"")),
             None => text.push_str(line),
         }
         text.push('\n');

@@ -62,7 +62,8 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize()?;
     let folder = root.join("tests/zoo");
-    let zoo = Zoo::open(root)?;
+    let kind = if arguments.mutants { "mutants" } else { "zoo" };
+    let zoo = Zoo::open(root, kind)?;
     let (count, wrong) = if arguments.mutants {
         zoo.survey(&folder.join("survivors.txt"), &arguments.names)?
     } else {

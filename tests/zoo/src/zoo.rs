@@ -21,6 +21,8 @@ const APART: [&str; 3] = ["benches", "simulator", "tests/zoo"];
 pub(crate) struct Zoo {
     root: PathBuf,
     work: PathBuf,
+    /// What is made: the copies of one kind are not taken for another's.
+    kind: &'static str,
     logs: PathBuf,
     /// The copy that tests read the template and the pages from.
     unbroken: PathBuf,
@@ -29,8 +31,8 @@ pub(crate) struct Zoo {
 }
 
 impl Zoo {
-    pub(crate) fn open(root: PathBuf) -> Result<Self, Error> {
-        let work = root.join("target/zoo");
+    pub(crate) fn open(root: PathBuf, kind: &'static str) -> Result<Self, Error> {
+        let work = root.join("target").join(kind);
         let logs = work.join("logs");
         // What an earlier run said is not taken for this one's.
         if logs.exists() {
@@ -42,6 +44,7 @@ impl Zoo {
             unbroken: work.join("plain/unbroken"),
             logs,
             work,
+            kind,
             root,
         };
         copy::sync(&zoo.root, &zoo.unbroken, &zoo.names, &BTreeMap::new())?;
@@ -188,13 +191,14 @@ impl Zoo {
     }
 
     fn compile(&self, woven: &Woven, suites: &BTreeSet<&str>) -> Result<Built, Error> {
-        let mut changed = copy::manifests(&self.root)?;
+        let mut changed = copy::manifests(&self.root, self.kind)?;
         changed.extend(woven.files.clone());
         let tree = self.work.join("tree");
         copy::sync(&self.root, &tree, &self.names, &changed)?;
         let cargo = Cargo {
             root: &self.root,
             tree: &tree,
+            target: &self.work.join("target"),
             log: &self.logs.join("cargo.txt"),
         };
         // The integration tests are of the package `local`; the others have the names of theirs.
