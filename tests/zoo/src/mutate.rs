@@ -334,6 +334,8 @@ impl<'ast> Visit<'ast> for Places<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use super::*;
 
     fn names(text: &str) -> Vec<String> {

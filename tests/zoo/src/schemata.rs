@@ -395,6 +395,8 @@ fn unqualified(text: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use super::*;
 
     fn tree(text: &str) -> Tree {

@@ -14,7 +14,9 @@ use crate::patch::Red;
 use crate::schemata::SWITCH;
 
 /// Longer than any test takes, also beside others.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+/// For each further test of the same process.
+const PATIENCE_MORE: Duration = Duration::from_secs(20);
 /// How often a running test is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Each mistake has locals of its own in a function's frame.
@@ -73,11 +75,12 @@ impl Runner<'_> {
         suite: &str,
         parts: &[&str],
         log: &Path,
+        patience: Duration,
     ) -> Result<bool, Error> {
         let mut command = self.tests(suite, &self.tree)?;
         command.args(parts);
         let is_red = |said: &str| said.lines().any(|line| line.ends_with(" ... FAILED"));
-        let status = finished(&mut command, mutant, log, is_red)?;
+        let status = finished(&mut command, mutant, log, patience, is_red)?;
         Ok(status.is_none_or(|status| !status.success()))
     }
 
@@ -101,7 +104,10 @@ impl Runner<'_> {
             command.arg("--exact").args(&names);
             command
         };
-        let Some(status) = finished(&mut command, &job.mutant, log, |_| false)? else {
+        let more = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let patience = PATIENCE + PATIENCE_MORE * more;
+        let status = finished(&mut command, &job.mutant, log, patience, |_| false)?;
+        let Some(status) = status else {
             return Ok(End::NotRun);
         };
         let said = fs::read_to_string(log)?;
@@ -149,6 +155,7 @@ fn finished(
     command: &mut Command,
     mutant: &str,
     log: &Path,
+    patience: Duration,
     is_enough: impl Fn(&str) -> bool,
 ) -> Result<Option<ExitStatus>, Error> {
     let output = File::create(log)?;
@@ -165,7 +172,7 @@ fn finished(
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let is_over = began.elapsed() > PATIENCE;
+        let is_over = began.elapsed() > patience;
         if is_over || is_enough(&fs::read_to_string(log)?) {
             child.kill()?;
             child.wait()?;

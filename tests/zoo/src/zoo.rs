@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::compile::{self, Binaries, Built, Cargo};
@@ -12,10 +13,13 @@ use crate::patch::Patch;
 use crate::schemata::{self, Mutant, Tree, Woven};
 use crate::source::Source;
 use crate::survey::{self, Reasons};
-use crate::watch::{self, End, Job, Runner};
+use crate::watch::{self, End, Job, PATIENCE, Runner};
 
 /// Code that depends on nothing of ours, or on which no test does.
 const APART: [&str; 3] = ["benches", "simulator", "tests/zoo"];
+
+/// Longer than all tests take.
+const ALL_TESTS_MAX: Duration = Duration::from_secs(1_800);
 
 /// The checkout and the folder that the copies of it are in.
 pub(crate) struct Zoo {
@@ -100,18 +104,24 @@ impl Zoo {
         let survived = Mutex::new(BTreeSet::new());
         let looked_at = surveys.iter().map(|survey| survey.name.clone()).collect();
         let count = surveys.len();
+        let mut patience = BTreeMap::new();
         for (suite, parts) in stages {
             let log = self.logs.join(format!("{suite}.txt"));
-            if runner.is_noticed("", suite, parts, &log)? {
+            let began = Instant::now();
+            if runner.is_noticed("", suite, parts, &log, ALL_TESTS_MAX)? {
                 return Err(format!("not green without a mistake: {}", log.display()).into());
             }
+            // A mistake that makes them five times slower has been noticed, too.
+            patience.insert((suite, parts), PATIENCE + began.elapsed() * 5);
         }
         println!("green without a mistake");
         watch::side_by_side(surveys, |place, survey| {
             let name = &survey.mutant.name;
             for (stage, (suite, parts)) in survey.stages.iter().enumerate() {
                 let log = self.logs.join(format!("{name}-{stage}.txt"));
-                if runner.is_noticed(name, suite, parts, &log)? {
+                let patience = patience.get(&(suite, parts)).copied();
+                let patience = patience.unwrap_or(ALL_TESTS_MAX);
+                if runner.is_noticed(name, suite, parts, &log, patience)? {
                     fs::remove_file(log)?;
                     return Ok(());
                 }
