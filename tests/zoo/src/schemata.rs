@@ -37,8 +37,6 @@ pub(crate) struct Arm {
 pub(crate) struct Woven {
     pub(crate) files: BTreeMap<PathBuf, String>,
     pub(crate) arms: Vec<Arm>,
-    /// The mistakes that no switch can choose, and why.
-    pub(crate) alone: Vec<(String, String)>,
 }
 
 /// The files of the tree, taken apart.
@@ -49,25 +47,48 @@ type Places<'m> = BTreeMap<(&'m Path, usize), Choice<'m>>;
 
 struct Choice<'m> {
     place: Range<usize>,
-    arms: Vec<(&'m str, String)>,
+    arms: Vec<(&'m str, &'m str)>,
 }
 
-pub(crate) fn weave(tree: &Tree, mutants: &[Mutant]) -> Woven {
+/// A mistake, by what it puts where.
+pub(crate) struct Placed<'t> {
+    pub(crate) name: String,
+    arms: Vec<(&'t Path, Range<usize>, String)>,
+}
+
+/// The mistakes by what they put where, and those that no switch can choose, with the reason.
+pub(crate) fn placed<'t>(
+    tree: &'t Tree,
+    mutants: &[Mutant],
+) -> (Vec<Placed<'t>>, BTreeMap<String, String>) {
+    let fixed = called_by_constants(tree);
+    let mut placed = Vec::new();
+    let mut alone = BTreeMap::new();
+    for mutant in mutants {
+        let name = mutant.name.clone();
+        match arms_of(tree, mutant, &fixed) {
+            Ok(arms) => placed.push(Placed { name, arms }),
+            Err(why) => {
+                alone.insert(name, why);
+            }
+        }
+    }
+    (placed, alone)
+}
+
+/// Puts all of them into the files.
+pub(crate) fn weave(tree: &Tree, placed: &[Placed<'_>]) -> Woven {
     let mut woven = Woven::default();
     let mut places = Places::new();
-    let fixed = called_by_constants(tree);
-    for mutant in mutants {
-        match arms_of(tree, mutant, &fixed) {
-            Ok(arms) => {
-                for (file, place, text) in arms {
-                    let choice = places.entry((file, place.start)).or_insert_with(|| Choice {
-                        place,
-                        arms: Vec::new(),
-                    });
-                    choice.arms.push((&mutant.name, text));
-                }
-            }
-            Err(why) => woven.alone.push((mutant.name.clone(), why)),
+    for Placed { name, arms } in placed {
+        for (file, place, text) in arms {
+            let choice = places
+                .entry((*file, place.start))
+                .or_insert_with(|| Choice {
+                    place: place.clone(),
+                    arms: Vec::new(),
+                });
+            choice.arms.push((name, text));
         }
     }
     let unconst = without_const(tree, &places);
@@ -118,11 +139,11 @@ fn write_file(
 }
 
 /// What a mistake puts where.
-fn arms_of<'m>(
-    tree: &'m Tree,
-    mutant: &'m Mutant,
+fn arms_of<'t>(
+    tree: &'t Tree,
+    mutant: &Mutant,
     fixed: &BTreeSet<&str>,
-) -> Result<Vec<(&'m Path, Range<usize>, String)>, String> {
+) -> Result<Vec<(&'t Path, Range<usize>, String)>, String> {
     let mut arms = Vec::new();
     let mut bodies = BTreeMap::new();
     let mut constants = Vec::new();
@@ -410,10 +431,11 @@ mod tests {
             name: "mistake".to_owned(),
             files: [(file.clone(), broken.to_owned())].into(),
         };
-        let mut woven = weave(&tree(before), &[mutant]);
-        match woven.alone.pop() {
-            Some((_, why)) => Err(why),
-            None => Ok(crate::source::plain(&woven.files[&file])),
+        let tree = tree(before);
+        let (placed, alone) = placed(&tree, &[mutant]);
+        match alone.into_values().next() {
+            Some(why) => Err(why),
+            None => Ok(crate::source::plain(&weave(&tree, &placed).files[&file])),
         }
     }
 

@@ -61,7 +61,7 @@ impl Zoo {
             .iter()
             .flat_map(|patch| patch.reds.iter().map(|red| red.suite.as_str()))
             .collect();
-        let (built, alone) = self.build(self.mutants(patches)?, &suites)?;
+        let (built, alone) = self.build(&self.mutants(patches)?, &suites)?;
         println!("built");
         let red = self.not_green(&built, patches)?;
         if !red.is_empty() {
@@ -94,10 +94,10 @@ impl Zoo {
             name: survey.mutant.name.clone(),
             files: std::mem::take(&mut survey.mutant.files),
         });
-        let mutants = mutants.collect();
+        let mutants: Vec<Mutant> = mutants.collect();
         let stages: BTreeSet<_> = surveys.iter().flat_map(|survey| survey.stages).collect();
         let suites = stages.iter().map(|(suite, _)| *suite).collect();
-        let (built, alone) = self.build(mutants, &suites)?;
+        let (built, alone) = self.build(&mutants, &suites)?;
         surveys.retain(|survey| !alone.contains_key(&survey.mutant.name));
         println!("{} of them compile", surveys.len());
         let runner = self.runner(&built);
@@ -172,14 +172,13 @@ impl Zoo {
     /// with the reason.
     fn build(
         &self,
-        mut mutants: Vec<Mutant>,
+        mutants: &[Mutant],
         suites: &BTreeSet<&str>,
     ) -> Result<(Binaries, BTreeMap<String, String>), Error> {
         let tree = self.tree()?;
-        let mut alone = BTreeMap::new();
+        let (mut placed, mut alone) = schemata::placed(&tree, mutants);
         loop {
-            let woven = schemata::weave(&tree, &mutants);
-            alone.extend(woven.alone.iter().cloned());
+            let woven = schemata::weave(&tree, &placed);
             match self.compile(&woven, suites)? {
                 Built::Tests(binaries) => return Ok((binaries, alone)),
                 Built::Broken { places, said } => {
@@ -192,7 +191,7 @@ impl Zoo {
                         said,
                     )?;
                     println!("{} do not compile beside the others", blamed.len());
-                    mutants.retain(|mutant| !blamed.contains(&mutant.name));
+                    placed.retain(|placed| !blamed.contains(&placed.name));
                     let why = "it does not compile beside the others";
                     alone.extend(blamed.into_iter().map(|name| (name, why.to_owned())));
                 }
