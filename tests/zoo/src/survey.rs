@@ -20,10 +20,7 @@ const PLACES: [(&str, &[(&str, &[&str])]); 6] = [
     ("shared/src/store", TABLE),
 ];
 
-const UNITS: &[(&str, &[&str])] = &[
-    ("shared", &[]),
-    ("it", &["store::", "policy::", "settle::"]),
-];
+const UNITS: &[(&str, &[&str])] = &[("shared", &[])];
 
 const TABLE: &[(&str, &[&str])] = &[
     ("shared", &["store::", "settlement::"]),
