@@ -39,6 +39,7 @@ mod heard;
 mod invocations;
 mod kills;
 mod languages;
+mod lifetimes;
 mod lists;
 mod notices;
 mod openapi;
