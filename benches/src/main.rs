@@ -16,9 +16,11 @@ mod artefacts;
 mod authority;
 mod callgrind;
 mod child;
+mod distance;
 mod goals;
 mod numbers;
 mod report;
+mod waits;
 mod world;
 
 use std::collections::BTreeMap;
@@ -252,6 +254,8 @@ impl Bench {
         }
         progress("measuring one more order");
         let warm = self.warm(&measured).await?;
+        progress("waiting as a payer does");
+        let waits = self.waits().await?;
         Ok(Numbers {
             date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
@@ -268,6 +272,7 @@ impl Bench {
             measured,
             warm,
             paid_orders,
+            waits,
         })
     }
 
@@ -317,6 +322,7 @@ impl Bench {
             program: &subject.program,
             environment: &subject.environment,
             events,
+            frozen_between: Duration::ZERO,
             callgrind,
         };
         let run = job.run(&self.spawner).await?;
