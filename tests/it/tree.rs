@@ -48,7 +48,7 @@ fn is_test(path: &Path) -> bool {
 
 /// The layers of `shared`, from the bottom up: each may import those written above it in this list, and
 /// itself. A new file or folder in `shared/src` finds its place here.
-const SHARED_LAYERS: [&str; 20] = [
+const SHARED_LAYERS: [&str; 21] = [
     "domain",
     "rfc3339",
     "random",
@@ -56,6 +56,7 @@ const SHARED_LAYERS: [&str; 20] = [
     "panics",
     "clock",
     "telemetry",
+    "transport",
     "process",
     "deadline",
     "bucket",
