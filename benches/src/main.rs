@@ -17,11 +17,13 @@ mod artefacts;
 mod authority;
 mod callgrind;
 mod child;
+mod distance;
 mod goals;
 mod million;
 mod numbers;
 mod peers;
 mod report;
+mod waits;
 mod world;
 
 use std::collections::BTreeMap;
@@ -286,6 +288,8 @@ impl Bench {
         let warm = self.warm(&measured).await?;
         progress("reconciling a day of a million payments");
         let million = self.million().await?;
+        progress("waiting as a payer does");
+        let waits = self.waits().await?;
         Ok(Numbers {
             date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
@@ -303,6 +307,7 @@ impl Bench {
             warm,
             paid_orders,
             million,
+            waits,
         })
     }
 
@@ -372,6 +377,7 @@ impl Bench {
             program: &subject.program,
             environment: &subject.environment,
             events,
+            frozen_between: Duration::ZERO,
             callgrind,
         };
         let run = job.run(&self.spawner).await?;

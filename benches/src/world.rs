@@ -23,6 +23,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::Result;
 use crate::authority::{Authority, Front};
+use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 
 /// How long a notice may be on its way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,15 +36,21 @@ pub(crate) const OPENID: &str = "oBench0000000000000000000000";
 /// A stack to measure in.
 pub(crate) struct World {
     pub(crate) stack: Stack,
-    // Three addresses, as in production: a connection to one is of no use to another.
-    table: Front,
-    secrets: Front,
-    wechatpay: Front,
+    near: Fronts,
+    far: Fronts,
     authority_file: String,
     calls: Arc<Mutex<Vec<AwsCall>>>,
     notices: AsyncMutex<mpsc::Receiver<Notice>>,
     http: reqwest::Client,
     orders: AtomicU32,
+}
+
+/// The services' TLS sides: three addresses, as in production, since a connection to one is of no use to
+/// another.
+struct Fronts {
+    table: Front,
+    secrets: Front,
+    wechatpay: Front,
 }
 
 struct Notice {
@@ -91,15 +98,20 @@ impl World {
             None
         })));
         let aws = address(&stack.aws.url)?;
-        let (table, secrets) = (authority.front(aws).await?, authority.front(aws).await?);
-        let wechatpay = authority
-            .front(address(stack.simulator.base_url())?)
-            .await?;
+        let wechatpay = address(stack.simulator.base_url())?;
+        let fronts = async |aws_away, wechatpay_away| -> Result<Fronts> {
+            Ok(Fronts {
+                table: authority.front(aws, aws_away).await?,
+                secrets: authority.front(aws, aws_away).await?,
+                wechatpay: authority.front(wechatpay, wechatpay_away).await?,
+            })
+        };
+        let near = fronts(Duration::ZERO, Duration::ZERO).await?;
+        let far = fronts(AWS_AWAY, WECHATPAY_AWAY).await?;
         Ok(Self {
             stack,
-            table,
-            secrets,
-            wechatpay,
+            near,
+            far,
             authority_file: authority.file.display().to_string(),
             calls,
             notices: AsyncMutex::new(notices),
@@ -118,6 +130,15 @@ impl World {
 
     /// The environment of a function as Lambda would set it, with this machine's servers.
     pub(crate) fn environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.near)
+    }
+
+    /// The same, with servers that are as far away as the real ones.
+    pub(crate) fn far_environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.far)
+    }
+
+    fn environment_with(&self, binary: &str, fronts: &Fronts) -> Result<BTreeMap<String, String>> {
         let (id, function) = self
             .stack
             .template
@@ -126,12 +147,12 @@ impl World {
             .find(|(_, function)| function.binary == binary)
             .ok_or_else(|| format!("the template declares no {binary}"))?;
         let mut environment = function.environment.clone();
-        let wechatpay = self.wechatpay.url();
+        let wechatpay = fronts.wechatpay.url();
         for (name, value) in [
             ("WECHATPAY_BASE_URL", wechatpay.as_str()),
             ("WECHATPAY_BACKUP_URL", &wechatpay),
             ("WECHAT_API_BASE_URL", &wechatpay),
-            ("WECHATPAY_TRUSTED_HOSTS", &self.wechatpay.authority),
+            ("WECHATPAY_TRUSTED_HOSTS", &fronts.wechatpay.authority),
         ] {
             if environment.contains_key(name) {
                 environment.insert(name.to_owned(), value.to_owned());
@@ -139,10 +160,10 @@ impl World {
         }
         for (name, value) in [
             ("EXTRA_CA_FILE", self.authority_file.as_str()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.table.url()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
-            ("AWS_ENDPOINT_URL_S3", &self.table.url()),
-            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.table.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &fronts.secrets.url()),
+            ("AWS_ENDPOINT_URL_S3", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &fronts.table.url()),
             ("AWS_REGION", local::template::REGION),
             ("AWS_DEFAULT_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", &access_key_of(id)),
@@ -322,7 +343,7 @@ impl World {
 
     /// How many TLS connections were made so far.
     pub(crate) fn connections(&self) -> u64 {
-        let fronts = [&self.table, &self.secrets, &self.wechatpay];
+        let fronts = [&self.near.table, &self.near.secrets, &self.near.wechatpay];
         fronts.into_iter().map(Front::connections).sum()
     }
 
