@@ -17,6 +17,7 @@ mod authority;
 mod callgrind;
 mod child;
 mod goals;
+mod load;
 mod numbers;
 mod report;
 mod world;
@@ -59,8 +60,13 @@ const SIGNED_ORDERS: u32 = 300;
 const COUNT_ATTEMPTS: usize = 8;
 
 #[derive(Parser)]
-#[command(about = "Measures the Lambda binaries and holds them to their goals.")]
+#[command(
+    about = "Measures the Lambda binaries and holds them to their goals.",
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// A folder with the functions' binaries: FUNCTION/bootstrap, by logical id or crate name
     /// [default: .aws-sam/build, or else a fresh `cargo build --release`].
     #[arg(long, value_name = "DIR")]
@@ -74,6 +80,12 @@ struct Arguments {
     /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
     #[arg(long)]
     record: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Runs the binaries under load, as far as two processors allow (docs/load.md).
+    Load(load::LoadArguments),
 }
 
 /// A binary to measure.
@@ -124,6 +136,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("the workspace is gone")?;
+    if let Some(Command::Load(arguments)) = &arguments.command {
+        return load::run(root, arguments).await;
+    }
     let record_file = root.join("benches/recorded.json");
     let recorded = Recorded::read(&record_file)?;
     let folder = tempfile::tempdir()?;
