@@ -28,6 +28,10 @@ build *options:
 bench *options:
     cargo run -p bench -- {{options}}
 
+# The release binaries under load (docs/load.md); --help lists the scenarios
+load *options:
+    cargo run --profile load -p bench -- load {{options}}
+
 # To AWS, with the values of samconfig.toml (docs/operations.md)
 deploy *options: build
     sam deploy {{options}}
