@@ -19,6 +19,7 @@ mod child;
 mod goals;
 mod load;
 mod numbers;
+mod peers;
 mod report;
 mod world;
 
@@ -80,6 +81,9 @@ struct Arguments {
     /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
     #[arg(long)]
     record: bool,
+    /// Measures beside the peers of this list instead; benches/peers/run makes it.
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
@@ -138,6 +142,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
         .ok_or("the workspace is gone")?;
     if let Some(Command::Load(arguments)) = &arguments.command {
         return load::run(root, arguments).await;
+    }
+    if let Some(list) = &arguments.peers {
+        return peers::run(root, list, arguments).await;
     }
     let record_file = root.join("benches/recorded.json");
     let recorded = Recorded::read(&record_file)?;

@@ -38,7 +38,7 @@ impl Aws {
         process: &Process,
     ) -> Result<Self, Failure> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(sdk_http_client(process.http.clone()));
+            .http_client(sdk_http_client(process.transport.clone()));
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
@@ -62,7 +62,7 @@ impl Aws {
         let credentials = Credentials::new(access_key, "local", None, None, "local stack");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(sdk_http_client(process.http.clone()))
+            .http_client(sdk_http_client(process.transport.clone()))
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint)
             .credentials_provider(SharedCredentialsProvider::new(credentials))

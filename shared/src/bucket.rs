@@ -15,6 +15,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::clock::Clock;
 use crate::random;
+use crate::transport::Transport;
 
 /// How often a call is made before it has failed.
 const ATTEMPTS_MAX: u32 = 3;
@@ -28,7 +29,7 @@ const PAUSE_MS: u64 = 500;
 /// A bucket and what it is reached with.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    http: reqwest::Client,
+    transport: Transport,
     clock: Clock,
     access: BucketAccess,
 }
@@ -73,9 +74,9 @@ pub enum BucketError {
 
 impl Bucket {
     /// The bucket, reached with this client.
-    pub const fn new(http: reqwest::Client, clock: Clock, access: BucketAccess) -> Self {
+    pub const fn new(transport: Transport, clock: Clock, access: BucketAccess) -> Self {
         Self {
-            http,
+            transport,
             clock,
             access,
         }
@@ -132,7 +133,7 @@ impl Bucket {
         let mut attempt = 1;
         loop {
             let signed = self.signed(action, &method, &url, headers, &content)?;
-            let sent = self.http.execute(signed).await;
+            let sent = self.transport.execute(signed).await;
             let again = match sent {
                 Ok(answer) if !answer.status().is_server_error() => return Ok(answer.status()),
                 Ok(answer) => answered(action, answer.status()),
@@ -187,7 +188,7 @@ impl Bucket {
         let signed = sign(signable.map_err(|_| unsigned())?, &parameters);
         let (instructions, _) = signed.map_err(|_| unsigned())?.into_parts();
         let mut request = self
-            .http
+            .transport
             .request(method.clone(), url)
             .timeout(ATTEMPT_TIMEOUT)
             .body(content.to_vec());

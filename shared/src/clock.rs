@@ -13,22 +13,39 @@ use crate::domain::Timestamp;
 /// How far the business clock is ahead of real time, in seconds; asked at every reading.
 pub type Offset = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// Real time in Unix milliseconds, where it is not the system's; asked at every reading.
+pub type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 /// The two readings of time.
 #[derive(Clone)]
 pub struct Clock {
+    wall: Option<Wall>,
     offset: Option<Offset>,
 }
 
 impl Clock {
     /// A clock whose two readings agree.
     pub const fn system() -> Self {
-        Self { offset: None }
+        Self {
+            wall: None,
+            offset: None,
+        }
     }
 
     /// A clock whose business reading is `offset` seconds ahead of real time.
     pub fn offset_by(offset: Offset) -> Self {
         Self {
+            wall: None,
             offset: Some(offset),
+        }
+    }
+
+    /// A clock whose real time is this instead of the system's: where a whole world, its time too, is run
+    /// in one thread.
+    pub fn reading(wall: Wall) -> Self {
+        Self {
+            wall: Some(wall),
+            offset: None,
         }
     }
 
@@ -43,6 +60,9 @@ impl Clock {
         reason = "this is the file that asks the system"
     )]
     pub fn wall_millis(&self) -> i64 {
+        if let Some(wall) = &self.wall {
+            return wall();
+        }
         // A clock before 1970 reads as 1970: every signature is then stale and nothing moves.
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)

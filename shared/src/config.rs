@@ -334,7 +334,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(sdk_http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.transport.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -349,7 +349,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(self.credentials())
-            .http_client(sdk_http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.transport.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -366,7 +366,7 @@ impl<'a> Environment<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(sdk_http_client(self.process.http.clone()))
+            .http_client(sdk_http_client(self.process.transport.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -383,8 +383,10 @@ impl<'a> Environment<'a> {
             endpoint: self.endpoint_url("AWS_ENDPOINT_URL_S3"),
             credentials: self.credentials(),
         };
-        let Process { http, clock, .. } = self.process;
-        Bucket::new(http.clone(), clock.clone(), access)
+        let Process {
+            transport, clock, ..
+        } = self.process;
+        Bucket::new(transport.clone(), clock.clone(), access)
     }
 
     /// The process that the functions run in.

@@ -1,8 +1,8 @@
 //! What every function of the bundle shares.
 //!
 //! The layers, each importing only those after it: `api`, `scheduled`, `refund_sender` → `settling_client` →
-//! `keyring` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `process`, `telemetry`,
-//! `clock`, `panics`, `refund_mac`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in
+//! `keyring` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `process`, `transport`,
+//! `telemetry`, `clock`, `panics`, `refund_mac`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in
 //! order.
 
 pub mod api;
@@ -24,4 +24,5 @@ pub mod settlement;
 pub mod settling_client;
 pub mod store;
 pub mod telemetry;
+pub mod transport;
 pub mod wechatpay;

@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::clock::Clock;
 use crate::telemetry::Log;
+use crate::transport::Transport;
 
 /// How long an idle connection is kept, in seconds. WeChat Pay closes its side after 8
 /// (`Keep-Alive: timeout=8`, docs/wechatpay.md), and a connection that died while Lambda was frozen
@@ -33,8 +34,10 @@ pub const EXTRA_CA_FILE: &str = "EXTRA_CA_FILE";
 pub struct Process {
     /// The two readings of time.
     pub clock: Clock,
-    /// The one HTTP client.
+    /// The one HTTP client, for what is asked beside the functions.
     pub http: reqwest::Client,
+    /// How requests of the functions leave: by that client.
+    pub transport: Transport,
     /// Where lines go.
     pub log: Log,
 }
@@ -83,6 +86,7 @@ impl Process {
         let http = http_client(extra.as_deref().map(Path::new))?;
         Ok(Self {
             clock: Clock::system(),
+            transport: Transport::new(http.clone()),
             http,
             log: Log::stdout(),
         })
@@ -93,9 +97,11 @@ impl Process {
     /// # Errors
     /// TLS could not be set up.
     pub fn with(clock: Clock, log: Log) -> Result<Self, ProcessError> {
+        let http = http_client(None)?;
         Ok(Self {
             clock,
-            http: http_client(None)?,
+            transport: Transport::new(http.clone()),
+            http,
             log,
         })
     }
@@ -105,8 +111,10 @@ impl Process {
     /// # Errors
     /// The file cannot be read or holds no usable certificate.
     pub fn trusting(self, authorities: &Path) -> Result<Self, ProcessError> {
+        let http = http_client(Some(authorities))?;
         Ok(Self {
-            http: http_client(Some(authorities))?,
+            transport: Transport::new(http.clone()),
+            http,
             ..self
         })
     }

@@ -1,5 +1,5 @@
-//! Randomness from the operating system: bytes, tokens, nonces, and pauses that differ; and keys that
-//! an operator drew.
+//! Randomness: bytes, tokens and nonces from the operating system, and keys that an operator drew; and
+//! pauses that differ, which nobody need not foresee.
 
 mod drawn_key;
 
@@ -26,12 +26,12 @@ pub fn token() -> String {
     data_encoding::BASE32_NOPAD.encode(&bytes::<16>())
 }
 
-/// Half to all of `most_ms` milliseconds, so that two that met do not meet again.
+/// Half to all of `most_ms` milliseconds, so that two that met do not meet again. It is no secret: it comes
+/// from the thread's generator, as the pauses of the AWS SDK do, so that one seed decides all pauses of a
+/// thread.
 pub fn jitter(most_ms: u64) -> Duration {
     let half = most_ms / 2;
-    let [low, high] = bytes::<2>();
-    let part = u64::from(u16::from_le_bytes([low, high])) * half / u64::from(u16::MAX);
-    Duration::from_millis(half + part)
+    Duration::from_millis(half + fastrand::u64(..=half))
 }
 
 /// A fresh nonce: 32 of A-Z, a-z and 0-9.

@@ -138,7 +138,7 @@ impl SettlingClient {
         let endpoints = environment.endpoints();
         let process = environment.process();
         Self {
-            client: Client::new(process.http.clone(), endpoints, merchant.payee()),
+            client: Client::new(process.transport.clone(), endpoints, merchant.payee()),
             payee: merchant.payee(),
             signing,
             platform_keys,

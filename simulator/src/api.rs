@@ -19,6 +19,7 @@ mod bills;
 mod body;
 mod certificates;
 mod context;
+mod errcode;
 mod explain;
 mod login;
 mod multipart;
@@ -32,6 +33,7 @@ mod sensitive;
 mod signing;
 mod stand_in;
 mod subject;
+mod trade_management;
 mod upload;
 mod wire;
 
@@ -64,7 +66,7 @@ impl From<Response> for Delayed {
 /// for a slow answer changes nothing of what was applied and noted.
 pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed {
     if request.method == "GET" && request.path() == "/" {
-        return signing::bare(greeting(handle)).into();
+        return signing::bare(greeting(handle), handle.wall_ms()).into();
     }
     let (operation, id) = match route::route(&request.method, request.path()) {
         Route::Found(operation, id) => (operation, id),
@@ -84,8 +86,7 @@ pub(crate) fn serve(handle: &Arc<SimulatorHandle>, request: Request) -> Delayed 
         subject,
         slow: false,
     };
-    if call.operation.kind == Kind::Login {
-        let answer = login::answer(handle, &call.request);
+    if let Some(answer) = call.of_mini_program() {
         return call.finish(None, answer).into();
     }
     if call.operation.requires_user_agent
@@ -135,6 +136,30 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The answer of the mini-program platform, which signs nothing and asks for no signature.
+    fn of_mini_program(&self) -> Option<Draft> {
+        let (handle, request) = (self.handle, &self.request);
+        match self.operation.kind {
+            Kind::Login => Some(login::answer(handle, request)),
+            Kind::StableToken => Some(trade_management::stable_token(handle, request)),
+            Kind::TradeManagement(question) => {
+                Some(trade_management::answer(handle, request, question))
+            }
+            Kind::Certificates
+            | Kind::Order { .. }
+            | Kind::QueryByNumber { .. }
+            | Kind::QueryById { .. }
+            | Kind::Close { .. }
+            | Kind::Refund
+            | Kind::QueryRefund
+            | Kind::AbnormalRefund
+            | Kind::TradeBill
+            | Kind::FundFlowBill
+            | Kind::Download
+            | Kind::Upload => None,
+        }
+    }
+
     fn answer(self) -> Response {
         if self.strikes("request_lost") {
             return self.dropped("request_lost: dropped before it was applied");
@@ -234,7 +259,9 @@ impl Call<'_> {
             Kind::Download => bills::download(&mut context),
             Kind::Upload => Ok(upload::upload(&self.request)),
             // Answered before anybody is authenticated.
-            Kind::Login => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "")),
+            Kind::Login | Kind::StableToken | Kind::TradeManagement(_) => {
+                Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", ""))
+            }
         };
         if let Some(reason) = &state.journal.broken {
             return Refusal::new(500, "SYSTEM_ERROR", "系统繁忙，请稍后重试")
@@ -246,7 +273,7 @@ impl Call<'_> {
         match result {
             Ok(answer) => answer,
             Err(refusal) => {
-                let second = SimulatorHandle::wall_ms().div_euclid(1_000);
+                let second = handle.wall_ms().div_euclid(1_000);
                 state
                     .window(caller.mchid(), operation.name, second)
                     .failures += 1;
@@ -283,7 +310,8 @@ impl Call<'_> {
             answer.fault = Some("slow");
         }
         let number = self.subject.out_trade_no.as_deref();
-        row(&self.request, self.operation.name, number, answer)
+        let at_ms = self.handle.wall_ms();
+        row(&self.request, self.operation.name, number, answer, at_ms)
     }
 
     fn note(&self, row: Value, response: &Response) {
@@ -299,7 +327,7 @@ fn rate_limit(context: &mut Context<'_>, operation: &Operation) -> Option<Refusa
         return None;
     }
     let (calls_max, failures_max) = (operation.calls_per_second, operation.failures_per_second);
-    let second = SimulatorHandle::wall_ms().div_euclid(1_000);
+    let second = context.handle.wall_ms().div_euclid(1_000);
     let window = context
         .state
         .window(context.caller.mchid(), operation.name, second);
@@ -320,17 +348,22 @@ fn finish_bare(
     why: &str,
 ) -> Response {
     let answer = Draft::empty(status).because(why);
-    let row = row(request, "unknown", None, &answer);
-    let response = signing::bare(answer);
+    let row = row(request, "unknown", None, &answer, handle.wall_ms());
+    let response = signing::bare(answer, handle.wall_ms());
     let exchange = wire::exchange(request, None, &response);
     handle.lock().request(row, exchange);
     response
 }
 
 /// The row of `/_sim/requests`.
-fn row(request: &Request, operation: &str, out_trade_no: Option<&str>, answer: &Draft) -> Value {
+fn row(
+    request: &Request,
+    operation: &str,
+    out_trade_no: Option<&str>,
+    answer: &Draft,
+    at_ms: i64,
+) -> Value {
     let target = exchange::without_secret(&request.target);
-    let at_ms = SimulatorHandle::wall_ms();
     json!({
         "at": beijing::rfc3339(at_ms),
         "at_ms": at_ms,

@@ -256,7 +256,7 @@ async fn clock(State(handle): Shared) -> Answer {
     Ok(Json(json!({
         "offset_s": handle.offset_seconds(),
         "business_time": crate::beijing::rfc3339(handle.now_ms()),
-        "real_time": crate::beijing::rfc3339(SimulatorHandle::wall_ms()),
+        "real_time": crate::beijing::rfc3339(handle.wall_ms()),
         "speed": handle.speed(),
     })))
 }

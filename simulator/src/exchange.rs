@@ -199,14 +199,16 @@ impl Exchanges {
     }
 }
 
-/// A target without the app's secret, which a login states in its query.
+/// A target without the app's secret and its token, which calls of the mini-program platform state in
+/// their query.
 pub(crate) fn without_secret(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else {
         return target.to_owned();
     };
     let is_secret = |pair: &str| {
         let mut read = form_urlencoded::parse(pair.as_bytes());
-        read.next().is_some_and(|(name, _)| name == "secret")
+        read.next()
+            .is_some_and(|(name, _)| name == "secret" || name == "access_token")
     };
     let pairs: Vec<String> = query
         .split('&')
@@ -286,6 +288,7 @@ mod tests {
         for (target, shown) in [
             ("/a?x=1&secret=abc&y=2", "/a?x=1&secret=(hidden)&y=2"),
             ("/a?s%65cret=abc", "/a?s%65cret=(hidden)"),
+            ("/a?access_token=abc", "/a?access_token=(hidden)"),
             ("/a?secrets=abc&secret", "/a?secrets=abc&secret"),
             ("/a", "/a"),
             ("/a?", "/a?"),

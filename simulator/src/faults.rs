@@ -87,6 +87,7 @@ catalogue! {
     "bill_lacks_payment", 0.0, "the trade bill lacks the day's last payment, and its summary agrees";
     "bill_bomb", 0.01, "a GZIP bill that inflates to 64 mebibytes";
     "login_busy", 0.05, "jscode2session answers -1, system busy";
+    "trade_management_busy", 0.05, "stable_token or a question of trade management answers -1, system busy";
     "tls_expired", 0.01, "a connection to the TLS port meets a certificate that expired yesterday";
     "tls_wrong_host", 0.01, "a connection to the TLS port meets the certificate of another host";
     "tls_untrusted", 0.01, "a connection to the TLS port meets a certificate of an authority nobody trusts";

@@ -2,13 +2,15 @@
 //! signatures; business time is real time plus an offset that only grows, and rules expiry,
 //! retries, refunds and bills.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::changes::Changes;
+use crate::outgoing::Outgoing;
 use crate::state::State;
 
 /// How far business time may be ahead of real time, in seconds: a century, so that no date of it is
@@ -17,6 +19,9 @@ pub(crate) const OFFSET_S_MAX: i64 = 100 * 366 * 86_400;
 
 /// Notices on their way at once; more wait their turn.
 const NOTICES_IN_FLIGHT_MAX: usize = 64;
+
+/// Real time in Unix milliseconds, where it is not the system's.
+pub(crate) type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Where the ports came to listen.
 #[derive(Debug, Clone)]
@@ -27,7 +32,6 @@ pub(crate) struct Urls {
     pub(crate) tls: Option<String>,
 }
 
-#[derive(Debug)]
 pub(crate) struct SimulatorHandle {
     state: Mutex<State>,
     pub(crate) changes: Changes,
@@ -35,7 +39,8 @@ pub(crate) struct SimulatorHandle {
     speed: f64,
     wake: Notify,
     pub(crate) runtime: tokio::runtime::Handle,
-    pub(crate) client: reqwest::Client,
+    pub(crate) outgoing: Outgoing,
+    wall: Option<Wall>,
     pub(crate) slots: Semaphore,
     /// Attempts to send a notice that have begun and not ended.
     pub(crate) in_flight: AtomicUsize,
@@ -43,8 +48,22 @@ pub(crate) struct SimulatorHandle {
     urls: OnceLock<Urls>,
 }
 
+impl fmt::Debug for SimulatorHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SimulatorHandle")
+            .finish_non_exhaustive()
+    }
+}
+
 impl SimulatorHandle {
-    pub(crate) fn new(state: State, offset_s: i64, speed: f64, client: reqwest::Client) -> Self {
+    pub(crate) fn new(
+        state: State,
+        offset_s: i64,
+        speed: f64,
+        outgoing: Outgoing,
+        wall: Option<Wall>,
+    ) -> Self {
         Self {
             changes: state.changes.clone(),
             state: Mutex::new(state),
@@ -52,7 +71,8 @@ impl SimulatorHandle {
             speed,
             wake: Notify::new(),
             runtime: tokio::runtime::Handle::current(),
-            client,
+            outgoing,
+            wall,
             slots: Semaphore::new(NOTICES_IN_FLIGHT_MAX),
             in_flight: AtomicUsize::new(0),
             stopping: watch::Sender::new(false),
@@ -75,8 +95,16 @@ impl SimulatorHandle {
         self.urls.get()
     }
 
-    /// Real time, in milliseconds.
-    pub(crate) fn wall_ms() -> i64 {
+    /// Real time, in milliseconds: the system's, unless the simulator was given another.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        match &self.wall {
+            Some(wall) => wall(),
+            None => Self::system_ms(),
+        }
+    }
+
+    /// The system's time, in milliseconds.
+    pub(crate) fn system_ms() -> i64 {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -85,7 +113,7 @@ impl SimulatorHandle {
 
     /// Business time, in milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
-        Self::wall_ms() + self.offset_seconds() * 1_000
+        self.wall_ms() + self.offset_seconds() * 1_000
     }
 
     pub(crate) fn offset_seconds(&self) -> i64 {

@@ -53,7 +53,8 @@ pub(crate) enum JournalError {
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    file: File,
+    /// `None` where the simulator keeps nothing.
+    file: Option<File>,
     /// The first failure to write; nothing is promised after it.
     pub(crate) broken: Option<String>,
 }
@@ -109,20 +110,31 @@ impl Journal {
             .append(true)
             .open(&path)
             .map_err(unusable)?;
-        Ok(Self { file, broken: None })
+        Ok(Self {
+            file: Some(file),
+            broken: None,
+        })
+    }
+
+    /// A journal that keeps nothing, for a simulator that lives as long as its process at most.
+    pub(crate) const fn nowhere() -> Self {
+        Self {
+            file: None,
+            broken: None,
+        }
     }
 
     /// Appends a line. It is with the operating system when this returns: safe from a kill of the
     /// process, not from a power cut.
     pub(crate) fn append(&mut self, line: Line<'_>) {
-        if self.broken.is_some() {
+        let Some(file) = self.file.as_mut().filter(|_| self.broken.is_none()) else {
             return;
-        }
+        };
         let written = serde_json::to_vec(&line)
             .map_err(io::Error::from)
             .and_then(|mut bytes| {
                 bytes.push(b'\n');
-                self.file.write_all(&bytes)
+                file.write_all(&bytes)
             });
         if let Err(error) = written {
             self.broken = Some(error.to_string());

@@ -20,6 +20,7 @@
 // A new state, kind or distortion must visit each place that decides by it.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod access_tokens;
 mod api;
 mod behaviours;
 mod beijing;
@@ -29,6 +30,7 @@ mod changes;
 mod compression;
 mod config;
 mod control;
+mod embedded;
 mod exchange;
 mod faults;
 mod forgeries;
@@ -39,6 +41,7 @@ mod ledger;
 mod merchant_platform;
 mod merchants;
 mod notices;
+mod outgoing;
 mod phone;
 mod random;
 mod refund_ending;
@@ -59,5 +62,7 @@ mod vectors;
 
 pub use changes::Change;
 pub use config::{Config, Mode, SPEEDS};
+pub use embedded::{Embedded, EmbeddedConfig, EmbeddedKeys};
 pub use merchants::MerchantFile;
+pub use outgoing::{Receive, Received, SentNotice};
 pub use simulator::{BusinessClock, Simulator, StartError};

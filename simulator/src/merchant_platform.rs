@@ -155,7 +155,7 @@ pub(crate) fn add_merchant(
         return Err(refused(format!("merchant {mchid} exists already")));
     }
     // By the clock that clients check the validity of certificates with.
-    let made_ms = SimulatorHandle::wall_ms();
+    let made_ms = handle.wall_ms();
     let record = state
         .registry
         .merchant(mchid.clone(), appid, mode, keys, made_ms)?;
@@ -174,7 +174,7 @@ pub(crate) fn change_merchant(
     mchid: &str,
     wanted: &Value,
 ) -> Result<Value, MerchantPlatformError> {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 11] = [
         "mode",
         "public_key_share",
         "new_certificate_share",
@@ -184,6 +184,8 @@ pub(crate) fn change_merchant(
         "refund_notify_url",
         "add_appid",
         "add_sub_merchant",
+        "trade_management",
+        "ip_listed",
     ];
     let members = wanted
         .as_object()
@@ -232,6 +234,16 @@ fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), Merchan
             merchant.apiv3_key = key;
         }
         "refund_notify_url" => merchant.refund_notify_url = text(),
+        "trade_management" => {
+            merchant.trade_management = serde_json::from_value(value.clone()).map_err(|_| {
+                refused("trade_management is free, unconfirmed, confirmed or not_open")
+            })?;
+        }
+        "ip_listed" => {
+            merchant.ip_listed = value
+                .as_bool()
+                .ok_or_else(|| refused("ip_listed is true or false"))?;
+        }
         "add_appid" => {
             let appid = text().ok_or_else(|| refused("add_appid is an appid"))?;
             merchant.apps.push(App {
@@ -321,14 +333,17 @@ pub(crate) fn rotate(
     wanted: &Value,
 ) -> Result<Value, MerchantPlatformError> {
     let now_ms = handle.now_ms();
+    // Making a key takes a moment; whoever has one at hand gives it.
+    let given = wanted.get("private_pem").and_then(Value::as_str);
+    let given_or_made = || given.map_or_else(keys::generate, |pem| Ok(pem.to_owned()));
     match wanted.get("what").and_then(Value::as_str) {
         Some("platform_certificate") => {
-            let private_pem = keys::generate()?;
+            let private_pem = given_or_made()?;
             let mut state = handle.lock();
             // Clients check the validity of certificates by their own clocks.
             let made = state
                 .registry
-                .platform_certificate(private_pem, SimulatorHandle::wall_ms())?;
+                .platform_certificate(private_pem, handle.wall_ms())?;
             update(&mut state, mchid, |merchant| {
                 if merchant.platform_certificates.len() > 1 {
                     return Err(refused("a rotation is under way: end it first"));
@@ -350,7 +365,7 @@ pub(crate) fn rotate(
             })?;
         }
         Some("public_key") => {
-            let private_pem = keys::generate()?;
+            let private_pem = given_or_made()?;
             update(&mut handle.lock(), mchid, |merchant| {
                 let id = public_key_id(mchid, now_ms);
                 merchant.public_keys.push(PublicKey { id, private_pem });
@@ -431,6 +446,8 @@ fn describe(state: &State, mchid: &str) -> Result<Value, MerchantPlatformError> 
         "has_apiv3_key": record.apiv3_key.is_some(),
         "refund_notify_url": record.refund_notify_url,
         "sub_merchants": record.sub_merchants,
+        "trade_management": record.trade_management,
+        "ip_listed": record.ip_listed,
         "folder": folder(state, mchid).display().to_string(),
     }))
 }

@@ -97,6 +97,21 @@ pub(crate) struct SubMerchant {
     pub(crate) sub_appid: Option<String>,
 }
 
+/// Whether a merchant's apps owe WeChat shipping information (小程序发货信息管理).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TradeManagement {
+    /// They do not.
+    #[default]
+    Free,
+    /// They do, and the administrator has not confirmed it yet.
+    Unconfirmed,
+    /// They do, and the administrator has confirmed it.
+    Confirmed,
+    /// The service is not open to them: nothing about it can be asked.
+    NotOpen,
+}
+
 /// A merchant as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Merchant {
@@ -120,6 +135,15 @@ pub(crate) struct Merchant {
     /// The refund notice URL set on the merchant platform, used when a refund names none.
     pub(crate) refund_notify_url: Option<String>,
     pub(crate) sub_merchants: Vec<SubMerchant>,
+    #[serde(default)]
+    pub(crate) trade_management: TradeManagement,
+    /// Whether the caller's address is on the app's IP allow list (IP白名单), without which there is no token.
+    #[serde(default = "yes")]
+    pub(crate) ip_listed: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Merchant {
@@ -205,6 +229,12 @@ impl MerchantWithKeys {
             .iter()
             .position(|(facts, _)| facts.serial.eq_ignore_ascii_case(serial))?;
         Some(&self.record.platform_certificates[index].private_pem)
+    }
+
+    /// The newest WeChat Pay public key, SPKI PEM.
+    pub(crate) fn public_pem(&self) -> Option<String> {
+        let (_, key) = self.public_keys.last()?;
+        key.verifying().to_pem().ok()
     }
 
     /// The newest usable merchant certificate.
@@ -328,6 +358,8 @@ impl Registry {
                 sub_mchid: "1900000110".to_owned(),
                 sub_appid: Some("wxd678efh567hg6788".to_owned()),
             }],
+            trade_management: TradeManagement::default(),
+            ip_listed: yes(),
             mchid,
         })
     }
@@ -374,6 +406,10 @@ impl Registry {
 
     /// Replaces the registry file in one step, so that a crash leaves the old or the new one.
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+        if folder.as_os_str().is_empty() {
+            // A simulator without a folder keeps nothing.
+            return Ok(());
+        }
         write_atomically(
             &folder.join(MERCHANTS_FILE),
             &serde_json::to_vec_pretty(self)?,
@@ -387,6 +423,9 @@ impl Registry {
         file: &MerchantFile,
         merchant: &MerchantWithKeys,
     ) -> io::Result<()> {
+        if folder.as_os_str().is_empty() {
+            return Ok(());
+        }
         let missing = || io::Error::other("the merchant has no key of this kind");
         let record = &merchant.record;
         let own = record

@@ -29,7 +29,7 @@ use crate::request_body::{self, Read};
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
 const DRIP_BYTES: usize = 8;
 
-type Body = BoxBody<Bytes, std::io::Error>;
+pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 
 /// How connections of the TLS port are secured.
 pub(crate) struct Tls {
@@ -99,7 +99,7 @@ where
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
-struct Dropped;
+pub(crate) struct Dropped;
 
 async fn answer(
     handle: Arc<SimulatorHandle>,
@@ -122,10 +122,19 @@ async fn answer(
         headers: head.headers,
         body,
     };
+    answer_whole(&handle, request, fits).await
+}
+
+/// Answers a request that was read to its end; one that does not fit is refused.
+pub(crate) async fn answer_whole(
+    handle: &Arc<SimulatorHandle>,
+    request: Request,
+    fits: bool,
+) -> Result<hyper::Response<Body>, Dropped> {
     let delayed = if fits {
-        api::serve(&handle, request)
+        api::serve(handle, request)
     } else {
-        api::too_large(&handle, &request)
+        api::too_large(handle, &request)
     };
     if !delayed.after.is_zero() {
         tokio::time::sleep(delayed.after).await;

@@ -23,6 +23,7 @@ use crate::journal::{Journal, JournalError};
 use crate::keys::{self, Authority, KeyError, issue_tls, issue_tls_elsewhere};
 use crate::merchant_platform::{self, MerchantPlatformError};
 use crate::merchants::{MerchantFile, MerchantWithKeys, Registry};
+use crate::outgoing::Outgoing;
 use crate::schedule;
 use crate::server::{self, Tls};
 use crate::state::State;
@@ -176,7 +177,8 @@ impl Simulator {
             state,
             offset_s,
             config.speed,
-            client()?,
+            Outgoing::Http(client()?),
+            None,
         ));
 
         let urls = listeners.urls(&folder)?;
@@ -390,7 +392,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
             };
             match copied {
                 Some(registry) => registry,
-                None => Registry::generate(config.mode, SimulatorHandle::wall_ms())?,
+                None => Registry::generate(config.mode, SimulatorHandle::system_ms())?,
             }
         }
     };
@@ -412,7 +414,7 @@ fn load_keys(folder: &Path, config: &Config) -> Result<Keys, StartError> {
 /// The TLS of the port, right and with each flaw a fault can bring.
 fn tls(registry: &Registry, host: std::net::IpAddr) -> Result<Tls, StartError> {
     let private_pem = keys::generate()?;
-    let now_ms = SimulatorHandle::wall_ms();
+    let now_ms = SimulatorHandle::system_ms();
     let authority = registry.authority();
     // Nobody trusts a root that the port's own key made.
     let own_root_pem = Authority::root(&private_pem, now_ms)?;

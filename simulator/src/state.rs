@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::access_tokens::AccessTokens;
 use crate::behaviours::Behaviours;
 use crate::changes::{Change, Changes};
 use crate::exchange::{Exchange, ExchangeKey, Exchanges};
@@ -44,6 +45,7 @@ pub(crate) struct State {
     pub(crate) openids: HashMap<String, String>,
     /// When each user logged in lately.
     pub(crate) logins: HashMap<String, VecDeque<i64>>,
+    pub(crate) access_tokens: AccessTokens,
     pub(crate) behaviours: Behaviours,
     /// Payments by `transaction_id`.
     pub(crate) payments: HashMap<String, OrderKey>,
@@ -104,7 +106,12 @@ impl State {
         lines.extend(refunds.values().map(Line::Refund));
         lines.extend(notices.values().map(Line::Notice));
         lines.extend(codes.values().map(Line::Code));
-        let journal = Journal::rewrite(&folder, &lines)?;
+        // A simulator without a folder keeps nothing.
+        let journal = if folder.as_os_str().is_empty() {
+            Journal::nowhere()
+        } else {
+            Journal::rewrite(&folder, &lines)?
+        };
         let entered = orders
             .values()
             .map(|order| order.entered)
@@ -127,6 +134,7 @@ impl State {
                 .collect(),
             codes,
             logins: HashMap::new(),
+            access_tokens: AccessTokens::default(),
             behaviours,
             payments: HashMap::new(),
             prepays: HashMap::new(),

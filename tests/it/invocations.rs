@@ -12,6 +12,7 @@ use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Vars};
 use shared::process::Process;
 use shared::telemetry::{Log, LogLine, Metric};
+use shared::transport::Transport;
 
 use crate::harness::{TestStack, watch};
 
@@ -159,6 +160,7 @@ fn mistaken_sweep(stack: &TestStack, lines: &watch::Lines) -> functions::Invoke 
     }));
     let process = Process {
         clock: stack.stack.clock().clone(),
+        transport: Transport::new(http.clone()),
         http,
         log,
     };

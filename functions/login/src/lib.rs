@@ -6,7 +6,7 @@
 // A new state must visit each place that decides by states.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::json;
 use shared::api::{Answer, Callers, Code, HttpFunction, Incoming, Problem, request_body};
@@ -16,6 +16,7 @@ use shared::domain::{Appid, Openid};
 use shared::process::Process;
 use shared::rfc3339;
 use shared::telemetry::{LogLine, Metric};
+use shared::transport::Failure;
 
 /// WeChat's own host of `jscode2session`.
 const WECHAT_API: &str = "https://api.weixin.qq.com";
@@ -159,17 +160,12 @@ impl Login {
         let most = std::time::Duration::from_millis(CALL_MAX_MS);
         let timeout = incoming.deadline.left(&self.process.clock, most);
         // The URL holds the app secret: no error may carry it into a log.
-        let told = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = self
-            .process
-            .http
-            .get(url)
-            .timeout(timeout)
-            .send()
-            .await
-            .map_err(told)?;
+        let told = |failure: Failure| failure.without_url().to_string();
+        let transport = &self.process.transport;
+        let request = transport.request(Method::GET, url).timeout(timeout);
+        let mut answer = transport.send(request).await.map_err(told)?;
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(told)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| told(error.into()))? {
             if bytes.len() + chunk.len() > ANSWER_MAX {
                 return Err("an answer that is too large".to_owned());
             }

@@ -13,7 +13,7 @@ fn bucket(region: &str, endpoint: Option<&str>) -> Bucket {
         endpoint: endpoint.map(str::to_owned),
         credentials: Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"),
     };
-    Bucket::new(process.http, Clock::system(), access)
+    Bucket::new(process.transport, Clock::system(), access)
 }
 
 #[test]

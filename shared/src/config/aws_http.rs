@@ -1,4 +1,4 @@
-//! Lends the process's reqwest client to the AWS SDK.
+//! Lends the process's transport, which is its reqwest client, to the AWS SDK.
 //!
 //! The SDK's own client would bring a second pool and root store (1.85 MB and 17 million
 //! instructions of cold start). Timeouts and I/O failures keep their kind, so that the SDK's retries
@@ -19,24 +19,26 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use crate::transport::{Cause, Failure, Transport};
+
 /// How large an answer may be, in bytes: DynamoDB and Secrets Manager send at most 16 MiB.
 const ANSWER_MAX: usize = 16 << 20;
 
-/// This client as the AWS SDK takes one.
-pub fn sdk_http_client(client: reqwest::Client) -> SharedHttpClient {
-    SharedHttpClient::new(ReqwestConnector {
-        client,
+/// This transport as the AWS SDK takes a client.
+pub fn sdk_http_client(transport: Transport) -> SharedHttpClient {
+    SharedHttpClient::new(LentTransport {
+        transport,
         read_timeout: None,
     })
 }
 
 #[derive(Clone, Debug)]
-struct ReqwestConnector {
-    client: reqwest::Client,
+struct LentTransport {
+    transport: Transport,
     read_timeout: Option<Duration>,
 }
 
-impl HttpClient for ReqwestConnector {
+impl HttpClient for LentTransport {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -44,20 +46,20 @@ impl HttpClient for ReqwestConnector {
     ) -> SharedHttpConnector {
         // The connect timeout is the shared client's own.
         SharedHttpConnector::new(Self {
-            client: self.client.clone(),
+            transport: self.transport.clone(),
             read_timeout: settings.read_timeout(),
         })
     }
 }
 
-impl HttpConnector for ReqwestConnector {
+impl HttpConnector for LentTransport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let lent = self.clone();
         HttpConnectorFuture::new(async move { lent.send(request).await })
     }
 }
 
-impl ReqwestConnector {
+impl LentTransport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = request
             .try_into_http1x()
@@ -68,20 +70,20 @@ impl ReqwestConnector {
             .map(<[u8]>::to_vec)
             .ok_or_else(|| ConnectorError::user("a streaming body cannot be sent".into()))?;
         let mut request = self
-            .client
+            .transport
             .request(parts.method, parts.uri.to_string())
             .headers(parts.headers)
             .body(bytes);
         if let Some(timeout) = self.read_timeout {
             request = request.timeout(timeout);
         }
-        let mut answer = request.send().await.map_err(kind)?;
+        let mut answer = self.transport.send(request).await.map_err(kind)?;
         let mut response = http::Response::builder().status(answer.status());
         if let Some(headers) = response.headers_mut() {
             *headers = std::mem::take(answer.headers_mut());
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(kind)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| kind(error.into()))? {
             if bytes.len() + chunk.len() > ANSWER_MAX {
                 return Err(ConnectorError::other(
                     "the answer is too large".into(),
@@ -97,12 +99,10 @@ impl ReqwestConnector {
     }
 }
 
-fn kind(error: reqwest::Error) -> ConnectorError {
-    if error.is_timeout() {
-        ConnectorError::timeout(error.into())
-    } else if error.is_builder() {
-        ConnectorError::user(error.into())
-    } else {
-        ConnectorError::io(error.into())
+fn kind(failure: Failure) -> ConnectorError {
+    match failure.cause() {
+        Cause::TimedOut => ConnectorError::timeout(failure.into()),
+        Cause::Unbuildable => ConnectorError::user(failure.into()),
+        Cause::Unreachable | Cause::Broken => ConnectorError::io(failure.into()),
     }
 }

@@ -33,6 +33,7 @@ use crate::domain::{
     WechatpayRefundId,
 };
 use crate::random;
+use crate::transport::{Cause, Failure, Transport};
 
 pub use bill::{BillKind, BillOffer, DOWNLOAD_MAX, DownloadError, NoBill};
 
@@ -73,7 +74,7 @@ pub struct Call<'a> {
 /// Talks to WeChat Pay for one merchant, or for one sub-merchant of a partner.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     endpoints: Endpoints,
     payee: Payee,
 }
@@ -120,9 +121,9 @@ struct Answered {
 
 impl Client {
     /// A client for this merchant.
-    pub const fn new(http: reqwest::Client, endpoints: Endpoints, payee: Payee) -> Self {
+    pub const fn new(transport: Transport, endpoints: Endpoints, payee: Payee) -> Self {
         Self {
-            http,
+            transport,
             endpoints,
             payee,
         }
@@ -424,7 +425,7 @@ impl Client {
         );
         let url = format!("{host}{}", question.target);
         let mut request = self
-            .http
+            .transport
             .request(question.method.clone(), url)
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "application/json")
@@ -437,8 +438,8 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(question.body.to_vec());
         }
-        let unknown = |error| CallError::Unknown(cause_of(&error));
-        let mut answer = request.send().await.map_err(unknown)?;
+        let unknown = |failure| CallError::Unknown(cause_of(&failure));
+        let mut answer = self.transport.send(request).await.map_err(unknown)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer
             .chunk()
@@ -575,13 +576,11 @@ fn refund_report(body: &[u8]) -> Result<RefundReport, CallError> {
 }
 
 /// What became of a request that brought no answer.
-fn cause_of(error: &reqwest::Error) -> UnknownCause {
-    if error.is_connect() {
-        UnknownCause::Unreachable
-    } else if error.is_timeout() {
-        UnknownCause::Timeout
-    } else {
-        UnknownCause::Broken
+fn cause_of(failure: &Failure) -> UnknownCause {
+    match failure.cause() {
+        Cause::Unreachable => UnknownCause::Unreachable,
+        Cause::TimedOut => UnknownCause::Timeout,
+        Cause::Broken | Cause::Unbuildable => UnknownCause::Broken,
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn authenticate(
         .and_then(parse)
         .map_err(|why| malformed(request, operation, why))?;
     let refuse = |message: &str| refusal(operation, message);
-    let wall_s = SimulatorHandle::wall_ms().div_euclid(1_000);
+    let wall_s = handle.wall_ms().div_euclid(1_000);
     let timestamp = authorization::seconds(&authorization.timestamp);
     if (wall_s - timestamp).abs() > WINDOW_S {
         return Err(

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::answer::Draft;
+use super::errcode;
 use super::request::Request;
 use crate::beijing::MINUTE_MS;
 use crate::faults::Target;
@@ -14,6 +14,8 @@ use crate::handle::SimulatorHandle;
 use crate::ledger::MADE_UP;
 use crate::random;
 
+/// As it was captured, though the body is JSON.
+const TEXT_TYPE: &str = "text/plain";
 /// How long a code lives.
 const CODE_LIFE_MS: i64 = 5 * MINUTE_MS;
 /// Logins of one user within a minute.
@@ -94,13 +96,9 @@ pub(crate) fn answer(handle: &Arc<SimulatorHandle>, request: &Request) -> Draft 
         openid: &held.openid,
     });
     state.put_code(held);
-    Draft::plain(200, "text/plain", body.unwrap_or_default())
+    Draft::plain(200, TEXT_TYPE, body.unwrap_or_default())
 }
 
 fn failure(errcode: i64, errmsg: &str) -> Draft {
-    let rid = random::lower_hex(8);
-    let body = json!({"errcode": errcode, "errmsg": format!("{errmsg}, rid: {rid}")}).to_string();
-    let mut answer = Draft::plain(200, "text/plain", body);
-    answer.verdict = format!("errcode {errcode} {errmsg}");
-    answer
+    errcode::refused(TEXT_TYPE, errcode, errmsg)
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use matchit::Router;
 use percent_encoding::percent_decode_str;
 
+use super::trade_management::Question;
 use crate::ledger::TradeType;
 
 /// What an operation does, and what its handler needs to know beside the id in the path.
@@ -33,6 +34,8 @@ pub(crate) enum Kind {
     Download,
     Upload,
     Login,
+    StableToken,
+    TradeManagement(Question),
 }
 
 /// An operation of the API.
@@ -109,7 +112,7 @@ impl Operation {
 }
 
 /// Every operation. In a path, `{id}` is the one value that it may hold.
-static OPERATIONS: [Operation; 23] = [
+static OPERATIONS: [Operation; 26] = [
     Operation::get("certificates", "/v3/certificates", Kind::Certificates)
         .with_user_agent()
         .calls(1_000),
@@ -183,6 +186,17 @@ static OPERATIONS: [Operation; 23] = [
     Operation::get("download", "/v3/billdownload/file", Kind::Download),
     Operation::post("upload", "/v3/merchant/media/upload", Kind::Upload),
     Operation::get("login", "/sns/jscode2session", Kind::Login),
+    Operation::post("stable_token", "/cgi-bin/stable_token", Kind::StableToken),
+    Operation::post(
+        Question::Managed.operation(),
+        "/wxa/sec/order/is_trade_managed",
+        Kind::TradeManagement(Question::Managed),
+    ),
+    Operation::post(
+        Question::Confirmed.operation(),
+        "/wxa/sec/order/is_trade_management_confirmation_completed",
+        Kind::TradeManagement(Question::Confirmed),
+    ),
 ];
 
 /// Where a request leads.

@@ -49,11 +49,18 @@ pub(crate) fn sign(
     if let Some(success) = success {
         distortions.rewrite(&mut answer, success);
     }
-    let mut headers = common_headers(&answer);
+    let mut headers = common_headers(&answer, handle.wall_ms());
     if let Some((serial, key)) = signer
         && !distortions.unsigned
     {
-        headers.extend(signature_headers(serial, key, &answer.body, &distortions));
+        let wall_ms = handle.wall_ms();
+        headers.extend(signature_headers(
+            serial,
+            key,
+            &answer.body,
+            &distortions,
+            wall_ms,
+        ));
     }
     if distortions.endless_headers {
         let padding = "0".repeat(PADDING_HEADER_BYTES);
@@ -129,6 +136,7 @@ fn signature_headers(
     key: &SigningKey,
     body: &[u8],
     distortions: &AnswerDistortions,
+    wall_ms: i64,
 ) -> [(&'static str, String); 5] {
     let nonce = random::lower_hex(32);
     let age_s = if distortions.stale {
@@ -136,7 +144,7 @@ fn signature_headers(
     } else {
         0
     };
-    let timestamp = SimulatorHandle::wall_ms().div_euclid(1_000) - age_s;
+    let timestamp = wall_ms.div_euclid(1_000) - age_s;
     let signed = |body: &[u8]| {
         let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
         message.extend_from_slice(body);
@@ -181,10 +189,10 @@ fn encode(mut body: Vec<u8>, distortions: &AnswerDistortions) -> (Vec<u8>, Optio
 }
 
 /// An answer without any WeChat header: an empty one, or a text for a person.
-pub(crate) fn bare(answer: Draft) -> Response {
+pub(crate) fn bare(answer: Draft, wall_ms: i64) -> Response {
     let mut headers = vec![
         ("Server", "nginx".to_owned()),
-        ("Date", beijing::http_date(SimulatorHandle::wall_ms())),
+        ("Date", beijing::http_date(wall_ms)),
         ("Content-Length", answer.body.len().to_string()),
         ("Connection", "keep-alive".to_owned()),
         ("Keep-Alive", "timeout=8".to_owned()),
@@ -200,10 +208,10 @@ pub(crate) fn bare(answer: Draft) -> Response {
     }
 }
 
-fn common_headers(answer: &Draft) -> Vec<(&'static str, String)> {
+fn common_headers(answer: &Draft, wall_ms: i64) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("Server", "nginx".to_owned()),
-        ("Date", beijing::http_date(SimulatorHandle::wall_ms())),
+        ("Date", beijing::http_date(wall_ms)),
         ("Content-Type", answer.content_type.to_owned()),
         ("Content-Length", String::new()),
         ("Connection", "keep-alive".to_owned()),

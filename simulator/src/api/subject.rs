@@ -79,7 +79,9 @@ impl RequestSubject {
                 )
             }
             Kind::Upload => (None, numbers.meta),
-            Kind::Certificates | Kind::Login => (None, String::new()),
+            Kind::Certificates | Kind::Login | Kind::StableToken | Kind::TradeManagement(_) => {
+                (None, String::new())
+            }
         };
         let place = state.place_of(&mchid);
         Self {

@@ -1,5 +1,7 @@
 //! What is kept of a request and its answer for a person to read: the bytes as they went over the wire,
-//! without the app's secret and the session's key.
+//! without the app's secret, its token and the session's key.
+
+use serde_json::{Map, Value};
 
 use super::answer::Response;
 use super::authorization;
@@ -21,18 +23,26 @@ pub(super) fn exchange(request: &Request, kind: Option<Kind>, response: &Respons
             pace: _,
         } => {
             let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-            let answer = if kind == Some(Kind::Login) {
-                Message::from_wechat_pay(headers, &without_session_key(body))
-            } else {
-                Message::from_wechat_pay(headers, body)
+            let hidden = match kind {
+                Some(Kind::Login) => without(body, "session_key"),
+                Some(Kind::StableToken) => without(body, "access_token"),
+                Some(_) | None => None,
             };
-            Some((*status, answer))
+            let body = hidden.as_deref().unwrap_or(body);
+            Some((*status, Message::from_wechat_pay(headers, body)))
         }
     };
     let target = without_secret(&request.target);
+    // Whatever its path is: it may be mistyped.
+    let hidden = without(&request.body, "secret");
+    let signed_head = match hidden {
+        Some(_) => None,
+        None => signed_head(request, kind, &target),
+    };
+    let body = hidden.as_deref().unwrap_or(&request.body);
     Exchange {
         method: request.method.clone(),
-        request: Message::new(headers, &request.body, signed_head(request, kind, &target)),
+        request: Message::new(headers, body, signed_head),
         target,
         answer,
         opened: None,
@@ -48,12 +58,44 @@ fn signed_head(request: &Request, kind: Option<Kind>, shown: &str) -> Option<Str
     authorization::head(request)
 }
 
-fn without_session_key(body: &[u8]) -> Vec<u8> {
-    const BEFORE: &str = "\"session_key\":\"";
-    let text = String::from_utf8_lossy(body);
-    let hidden = text.split_once(BEFORE).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once('"')?;
-        Some(format!("{before}{BEFORE}{HIDDEN}\"{after}"))
-    });
-    hidden.map_or_else(|| body.to_vec(), String::into_bytes)
+/// A JSON body without the text of one of its members; `None` where it has none. Everything else stays as it
+/// was written, unless the text was written with escapes that it does not need.
+fn without(body: &[u8], name: &str) -> Option<Vec<u8>> {
+    let mut members: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let held = members.get_mut(name)?;
+    let (written, shown) = (held.to_string(), Value::from(HIDDEN));
+    let text = std::str::from_utf8(body).ok()?;
+    if held.as_str().is_some_and(|held| !held.is_empty()) && text.contains(&written) {
+        return Some(text.replace(&written, &shown.to_string()).into_bytes());
+    }
+    *held = shown;
+    serde_json::to_vec(&members).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_however_it_is_written_and_the_rest_stays() {
+        for (body, shown) in [
+            (
+                r#"{"b": 1, "secret": "abc"}"#,
+                r#"{"b": 1, "secret": "(hidden)"}"#,
+            ),
+            (
+                r#"{"b":1,"secret":"\u0061bc"}"#,
+                r#"{"b":1,"secret":"(hidden)"}"#,
+            ),
+            (
+                r#"{"b":1,"s\u0065cret":7}"#,
+                r#"{"b":1,"secret":"(hidden)"}"#,
+            ),
+        ] {
+            let hidden = without(body.as_bytes(), "secret").unwrap_or_default();
+            assert_eq!(String::from_utf8_lossy(&hidden), shown);
+        }
+        assert_eq!(without(br#"{"secrets":"abc"}"#, "secret"), None);
+        assert_eq!(without(b"[]", "secret"), None);
+    }
 }

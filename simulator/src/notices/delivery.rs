@@ -2,9 +2,10 @@
 //! is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::held::release_held;
@@ -74,7 +75,7 @@ pub(crate) async fn deliver(handle: &Arc<SimulatorHandle>, dispatch: Dispatch) {
         give_up_unsigned(&mut handle.lock(), dispatch.notice.seq);
         return;
     };
-    let message = message::build(&dispatch, serial, key, SimulatorHandle::wall_ms());
+    let message = message::build(&dispatch, serial, key, handle.wall_ms());
     let sent = send(handle, &dispatch, message).await;
     let mut state = handle.lock();
     let judgement = judge(&sent, &dispatch, state.behaviours.notice_redirect_fails);
@@ -100,7 +101,10 @@ async fn send(handle: &SimulatorHandle, dispatch: &Dispatch, message: Message) -
     let response = if dispatch.distortion == Distortion::Lost {
         Err("lost on the way: it never reached the merchant".to_owned())
     } else {
-        post(handle, url, message).await
+        handle
+            .outgoing
+            .post(url, message.headers, message.body, ANSWER_DEADLINE)
+            .await
     };
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = match response {
@@ -283,35 +287,4 @@ fn retry_delay_ms(notice: &Notice) -> Option<i64> {
         return None;
     }
     RETRY_DELAYS_MS.get(notice.tries.checked_sub(1)?).copied()
-}
-
-async fn post(
-    handle: &SimulatorHandle,
-    url: &str,
-    message: Message,
-) -> Result<reqwest::Response, String> {
-    let mut request = handle
-        .client
-        .post(url)
-        .timeout(ANSWER_DEADLINE)
-        .body(message.body);
-    for (name, value) in message.headers {
-        request = request.header(name, value);
-    }
-    match request.send().await {
-        Ok(response) => Ok(response),
-        Err(error) if error.is_timeout() => {
-            Err("no answer within 5 seconds: answer first, work after".to_owned())
-        }
-        Err(error) if error.is_builder() => Err(format!("notify_url {url:?} is no usable URL")),
-        Err(error) => Err(format!("no answer: {}", root_cause(&error))),
-    }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

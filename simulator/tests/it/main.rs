@@ -35,6 +35,7 @@ mod refunds;
 mod signing;
 mod start;
 mod support;
+mod trade_management;
 mod transport;
 mod tree;
 #[path = "../../../tests/vectors/mod.rs"]

@@ -23,7 +23,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         what: "starting and stopping",
-        files: &["simulator"],
+        files: &["simulator", "embedded"],
     },
     Layer {
         what: "the ports: sockets of the API, and the control calls with the page",
@@ -83,6 +83,7 @@ const LAYERS: &[Layer] = &[
             "behaviours",
             "compression",
             "exchange",
+            "outgoing",
             "random",
             "request_body",
         ],

@@ -188,8 +188,8 @@ impl Client {
             b"",
         );
         let request = self
-            .http
-            .get(format!("{}{}", place.host, place.target))
+            .transport
+            .request(Method::GET, format!("{}{}", place.host, place.target))
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "*/*")
             .header(USER_AGENT, AGENT);
@@ -198,9 +198,11 @@ impl Client {
             left.min(STANDSTILL_MAX)
         };
         let late = |_| CallError::Unknown(UnknownCause::Timeout);
-        let unknown = |error| CallError::Unknown(cause_of(&error));
+        let unknown = |failure| CallError::Unknown(cause_of(&failure));
         let broken = |_| CallError::Unknown(UnknownCause::Broken);
-        let sent = timeout(left(), request.send()).await.map_err(late)?;
+        let sent = timeout(left(), self.transport.send(request))
+            .await
+            .map_err(late)?;
         let mut answer = sent.map_err(unknown)?;
         let status = answer.status().as_u16();
         let (mut written, mut refused) = (0, Vec::new());

@@ -66,9 +66,9 @@ impl Till {
             server.authority.as_str(),
         ];
         let endpoints = Endpoints::parse(base, &backup, &trusted).unwrap();
-        let http = Process::system().unwrap().http;
+        let transport = Process::system().unwrap().transport;
         Self {
-            client: Client::new(http, endpoints, payee(None)),
+            client: Client::new(transport, endpoints, payee(None)),
             keys: Keys {
                 merchant: Arc::new(merchant()),
                 platform: Arc::new(platform_keys()),

@@ -275,6 +275,7 @@ export const FAULTS = {
   bill_lacks_payment: "交易账单缺少当天最后一笔支付，汇总行也随之一致",
   bill_bomb: "解压后有 64 MiB 的 GZIP 账单",
   login_busy: "jscode2session 返回 -1，系统繁忙",
+  trade_management_busy: "stable_token 或发货信息管理的查询返回 -1，系统繁忙",
   tls_expired: "TLS 端口的连接遇到昨天过期的证书",
   tls_wrong_host: "TLS 端口的连接遇到另一主机的证书",
   tls_untrusted: "TLS 端口的连接遇到不受信任的机构签发的证书",
