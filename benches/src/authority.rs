@@ -20,6 +20,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
 use crate::distance::far;
+use crate::load::passage::Passage;
+
+/// How far away a server is made to be.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// As far as it is.
+    Straight,
+    /// A round trip of this length.
+    Far(Duration),
+    /// As long as each request is to take.
+    Through(Arc<Passage>),
+}
 
 /// Signs for loopback servers.
 pub(crate) struct Authority {
@@ -75,8 +87,8 @@ impl Authority {
         })
     }
 
-    /// Puts TLS in front of a server, a round trip of this length away.
-    pub(crate) async fn front(&self, behind: SocketAddr, away: Duration) -> Result<Front> {
+    /// Puts TLS in front of a server, to which this way leads.
+    pub(crate) async fn front(&self, behind: SocketAddr, way: Way) -> Result<Front> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let authority = listener.local_addr()?.to_string();
         let connections = Arc::new(AtomicU64::new(0));
@@ -84,7 +96,7 @@ impl Authority {
             listener,
             self.acceptor.clone(),
             behind,
-            away,
+            way,
             Arc::clone(&connections),
         ));
         Ok(Front {
@@ -116,18 +128,26 @@ async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     behind: SocketAddr,
-    away: Duration,
+    way: Way,
     connections: Arc<AtomicU64>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::SeqCst);
-        let acceptor = acceptor.clone();
+        let (acceptor, way) = (acceptor.clone(), way.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            if away.is_zero() {
-                relay(&acceptor, stream, behind).await;
-            } else {
-                relay(&acceptor, far(stream, away), behind).await;
+            match way {
+                Way::Straight => relay(&acceptor, stream, behind).await,
+                Way::Far(round_trip) => relay(&acceptor, far(stream, round_trip), behind).await,
+                Way::Through(passage) => {
+                    let Ok(outside) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    if let Ok(inside) = TcpStream::connect(behind).await {
+                        let _ = inside.set_nodelay(true);
+                        let _ = passage.pass(outside, inside).await;
+                    }
+                }
             }
         });
     }
