@@ -32,6 +32,10 @@ proof *options:
 bench *options:
     cargo run -p bench -- {{options}}
 
+# Headers, notices and orders beside other libraries and languages; installs them below target/peers
+peers *options:
+    benches/peers/run {{options}}
+
 # To AWS, with the values of samconfig.toml (docs/operations.md)
 deploy *options: build
     sam deploy {{options}}

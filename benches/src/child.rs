@@ -237,30 +237,12 @@ impl Running {
         }
     }
 
-    /// Waits until every thread of the process sleeps, so that its clock stands still.
     async fn settled(&self) {
-        // It sleeps within microseconds; one that does not is measured as it is.
-        for _ in 0..2_000 {
-            if self.threads().all(|thread| {
-                let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
-                let state = stat
-                    .rsplit_once(") ")
-                    .map(|(_, rest)| rest.starts_with('S'));
-                state.unwrap_or(true)
-            }) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_micros(100)).await;
-        }
+        settled(self.started.child.id()).await;
     }
 
-    /// The processor time of the process, to the nanosecond: `schedstat`'s first number.
     fn processor_time(&self) -> Duration {
-        let of = |thread: std::path::PathBuf| -> Option<u64> {
-            let text = std::fs::read_to_string(thread.join("schedstat")).ok()?;
-            text.split(' ').next()?.parse().ok()
-        };
-        Duration::from_nanos(self.threads().filter_map(of).sum())
+        processor_time(self.started.child.id())
     }
 
     fn peak_kib(&self) -> u64 {
@@ -271,15 +253,6 @@ impl Running {
             .find_map(|line| line.strip_prefix("VmHWM:"))
             .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
             .unwrap_or(0)
-    }
-
-    fn threads(&self) -> impl Iterator<Item = std::path::PathBuf> {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.started.child.id()));
-        tasks
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|task| task.path())
     }
 
     /// Ends the process; callgrind writes its counts when it is asked to end.
@@ -297,6 +270,41 @@ impl Running {
         self.started.child.wait()?;
         Ok(())
     }
+}
+
+/// Waits until every thread of a process sleeps, so that its clock stands still.
+pub(crate) async fn settled(process: u32) {
+    // It sleeps within microseconds; one that does not is measured as it is.
+    for _ in 0..2_000 {
+        if threads(process).all(|thread| {
+            let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+            let state = stat
+                .rsplit_once(") ")
+                .map(|(_, rest)| rest.starts_with('S'));
+            state.unwrap_or(true)
+        }) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
+}
+
+/// The processor time of a process, to the nanosecond: `schedstat`'s first number.
+pub(crate) fn processor_time(process: u32) -> Duration {
+    let of = |thread: std::path::PathBuf| -> Option<u64> {
+        let text = std::fs::read_to_string(thread.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(threads(process).filter_map(of).sum())
+}
+
+fn threads(process: u32) -> impl Iterator<Item = std::path::PathBuf> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    tasks
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|task| task.path())
 }
 
 /// A request to the Runtime API, waiting for its answer.

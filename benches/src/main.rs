@@ -18,6 +18,7 @@ mod callgrind;
 mod child;
 mod goals;
 mod numbers;
+mod peers;
 mod report;
 mod world;
 
@@ -74,6 +75,9 @@ struct Arguments {
     /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
     #[arg(long)]
     record: bool,
+    /// Measures beside the peers of this list instead; benches/peers/run makes it.
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
 }
 
 /// A binary to measure.
@@ -124,6 +128,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("the workspace is gone")?;
+    if let Some(list) = &arguments.peers {
+        return peers::run(root, list, arguments).await;
+    }
     let record_file = root.join("benches/recorded.json");
     let recorded = Recorded::read(&record_file)?;
     let folder = tempfile::tempdir()?;

@@ -155,7 +155,7 @@ fn warm(numbers: &Numbers) -> String {
     told
 }
 
-fn mark(goal: &Goal) -> &'static str {
+pub(crate) fn mark(goal: &Goal) -> &'static str {
     match (goal.met, goal.gate) {
         (Some(true), _) => "met",
         (Some(false), true) => "MISSED",

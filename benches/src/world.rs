@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A session token as long as Lambda's; it is hashed and sent with every call to AWS.
 const SESSION_TOKEN_CHARACTERS: usize = 760;
 
-const OPENID: &str = "oBench0000000000000000000000";
+pub(crate) const OPENID: &str = "oBench0000000000000000000000";
 
 /// A stack to measure in.
 pub(crate) struct World {
@@ -268,6 +268,12 @@ impl World {
         Ok(self.http_event("POST /orders", &[], Some(body), &headers))
     }
 
+    /// An order's number and the notice that it is paid, as an event for notify-callback.
+    pub(crate) async fn payments_notice(&self) -> Result<(String, Value)> {
+        let (number, notice) = self.paid_order().await?;
+        Ok((number, notice_event(&notice)))
+    }
+
     /// Pays a JSAPI order with what create-order answered, which the simulator checks as WeChat Pay
     /// does; gives the notice as an event.
     pub(crate) async fn pay_with(&self, placed: &Value) -> Result<Value> {
@@ -318,6 +324,25 @@ impl World {
     pub(crate) fn connections(&self) -> u64 {
         let fronts = [&self.table, &self.secrets, &self.wechatpay];
         fronts.into_iter().map(Front::connections).sum()
+    }
+
+    /// Whether WeChat Pay takes a request for a JSAPI order that carries this `Authorization` header.
+    pub(crate) async fn takes(&self, target: &str, authorization: &str, body: &str) -> Result<()> {
+        let url = format!("{}{target}", self.stack.simulator.base_url());
+        let request = self.http.post(url).body(body.to_owned());
+        let answer = request
+            .header("authorization", authorization)
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .header("user-agent", "bench/1")
+            .send()
+            .await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("it is answered with {status}: {text}").into())
+        }
     }
 
     /// How many requests about an order reached WeChat Pay.

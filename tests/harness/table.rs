@@ -67,6 +67,26 @@ impl TestStack {
         self.stack.aws.table.put_item(request).unwrap();
     }
 
+    /// Takes an item away, past every condition.
+    pub fn take_item(&self, item: &Value) {
+        let request = json!({
+            "TableName": local::template::physical("Table"),
+            "Key": {"pk": item["pk"], "sk": item["sk"]},
+        });
+        let request = serde_json::from_value(request).unwrap();
+        self.stack.aws.table.delete_item(request).unwrap();
+    }
+
+    /// Makes the table what it was when it held these items.
+    pub fn restore(&self, items: &[Value]) {
+        for item in self.items() {
+            self.take_item(&item);
+        }
+        for item in items {
+            self.put_item(item);
+        }
+    }
+
     /// Calls the table with the role of this function, or as [`OPERATOR`]; gives the status and the text
     /// of the answer.
     pub async fn call_table(

@@ -7,14 +7,16 @@ use std::path::Path;
 use crate::documents::{Fence, fences, page, pages, root};
 
 /// What users read, which is there in both languages.
-const FOR_USERS: [&str; 10] = [
+const FOR_USERS: [&str; 12] = [
     "README.md",
+    "SECURITY.md",
     "docs/api.md",
     "docs/cli.md",
     "docs/doctor.md",
     "docs/events.md",
     "docs/operations.md",
     "docs/quality.md",
+    "docs/reliability.md",
     "docs/simulator.md",
     "docs/troubleshooting.md",
     "miniprogram/README.md",

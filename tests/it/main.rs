@@ -50,6 +50,8 @@ mod races;
 mod readme;
 mod reconcile;
 mod refunds;
+mod reliability;
+mod restore;
 mod rotation;
 mod runbooks;
 mod schedules;

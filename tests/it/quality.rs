@@ -5,30 +5,30 @@ use std::fs;
 
 use crate::documents::{page, root};
 
-/// The last cell of each row that answers a point: what comes after the heading `Test` or `测试`.
-fn answers(page: &str) -> Vec<&str> {
-    let mut answering = false;
+/// The cells under a heading that reads as one of these, down all tables of a page.
+pub fn cells<'a>(page: &'a str, headings: [&str; 2]) -> Vec<&'a str> {
+    let mut column = None;
     let mut found = Vec::new();
     for line in page.lines() {
         let Some(row) = line
             .strip_prefix('|')
             .and_then(|line| line.strip_suffix('|'))
         else {
-            answering = false;
+            column = None;
             continue;
         };
-        let last = row.rsplit('|').next().unwrap().trim();
-        if ["Test", "测试"].contains(&last) {
-            answering = true;
-        } else if answering && !last.starts_with("---") {
-            found.push(last);
+        let row: Vec<&str> = row.split('|').map(str::trim).collect();
+        match column {
+            None => column = row.iter().position(|cell| headings.contains(cell)),
+            Some(column) if !row[column].starts_with("---") => found.push(row[column]),
+            Some(_) => {}
         }
     }
     found
 }
 
 /// The tests that a cell names: `module::name` in the integration tests, and sentences of the mini-program's.
-fn named(cell: &str) -> Vec<String> {
+pub fn named(cell: &str) -> Vec<String> {
     let mut names = Vec::new();
     for quote in ['`', '"'] {
         let inside = cell.split(quote).skip(1).step_by(2);
@@ -38,7 +38,7 @@ fn named(cell: &str) -> Vec<String> {
 }
 
 /// Whether there is a test of this name.
-fn is_there(name: &str) -> bool {
+pub fn is_there(name: &str) -> bool {
     let Some((module, function)) = name.rsplit_once("::") else {
         let tests = page("tests/miniprogram/payments.test.js");
         return tests.contains(&format!("\ntest(\"{name}\", "));
@@ -76,7 +76,7 @@ fn every_point_of_the_quality_list_names_a_test_that_is_there() {
     let mut pages = Vec::new();
     for path in ["docs/quality.md", "docs/quality.zh-CN.md"] {
         let text = page(path);
-        let cells = answers(&text);
+        let cells = cells(&text, ["Test", "测试"]);
         assert!(
             cells.len() > 30,
             "{path} answers only {} points",

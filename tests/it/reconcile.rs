@@ -290,7 +290,7 @@ impl<'a> Planted<'a> {
 
     /// Takes an item away.
     fn take(&mut self, item: Value) {
-        delete(self.stack, &item);
+        self.stack.take_item(&item);
         self.before.push(item);
     }
 
@@ -303,21 +303,12 @@ impl<'a> Planted<'a> {
     /// Leaves the table as it was.
     fn undo(self) {
         for item in &self.added {
-            delete(self.stack, item);
+            self.stack.take_item(item);
         }
         for item in &self.before {
             self.stack.put_item(item);
         }
     }
-}
-
-fn delete(stack: &TestStack, item: &Value) {
-    let request = json!({
-        "TableName": local::template::physical("Table"),
-        "Key": {"pk": item["pk"], "sk": item["sk"]},
-    });
-    let request = serde_json::from_value(request).unwrap();
-    stack.stack.aws.table.delete_item(request).unwrap();
 }
 
 #[tokio::test]
