@@ -99,7 +99,7 @@ impl World {
         })));
         let aws = address(&stack.aws.url)?;
         let wechatpay = address(stack.simulator.base_url())?;
-        let fronts = async |aws_away, wechatpay_away| -> Result<Fronts> {
+        let fronts = async |aws_away: Duration, wechatpay_away: Duration| -> Result<Fronts> {
             Ok(Fronts {
                 table: authority.front(aws, aws_away).await?,
                 secrets: authority.front(aws, aws_away).await?,
