@@ -18,9 +18,9 @@ use tokio::sync::{mpsc as channel, oneshot};
 use crate::Result;
 use crate::callgrind::Callgrind;
 
-/// How long the next sign of life may take; a binary under callgrind takes seconds for what it does in
-/// milliseconds otherwise.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the next sign of life may take: as long as an event may. A binary under callgrind takes seconds for
+/// what it does in milliseconds otherwise, and a million payments take a busy machine minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long one event may take, as the function is told.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);

@@ -274,11 +274,16 @@ fn calls(numbers: &Numbers, goals: &mut Vec<Goal>) {
 
 /// What a day of a million payments may take.
 pub(crate) fn million(measured: Million) -> Goal {
-    let Million { peak_kib, took } = measured;
+    let Million {
+        peak_kib,
+        took,
+        processor,
+    } = measured;
     let told = format!(
-        "{:.1} MiB, in {:.0} s",
+        "{:.1} MiB, in {:.0} s, {:.0} s of them on the processor",
         mebibytes(peak_kib << 10),
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        processor.as_secs_f64()
     );
     Goal::gate(
         "reconcile, a day of a million payments: peak memory",

@@ -44,6 +44,8 @@ pub(crate) struct Million {
     pub(crate) peak_kib: u64,
     /// From exec to the answer.
     pub(crate) took: Duration,
+    /// Of the processor.
+    pub(crate) processor: Duration,
 }
 
 /// A bill in a file, compressed.
@@ -123,6 +125,7 @@ pub(crate) async fn measure(
     Ok(Million {
         peak_kib: run.peak_kib,
         took: run.first_answer,
+        processor: run.processor_answers.first().copied().unwrap_or_default(),
     })
 }
 
