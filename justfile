@@ -28,6 +28,10 @@ build *options:
 bench *options:
     cargo run -p bench -- {{options}}
 
+# The release binaries under load (docs/load.md); --help lists the scenarios
+load *options:
+    cargo run --profile load -p bench -- load {{options}}
+
 # Headers, notices and orders beside other libraries and languages; installs them below target/peers
 peers *options:
     benches/peers/run {{options}}

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
+use crate::load::passage::Passage;
 
 /// Signs for loopback servers.
 pub(crate) struct Authority {
@@ -73,8 +74,12 @@ impl Authority {
         })
     }
 
-    /// Puts TLS in front of a server.
-    pub(crate) async fn front(&self, behind: SocketAddr) -> Result<Front> {
+    /// Puts TLS in front of a server, and a passage where requests are to take longer.
+    pub(crate) async fn front(
+        &self,
+        behind: SocketAddr,
+        passage: Option<Arc<Passage>>,
+    ) -> Result<Front> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let authority = listener.local_addr()?.to_string();
         let connections = Arc::new(AtomicU64::new(0));
@@ -83,6 +88,7 @@ impl Authority {
             self.acceptor.clone(),
             behind,
             Arc::clone(&connections),
+            passage,
         ));
         Ok(Front {
             authority,
@@ -114,10 +120,11 @@ async fn accept(
     acceptor: TlsAcceptor,
     behind: SocketAddr,
     connections: Arc<AtomicU64>,
+    passage: Option<Arc<Passage>>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::SeqCst);
-        let acceptor = acceptor.clone();
+        let (acceptor, passage) = (acceptor.clone(), passage.clone());
         tokio::spawn(async move {
             // A client that goes away in the middle is one that was measured to its end.
             let _ = stream.set_nodelay(true);
@@ -126,7 +133,12 @@ async fn accept(
             };
             if let Ok(mut inside) = TcpStream::connect(behind).await {
                 let _ = inside.set_nodelay(true);
-                let _ = copy_bidirectional(&mut outside, &mut inside).await;
+                let _ = match passage {
+                    Some(passage) => passage.pass(outside, inside).await,
+                    None => copy_bidirectional(&mut outside, &mut inside)
+                        .await
+                        .map(|_| ()),
+                };
             }
         });
     }

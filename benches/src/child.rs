@@ -22,8 +22,8 @@ use crate::callgrind::Callgrind;
 /// milliseconds otherwise.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long one event may take, as the function is told, in milliseconds.
-const DEADLINE_MS: i64 = 5 * 60 * 1000;
+/// How long one event may take, as the function is told.
+const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// The largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 6 << 20;
@@ -62,8 +62,9 @@ pub(crate) struct Spawner {
     pub(crate) processor: Option<usize>,
 }
 
-struct Started {
-    child: Child,
+/// A process and when it was started.
+pub(crate) struct Started {
+    pub(crate) child: Child,
     at: Instant,
 }
 
@@ -105,7 +106,8 @@ impl Spawner {
         Ok(tokio::task::spawn_blocking(move || started.child.wait()).await??)
     }
 
-    async fn start(&self, command: Command) -> Result<Started> {
+    /// Starts a program.
+    pub(crate) async fn start(&self, command: Command) -> Result<Started> {
         let (answer, started) = oneshot::channel();
         self.jobs
             .send((command, answer))
@@ -181,8 +183,8 @@ impl Running {
             answers: Vec::new(),
         };
         let mut poll = Some(poll);
-        let last = events.len();
-        for (number, event) in events.into_iter().enumerate() {
+        let last = events.len() as u64;
+        for (number, event) in (0_u64..).zip(events) {
             let asked = match poll.take() {
                 Some(asked) => asked,
                 None => self.next().await?,
@@ -194,7 +196,7 @@ impl Running {
                 return Err(asked.unexpected());
             }
             let given_at = Instant::now();
-            asked.answer("200 OK", &invocation(number), event.to_string())?;
+            asked.answer("200 OK", &invocation(number, DEADLINE), event.to_string())?;
             let answer = self.next().await?;
             if !answer.head.starts_with(&format!(
                 "POST /2018-06-01/runtime/invocation/{}/response ",
@@ -335,12 +337,14 @@ impl Request {
     }
 }
 
-fn invocation_id(number: usize) -> String {
+fn invocation_id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
-fn invocation(number: usize) -> String {
-    let deadline_ms = shared::clock::Clock::system().wall_millis() + DEADLINE_MS;
+/// The headers of an invocation that may take so long from now on.
+pub(crate) fn invocation(number: u64, deadline: Duration) -> String {
+    let deadline = i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX / 2);
+    let deadline_ms = shared::clock::Clock::system().wall_millis() + deadline;
     format!(
         "lambda-runtime-aws-request-id: {}\r\nlambda-runtime-deadline-ms: {deadline_ms}\r\n\
          lambda-runtime-invoked-function-arn: arn:aws:lambda:local:000000000000:function:bench\r\n\

@@ -17,6 +17,7 @@ mod authority;
 mod callgrind;
 mod child;
 mod goals;
+mod load;
 mod numbers;
 mod peers;
 mod report;
@@ -60,8 +61,13 @@ const SIGNED_ORDERS: u32 = 300;
 const COUNT_ATTEMPTS: usize = 8;
 
 #[derive(Parser)]
-#[command(about = "Measures the Lambda binaries and holds them to their goals.")]
+#[command(
+    about = "Measures the Lambda binaries and holds them to their goals.",
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// A folder with the functions' binaries: FUNCTION/bootstrap, by logical id or crate name
     /// [default: .aws-sam/build, or else a fresh `cargo build --release`].
     #[arg(long, value_name = "DIR")]
@@ -78,6 +84,12 @@ struct Arguments {
     /// Measures beside the peers of this list instead; benches/peers/run makes it.
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Runs the binaries under load, as far as two processors allow (docs/load.md).
+    Load(load::LoadArguments),
 }
 
 /// A binary to measure.
@@ -128,6 +140,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("the workspace is gone")?;
+    if let Some(Command::Load(arguments)) = &arguments.command {
+        return load::run(root, arguments).await;
+    }
     if let Some(list) = &arguments.peers {
         return peers::run(root, list, arguments).await;
     }

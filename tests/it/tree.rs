@@ -368,7 +368,7 @@ fn only_the_client_connects_to_wechat_pay() {
         .iter()
         .filter(|path| !is_test(path))
     {
-        let connects = code(path).contains("reqwest::Client");
+        let connects = code(path).contains("transport: Transport");
         assert_eq!(connects, path.ends_with("client.rs"), "{}", path.display());
     }
 }
