@@ -37,7 +37,6 @@ mod heard;
 mod invocations;
 mod kills;
 mod languages;
-mod lifetimes;
 mod lists;
 mod notices;
 mod openapi;
