@@ -105,6 +105,10 @@ impl HttpFunction for CreateOrder {
         vec![signing, platform_keys, self.callers.secret()]
     }
 
+    fn prepare(&self) {
+        self.settling_client.open();
+    }
+
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
@@ -127,6 +131,8 @@ impl HttpFunction for CreateOrder {
             }
         };
         line.field("order.out_trade_no", order_id.as_str());
+        // It stands by the time that the order is in the table.
+        self.settling_client.open();
         let (agreed, within_bound) = tokio::join!(
             self.agreed(&asked, &order_id, incoming),
             self.within_bound(&caller)

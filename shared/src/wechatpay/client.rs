@@ -8,12 +8,12 @@
 mod bill;
 mod certificates;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::abnormal::AbnormalRefund;
 use super::bare_answers::{Absence, Closed, RefundAbsence};
@@ -33,7 +33,7 @@ use crate::domain::{
     WechatpayRefundId,
 };
 use crate::random;
-use crate::transport::{Cause, Failure, Transport};
+use crate::transport::{Cause, Failure, POOL_IDLE, Transport};
 
 pub use bill::{BillKind, BillOffer, DOWNLOAD_MAX, DownloadError, NoBill};
 
@@ -77,6 +77,8 @@ pub struct Client {
     transport: Transport,
     endpoints: Endpoints,
     payee: Payee,
+    /// When a connection was last opened or used; it is kept for a while.
+    connected: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Whether a request whose outcome is unknown may be sent again by the client itself.
@@ -121,12 +123,27 @@ struct Answered {
 
 impl Client {
     /// A client for this merchant.
-    pub const fn new(transport: Transport, endpoints: Endpoints, payee: Payee) -> Self {
+    pub fn new(transport: Transport, endpoints: Endpoints, payee: Payee) -> Self {
         Self {
             transport,
             endpoints,
             payee,
+            connected: Arc::default(),
         }
+    }
+
+    /// Begins to open a connection, for who will ask soon and has something else to do before; nobody waits
+    /// for it. Nothing is done while an earlier connection is kept.
+    pub fn open(&self) {
+        if !self.connected().is_some_and(|at| at.elapsed() < POOL_IDLE) {
+            *self.connected() = Some(Instant::now());
+            self.transport.open(self.endpoints.base());
+        }
+    }
+
+    fn connected(&self) -> MutexGuard<'_, Option<Instant>> {
+        let connected = self.connected.lock();
+        connected.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Places an order; placing it again sends the same bytes and gives something payable again.
@@ -352,7 +369,7 @@ impl Client {
     /// Asks until there is an answer, the attempts are used up or the time is.
     async fn ask(&self, call: &Call<'_>, question: &Question<'_>) -> Result<Answered, CallError> {
         // A timer, not a clock reading: what is measured is how long this call takes.
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let mut host = self.endpoints.base();
         let mut attempt = 1;
         loop {
@@ -451,6 +468,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        *self.connected() = Some(Instant::now());
         Ok(Response {
             status: answer.status().as_u16(),
             headers: std::mem::take(answer.headers_mut()),

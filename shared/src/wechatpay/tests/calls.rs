@@ -152,6 +152,25 @@ fn is_unverified<T: std::fmt::Debug>(outcome: &Result<T, CallError>) -> bool {
 }
 
 #[tokio::test]
+async fn a_question_goes_over_the_connection_that_was_opened_for_it() {
+    // The server takes one connection after the other: a second one would wait for ever.
+    let till = Till::before(vec![signed(200, UNPAID)]).await;
+    till.client.open();
+    // It is under way, so there is nothing to do.
+    till.client.open();
+    till.query().await.unwrap();
+    assert_eq!(till.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_makes_its_own_connection_where_the_opened_one_came_to_nothing() {
+    let till = Till::with_a_dead_host_before(vec![signed(200, UNPAID)]).await;
+    till.client.open();
+    till.query().await.unwrap();
+    assert_eq!(till.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_question_is_signed_and_says_who_asks() {
     let till = Till::before(vec![signed(200, UNPAID)]).await;
     let report = till.query().await.unwrap().into_inner();
