@@ -28,6 +28,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// After so many seconds no seed is begun any more.
+    #[arg(long)]
+    seconds: Option<u64>,
     /// How many threads, each with worlds of its own.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -121,6 +124,10 @@ fn seeds(arguments: &Arguments) -> Result<(), String> {
                 let done = common.done.load(Ordering::Relaxed);
                 say(&format!("{done} of {} seeds", arguments.seeds));
             }
+            let over = |seconds| began.elapsed() >= Duration::from_secs(seconds);
+            if arguments.seconds.is_some_and(over) {
+                common.stop.store(true, Ordering::Relaxed);
+            }
         }
     });
     let seconds = began.elapsed().as_secs_f64();
@@ -148,7 +155,7 @@ fn seeds(arguments: &Arguments) -> Result<(), String> {
     if !failed.is_empty() {
         return Err("a promise is broken".to_owned());
     }
-    if arguments.seeds >= ENOUGH && !missing.is_empty() {
+    if done >= ENOUGH && !missing.is_empty() {
         return Err("so many seeds reach everything, and these did not".to_owned());
     }
     Ok(())

@@ -318,12 +318,12 @@ impl Sketch {
                 82..87 => Some(Op::Advance {
                     seconds: *pick(rng, &[5, 61, 130, 600, 1_900, 90_000]),
                 }),
-                87..94 => Some(Op::Trouble {
+                87..93 => Some(Op::Trouble {
                     fault: (*pick(rng, &TROUBLE)).to_owned(),
                     count: rng.u32(1..=3),
                 }),
-                94..96 => Some(Op::Publish),
-                96..98 => Some(Op::Reconcile),
+                93..97 => Some(Op::Publish),
+                97..99 => Some(Op::Reconcile),
                 _ => Some(Op::Rotate {
                     key: *pick(
                         rng,

@@ -30,7 +30,7 @@ use crate::weather::Weather;
 const SKEW_SECONDS: u64 = 20;
 
 /// After how many waits a process dies, at most.
-const WAITS_MAX: u64 = 40;
+const WAITS_MAX: u64 = 25;
 
 /// How long somebody who calls the API is kept waiting at most.
 const LATE_MS: u64 = 4_000;

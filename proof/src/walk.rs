@@ -76,17 +76,23 @@ impl<'a> Walk<'a> {
         self.check().await;
     }
 
+    /// The payer logs in, with a fresh code each time that it fails.
     async fn log_in(&mut self) {
-        let code = json!({"openid": ALICE});
-        let (_, code) = self.world.control("codes", code).await;
-        let body = json!({"code": code["code"]});
-        let body = body.to_string().into_bytes();
-        let processes = &self.world.processes;
-        let answer = processes.call("POST", "/sessions", &[], &body).await;
-        self.expected("login", &answer, &["login_refused", "too_many_logins"]);
-        let token = answer.body["token"].as_str().unwrap_or_default();
-        self.token = token.to_owned();
-        self.token_at = self.world.now();
+        self.token.clear();
+        for _ in 0..3 {
+            let code = json!({"openid": ALICE});
+            let (_, code) = self.world.control("codes", code).await;
+            let body = json!({"code": code["code"]});
+            let body = body.to_string().into_bytes();
+            let processes = &self.world.processes;
+            let answer = processes.call("POST", "/sessions", &[], &body).await;
+            self.expected("login", &answer, &["login_refused", "too_many_logins"]);
+            if let Some(token) = answer.body["token"].as_str() {
+                self.token = token.to_owned();
+                self.token_at = self.world.now();
+                return;
+            }
+        }
     }
 
     async fn act(&mut self, op: &Op) {
@@ -156,6 +162,8 @@ impl<'a> Walk<'a> {
         let fine = matches!(answer.status, 200..=202)
             || AGAIN.contains(&code)
             || refusals.contains(&code)
+            // The payer could not log in.
+            || code == "unauthenticated" && self.token.is_empty()
             || cut;
         if !fine {
             self.world.weather.broken(format!("{what}: {answer:?}"));
