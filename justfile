@@ -24,6 +24,10 @@ ci:
 build *options:
     sam build {{options}}
 
+# The whole system under seeds, without sockets (ARCHITECTURE.md)
+proof *options:
+    cargo run -p proof -- {{options}}
+
 # Size and start-up of each release binary beside the floor (docs/performance.md)
 bench *options:
     cargo run -p bench -- {{options}}

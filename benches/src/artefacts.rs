@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Result;
+use crate::numbers::{FLOOR, HELLO};
 
 /// What a zip of one file named `bootstrap` adds to its deflated bytes: local header, central
 /// directory, end record.
@@ -54,9 +55,12 @@ pub(crate) fn functions(
 }
 
 /// The two yardsticks, made now.
-pub(crate) fn yardsticks(root: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn yardsticks(root: &Path) -> Result<[(&'static str, PathBuf); 2]> {
     let release = build(root, &["floor"], &["--bins", "--examples"])?;
-    Ok((release.join("floor"), release.join("examples/hello")))
+    Ok([
+        (FLOOR, release.join("floor")),
+        (HELLO, release.join("examples/hello")),
+    ])
 }
 
 /// The second of them, from an earlier time if it is there: what it does never changes.

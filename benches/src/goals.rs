@@ -1,15 +1,18 @@
 //! The goals, and which of them end the command with a failure.
 //!
-//! Instructions, sizes and calls are the same on every machine: they are gates. Clocks and memory
-//! depend on who else is on the machine: they are told, and judged by a reader.
+//! Instructions, sizes and calls are the same on every machine: they are gates. Clocks and the memory of a
+//! start depend on who else is on the machine: they are told, and judged by a reader. What a million rows
+//! take of memory is a gate again: a bill is as large as the shop is busy.
 
 use std::time::Duration;
 
 use crate::artefacts::AtRest;
+use crate::million::Million;
 use crate::numbers::{
     CREATE_ORDER, FLOOR, HELLO, Numbers, Recorded, SIGNATURES, TOLERANCE_PERCENT, change_percent,
     millions, milliseconds,
 };
+use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 
 /// Instructions of create-order's cold start. What is lost easily costs far more: AWS-LC's jitter
 /// entropy 420 million, the system's certificate store 9 to 18, signing with the `rsa` crate 48, a
@@ -43,8 +46,14 @@ const WARM_REST_MAX: u64 = 2_000_000;
 /// Processor time of one more order beside its signatures'.
 const WARM_TO_SIGNATURES_MAX: f64 = 2.4;
 
+/// How long an order may take beside the round trips to WeChat Pay that nothing can save.
+const WAIT_TO_UNAVOIDABLE_MAX: f64 = 1.15;
+
 /// An item above this costs a second write unit.
 const ITEM_BYTES_MAX: usize = 1024;
+
+/// Peak memory of a day of a million payments, in KiB: a quarter of what the function has.
+const MILLION_KIB_MAX: u64 = 64 << 10;
 
 /// A goal and how it stands.
 #[derive(Clone, Debug)]
@@ -104,6 +113,8 @@ pub(crate) fn judge(numbers: &Numbers, recorded: Option<&Recorded>) -> Vec<Goal>
     warm(numbers, &mut goals);
     at_rest(numbers, &mut goals);
     calls(numbers, &mut goals);
+    goals.push(million(numbers.million));
+    waits(numbers, &mut goals);
     unchanged(numbers, recorded, &mut goals);
     clocks(numbers, &mut goals);
     goals
@@ -257,6 +268,43 @@ fn calls(numbers: &Numbers, goals: &mut Vec<Goal>) {
                 notify.secrets.len()
             ),
             secrets().all(|reads| *reads <= 1),
+        ));
+    }
+}
+
+/// What a day of a million payments may take.
+pub(crate) fn million(measured: Million) -> Goal {
+    let Million {
+        peak_kib,
+        took,
+        processor,
+    } = measured;
+    let told = format!(
+        "{:.1} MiB, in {:.0} s, {:.0} s of them on the processor",
+        mebibytes(peak_kib << 10),
+        took.as_secs_f64(),
+        processor.as_secs_f64()
+    );
+    Goal::gate(
+        "reconcile, a day of a million payments: peak memory",
+        format!("≤ {:.0} MiB", mebibytes(MILLION_KIB_MAX << 10)),
+        told,
+        peak_kib <= MILLION_KIB_MAX,
+    )
+}
+
+fn waits(numbers: &Numbers, goals: &mut Vec<Goal>) {
+    let (wechatpay, aws) = (WECHATPAY_AWAY.as_millis(), AWS_AWAY.as_millis());
+    for wait in &numbers.waits {
+        let ratio = quotient(wait.took, wait.unavoidable);
+        goals.push(Goal::gate(
+            &format!(
+                "{}, WeChat Pay {wechatpay} ms away, AWS {aws} ms, beside three round trips to WeChat Pay",
+                wait.what
+            ),
+            format!("≤ {WAIT_TO_UNAVOIDABLE_MAX} ×"),
+            format!("{ratio:.3} × {:.0} ms", milliseconds(wait.unavoidable)),
+            ratio <= WAIT_TO_UNAVOIDABLE_MAX,
         ));
     }
 }

@@ -3,7 +3,8 @@
 //! For each Lambda binary, and for two yardsticks built on the spot (`floor`, create-order written by
 //! hand; `hello`, `lambda_http` alone), it prints the size of its zip, the time from exec to the first
 //! poll of the Runtime API and to the first answer, TLS and all, the processor time and the
-//! instructions of both, and the peak of memory. Then it counts what one paid order costs. It exits
+//! instructions of both, and the peak of memory. Then it counts what one paid order costs, and sees how much
+//! memory the reconciliation of a day of a million payments takes. It exits
 //! with 1 where a gate of `goals.rs` is missed; docs/performance.md explains the numbers.
 //!
 //! The command itself is an ordinary debug build, as the tests' are: it measures other processes, by
@@ -16,11 +17,14 @@ mod artefacts;
 mod authority;
 mod callgrind;
 mod child;
+mod distance;
 mod goals;
 mod load;
+mod million;
 mod numbers;
 mod peers;
 mod report;
+mod waits;
 mod world;
 
 use std::collections::BTreeMap;
@@ -37,9 +41,10 @@ use crate::artefacts::AtRest;
 use crate::authority::Authority;
 use crate::callgrind::Callgrind;
 use crate::child::{Job, Run, Spawner};
+use crate::million::Million;
 use crate::numbers::{
-    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, Recorded, SIGNATURES,
-    Warm, median,
+    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
+    SIGNATURES, Warm, median,
 };
 use crate::world::{Calls, World, item_bytes};
 
@@ -78,6 +83,9 @@ struct Arguments {
     /// A folder for callgrind's files, NAME.EVENTS.callgrind, to be read with callgrind_annotate.
     #[arg(long, value_name = "DIR")]
     counts: Option<PathBuf>,
+    /// Only sees how much memory the reconciliation of a day of a million payments takes.
+    #[arg(long, conflicts_with_all = ["rounds", "counts", "record"])]
+    million: bool,
     /// Makes these numbers the recorded ones: benches/recorded.json, docs/performance.md, its picture.
     #[arg(long)]
     record: bool,
@@ -117,6 +125,9 @@ struct Bench {
     sweeps_world: World,
     callgrind: Option<Callgrind>,
     signing_key: PathBuf,
+    authority: Authority,
+    /// The simulator's keys.
+    keys: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -150,6 +161,12 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let recorded = Recorded::read(&record_file)?;
     let folder = tempfile::tempdir()?;
     let (bench, artefacts) = Bench::start(root, folder.path(), arguments).await?;
+    if arguments.million {
+        let goal = goals::million(bench.million().await?);
+        bench.stop().await;
+        println!("{}: {}, wanted {}", goal.what, goal.measured, goal.limit);
+        return Ok(exit(goal.fails(true)));
+    }
     let numbers = bench
         .measure(usize::from(arguments.rounds), artefacts)
         .await?;
@@ -195,7 +212,11 @@ impl Bench {
         let declared = world.functions();
         let (functions, artefacts) =
             artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
-        let (floor, hello) = artefacts::yardsticks(root)?;
+        let yardsticks = if arguments.million {
+            Vec::new()
+        } else {
+            artefacts::yardsticks(root)?.into()
+        };
         let counts = arguments.counts.clone();
         let counts = counts.unwrap_or_else(|| folder.join("counts"));
         // Copies, so that a build that goes on meanwhile changes nothing.
@@ -220,7 +241,7 @@ impl Bench {
                 environment,
             });
         }
-        for (name, program) in [(FLOOR, floor), (HELLO, hello)] {
+        for (name, program) in yardsticks {
             let program = copied(name, &program)?;
             let environment = world.environment(CREATE_ORDER)?;
             let name = name.to_owned();
@@ -237,8 +258,14 @@ impl Bench {
             spawner: Spawner::new(),
             world,
             sweeps_world,
-            callgrind: Callgrind::ready(root, counts)?,
+            callgrind: if arguments.million {
+                None
+            } else {
+                Callgrind::ready(root, counts)?
+            },
             signing_key: simulator,
+            authority,
+            keys,
         };
         Ok((bench, artefacts))
     }
@@ -274,6 +301,10 @@ impl Bench {
         }
         progress("measuring one more order");
         let warm = self.warm(&measured).await?;
+        progress("reconciling a day of a million payments");
+        let million = self.million().await?;
+        progress("waiting as a payer does");
+        let waits = self.waits().await?;
         Ok(Numbers {
             date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
@@ -290,7 +321,29 @@ impl Bench {
             measured,
             warm,
             paid_orders,
+            million,
+            waits,
         })
+    }
+
+    async fn million(&self) -> Result<Million> {
+        let reconcile = self.subject(RECONCILE)?;
+        let merchant = self.world.stack().simulator.merchant();
+        let shop = million::Shop {
+            mchid: &merchant.mchid,
+            appid: &merchant.appid,
+            keys: &self.keys,
+            key_id: &merchant.public_key_id,
+        };
+        million::measure(
+            &shop,
+            &self.authority,
+            &self.spawner,
+            &reconcile.program,
+            reconcile.environment.clone(),
+            self.world.event(RECONCILE).await?,
+        )
+        .await
     }
 
     async fn stop(self) {
@@ -339,6 +392,7 @@ impl Bench {
             program: &subject.program,
             environment: &subject.environment,
             events,
+            frozen_between: Duration::ZERO,
             callgrind,
         };
         let run = job.run(&self.spawner).await?;

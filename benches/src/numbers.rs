@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::artefacts::AtRest;
 use crate::callgrind::Setting;
+use crate::million::Million;
 use crate::world::Calls;
 
 /// How far instructions may be from what is recorded, in per cent, either way: a gain that is not
@@ -21,6 +22,8 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const HELLO: &str = "hello";
 /// The function that the goals are about.
 pub(crate) const CREATE_ORDER: &str = "create-order";
+/// The function that compares a day's bills.
+pub(crate) const RECONCILE: &str = "reconcile";
 /// The signatures of an order alone.
 pub(crate) const SIGNATURES: &str = "signatures";
 
@@ -56,6 +59,15 @@ pub(crate) struct Warm {
     pub(crate) processor: BTreeMap<String, Duration>,
 }
 
+/// How long a payer waits for an answer, and for what of it nothing can be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    pub(crate) what: &'static str,
+    pub(crate) took: Duration,
+    /// The round trips to WeChat Pay without which there is no answer.
+    pub(crate) unavoidable: Duration,
+}
+
 /// What one paid order cost, from its creation to its notice.
 #[derive(Clone, Debug)]
 pub(crate) struct PaidOrder {
@@ -81,6 +93,8 @@ pub(crate) struct Numbers {
     pub(crate) measured: Vec<Measured>,
     pub(crate) warm: Warm,
     pub(crate) paid_orders: Vec<PaidOrder>,
+    pub(crate) million: Million,
+    pub(crate) waits: Vec<Wait>,
 }
 
 impl Numbers {

@@ -22,8 +22,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::Result;
-use crate::authority::{Authority, Front};
+use crate::authority::{Authority, Front, Way};
 use crate::load::passage::Passage;
+use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 
 /// How long a notice may be on its way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,15 +41,21 @@ const NOTICES_WAITING: usize = 64;
 /// A stack to measure in.
 pub(crate) struct World {
     stack: Stack,
-    // Three addresses, as in production: a connection to one is of no use to another.
-    table: Front,
-    secrets: Front,
-    wechatpay: Front,
+    near: Fronts,
+    far: Fronts,
     authority_file: String,
     calls: Arc<Mutex<Vec<AwsCall>>>,
     notices: AsyncMutex<mpsc::Receiver<Notice>>,
     http: reqwest::Client,
     orders: AtomicU32,
+}
+
+/// The services' TLS sides: three addresses, as in production, since a connection to one is of no use to
+/// another.
+struct Fronts {
+    table: Front,
+    secrets: Front,
+    wechatpay: Front,
 }
 
 /// A notice as the simulator sent it.
@@ -120,20 +127,29 @@ impl World {
             None
         });
         let (hook, to_aws, to_wechatpay) = match setting {
-            Some(setting) => (setting.hook, Some(setting.aws), Some(setting.wechatpay)),
-            None => (kept, None, None),
+            Some(setting) => (
+                setting.hook,
+                Way::Through(setting.aws),
+                Way::Through(setting.wechatpay),
+            ),
+            None => (kept, Way::Straight, Way::Straight),
         };
         stack.aws.set_fault(Some(hook));
         let aws = address(&stack.aws.url)?;
-        let table = authority.front(aws, to_aws.clone()).await?;
-        let secrets = authority.front(aws, to_aws).await?;
         let wechatpay = address(stack.simulator.base_url())?;
-        let wechatpay = authority.front(wechatpay, to_wechatpay).await?;
+        let fronts = async |to_aws: Way, to_wechatpay: Way| -> Result<Fronts> {
+            Ok(Fronts {
+                table: authority.front(aws, to_aws.clone()).await?,
+                secrets: authority.front(aws, to_aws).await?,
+                wechatpay: authority.front(wechatpay, to_wechatpay).await?,
+            })
+        };
+        let near = fronts(to_aws, to_wechatpay).await?;
+        let far = fronts(Way::Far(AWS_AWAY), Way::Far(WECHATPAY_AWAY)).await?;
         Ok(Self {
             stack,
-            table,
-            secrets,
-            wechatpay,
+            near,
+            far,
             authority_file: authority.file.display().to_string(),
             calls,
             notices: AsyncMutex::new(notices),
@@ -157,6 +173,15 @@ impl World {
 
     /// The environment of a function as Lambda would set it, with this machine's servers.
     pub(crate) fn environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.near)
+    }
+
+    /// The same, with servers that are as far away as the real ones.
+    pub(crate) fn far_environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.far)
+    }
+
+    fn environment_with(&self, binary: &str, fronts: &Fronts) -> Result<BTreeMap<String, String>> {
         let (id, function) = self
             .stack
             .template
@@ -165,12 +190,12 @@ impl World {
             .find(|(_, function)| function.binary == binary)
             .ok_or_else(|| format!("the template declares no {binary}"))?;
         let mut environment = function.environment.clone();
-        let wechatpay = self.wechatpay.url();
+        let wechatpay = fronts.wechatpay.url();
         for (name, value) in [
             ("WECHATPAY_BASE_URL", wechatpay.as_str()),
             ("WECHATPAY_BACKUP_URL", &wechatpay),
             ("WECHAT_API_BASE_URL", &wechatpay),
-            ("WECHATPAY_TRUSTED_HOSTS", &self.wechatpay.authority),
+            ("WECHATPAY_TRUSTED_HOSTS", &fronts.wechatpay.authority),
         ] {
             if environment.contains_key(name) {
                 environment.insert(name.to_owned(), value.to_owned());
@@ -178,10 +203,10 @@ impl World {
         }
         for (name, value) in [
             ("EXTRA_CA_FILE", self.authority_file.as_str()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.table.url()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
-            ("AWS_ENDPOINT_URL_S3", &self.table.url()),
-            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.table.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &fronts.secrets.url()),
+            ("AWS_ENDPOINT_URL_S3", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &fronts.table.url()),
             ("AWS_REGION", local::template::REGION),
             ("AWS_DEFAULT_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", &access_key_of(id)),
@@ -355,7 +380,7 @@ impl World {
 
     /// How many TLS connections were made so far.
     pub(crate) fn connections(&self) -> u64 {
-        let fronts = [&self.table, &self.secrets, &self.wechatpay];
+        let fronts = [&self.near.table, &self.near.secrets, &self.near.wechatpay];
         fronts.into_iter().map(Front::connections).sum()
     }
 

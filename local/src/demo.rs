@@ -96,7 +96,7 @@ async fn run(described: &Value, data_dir: &Path, all: bool) -> Result<(), String
         api_url: text("api_url"),
         control_url: text("control_url"),
         merchant_api_key: text("merchant_api_key"),
-        appid: text("appid"),
+        appid: text("payer_appid"),
         certificate,
         folder: data_dir.to_owned(),
         step: 0,
@@ -119,7 +119,9 @@ impl Shop {
     /// Login, order, pay parameters, payment, notice.
     async fn payers_order(&mut self, run: &str) -> Result<String, String> {
         let openid = format!("oDemo{}", &run[..20]);
-        let code = self.control("codes", json!({"openid": openid})).await?;
+        let code = self
+            .control("codes", json!({"openid": openid, "appid": self.appid}))
+            .await?;
         let session = self
             .api(
                 Method::POST,

@@ -48,6 +48,8 @@ pub struct Stack {
     pub api_url: String,
     /// The merchant's API key.
     pub merchant_api_key: String,
+    /// The app that payers log in to: the sub-merchant's, or the merchant's own.
+    pub payer_appid: String,
     /// WeChat Pay.
     pub simulator: Simulator,
     /// The table and the secrets.
@@ -135,19 +137,22 @@ impl Stack {
             Some(key) => key.clone(),
             None => merchant_api_key(&folder),
         };
-        let payers_appid = options.parameters.get("SubAppid").map(String::as_str);
+        let payer_appid = match options.parameters.get("SubAppid") {
+            Some(appid) if !appid.is_empty() => appid.clone(),
+            Some(_) | None => simulator.merchant().appid.clone(),
+        };
         put_secrets(
             &aws,
             &folder,
             &simulator,
             options.mode,
             &merchant_api_key,
-            payers_appid.filter(|appid| !appid.is_empty()),
+            &payer_appid,
         )?;
         put_catalogue(&aws)?;
 
         let linked = link(&template, &aws, &process)?;
-        let places = places(&api_url, &folder, &simulator, &aws);
+        let places = places(&api_url, &folder, &simulator, &aws, &payer_appid);
         let console = Console::new(ConsoleParts {
             places,
             api_url: api_url.clone(),
@@ -191,6 +196,7 @@ impl Stack {
         let stack = Self {
             api_url,
             merchant_api_key,
+            payer_appid,
             simulator,
             aws,
             data_dir: folder,
@@ -227,6 +233,7 @@ impl Stack {
             "merchant_api_key": self.merchant_api_key,
             "mchid": merchant.mchid,
             "appid": merchant.appid,
+            "payer_appid": self.payer_appid,
         })
     }
 
@@ -404,7 +411,13 @@ fn link(
 }
 
 /// Names and addresses, for a person.
-fn places(api_url: &str, folder: &Path, simulator: &Simulator, aws: &Aws) -> Value {
+fn places(
+    api_url: &str,
+    folder: &Path,
+    simulator: &Simulator,
+    aws: &Aws,
+    payer_appid: &str,
+) -> Value {
     let merchant = simulator.merchant();
     // What the page shows works from any folder, so the path is a whole one where it can be.
     let data_dir = folder.canonicalize();
@@ -417,5 +430,6 @@ fn places(api_url: &str, folder: &Path, simulator: &Simulator, aws: &Aws) -> Val
         "data_dir": data_dir,
         "mchid": merchant.mchid,
         "appid": merchant.appid,
+        "payer_appid": payer_appid,
     })
 }

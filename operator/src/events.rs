@@ -9,14 +9,18 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::rfc3339;
 
-use crate::day::moment;
+use crate::aws::logs::{Coming, LOOK_EVERY, Line, Wanted};
+use crate::day::{moment, span};
 use crate::exit::Failure;
 use crate::output::{self, BOLD, text};
 use crate::target::{Target, Which};
 use crate::wait::Waiting;
 
-/// How often it is looked for new events.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How often it is looked for new events in the file.
+const READ_EVERY: Duration = Duration::from_millis(300);
+
+/// A word that stands in each log line that names events, and in no other.
+const NAMES: &str = "occurred_at";
 
 /// The commands about events.
 #[derive(Args, Debug)]
@@ -37,9 +41,16 @@ Example:
   wxpay events replay --from 2026-11-28 --to 2026-11-29 --stack wxpay"
     )]
     Replay(Replay),
-    /// Shows events as they are told, on this machine.
+    /// Shows events as they are told.
     #[command(
-        after_help = "On AWS nothing keeps events for somebody to look at: make a rule on the bus (docs/events.md)."
+        after_help = "On this machine they are whole. On AWS nothing keeps them whole: what is shown there is what the
+functions wrote into their log once the bus had taken them: which event it is, of what, and when it
+happened. What the order looks like says `wxpay orders show`; whoever needs whole events makes a rule
+on the bus, or EventsQueue (docs/events.md).
+
+Examples:
+  wxpay events tail --follow
+  wxpay events tail --since 7d --last 100 --stack wxpay"
     )]
     Tail(Tail),
 }
@@ -64,6 +75,9 @@ struct Tail {
     /// So many of the latest first.
     #[arg(long, default_value_t = 10)]
     last: usize,
+    /// How far back the log is read, on AWS: 90s, 15m, 3h or 7d.
+    #[arg(long, default_value = "1d", value_parser = span)]
+    since: i64,
     /// Goes on as they come, until it is stopped.
     #[arg(long, short)]
     follow: bool,
@@ -112,28 +126,72 @@ async fn replay(which: &Which, target: &Target, asked: &Replay) -> Result<(), Fa
 }
 
 async fn tail(which: &Which, target: &Target, asked: &Tail) -> Result<(), Failure> {
-    let Some(folder) = target.folder() else {
-        return Err(Failure::Refused(
-            "on AWS nothing keeps events for somebody to look at: make a rule on the bus (docs/events.md)"
-                .to_owned(),
-        ));
-    };
-    let file = folder.join("events.jsonl");
+    match target.folder() {
+        Some(folder) => tail_file(which, &folder.join("events.jsonl"), asked).await,
+        None => tail_log(which, target, asked).await,
+    }
+}
+
+async fn tail_file(which: &Which, file: &Path, asked: &Tail) -> Result<(), Failure> {
     let mut place = 0;
-    let events = read(&file, &mut place)?;
-    let skipped = events.len().saturating_sub(asked.last);
-    for event in events.iter().skip(skipped) {
-        print(which, event);
+    let events = read(file, &mut place)?;
+    let mut is_read = print(which, latest(&events, asked));
+    while asked.follow && is_read {
+        tokio::time::sleep(READ_EVERY).await;
+        is_read = print(which, &read(file, &mut place)?);
     }
-    if !asked.follow {
-        return Ok(());
-    }
-    loop {
+    Ok(())
+}
+
+async fn tail_log(which: &Which, target: &Target, asked: &Tail) -> Result<(), Failure> {
+    let group = target.described.output("FunctionLogGroup")?;
+    let now_ms = target.process.clock.wall_millis();
+    let from_ms = now_ms.saturating_sub(asked.since.saturating_mul(1_000));
+    let mut coming = Coming::from(from_ms);
+    let look = async |from_ms: i64| {
+        let wanted = Wanted {
+            group,
+            from_ms,
+            until_ms: None,
+            term: Some(NAMES),
+        };
+        target.aws.lines(&wanted).await
+    };
+    let lines = {
+        let _waiting = Waiting::for_("Reading the logs");
+        look(from_ms).await?
+    };
+    let events = named(&coming.new_of(lines));
+    let mut is_read = print(which, latest(&events, asked));
+    while asked.follow && is_read {
         tokio::time::sleep(LOOK_EVERY).await;
-        for event in read(&file, &mut place)? {
-            print(which, &event);
+        match look(coming.from_ms()).await {
+            Ok(lines) => is_read = print(which, &named(&coming.new_of(lines))),
+            // What is missed now is read the next time.
+            Err(Failure::NoAnswer(_)) => {}
+            Err(failure) => return Err(failure),
         }
     }
+    Ok(())
+}
+
+/// So many of the latest as were asked for.
+fn latest<'a>(events: &'a [Value], asked: &Tail) -> &'a [Value] {
+    &events[events.len().saturating_sub(asked.last)..]
+}
+
+/// The events that log lines name, in the members of an event's envelope as far as they are known.
+fn named(lines: &[Line]) -> Vec<Value> {
+    let fields: Vec<Value> = lines.iter().map(Line::fields).collect();
+    let told = fields.iter().filter_map(|fields| fields["told"].as_array());
+    let events = told.flatten().map(|named| {
+        json!({
+            "detail-type": named["detail_type"],
+            "source": "wxpay",
+            "detail": {"id": named["id"], "occurred_at": named["occurred_at"]},
+        })
+    });
+    events.collect()
 }
 
 /// The events that stand in the file from `place` on, which is moved behind the last whole line.
@@ -157,15 +215,19 @@ fn read(file: &Path, place: &mut u64) -> Result<Vec<Value>, Failure> {
     }
 }
 
-fn print(which: &Which, event: &Value) {
-    if which.output().json {
-        return output::line(&event.to_string());
-    }
+/// Prints events, and says whether somebody still reads.
+fn print(which: &Which, events: &[Value]) -> bool {
+    let json = which.output().json;
+    events.iter().all(|event| {
+        let shown = if json { event.to_string() } else { told(event) };
+        output::line(&shown)
+    })
+}
+
+/// An event for people: when, what, and its id.
+fn told(event: &Value) -> String {
     let detail = &event["detail"];
     let at = output::moment(&detail["occurred_at"]);
     let kind = text(&event["detail-type"]);
-    output::line(&format!(
-        "{at}  {BOLD}{kind:<20}{BOLD:#} {}",
-        text(&detail["id"])
-    ));
+    format!("{at}  {BOLD}{kind:<20}{BOLD:#} {}", text(&detail["id"]))
 }

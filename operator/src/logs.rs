@@ -1,25 +1,16 @@
 //! `wxpay logs`: what the functions say, and one order's story across all of them.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use shared::domain::{OrderId, Timestamp};
 
-use crate::aws::logs::{Line, Wanted};
+use crate::aws::logs::{Coming, LOOK_EVERY, Line, Wanted};
 use crate::day::span;
 use crate::exit::Failure;
 use crate::orders::order_id;
 use crate::output::{self, BAD, BOLD, DIM, moment_of, text};
 use crate::target::{Target, Which};
 use crate::wait::Waiting;
-
-/// How often it is looked for new lines.
-const LOOK_EVERY: Duration = Duration::from_millis(1_500);
-
-/// How far back a look for new lines goes, in milliseconds: lines reach CloudWatch a little late.
-const LATE_MS: i64 = 20_000;
 
 /// What every line has, and what is said first of it.
 const HEAD: [&str; 7] = [
@@ -76,31 +67,26 @@ pub async fn run(logs: Logs) -> Result<(), Failure> {
     let target = logs.which.find().await?;
     let now_ms = target.process.clock.wall_millis();
     let from_ms = now_ms.saturating_sub(logs.since.saturating_mul(1_000));
+    let mut coming = Coming::from(from_ms);
     let lines = {
         let _waiting = Waiting::for_("Reading the logs");
         logs.read(&target, from_ms).await?
     };
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    logs.print(&lines, &mut seen);
-    if !logs.follow {
-        if lines.is_empty() {
-            output::aside("No line fits.");
-        }
-        return Ok(());
+    let found_none = lines.is_empty();
+    let mut is_read = logs.print(&coming.new_of(lines));
+    if found_none && !logs.follow {
+        output::aside("No line fits.");
     }
-    let mut newest = lines.last().map_or(from_ms, |line| line.at_ms);
-    loop {
+    while logs.follow && is_read {
         tokio::time::sleep(LOOK_EVERY).await;
-        match logs.read(&target, newest.saturating_sub(LATE_MS)).await {
-            Ok(lines) => {
-                logs.print(&lines, &mut seen);
-                newest = lines.last().map_or(newest, |line| line.at_ms.max(newest));
-            }
+        match logs.read(&target, coming.from_ms()).await {
+            Ok(lines) => is_read = logs.print(&coming.new_of(lines)),
             // What is missed now is read the next time.
             Err(Failure::NoAnswer(_)) => {}
             Err(failure) => return Err(failure),
         }
     }
+    Ok(())
 }
 
 impl Logs {
@@ -125,13 +111,12 @@ impl Logs {
         of_order && of_function && self.level.is_none_or(|level| level_of(fields) >= level)
     }
 
-    fn print(&self, lines: &[Line], seen: &mut BTreeSet<String>) {
+    /// Prints lines, and says whether somebody still reads.
+    fn print(&self, lines: &[Line]) -> bool {
         let json = self.which.output().json;
-        for line in lines {
-            if seen.insert(line.id.clone()) {
-                output::line(&if json { line.text.clone() } else { told(line) });
-            }
-        }
+        lines
+            .iter()
+            .all(|line| output::line(&if json { line.text.clone() } else { told(line) }))
     }
 }
 

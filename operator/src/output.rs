@@ -39,10 +39,11 @@ impl Output {
     }
 }
 
-/// Prints a line to standard output.
-pub fn line(text: &str) {
-    // A reader that has gone away, such as `head`, is no error of ours.
-    let _ = writeln!(anstream::stdout(), "{text}");
+/// Prints a line to standard output, and says whether somebody still reads. A reader that has gone away, such as
+/// `head`, is no error of ours.
+pub fn line(text: &str) -> bool {
+    let mut out = anstream::stdout();
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
 /// Prints a line to standard error: what is under way, asked or warned of.

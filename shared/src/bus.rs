@@ -8,7 +8,11 @@ use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
+use serde::Deserialize;
+use serde_json::json;
+
 use crate::domain::Timestamp;
+use crate::telemetry::LogLine;
 
 /// How many events one call takes.
 pub const ENTRIES_MAX: usize = 10;
@@ -16,6 +20,9 @@ pub const ENTRIES_MAX: usize = 10;
 /// How large the details of one call may be together, in bytes: EventBridge takes 256 KB, with what stands
 /// around them.
 pub const DETAILS_MAX: usize = 240_000;
+
+/// How many events a log line names.
+const NAMED_MAX: usize = 100;
 
 /// Who sends the events of this bundle, as rules name it.
 pub const SOURCE: &str = "wxpay";
@@ -51,6 +58,30 @@ pub fn calls<T>(list: Vec<T>, entry: impl Fn(&T) -> &Entry) -> Vec<Vec<T>> {
         }
     }
     calls
+}
+
+/// What a log line says of an event: nothing of what it tells about a payer.
+#[derive(Deserialize)]
+struct Name {
+    id: String,
+    occurred_at: String,
+}
+
+/// Names events that the bus took in the field `told` of a log line, which is how somebody who looks at the log sees
+/// them go by. A line names a hundred at most.
+pub fn note<'a>(line: &mut LogLine, taken: impl IntoIterator<Item = &'a Entry>) {
+    for entry in taken {
+        // What could not be read has no id: it is no event.
+        let Ok(name) = serde_json::from_str::<Name>(&entry.detail) else {
+            continue;
+        };
+        let named = json!({
+            "detail_type": entry.detail_type,
+            "id": name.id,
+            "occurred_at": name.occurred_at,
+        });
+        line.list("told", named, NAMED_MAX);
+    }
 }
 
 /// Why events were not put.

@@ -168,6 +168,20 @@ impl LogLine {
         self
     }
 
+    /// Adds a value to a field that is a list, which keeps its first `max` values.
+    pub fn list(&mut self, name: &'static str, value: Value, max: usize) -> &mut Self {
+        let held = self
+            .fields
+            .entry(name)
+            .or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(values) = held
+            && values.len() < max
+        {
+            values.push(value);
+        }
+        self
+    }
+
     /// Counts a metric.
     pub fn count(&mut self, metric: Metric) -> &mut Self {
         self.measure(metric, 1)

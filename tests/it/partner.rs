@@ -156,6 +156,84 @@ async fn an_order_of_a_sub_merchant_is_paid_closed_and_refunded_as_its_own() {
 }
 
 #[tokio::test]
+async fn the_console_knows_the_app_that_payers_log_in_to() {
+    let own = partners("").await;
+    let appid = &own.stack.simulator.merchant().appid;
+    assert_eq!(own.stack.described()["payer_appid"], appid.as_str());
+    let stack = partners(SUB_APP).await;
+    assert_eq!(stack.stack.described()["payer_appid"], SUB_APP);
+    let http = shared::process::Process::system().unwrap().http;
+    let books = http.get(format!("{}/console/books", stack.stack.api_url));
+    let books: Value = books.send().await.unwrap().json().await.unwrap();
+    let named = &books["places"]["payer_appid"];
+    assert_eq!(*named, SUB_APP);
+    // A code of that app is one that a payer logs in with, as the page does; of another app it is not.
+    for (appid, status) in [(named, 200), (&books["places"]["appid"], 401)] {
+        let code = stack.control("codes", json!({"appid": appid})).await;
+        let body = json!({"code": code["code"]});
+        let url = format!("{}/sessions", stack.stack.api_url);
+        let answer = http.post(url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{appid}");
+    }
+}
+
+#[tokio::test]
+async fn a_partners_day_is_reconciled_by_its_sub_merchants_trade_bill_alone() {
+    let stack = partners(SUB_APP).await;
+    let date = stack.new_day().await;
+    for number in ["partner-day1", "partner-day2"] {
+        if number == "partner-day2" {
+            stack.fault("notice_lost", json!({})).await;
+        }
+        let placed = stack.post(&stack.merchant, "/orders", order(number));
+        placed.await.expect(201);
+        stack
+            .control(&format!("orders/{number}/pay"), json!({"openid": ALICE}))
+            .await;
+        if number == "partner-day1" {
+            stack.until_state(number, "SUCCESS").await;
+            stack.refund(number, "partner-rd1", 200).await.expect(202);
+            stack.until_refund(number, "partner-rd1", "SUCCESS").await;
+        }
+    }
+    stack.next_morning().await;
+    let state = || stack.order_item("partner-day2")["trade_state"]["S"].clone();
+    assert_eq!(state(), "NOTPAY", "nobody told of it yet");
+
+    // What the bill proves paid is asked about in the partner's words, and settled.
+    let done = json!({"date": date, "status": "done", "differences": 1});
+    assert_eq!(stack.reconcile(&date).await.unwrap(), done);
+    let found = |kind: &str, settled: Value| vec![(kind.to_owned(), Value::Null, settled)];
+    assert_eq!(
+        stack.findings(&date, "partner-day2"),
+        found("in_bill_unpaid_here", json!("SUCCESS"))
+    );
+    assert_eq!(state(), "SUCCESS");
+    let report = stack.report(&date);
+    assert_eq!(report["trade_bill"]["total"], 1_200);
+    assert_eq!(report["trade_bill"]["refunded"], 200);
+    assert_eq!(report["on_record"], json!({"payments": 1, "refunds": 1}));
+    // The sub-merchant's flows are a bill of their own.
+    assert_eq!(report["fund_flow_bill"], Value::Null);
+    let mut asked = stack.wire.requests();
+    asked.retain(|request| request.target.starts_with("/v3/bill/"));
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let whose = format!("&sub_mchid={SUB}");
+    assert!(asked[0].target.contains(&whose), "{}", asked[0].target);
+
+    // And the other way round: the record has what the bill lacks.
+    stack.no_faults().await;
+    let lacking = json!({"operation": "trade_bill", "count": 1});
+    stack.fault("bill_lacks_payment", lacking).await;
+    assert_eq!(stack.reconcile(&date).await.unwrap(), done);
+    let report = stack.report(&date);
+    let kind = report["differences"][0]["kind"].as_str();
+    assert_eq!(kind, Some("paid_here_not_in_bill"), "{report:#}");
+    let agreed = json!({"date": date, "status": "done", "differences": 0});
+    assert_eq!(stack.reconcile(&date).await.unwrap(), agreed);
+}
+
+#[tokio::test]
 async fn a_payer_logs_in_and_pays_in_the_partners_app_where_the_sub_merchant_has_none() {
     let stack = partners("").await;
     let alice = stack.login(ALICE).await;

@@ -57,6 +57,61 @@ fn the_runbooks_stand_in_the_order_of_their_numbers() {
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
 }
 
+/// The runbooks, each with its text.
+fn runbooks() -> Vec<(String, String)> {
+    let page = page("docs/operations.md");
+    let (_, alarms) = page.split_once("\n## Alarms\n").unwrap();
+    let (alarms, _) = alarms.split_once("\n## ").unwrap();
+    let books = alarms.split("\n#### ").skip(1).map(|book| {
+        let (name, rest) = book.split_once('\n').unwrap();
+        let text = rest.split("\n### ").next().unwrap();
+        (name.to_owned(), text.to_owned())
+    });
+    books.collect()
+}
+
+/// Whoever is woken up types commands and looks for nothing.
+#[test]
+fn each_runbook_names_a_command_that_does_a_step() {
+    let books = runbooks();
+    assert!(books.len() >= 30, "{}", books.len());
+    for (name, text) in &books {
+        let quoted = text.split('`').skip(1).step_by(2);
+        let commands: Vec<&str> = quoted.filter(|word| word.starts_with("wxpay ")).collect();
+        assert!(!commands.is_empty(), "{name} names no command");
+        for command in commands {
+            let on_aws = command.contains("--stack wxpay");
+            assert!(on_aws, "{name}: {command} is for the stack on this machine");
+        }
+    }
+}
+
+/// Names such as `FailedRecords`: resources, parameters and outputs of the template, and properties in it.
+#[test]
+fn no_step_names_what_the_stack_does_not_have() {
+    let template = page("template.yaml");
+    let keys: BTreeSet<&str> = template
+        .lines()
+        .filter_map(|line| line.trim().split_once(':'))
+        .map(|(key, _)| key)
+        .collect();
+    let mut found = 0;
+    for (name, text) in runbooks() {
+        let quoted = text.split('`').skip(1).step_by(2);
+        let named = quoted.filter(|word| {
+            let mut signs = word.chars();
+            signs.next().is_some_and(|sign| sign.is_ascii_uppercase())
+                && word.chars().all(|sign| sign.is_ascii_alphanumeric())
+                && word.chars().any(|sign| sign.is_ascii_lowercase())
+        });
+        for word in named {
+            assert!(keys.contains(word), "{name}: the stack has no {word}");
+            found += 1;
+        }
+    }
+    assert!(found > 30, "{found}");
+}
+
 /// The tool itself reads each of its commands on the page. With `--help` behind them it does nothing more, and
 /// refuses what it does not know before that.
 #[test]
@@ -75,7 +130,7 @@ fn the_tools_commands_on_the_page_are_ones() {
         .skip(1)
         .map(|rest| rest.split('`').next().unwrap())
         .collect();
-    assert!(printed.len() >= 2, "{printed:?}");
+    assert!(printed.len() >= 25, "{printed:?}");
     for words in printed {
         let told = read(words);
         let said = String::from_utf8_lossy(&told.stderr);

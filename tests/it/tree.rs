@@ -419,7 +419,7 @@ fn broken_by(patch: &str) -> Vec<(String, String)> {
     hunks
 }
 
-/// The zoo itself takes a quarter of an hour (tests/zoo/run); that its patches still fit takes none.
+/// The zoo itself takes minutes (tests/zoo/run); that its patches still fit takes none.
 #[test]
 fn the_bug_zoo_is_in_step_with_the_code() {
     let mut stale = Vec::new();

@@ -23,6 +23,7 @@ fn the_stack_here_has_nothing_to_mend() {
         "functions",
         "notify_reachable",
         "app_login",
+        "trade_management",
     ] {
         assert_eq!(verdict(&told, name), "ok", "{name}: {told:#}");
     }

@@ -11,9 +11,11 @@
 mod articles;
 mod books;
 mod doctor;
+mod follow;
 mod help;
 mod orders;
 mod places;
 mod refunds;
 mod secrets;
 mod shop;
+mod walk;

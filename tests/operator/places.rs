@@ -18,7 +18,7 @@ async fn a_stack_is_found_by_its_name_and_its_outputs() {
     assert!(articles.text().contains("Coffee 咖啡"), "{}", articles.out);
     shop.run_as_on_aws("local", &["secrets", "check"]).text();
     let tail = shop.run_as_on_aws("local", &["events", "tail"]);
-    assert!(tail.failed(5).contains("docs/events.md"), "{}", tail.err);
+    assert_eq!(tail.code, 0, "{tail:?}");
 
     let missing = shop.run_as_on_aws("wxpy", &["orders", "list"]);
     let said = missing.failed(3);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::shop::Shop;
 
 /// A folder as an operator has it after the download.
-fn downloaded(shop: &Shop) -> PathBuf {
+pub fn downloaded(shop: &Shop) -> PathBuf {
     let simulator = shop.file("simulator");
     let folder = shop.file("downloaded");
     std::fs::create_dir_all(&folder).unwrap();

@@ -135,14 +135,25 @@ impl Shop {
 
     /// Runs the tool on this stack.
     pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The tool on this stack.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = wxpay();
         command.args(arguments).arg("--data-dir");
-        Ran::of(command.arg(self.folder.path()).output().unwrap())
+        command.arg(self.folder.path());
+        command
     }
 
     /// Runs the tool as on AWS: by the stack's name and credentials of the environment, with AWS's address
     /// set to this stack's.
     pub fn run_as_on_aws(&self, stack: &str, arguments: &[&str]) -> Ran {
+        Ran::of(self.command_as_on_aws(stack, arguments).output().unwrap())
+    }
+
+    /// The tool as on AWS.
+    pub fn command_as_on_aws(&self, stack: &str, arguments: &[&str]) -> Command {
         let mut command = wxpay();
         command
             .args(arguments)
@@ -152,7 +163,7 @@ impl Shop {
             .env("AWS_ACCESS_KEY_ID", "LOCALoperator")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("WXPAY_API_KEY", self.text("merchant_api_key"));
-        Ran::of(command.output().unwrap())
+        command
     }
 
     async fn post(&self, url: String, credential: Option<&str>, key: &str, body: Value) -> Value {

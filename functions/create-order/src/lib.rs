@@ -33,6 +33,8 @@ use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
 use self::appids::Appids;
 
+pub use self::terms::read as read_body;
+
 /// Places orders.
 #[derive(Debug)]
 pub struct CreateOrder {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use shared::bus::{Bus, BusError, ENTRIES_MAX, Entry, calls};
+use shared::bus::{Bus, BusError, ENTRIES_MAX, Entry, calls, note};
 use shared::config::{ConfigError, Environment, Vars};
 use shared::deadline::Deadline;
 use shared::domain::{Order, OrderId};
@@ -179,9 +179,17 @@ impl PublishEvents {
             let entries: Vec<Entry> = call.iter().map(|sent| sent.entry.clone()).collect();
             debug_assert!(entries.len() <= ENTRIES_MAX, "a call takes no more");
             let error = match self.bus.put(&entries).await {
-                Ok(()) => continue,
+                Ok(()) => {
+                    note(line, &entries);
+                    continue;
+                }
                 Err(error) => error,
             };
+            if let BusError::Left { places, .. } = &error {
+                let placed = entries.iter().enumerate();
+                let taken = placed.filter(|(place, _)| !places.contains(place));
+                note(line, taken.map(|(_, entry)| entry));
+            }
             line.field("error", error.to_string());
             return match error {
                 BusError::Unavailable(_) => Some(first),

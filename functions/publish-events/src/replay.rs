@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use shared::bus::{Bus, Entry, calls};
+use shared::bus::{Bus, Entry, calls, note};
 use shared::deadline::Deadline;
 use shared::domain::paging::Row;
 use shared::domain::{BeijingDay, OrderId, Timestamp};
@@ -138,6 +138,7 @@ impl Replay {
         let mut events = 0;
         for call in calls(entries, |entry| entry) {
             self.bus.put(&call).await?;
+            note(line, &call);
             events += u32::try_from(call.len()).unwrap_or(u32::MAX);
         }
         Ok(events)

@@ -175,7 +175,8 @@ impl Reconcile {
             .field("of_others", comparison.of_others.all());
         // What settles vanishes from what a later run finds: it is kept and told before it is asked about.
         self.put(&report).await?;
-        self.tell(told::differences(&report), deadline).await?;
+        self.tell(told::differences(&report), deadline, line)
+            .await?;
         if !comparison.asks.is_empty() {
             let asked = self.ask(&comparison.asks, deadline, line).await;
             report.settle(&asked.settled);
@@ -184,7 +185,7 @@ impl Reconcile {
                 return Err(error);
             }
         }
-        self.tell(vec![told::done(&report)], deadline).await?;
+        self.tell(vec![told::done(&report)], deadline, line).await?;
         let mark = report.done_mark();
         self.bucket
             .put(&report::done_key(day), "application/json", mark)

@@ -5,10 +5,11 @@
 //! that does not take them leaves all of it to the next run.
 
 use serde_json::{Map, Value, json};
-use shared::bus::{BusError, Entry, SOURCE, calls};
+use shared::bus::{BusError, Entry, SOURCE, calls, note};
 use shared::deadline::Deadline;
 use shared::domain::reconciliation::{Difference, DifferenceKind};
 use shared::rfc3339;
+use shared::telemetry::LogLine;
 
 use crate::Reconcile;
 use crate::error::ReconcileError;
@@ -29,6 +30,7 @@ impl Reconcile {
         &self,
         mut entries: Vec<Entry>,
         deadline: &Deadline,
+        line: &mut LogLine,
     ) -> Result<(), ReconcileError> {
         let mut last = None;
         for _ in 0..ROUNDS {
@@ -36,8 +38,11 @@ impl Reconcile {
             for call in calls(entries, |entry| entry) {
                 self.in_time(deadline)?;
                 match self.bus.put(&call).await {
-                    Ok(()) => {}
+                    Ok(()) => note(line, &call),
                     Err(BusError::Left { places, why }) => {
+                        let placed = call.iter().enumerate();
+                        let taken = placed.filter(|(place, _)| !places.contains(place));
+                        note(line, taken.map(|(_, entry)| entry));
                         left.extend(places.iter().filter_map(|place| call.get(*place)).cloned());
                         last = Some(BusError::Left { places, why });
                     }

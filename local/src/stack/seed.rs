@@ -46,7 +46,7 @@ pub(super) fn put_secrets(
     simulator: &Simulator,
     mode: Mode,
     merchant_api_key: &str,
-    payers_appid: Option<&str>,
+    payer_appid: &str,
 ) -> Result<(), StartError> {
     let files = folder.join("simulator");
     let read = |name: &str| {
@@ -82,7 +82,7 @@ pub(super) fn put_secrets(
     put(
         "AppSecret",
         json!({
-            "appid": payers_appid.unwrap_or(&merchant.appid),
+            "appid": payer_appid,
             "app_secret": merchant.app_secret,
         }),
     )?;

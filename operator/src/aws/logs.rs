@@ -1,5 +1,6 @@
 //! The functions' log lines.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -42,6 +43,45 @@ impl Line {
     /// What it says; nothing where it is no JSON.
     pub fn fields(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+}
+
+/// How often it is looked for new lines.
+pub const LOOK_EVERY: Duration = Duration::from_millis(1_500);
+
+/// How far back a look for new lines goes, in milliseconds: lines reach CloudWatch a little late.
+const LATE_MS: i64 = 20_000;
+
+/// Lines as they come, each once.
+#[derive(Debug)]
+pub struct Coming {
+    newest_ms: i64,
+    seen: BTreeSet<(i64, String)>,
+}
+
+impl Coming {
+    /// Those from a moment on, in Unix milliseconds.
+    pub const fn from(from_ms: i64) -> Self {
+        Self {
+            newest_ms: from_ms.saturating_add(LATE_MS),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// From when on the next look is, in Unix milliseconds.
+    pub const fn from_ms(&self) -> i64 {
+        self.newest_ms.saturating_sub(LATE_MS)
+    }
+
+    /// Those of what a look found, oldest first, that no earlier look had.
+    pub fn new_of(&mut self, mut lines: Vec<Line>) -> Vec<Line> {
+        lines.retain(|line| self.seen.insert((line.at_ms, line.id.clone())));
+        if let Some(last) = lines.last() {
+            self.newest_ms = self.newest_ms.max(last.at_ms);
+            // What is older than the next look needs no remembering.
+            self.seen = self.seen.split_off(&(self.from_ms(), String::new()));
+        }
+        lines
     }
 }
 
@@ -108,5 +148,39 @@ impl Aws {
             return Err(Failure::NoAnswer(said));
         }
         Err(Failure::NoAccess(said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Coming, LATE_MS, Line};
+
+    fn lines(of: &[(i64, &str)]) -> Vec<Line> {
+        let line = |(at_ms, id): &(i64, &str)| Line {
+            id: (*id).to_owned(),
+            at_ms: *at_ms,
+            text: String::new(),
+        };
+        of.iter().map(line).collect()
+    }
+
+    fn ids(lines: &[Line]) -> Vec<&str> {
+        lines.iter().map(|line| line.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_line_comes_once_also_one_that_is_late_and_one_of_the_same_moment() {
+        let mut coming = Coming::from(1_000);
+        assert_eq!(coming.from_ms(), 1_000);
+        assert_eq!(ids(&coming.new_of(lines(&[(1_500, "a")]))), ["a"]);
+        assert_eq!(coming.from_ms(), 1_000);
+        let later = 1_000 + 3 * LATE_MS;
+        let second = lines(&[(1_500, "a"), (1_500, "b"), (later, "c")]);
+        assert_eq!(ids(&coming.new_of(second)), ["b", "c"]);
+        assert_eq!(coming.from_ms(), later - LATE_MS);
+        let third = lines(&[(later - LATE_MS, "late"), (later, "c")]);
+        assert_eq!(ids(&coming.new_of(third)), ["late"]);
+        assert_eq!(coming.seen.len(), 2, "what is long gone is forgotten");
+        assert_eq!(ids(&coming.new_of(Vec::new())), [""; 0]);
     }
 }

@@ -13,6 +13,9 @@ use x509_parser::prelude::{FromDer, Pem, X509Certificate};
 use crate::exit::Failure;
 use crate::prompt;
 
+/// The files whose content is asked for where they are not there.
+const ASKED_FOR: [&str; 3] = ["pub_key_id.txt", "apiv3.txt", "appsecret.txt"];
+
 /// What is signed to see that key and certificate are a pair.
 const PROBE: &[u8] = b"wxpay secrets put";
 
@@ -52,15 +55,13 @@ impl Folder {
         let public_key = pem(folder, "pub_key.pem")?;
         let read = Self {
             public_key_id: given(folder, "pub_key_id.txt", || {
-                prompt::line("The public key's id (PUB_KEY_ID_…)", || {
-                    absent("pub_key_id.txt")
-                })
+                prompt::line("The public key's id (PUB_KEY_ID_…)", || absent(folder))
             })?,
             apiv3_key: given(folder, "apiv3.txt", || {
-                prompt::secret("The APIv3 key", || absent("apiv3.txt"))
+                prompt::secret("The APIv3 key", || absent(folder))
             })?,
             app_secret: given(folder, "appsecret.txt", || {
-                prompt::secret("The mini-program's AppSecret", || absent("appsecret.txt"))
+                prompt::secret("The mini-program's AppSecret", || absent(folder))
             })?,
             appid: parameter("Appid").to_owned(),
             serial_no: String::new(),
@@ -193,8 +194,14 @@ fn given(
     Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
 }
 
-fn absent(name: &str) -> String {
-    format!("{name} is not in the folder, and nobody can be asked here")
+/// The files that are not in the folder, all at once.
+fn absent(folder: &Path) -> String {
+    let absent = ASKED_FOR.iter().filter(|name| !folder.join(name).exists());
+    let absent: Vec<&str> = absent.copied().collect();
+    format!(
+        "not in the folder, and nobody can be asked here: {}",
+        absent.join(", ")
+    )
 }
 
 /// SHA-256 in hexadecimal, as `merchant_key_hashes` has it.

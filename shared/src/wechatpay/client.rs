@@ -24,7 +24,7 @@ use super::keys::{Apiv3Keys, MerchantKey, PlatformKeys};
 use super::prepaid::Prepaid;
 use super::sign::authorization;
 use super::verify::{SignatureHeaders, Signed, Verified, verify};
-use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer};
+use super::wire::{self, PrepayRequest, RefundAnswer, TransactionAnswer};
 use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::terms::Payee;
@@ -555,22 +555,18 @@ fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Time
     let request_id = response
         .header("request-id")
         .map(|id| id.chars().take(64).collect());
-    let said: Option<RefusalAnswer> = wire::read(&response.body).ok();
-    let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
-    let code = clean_text(code);
+    let said = wire::read_refusal(status, &response.body);
     let signed = response.verified(keys, now).ok();
     let (absence, refund_absence) = match (&signed, asks_for) {
-        (Some(signed), AsksFor::Order) => (Absence::read(signed, status, &code), None),
-        (Some(signed), AsksFor::Refund) => (None, RefundAbsence::read(signed, status, &code)),
+        (Some(signed), AsksFor::Order) => (Absence::read(signed, status, &said.code), None),
+        (Some(signed), AsksFor::Refund) => (None, RefundAbsence::read(signed, status, &said.code)),
         (Some(_), AsksFor::Nothing) | (None, _) => (None, None),
     };
     Refusal {
-        status,
-        code,
-        message: clean_text(message),
         request_id,
         absence,
         refund_absence,
+        ..said
     }
 }
 
@@ -600,14 +596,4 @@ fn cause_of(failure: &Failure) -> UnknownCause {
         Cause::TimedOut => UnknownCause::Timeout,
         Cause::Broken | Cause::Unbuildable => UnknownCause::Broken,
     }
-}
-
-fn clean_text(text: Option<String>) -> String {
-    text.map(|text| {
-        text.chars()
-            .filter(|letter| !letter.is_control())
-            .take(64)
-            .collect()
-    })
-    .unwrap_or_default()
 }

@@ -6,8 +6,26 @@ use std::sync::LazyLock;
 use matchit::Router;
 use percent_encoding::percent_decode_str;
 
-use super::trade_management::Question;
 use crate::ledger::TradeType;
+
+/// What is asked about an app and shipping information (小程序发货信息管理).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Whether it is under the rule.
+    Managed,
+    /// Whether its administrator has confirmed the rule.
+    Confirmed,
+}
+
+impl Question {
+    /// The name used in `/_sim/requests` and by faults.
+    pub(super) const fn operation(self) -> &'static str {
+        match self {
+            Self::Managed => "trade_managed",
+            Self::Confirmed => "trade_confirmed",
+        }
+    }
+}
 
 /// What an operation does, and what its handler needs to know beside the id in the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

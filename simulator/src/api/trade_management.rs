@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::answer::Draft;
 use super::errcode;
 use super::request::Request;
+use super::route::Question;
 use crate::access_tokens::{Limit, Validity};
 use crate::faults::Target;
 use crate::handle::SimulatorHandle;
@@ -17,15 +18,6 @@ use crate::state::State;
 
 /// As api.weixin.qq.com writes it.
 const JSON_TYPE: &str = "application/json; encoding=utf-8";
-
-/// What is asked about an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Whether it is under the rule.
-    Managed,
-    /// Whether its administrator has confirmed the rule.
-    Confirmed,
-}
 
 /// The body of a request for a token.
 #[derive(Debug, Deserialize)]
@@ -130,16 +122,6 @@ pub(crate) fn answer(
         Question::Confirmed => json!({"errcode": 0, "errmsg": "ok", "completed": confirmed}),
     };
     errcode::said(JSON_TYPE, &said)
-}
-
-impl Question {
-    /// The name used in `/_sim/requests` and by faults.
-    pub(super) const fn operation(self) -> &'static str {
-        match self {
-            Self::Managed => "trade_managed",
-            Self::Confirmed => "trade_confirmed",
-        }
-    }
 }
 
 fn owner<'a>(state: &'a State, appid: &str) -> Option<&'a Merchant> {

@@ -196,6 +196,35 @@ fn the_sentences_that_are_put_into_chinese_are_those_that_are_said() {
     assert!(found > 80, "{found} parts were compared");
 }
 
+/// What a refusal says of its reason is for a person, so whoever reads Chinese gets all of it.
+#[test]
+fn each_reason_of_a_refusal_is_put_into_chinese() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sentences = std::fs::read_to_string(source.join("control/page/zh-sentences.js")).unwrap();
+    let pattern = Regex::new(r"(?m)^  \[/(\^.+\$)/(s?), ").unwrap();
+    let patterns: Vec<Regex> = pattern
+        .captures_iter(&sentences)
+        .map(|found| {
+            let flags = if &found[2] == "s" { "(?s)" } else { "" };
+            Regex::new(&format!("{flags}{}", &found[1])).unwrap()
+        })
+        .collect();
+    let code = sources(&source);
+    let said = Regex::new(r#"\.because\(\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)*)""#).unwrap();
+    let filled = Regex::new(r"\{[^}]*\}").unwrap();
+    let mut found = 0;
+    for sentence in said.captures_iter(&code) {
+        let sentence = sentence[1].replace("\\\"", "\"");
+        let sentence = filled.replace_all(&sentence, "7");
+        assert!(
+            patterns.iter().any(|pattern| pattern.is_match(&sentence)),
+            "in English only: {sentence}"
+        );
+        found += 1;
+    }
+    assert!(found > 40, "{found} sentences were found");
+}
+
 #[tokio::test]
 async fn the_code_of_a_native_order_is_drawn() {
     let bench = Bench::new().await;

@@ -62,8 +62,8 @@ const LAYERS: &[Layer] = &[
         files: &["journal"],
     },
     Layer {
-        what: "who the merchants are; which faults are on",
-        files: &["merchants", "faults"],
+        what: "who the merchants are, and the tokens of their apps; which faults are on",
+        files: &["merchants", "access_tokens", "faults"],
     },
     Layer {
         what: "records of orders, refunds, notices, codes and timers; keys and certificates",

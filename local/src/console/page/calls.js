@@ -74,10 +74,15 @@ export const articles = () => call("GET", "/articles");
 
 const tokens = new Map();
 
+let appid;
+
+/** Names the app that payers log in to: a sub-merchant's is not the merchant's. */
+export const setPayersApp = (named) => { appid = named; };
+
 /** A token of this payer's, or of a new one; a mini-program gets its code from wx.login. */
 async function token(openid) {
   if (!tokens.has(openid)) {
-    const { code, openid: of } = await wechatpay("POST", "/codes", openid ? { openid } : {});
+    const { code, openid: of } = await wechatpay("POST", "/codes", { ...(appid && { appid }), ...(openid && { openid }) });
     const { token } = await call("POST", "/sessions", { body: { code } });
     tokens.set(of, token);
     return { openid: of, token };

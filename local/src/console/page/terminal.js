@@ -1,5 +1,6 @@
 // Lines that work as they are printed, and where everything is.
 
+import { setPayersApp } from "./calls.js";
 import { button, byId, make } from "./elements.js";
 import { word } from "./words.js";
 
@@ -9,11 +10,12 @@ let places = null;
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The app that mini-program payments are signed for. */
-export const appid = () => places?.appid;
+export const appid = () => places?.payer_appid;
 
 export function draw(books, afresh = false) {
   if (places === null || afresh) {
     places = books.places;
+    setPayersApp(places.payer_appid);
     drawPlaces();
   }
   drawSteps(books.orders, afresh);

@@ -59,6 +59,26 @@ impl Bench {
         .await;
     }
 
+    /// Searches what is said for the token that everybody gets while it lives, the doctor too.
+    async fn assert_tells_no_token(&self, report: &Report) {
+        let merchant = self.simulator.merchant();
+        let wanted = json!({
+            "grant_type": "client_credential",
+            "appid": merchant.appid,
+            "secret": merchant.app_secret,
+        });
+        let url = format!("{}/cgi-bin/stable_token", self.simulator.base_url());
+        let answer = http().post(url).body(wanted.to_string()).send().await;
+        let answer = answer.unwrap().bytes().await.unwrap();
+        let granted: Value = serde_json::from_slice(&answer).unwrap();
+        let Some(token) = granted["access_token"].as_str() else {
+            assert_eq!(granted["errcode"], 40164, "{granted}");
+            return;
+        };
+        let said = report.to_json(Language::En).to_string();
+        assert!(!said.contains(token), "{said}");
+    }
+
     /// The orders that WeChat Pay has.
     async fn orders(&self) -> Vec<Value> {
         let url = format!("{}/_sim/ledger", self.simulator.control_url());
@@ -316,93 +336,71 @@ pub(super) async fn free_address() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// What the mini-program platform says, and what the doctor makes of it.
+/// How the platform has the app, and what the doctor makes of it.
 struct Managed {
-    token: &'static str,
-    managed: &'static str,
-    confirmed: &'static str,
+    platform: Value,
     verdict: Verdict,
     words: [&'static str; 2],
 }
 
-const TOKEN: &str = r#"{"access_token":"CANARYaccesstoken00000000","expires_in":7200}"#;
-
 #[tokio::test]
 async fn trade_management_is_asked_where_the_app_secret_allows() {
+    let bench = Bench::start(Mode::PublicKey).await;
+    let name = Name::TradeManagement;
     let cases = [
         Managed {
-            token: TOKEN,
-            managed: r#"{"errcode":0,"is_trade_managed":false}"#,
-            confirmed: "",
+            platform: json!({"trade_management": "free"}),
             verdict: Verdict::Ok,
             words: ["no shipping information", ""],
         },
         Managed {
-            token: TOKEN,
-            managed: r#"{"errcode":0,"is_trade_managed":true}"#,
-            confirmed: r#"{"errcode":0,"completed":true}"#,
+            platform: json!({"trade_management": "confirmed"}),
             verdict: Verdict::Ok,
             words: ["48 hours", ""],
         },
         Managed {
-            token: TOKEN,
-            managed: r#"{"errcode":0,"is_trade_managed":true}"#,
-            confirmed: r#"{"errcode":0,"completed":false}"#,
+            platform: json!({"trade_management": "unconfirmed"}),
             verdict: Verdict::Fail,
             words: ["has not confirmed", "super administrator"],
         },
         Managed {
-            token: TOKEN,
-            managed: r#"{"errcode":48001,"errmsg":"api unauthorized"}"#,
-            confirmed: "",
+            platform: json!({"trade_management": "not_open"}),
             verdict: Verdict::Skipped,
             words: ["48001", "发货信息管理"],
         },
         Managed {
-            token: r#"{"errcode":40164,"errmsg":"invalid ip 203.0.113.9, not in whitelist"}"#,
-            managed: "",
-            confirmed: "",
+            platform: json!({"ip_listed": false}),
             verdict: Verdict::Skipped,
             words: ["40164", "IP白名单"],
         },
-        Managed {
-            token: r#"{"errcode":40125,"errmsg":"invalid appsecret"}"#,
-            managed: "",
-            confirmed: "",
-            verdict: Verdict::Skipped,
-            words: ["40125", "AppSecret"],
-        },
-        Managed {
-            token: "<html>busy</html>",
-            managed: "",
-            confirmed: "",
-            verdict: Verdict::Skipped,
-            words: ["HTTP 200", "发货信息管理"],
-        },
     ];
     for case in cases {
-        let base = serve(
-            [
-                ("/cgi-bin/stable_token", (200, case.token)),
-                ("/wxa/sec/order/is_trade_managed", (200, case.managed)),
-                (
-                    "/wxa/sec/order/is_trade_management_confirmation_completed",
-                    (200, case.confirmed),
-                ),
-            ]
-            .into(),
-        )
-        .await;
-        let subject = Subject {
-            wechat_api_url: Some(base),
-            private_key: None,
-            notify_url: None,
-            ..made().sound.clone()
-        };
-        let report = report(&subject, 0, true).await;
-        let name = Name::TradeManagement;
+        bench.platform(case.platform).await;
+        let report = bench.told(|_| {}).await;
         assert_finding(&report, name, case.verdict, case.words[0], case.words[1]);
-        let said = report.to_json(Language::En).to_string();
-        assert!(!said.contains("CANARYaccesstoken"), "{said}");
+        bench.assert_tells_no_token(&report).await;
     }
+    bench.platform(json!({"ip_listed": true})).await;
+    let secret = bench
+        .told(|subject| subject.app_secret = Some("CANARYsecret0000CANARYsecret0000".to_owned()))
+        .await;
+    assert_finding(&secret, name, Verdict::Skipped, "40125", "AppSecret");
+    let busy = json!({"name": "trade_management_busy", "operation": "trade_managed"});
+    control(&bench.simulator, "faults", &busy.to_string()).await;
+    let busy = bench.told(|_| {}).await;
+    assert_finding(&busy, name, Verdict::Skipped, "errcode -1", "发货信息管理");
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_a_token_is_told_as_what_came() {
+    let page = (200, "<html>busy</html>");
+    let subject = Subject {
+        wechat_api_url: Some(serve([("/cgi-bin/stable_token", page)].into()).await),
+        private_key: None,
+        notify_url: None,
+        ..made().sound.clone()
+    };
+    let report = report(&subject, 0, true).await;
+    let name = Name::TradeManagement;
+    assert_finding(&report, name, Verdict::Skipped, "HTTP 200", "发货信息管理");
 }

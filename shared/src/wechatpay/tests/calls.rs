@@ -521,6 +521,21 @@ async fn a_body_without_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn headers_without_end_are_not_read_to_their_end() {
+    let many: String = (0..200_000)
+        .map(|place| format!("X-Padding-{place}: {}\r\n", "p".repeat(80)))
+        .collect();
+    let long = format!("X-Padding: {}", "p".repeat(16 << 20));
+    for headers in [many, long] {
+        let head = format!("HTTP/1.1 200 Told\r\n{headers}");
+        // The same once more, for a second attempt.
+        let replies = [&head, &head].map(|head| Reply::Bytes(head.clone().into_bytes()));
+        let till = Till::before(replies.into()).await;
+        assert_eq!(cause(till.query().await), UnknownCause::Broken);
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_cannot_be_reached_gives_way_to_the_backup() {
     let till = Till::with_a_dead_host_before(vec![signed(200, UNPAID)]).await;
     assert!(till.query().await.is_ok());
