@@ -24,9 +24,17 @@ ci:
 build *options:
     sam build {{options}}
 
+# The whole system under seeds, without sockets (ARCHITECTURE.md)
+proof *options:
+    cargo run -p proof -- {{options}}
+
 # Size and start-up of each release binary beside the floor (docs/performance.md)
 bench *options:
     cargo run -p bench -- {{options}}
+
+# The release binaries under load (docs/load.md); --help lists the scenarios
+load *options:
+    cargo run --profile load -p bench -- load {{options}}
 
 # Headers, notices and orders beside other libraries and languages; installs them below target/peers
 peers *options:

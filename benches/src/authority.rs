@@ -7,17 +7,31 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
+use crate::distance::far;
+use crate::load::passage::Passage;
+
+/// How far away a server is made to be.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// As far as it is.
+    Straight,
+    /// A round trip of this length.
+    Far(Duration),
+    /// As long as each request is to take.
+    Through(Arc<Passage>),
+}
 
 /// Signs for loopback servers.
 pub(crate) struct Authority {
@@ -73,8 +87,8 @@ impl Authority {
         })
     }
 
-    /// Puts TLS in front of a server.
-    pub(crate) async fn front(&self, behind: SocketAddr) -> Result<Front> {
+    /// Puts TLS in front of a server, to which this way leads.
+    pub(crate) async fn front(&self, behind: SocketAddr, way: Way) -> Result<Front> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let authority = listener.local_addr()?.to_string();
         let connections = Arc::new(AtomicU64::new(0));
@@ -82,6 +96,7 @@ impl Authority {
             listener,
             self.acceptor.clone(),
             behind,
+            way,
             Arc::clone(&connections),
         ));
         Ok(Front {
@@ -113,22 +128,44 @@ async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     behind: SocketAddr,
+    way: Way,
     connections: Arc<AtomicU64>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::SeqCst);
-        let acceptor = acceptor.clone();
+        let (acceptor, way) = (acceptor.clone(), way.clone());
         tokio::spawn(async move {
-            // A client that goes away in the middle is one that was measured to its end.
             let _ = stream.set_nodelay(true);
-            let Ok(mut outside) = acceptor.accept(stream).await else {
-                return;
-            };
-            if let Ok(mut inside) = TcpStream::connect(behind).await {
-                let _ = inside.set_nodelay(true);
-                let _ = copy_bidirectional(&mut outside, &mut inside).await;
+            match way {
+                Way::Straight => relay(&acceptor, stream, behind).await,
+                Way::Far(round_trip) => relay(&acceptor, far(stream, round_trip), behind).await,
+                Way::Through(passage) => {
+                    let Ok(outside) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    if let Ok(inside) = TcpStream::connect(behind).await {
+                        let _ = inside.set_nodelay(true);
+                        let _ = passage.pass(outside, inside).await;
+                    }
+                }
             }
         });
+    }
+}
+
+/// Passes on what a connection says, without its TLS. A client that goes away in the middle is one that was
+/// measured to its end.
+async fn relay(
+    acceptor: &TlsAcceptor,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    behind: SocketAddr,
+) {
+    let Ok(mut outside) = acceptor.accept(stream).await else {
+        return;
+    };
+    if let Ok(mut inside) = TcpStream::connect(behind).await {
+        let _ = inside.set_nodelay(true);
+        let _ = copy_bidirectional(&mut outside, &mut inside).await;
     }
 }
 

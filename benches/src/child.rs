@@ -22,8 +22,8 @@ use crate::callgrind::Callgrind;
 /// what it does in milliseconds otherwise, and a million payments take a busy machine minutes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long one event may take, as the function is told, in milliseconds.
-const DEADLINE_MS: i64 = 5 * 60 * 1000;
+/// How long one event may take, as the function is told.
+const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// The largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 6 << 20;
@@ -34,6 +34,8 @@ pub(crate) struct Job<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What it is given; none stops it at its first poll.
     pub(crate) events: Vec<Value>,
+    /// How long the process stands still before each event but its first, as Lambda freezes it.
+    pub(crate) frozen_between: Duration,
     /// Callgrind and where it writes its counts; `None` runs the binary by itself.
     pub(crate) callgrind: Option<(&'a Callgrind, &'a Path)>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Run {
     pub(crate) first_poll: Duration,
     /// From exec to the first answer.
     pub(crate) first_answer: Duration,
+    /// From the last event to its answer.
+    pub(crate) last_answer_took: Duration,
     /// Processor time to the first poll.
     pub(crate) processor_first_poll: Duration,
     /// Processor time after each answer.
@@ -62,8 +66,9 @@ pub(crate) struct Spawner {
     pub(crate) processor: Option<usize>,
 }
 
-struct Started {
-    child: Child,
+/// A process and when it was started.
+pub(crate) struct Started {
+    pub(crate) child: Child,
     at: Instant,
 }
 
@@ -105,7 +110,8 @@ impl Spawner {
         Ok(tokio::task::spawn_blocking(move || started.child.wait()).await??)
     }
 
-    async fn start(&self, command: Command) -> Result<Started> {
+    /// Starts a program.
+    pub(crate) async fn start(&self, command: Command) -> Result<Started> {
         let (answer, started) = oneshot::channel();
         self.jobs
             .send((command, answer))
@@ -151,7 +157,7 @@ impl Job<'_> {
             started: spawner.start(command).await?,
             under_callgrind: self.callgrind.is_some(),
         };
-        let run = running.converse(self.events).await;
+        let run = running.converse(self.events, self.frozen_between).await;
         running.end()?;
         run.map_err(|error| {
             let told = std::fs::read_to_string(output.path()).unwrap_or_default();
@@ -168,21 +174,22 @@ struct Running {
 }
 
 impl Running {
-    async fn converse(&mut self, events: Vec<Value>) -> Result<Run> {
+    async fn converse(&mut self, events: Vec<Value>, frozen_between: Duration) -> Result<Run> {
         let poll = self.next().await?;
         let first_poll = poll.at.duration_since(self.started.at);
         self.settled().await;
         let mut run = Run {
             first_poll,
             first_answer: Duration::ZERO,
+            last_answer_took: Duration::ZERO,
             processor_first_poll: self.processor_time(),
             processor_answers: Vec::new(),
             peak_kib: 0,
             answers: Vec::new(),
         };
         let mut poll = Some(poll);
-        let last = events.len();
-        for (number, event) in events.into_iter().enumerate() {
+        let last = events.len() as u64;
+        for (number, event) in (0_u64..).zip(events) {
             let asked = match poll.take() {
                 Some(asked) => asked,
                 None => self.next().await?,
@@ -193,8 +200,11 @@ impl Running {
             {
                 return Err(asked.unexpected());
             }
+            if number > 0 && !frozen_between.is_zero() {
+                self.frozen(frozen_between).await?;
+            }
             let given_at = Instant::now();
-            asked.answer("200 OK", &invocation(number), event.to_string())?;
+            asked.answer("200 OK", &invocation(number, DEADLINE), event.to_string())?;
             let answer = self.next().await?;
             if !answer.head.starts_with(&format!(
                 "POST /2018-06-01/runtime/invocation/{}/response ",
@@ -203,6 +213,7 @@ impl Running {
                 return Err(answer.unexpected());
             }
             let took = answer.at.duration_since(given_at);
+            run.last_answer_took = took;
             run.answers.push(serde_json::from_slice(&answer.body)?);
             self.settled().await;
             run.processor_answers.push(self.processor_time());
@@ -237,6 +248,19 @@ impl Running {
         }
     }
 
+    /// Lets the process stand still.
+    async fn frozen(&self, time: Duration) -> Result<()> {
+        self.signal("-STOP")?;
+        tokio::time::sleep(time).await;
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let id = self.started.child.id().to_string();
+        Command::new("kill").args([signal, &id]).status()?;
+        Ok(())
+    }
+
     async fn settled(&self) {
         settled(self.started.child.id()).await;
     }
@@ -258,8 +282,7 @@ impl Running {
     /// Ends the process; callgrind writes its counts when it is asked to end.
     fn end(&mut self) -> Result<()> {
         if self.under_callgrind && self.started.child.try_wait()?.is_none() {
-            let id = self.started.child.id().to_string();
-            Command::new("kill").args(["-TERM", &id]).status()?;
+            self.signal("-TERM")?;
             let began = Instant::now();
             while self.started.child.try_wait()?.is_none() && began.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(5));
@@ -335,12 +358,14 @@ impl Request {
     }
 }
 
-fn invocation_id(number: usize) -> String {
+fn invocation_id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
-fn invocation(number: usize) -> String {
-    let deadline_ms = shared::clock::Clock::system().wall_millis() + DEADLINE_MS;
+/// The headers of an invocation that may take so long from now on.
+pub(crate) fn invocation(number: u64, deadline: Duration) -> String {
+    let deadline = i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX / 2);
+    let deadline_ms = shared::clock::Clock::system().wall_millis() + deadline;
     format!(
         "lambda-runtime-aws-request-id: {}\r\nlambda-runtime-deadline-ms: {deadline_ms}\r\n\
          lambda-runtime-invoked-function-arn: arn:aws:lambda:local:000000000000:function:bench\r\n\

@@ -12,6 +12,7 @@ use crate::numbers::{
     CREATE_ORDER, FLOOR, HELLO, Numbers, Recorded, SIGNATURES, TOLERANCE_PERCENT, change_percent,
     millions, milliseconds,
 };
+use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 
 /// Instructions of create-order's cold start. What is lost easily costs far more: AWS-LC's jitter
 /// entropy 420 million, the system's certificate store 9 to 18, signing with the `rsa` crate 48, a
@@ -44,6 +45,9 @@ const WARM_REST_MAX: u64 = 2_000_000;
 
 /// Processor time of one more order beside its signatures'.
 const WARM_TO_SIGNATURES_MAX: f64 = 2.4;
+
+/// How long an order may take beside the round trips to WeChat Pay that nothing can save.
+const WAIT_TO_UNAVOIDABLE_MAX: f64 = 1.15;
 
 /// An item above this costs a second write unit.
 const ITEM_BYTES_MAX: usize = 1024;
@@ -110,6 +114,7 @@ pub(crate) fn judge(numbers: &Numbers, recorded: Option<&Recorded>) -> Vec<Goal>
     at_rest(numbers, &mut goals);
     calls(numbers, &mut goals);
     goals.push(million(numbers.million));
+    waits(numbers, &mut goals);
     unchanged(numbers, recorded, &mut goals);
     clocks(numbers, &mut goals);
     goals
@@ -286,6 +291,22 @@ pub(crate) fn million(measured: Million) -> Goal {
         told,
         peak_kib <= MILLION_KIB_MAX,
     )
+}
+
+fn waits(numbers: &Numbers, goals: &mut Vec<Goal>) {
+    let (wechatpay, aws) = (WECHATPAY_AWAY.as_millis(), AWS_AWAY.as_millis());
+    for wait in &numbers.waits {
+        let ratio = quotient(wait.took, wait.unavoidable);
+        goals.push(Goal::gate(
+            &format!(
+                "{}, WeChat Pay {wechatpay} ms away, AWS {aws} ms, beside three round trips to WeChat Pay",
+                wait.what
+            ),
+            format!("≤ {WAIT_TO_UNAVOIDABLE_MAX} ×"),
+            format!("{ratio:.3} × {:.0} ms", milliseconds(wait.unavoidable)),
+            ratio <= WAIT_TO_UNAVOIDABLE_MAX,
+        ));
+    }
 }
 
 fn unchanged(numbers: &Numbers, recorded: Option<&Recorded>, goals: &mut Vec<Goal>) {

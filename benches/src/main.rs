@@ -17,11 +17,14 @@ mod artefacts;
 mod authority;
 mod callgrind;
 mod child;
+mod distance;
 mod goals;
+mod load;
 mod million;
 mod numbers;
 mod peers;
 mod report;
+mod waits;
 mod world;
 
 use std::collections::BTreeMap;
@@ -40,7 +43,7 @@ use crate::callgrind::Callgrind;
 use crate::child::{Job, Run, Spawner};
 use crate::million::Million;
 use crate::numbers::{
-    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
+    CREATE_ORDER, FLOOR, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
     SIGNATURES, Warm, median,
 };
 use crate::world::{Calls, World, item_bytes};
@@ -63,8 +66,13 @@ const SIGNED_ORDERS: u32 = 300;
 const COUNT_ATTEMPTS: usize = 8;
 
 #[derive(Parser)]
-#[command(about = "Measures the Lambda binaries and holds them to their goals.")]
+#[command(
+    about = "Measures the Lambda binaries and holds them to their goals.",
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// A folder with the functions' binaries: FUNCTION/bootstrap, by logical id or crate name
     /// [default: .aws-sam/build, or else a fresh `cargo build --release`].
     #[arg(long, value_name = "DIR")]
@@ -84,6 +92,12 @@ struct Arguments {
     /// Measures beside the peers of this list instead; benches/peers/run makes it.
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Runs the binaries under load, as far as two processors allow (docs/load.md).
+    Load(load::LoadArguments),
 }
 
 /// A binary to measure.
@@ -137,6 +151,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("the workspace is gone")?;
+    if let Some(Command::Load(arguments)) = &arguments.command {
+        return load::run(root, arguments).await;
+    }
     if let Some(list) = &arguments.peers {
         return peers::run(root, list, arguments).await;
     }
@@ -286,6 +303,8 @@ impl Bench {
         let warm = self.warm(&measured).await?;
         progress("reconciling a day of a million payments");
         let million = self.million().await?;
+        progress("waiting as a payer does");
+        let waits = self.waits().await?;
         Ok(Numbers {
             date: rfc3339::format_utc(Clock::system().wall())
                 .chars()
@@ -303,12 +322,13 @@ impl Bench {
             warm,
             paid_orders,
             million,
+            waits,
         })
     }
 
     async fn million(&self) -> Result<Million> {
         let reconcile = self.subject(RECONCILE)?;
-        let merchant = self.world.stack.simulator.merchant();
+        let merchant = self.world.stack().simulator.merchant();
         let shop = million::Shop {
             mchid: &merchant.mchid,
             appid: &merchant.appid,
@@ -372,6 +392,7 @@ impl Bench {
             program: &subject.program,
             environment: &subject.environment,
             events,
+            frozen_between: Duration::ZERO,
             callgrind,
         };
         let run = job.run(&self.spawner).await?;

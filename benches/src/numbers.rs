@@ -59,6 +59,15 @@ pub(crate) struct Warm {
     pub(crate) processor: BTreeMap<String, Duration>,
 }
 
+/// How long a payer waits for an answer, and for what of it nothing can be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    pub(crate) what: &'static str,
+    pub(crate) took: Duration,
+    /// The round trips to WeChat Pay without which there is no answer.
+    pub(crate) unavoidable: Duration,
+}
+
 /// What one paid order cost, from its creation to its notice.
 #[derive(Clone, Debug)]
 pub(crate) struct PaidOrder {
@@ -85,6 +94,7 @@ pub(crate) struct Numbers {
     pub(crate) warm: Warm,
     pub(crate) paid_orders: Vec<PaidOrder>,
     pub(crate) million: Million,
+    pub(crate) waits: Vec<Wait>,
 }
 
 impl Numbers {

@@ -203,11 +203,11 @@ pub(crate) async fn run(root: &Path, list: &Path, arguments: &Arguments) -> Resu
         .get(CREATE_ORDER)
         .ok_or("there is no create-order")?;
     std::fs::copy(built, &program)?;
+    let ours = peers.libraries.iter().find(|peer| peer.name == OURS);
+    let ours = ours.ok_or("this project's own library is missing")?;
     let create_order = Peer {
-        name: OURS.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        runtime: "provided.al2023".to_owned(),
         program,
+        ..ours.clone()
     };
     // An odd number, so that a median is one of the samples.
     let rounds = usize::from(arguments.rounds) | 1;

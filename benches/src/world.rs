@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use local::aws::{AwsCall, OPERATOR, access_key_of};
+use local::aws::{AwsCall, FaultHook, OPERATOR, access_key_of};
 use local::{Options, Stack};
 use serde_json::{Map, Value, json};
 use shared::domain::BeijingDay;
@@ -22,7 +22,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::Result;
-use crate::authority::{Authority, Front};
+use crate::authority::{Authority, Front, Way};
+use crate::load::passage::Passage;
+use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 
 /// How long a notice may be on its way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,15 +32,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A session token as long as Lambda's; it is hashed and sent with every call to AWS.
 const SESSION_TOKEN_CHARACTERS: usize = 760;
 
+/// The payer of all orders.
 pub(crate) const OPENID: &str = "oBench0000000000000000000000";
+
+/// How many notices may wait until somebody takes them.
+const NOTICES_WAITING: usize = 64;
 
 /// A stack to measure in.
 pub(crate) struct World {
-    pub(crate) stack: Stack,
-    // Three addresses, as in production: a connection to one is of no use to another.
-    table: Front,
-    secrets: Front,
-    wechatpay: Front,
+    stack: Stack,
+    near: Fronts,
+    far: Fronts,
     authority_file: String,
     calls: Arc<Mutex<Vec<AwsCall>>>,
     notices: AsyncMutex<mpsc::Receiver<Notice>>,
@@ -46,9 +50,30 @@ pub(crate) struct World {
     orders: AtomicU32,
 }
 
-struct Notice {
+/// The services' TLS sides: three addresses, as in production, since a connection to one is of no use to
+/// another.
+struct Fronts {
+    table: Front,
+    secrets: Front,
+    wechatpay: Front,
+}
+
+/// A notice as the simulator sent it.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
     headers: HeaderMap,
     body: Bytes,
+}
+
+/// In what a world differs from the one in which single requests are measured.
+pub(crate) struct Setting {
+    /// The ways to AWS and to WeChat Pay.
+    pub(crate) aws: Arc<Passage>,
+    pub(crate) wechatpay: Arc<Passage>,
+    /// Sees every call to AWS, in place of the list that is kept of them.
+    pub(crate) hook: FaultHook,
+    /// How many notices may wait until somebody takes them.
+    pub(crate) notices_waiting: usize,
 }
 
 /// The calls to AWS of one run, by what they cost.
@@ -63,9 +88,20 @@ pub(crate) struct Calls {
 
 impl World {
     pub(crate) async fn start(folder: &Path, keys: &Path, authority: &Authority) -> Result<Self> {
+        Self::start_in(folder, keys, authority, None).await
+    }
+
+    /// The same in another setting.
+    pub(crate) async fn start_in(
+        folder: &Path,
+        keys: &Path,
+        authority: &Authority,
+        setting: Option<Setting>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let public_base_url = format!("http://{}", listener.local_addr()?);
-        let (caught, notices) = mpsc::channel(64);
+        let waiting = setting.as_ref().map(|setting| setting.notices_waiting);
+        let (caught, notices) = mpsc::channel(waiting.unwrap_or(NOTICES_WAITING));
         let router = Router::new().fallback(catch).with_state(caught);
         tokio::spawn(async move { axum::serve(listener, router).await });
 
@@ -84,28 +120,47 @@ impl World {
         let stack = Stack::start(options).await?;
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&calls);
-        stack.aws.set_fault(Some(Arc::new(move |call: &AwsCall| {
+        let kept: FaultHook = Arc::new(move |call: &AwsCall| {
             seen.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(call.clone());
             None
-        })));
+        });
+        let (hook, to_aws, to_wechatpay) = match setting {
+            Some(setting) => (
+                setting.hook,
+                Way::Through(setting.aws),
+                Way::Through(setting.wechatpay),
+            ),
+            None => (kept, Way::Straight, Way::Straight),
+        };
+        stack.aws.set_fault(Some(hook));
         let aws = address(&stack.aws.url)?;
-        let (table, secrets) = (authority.front(aws).await?, authority.front(aws).await?);
-        let wechatpay = authority
-            .front(address(stack.simulator.base_url())?)
-            .await?;
+        let wechatpay = address(stack.simulator.base_url())?;
+        let fronts = async |to_aws: Way, to_wechatpay: Way| -> Result<Fronts> {
+            Ok(Fronts {
+                table: authority.front(aws, to_aws.clone()).await?,
+                secrets: authority.front(aws, to_aws).await?,
+                wechatpay: authority.front(wechatpay, to_wechatpay).await?,
+            })
+        };
+        let near = fronts(to_aws, to_wechatpay).await?;
+        let far = fronts(Way::Far(AWS_AWAY), Way::Far(WECHATPAY_AWAY)).await?;
         Ok(Self {
             stack,
-            table,
-            secrets,
-            wechatpay,
+            near,
+            far,
             authority_file: authority.file.display().to_string(),
             calls,
             notices: AsyncMutex::new(notices),
             http: shared::process::Process::system()?.http,
             orders: AtomicU32::new(0),
         })
+    }
+
+    /// The stack.
+    pub(crate) const fn stack(&self) -> &Stack {
+        &self.stack
     }
 
     /// The functions that the template declares: logical id and binary.
@@ -118,6 +173,15 @@ impl World {
 
     /// The environment of a function as Lambda would set it, with this machine's servers.
     pub(crate) fn environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.near)
+    }
+
+    /// The same, with servers that are as far away as the real ones.
+    pub(crate) fn far_environment(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        self.environment_with(binary, &self.far)
+    }
+
+    fn environment_with(&self, binary: &str, fronts: &Fronts) -> Result<BTreeMap<String, String>> {
         let (id, function) = self
             .stack
             .template
@@ -126,12 +190,12 @@ impl World {
             .find(|(_, function)| function.binary == binary)
             .ok_or_else(|| format!("the template declares no {binary}"))?;
         let mut environment = function.environment.clone();
-        let wechatpay = self.wechatpay.url();
+        let wechatpay = fronts.wechatpay.url();
         for (name, value) in [
             ("WECHATPAY_BASE_URL", wechatpay.as_str()),
             ("WECHATPAY_BACKUP_URL", &wechatpay),
             ("WECHAT_API_BASE_URL", &wechatpay),
-            ("WECHATPAY_TRUSTED_HOSTS", &self.wechatpay.authority),
+            ("WECHATPAY_TRUSTED_HOSTS", &fronts.wechatpay.authority),
         ] {
             if environment.contains_key(name) {
                 environment.insert(name.to_owned(), value.to_owned());
@@ -139,10 +203,10 @@ impl World {
         }
         for (name, value) in [
             ("EXTRA_CA_FILE", self.authority_file.as_str()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.table.url()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
-            ("AWS_ENDPOINT_URL_S3", &self.table.url()),
-            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.table.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &fronts.secrets.url()),
+            ("AWS_ENDPOINT_URL_S3", &fronts.table.url()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &fronts.table.url()),
             ("AWS_REGION", local::template::REGION),
             ("AWS_DEFAULT_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", &access_key_of(id)),
@@ -208,14 +272,8 @@ impl World {
             }
             "sweep" => {
                 let (number, _) = self.paid_order().await?;
-                self.make_due(&number)?;
-                Ok(json!({
-                    "version": "0", "id": "00000000-0000-0000-0000-000000000000",
-                    "detail-type": "Scheduled Event", "source": "aws.scheduler",
-                    "account": "000000000000", "time": "2026-01-01T00:00:00Z", "region": "local",
-                    "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
-                    "detail": "{}",
-                }))
+                self.make_due(&number, 1)?;
+                Ok(sweep_event())
             }
             // A day without trade: it has no bill to download, whose size would be all that is measured.
             "reconcile" => {
@@ -322,7 +380,7 @@ impl World {
 
     /// How many TLS connections were made so far.
     pub(crate) fn connections(&self) -> u64 {
-        let fronts = [&self.table, &self.secrets, &self.wechatpay];
+        let fronts = [&self.near.table, &self.near.secrets, &self.near.wechatpay];
         fronts.into_iter().map(Front::connections).sum()
     }
 
@@ -347,25 +405,32 @@ impl World {
 
     /// How many requests about an order reached WeChat Pay.
     pub(crate) async fn requests_about(&self, number: &str) -> Result<usize> {
+        let rows = self.requests().await?;
+        let own = rows.iter().filter(|row| row["out_trade_no"] == number);
+        Ok(own.count())
+    }
+
+    /// The newest requests that reached WeChat Pay, with what became of each.
+    pub(crate) async fn requests(&self) -> Result<Vec<Value>> {
         let url = format!("{}/_sim/requests", self.stack.simulator.control_url());
-        let answer: Value = self.http.get(url).send().await?.json().await?;
-        let rows = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
-        Ok(rows
-            .iter()
-            .filter(|row| row["out_trade_no"] == number)
-            .count())
+        let mut answer: Value = self.http.get(url).send().await?.json().await?;
+        Ok(match answer["items"].take() {
+            Value::Array(rows) => rows,
+            _ => Vec::new(),
+        })
     }
 
     pub(crate) async fn stop(self) {
         self.stack.stop().await;
     }
 
-    fn number(&self) -> String {
+    /// The number of an order that nobody has yet.
+    pub(crate) fn number(&self) -> String {
         format!("bench{:08}", self.orders.fetch_add(1, Ordering::SeqCst))
     }
 
     /// An order that is not paid.
-    async fn order(&self) -> Result<String> {
+    pub(crate) async fn order(&self) -> Result<String> {
         let number = self.number();
         let body = json!({
             "trade_type": "native", "out_trade_no": number, "description": "A cup of coffee",
@@ -376,14 +441,15 @@ impl World {
     }
 
     /// An order that is paid at WeChat Pay while we have not heard of it yet, and its notice.
-    async fn paid_order(&self) -> Result<(String, Notice)> {
+    pub(crate) async fn paid_order(&self) -> Result<(String, Notice)> {
         let number = self.order().await?;
         self.control(&format!("orders/{number}/pay"), json!({}))
             .await?;
         Ok((number, self.notice().await?))
     }
 
-    async fn notice(&self) -> Result<Notice> {
+    /// The next notice of a payment.
+    pub(crate) async fn notice(&self) -> Result<Notice> {
         let mut notices = self.notices.lock().await;
         loop {
             let notice = tokio::time::timeout(PATIENCE, notices.recv()).await;
@@ -398,7 +464,8 @@ impl World {
         }
     }
 
-    async fn deliver(&self, notice: &Notice) -> Result<()> {
+    /// Hands a notice to the stack's own function.
+    pub(crate) async fn deliver(&self, notice: &Notice) -> Result<()> {
         let url = format!("{}/wechatpay/notify", self.stack.api_url);
         let mut request = self.http.post(url).body(notice.body.clone());
         for (name, value) in &notice.headers {
@@ -410,12 +477,13 @@ impl World {
         Ok(())
     }
 
-    fn make_due(&self, number: &str) -> Result<()> {
+    /// Makes an order due since this moment, in Unix seconds.
+    pub(crate) fn make_due(&self, number: &str, since: i64) -> Result<()> {
         let request = json!({
             "TableName": local::template::physical("Table"),
             "Key": {"pk": {"S": format!("ORDER#{number}")}, "sk": {"S": "ORDER"}},
             "UpdateExpression": "SET due_at = :due_at",
-            "ExpressionAttributeValues": {":due_at": {"N": "1"}},
+            "ExpressionAttributeValues": {":due_at": {"N": since.to_string()}},
         });
         let made = self
             .stack
@@ -442,7 +510,8 @@ impl World {
         }
     }
 
-    async fn control(&self, path: &str, body: Value) -> Result<Value> {
+    /// A control call of the simulator.
+    pub(crate) async fn control(&self, path: &str, body: Value) -> Result<Value> {
         let url = format!("{}/_sim/{path}", self.stack.simulator.control_url());
         let answer = self.http.post(url).json(&body).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
@@ -454,7 +523,7 @@ impl World {
     }
 
     /// An HTTP API event, payload 2.0, as API Gateway sends it.
-    fn http_event(
+    pub(crate) fn http_event(
         &self,
         route: &str,
         parameters: &[(&str, &str)],
@@ -576,7 +645,19 @@ fn event(
     event
 }
 
-fn notice_event(notice: &Notice) -> Value {
+/// The event of the sweep's schedule.
+pub(crate) fn sweep_event() -> Value {
+    json!({
+        "version": "0", "id": "00000000-0000-0000-0000-000000000000",
+        "detail-type": "Scheduled Event", "source": "aws.scheduler",
+        "account": "000000000000", "time": "2026-01-01T00:00:00Z", "region": "local",
+        "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
+        "detail": "{}",
+    })
+}
+
+/// The event of a notice.
+pub(crate) fn notice_event(notice: &Notice) -> Value {
     let headers = notice.headers.iter().filter_map(|(name, value)| {
         let value = value.to_str().ok()?;
         (name != "host").then(|| (name.as_str().to_owned(), Value::from(value)))

@@ -63,6 +63,9 @@ pub trait HttpFunction: Send + Sync + Sized + 'static {
     /// are named once a request fails for one of them.
     fn secrets(&self) -> Vec<&dyn AnySecret>;
 
+    /// Begins what takes a while and the first request will need; nobody waits for it.
+    fn prepare(&self) {}
+
     /// Decides a request.
     fn serve(
         &self,
@@ -130,6 +133,7 @@ pub async fn run_http<F: HttpFunction>() -> Result<(), lambda_http::Error> {
         &process,
         F::from_vars(&Vars::from_env(), &process),
     )?);
+    function.prepare();
     secrets::warm_up(&function.secrets()).await;
     lambda_runtime::run(lambda_runtime::service_fn(move |event| {
         let function = Arc::clone(&function);

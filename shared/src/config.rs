@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use aws_http::ShortAgent;
 pub use aws_http::sdk_http_client;
 
 use crate::bucket::{Bucket, BucketAccess};
@@ -335,6 +336,7 @@ impl<'a> Environment<'a> {
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .http_client(sdk_http_client(self.process.transport.clone()))
+            .interceptor(ShortAgent)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -350,6 +352,7 @@ impl<'a> Environment<'a> {
             .region(self.region())
             .credentials_provider(self.credentials())
             .http_client(sdk_http_client(self.process.transport.clone()))
+            .interceptor(ShortAgent)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -367,6 +370,7 @@ impl<'a> Environment<'a> {
             .region(self.region())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .http_client(sdk_http_client(self.process.transport.clone()))
+            .interceptor(ShortAgent)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .timeout_config(timeouts())
             .retry_config(retries());

@@ -46,3 +46,6 @@ pub use report::{OrderReport, RefundReport};
 pub use schedule::Due;
 pub use terms::{Terms, TradeType};
 pub use time::Timestamp;
+
+#[cfg(test)]
+mod tests;

@@ -11,12 +11,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::clock::Clock;
 use crate::telemetry::Log;
-use crate::transport::Transport;
-
-/// How long an idle connection is kept, in seconds. WeChat Pay closes its side after 8
-/// (`Keep-Alive: timeout=8`, docs/wechatpay.md), and a connection that died while Lambda was frozen
-/// must not be picked up again.
-const POOL_IDLE: Duration = Duration::from_secs(7);
+use crate::transport::{Opener, POOL_IDLE, Transport, early_clients};
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -83,10 +78,10 @@ impl Process {
     /// TLS could not be set up.
     pub fn system() -> Result<Self, ProcessError> {
         let extra = std::env::var_os(EXTRA_CA_FILE).filter(|path| !path.is_empty());
-        let http = http_client(extra.as_deref().map(Path::new))?;
+        let (http, opener) = http_clients(extra.as_deref().map(Path::new))?;
         Ok(Self {
             clock: Clock::system(),
-            transport: Transport::new(http.clone()),
+            transport: Transport::opening_early(http.clone(), opener),
             http,
             log: Log::stdout(),
         })
@@ -97,10 +92,10 @@ impl Process {
     /// # Errors
     /// TLS could not be set up.
     pub fn with(clock: Clock, log: Log) -> Result<Self, ProcessError> {
-        let http = http_client(None)?;
+        let (http, opener) = http_clients(None)?;
         Ok(Self {
             clock,
-            transport: Transport::new(http.clone()),
+            transport: Transport::opening_early(http.clone(), opener),
             http,
             log,
         })
@@ -111,18 +106,22 @@ impl Process {
     /// # Errors
     /// The file cannot be read or holds no usable certificate.
     pub fn trusting(self, authorities: &Path) -> Result<Self, ProcessError> {
-        let http = http_client(Some(authorities))?;
+        let (http, opener) = http_clients(Some(authorities))?;
         Ok(Self {
-            transport: Transport::new(http.clone()),
+            transport: Transport::opening_early(http.clone(), opener),
             http,
             ..self
         })
     }
 }
 
+/// The client, and who opens connections for it.
+///
 /// Mozilla's roots are compiled in: reading the system's costs more instructions than a signature,
 /// and a Lambda image need not have any.
-fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, ProcessError> {
+fn http_clients(
+    extra_authorities: Option<&Path>,
+) -> Result<(reqwest::Client, Opener), ProcessError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = extra_authorities {
@@ -133,17 +132,18 @@ fn http_client(extra_authorities: Option<&Path>) -> Result<reqwest::Client, Proc
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        // A proxy from the environment would see what is signed here.
-        .no_proxy()
-        // A redirect is never followed: it could lead a signed request to an inner address.
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        .tcp_nodelay(true)
-        .build()?;
-    Ok(client)
+    let builder = || {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            // A proxy from the environment would see what is signed here.
+            .no_proxy()
+            // A redirect is never followed: it could lead a signed request to an inner address.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+    };
+    Ok(early_clients(builder)?)
 }
 
 fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), ProcessError> {

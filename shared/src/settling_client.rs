@@ -152,6 +152,11 @@ impl SettlingClient {
         [&self.signing, &self.platform_keys]
     }
 
+    /// Begins to open a connection to WeChat Pay, for who will ask it soon ([`Client::open`]).
+    pub fn open(&self) {
+        self.client.open();
+    }
+
     /// Whose orders it asks about.
     pub const fn payee(&self) -> &Payee {
         &self.payee

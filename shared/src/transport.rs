@@ -1,12 +1,22 @@
 //! How requests leave a function: by the process's HTTP client or, where a whole world is run in one
 //! thread, by a call.
 
+mod early_connections;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client, IntoUrl, Method, Request, RequestBuilder, Response};
+
+pub(crate) use early_connections::{Opener, clients as early_clients};
+
+/// How long an idle connection is kept, in seconds. WeChat Pay closes its side after 8
+/// (`Keep-Alive: timeout=8`, docs/wechatpay.md), and a connection that died while Lambda was frozen
+/// must not be picked up again.
+pub(crate) const POOL_IDLE: Duration = Duration::from_secs(7);
 
 /// A request on its way to something in this process.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
@@ -84,6 +94,7 @@ impl From<reqwest::Error> for Failure {
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: Client,
+    opener: Option<Opener>,
     in_process: Option<Arc<dyn InProcess>>,
 }
 
@@ -92,6 +103,16 @@ impl Transport {
     pub const fn new(client: Client) -> Self {
         Self {
             client,
+            opener: None,
+            in_process: None,
+        }
+    }
+
+    /// Over the network, by a client whose connections somebody can open early.
+    pub(crate) const fn opening_early(client: Client, opener: Opener) -> Self {
+        Self {
+            client,
+            opener: Some(opener),
             in_process: None,
         }
     }
@@ -100,7 +121,16 @@ impl Transport {
     pub const fn in_process(client: Client, service: Arc<dyn InProcess>) -> Self {
         Self {
             client,
+            opener: None,
             in_process: Some(service),
+        }
+    }
+
+    /// Begins to open a connection to the host of this URL, for a request that will follow soon; nobody waits
+    /// for it.
+    pub fn open(&self, url: &str) {
+        if let Some(opener) = &self.opener {
+            opener.open(url);
         }
     }
 

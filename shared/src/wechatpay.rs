@@ -38,7 +38,7 @@ pub use prepaid::Prepaid;
 pub use seal::{KeySlot, OpenError};
 pub use sign::{AppParameters, JsapiParameters, PayParameters, authorization};
 pub use verify::{HeaderError, SignatureHeaders, Signed, Verified, VerifyError, verify};
-pub use wire::{PrepayRequest, Unreadable, WIRE_VERSION, WIRE_VERSION_PLAIN};
+pub use wire::{PrepayRequest, Unreadable, WIRE_VERSION, WIRE_VERSION_PLAIN, read_refusal};
 
 #[cfg(test)]
 mod tests;

@@ -227,12 +227,6 @@ impl Embedded {
         };
         merchant_platform::rotate(&self.handle, &mchid, wanted).map_err(|error| error.to_string())
     }
-
-    /// Whether nothing is due and no notice is on its way.
-    #[must_use]
-    pub fn quiet(&self) -> bool {
-        self.handle.quiet()
-    }
 }
 
 impl Drop for Embedded {

@@ -8,6 +8,7 @@
 pub mod books;
 pub mod contract;
 mod days;
+pub mod doors;
 pub mod forge;
 pub mod process;
 mod table;
@@ -291,7 +292,9 @@ impl TestStack {
         let retry_after = answer.headers().get("retry-after");
         let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
         let text = answer.text().await.unwrap();
-        let given = headers.iter().find(|(name, _)| *name == "Authorization");
+        let given = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let given = given.and_then(|(_, value)| value.strip_prefix("Bearer "));
         self.watch.answered(path, credential.or(given), &text);
         let exchange = Exchange {
@@ -578,6 +581,7 @@ impl TestStack {
     pub async fn event(&self, function: &str, event: Value) -> Result<Answer, InvokeError> {
         let answer = self.stack.invoke(function, event).await?;
         let body = answer["body"].as_str().unwrap_or_default();
+        self.watch.answered(function, None, body);
         let content_type = answer["headers"]["content-type"].as_str();
         Ok(Answer {
             status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),

@@ -242,51 +242,8 @@ pub fn number(item: &Value, name: &str) -> i64 {
 
 /// What must hold of the items at any moment.
 pub fn check_books(items: &[Value]) {
-    let guards: BTreeSet<&str> = items
-        .iter()
-        .filter_map(|item| key(item).strip_prefix("REFUNDNO#"))
-        .collect();
-    let mut held: BTreeMap<&str, i64> = BTreeMap::new();
-    for item in items.iter().filter(|item| !text(item, "status").is_empty()) {
-        let (status, refund) = (text(item, "status"), text(item, "out_refund_no"));
-        let waits = matches!(status, "REQUESTED" | "REJECTED");
-        assert!(waits || guards.contains(refund), "{refund} has no guard");
-        let under_way = matches!(
-            status,
-            "RESERVED" | "PROCESSING" | "ABNORMAL" | "WITHDRAWING"
-        );
-        // What WeChat Pay refuses for good waits for a person, and a withdrawn one is looked at twice more.
-        let gave_up = status == "RESERVED" && !text(item, "needs_human").is_empty();
-        if !gave_up && status != "WITHDRAWN" {
-            assert_eq!(
-                under_way,
-                item["due_at"]["N"].is_string(),
-                "a refund is due exactly while it is under way: {item}"
-            );
-        }
-        if under_way || status == "SUCCESS" {
-            *held.entry(key(item)).or_default() += number(item, "refund");
-        }
-    }
-    for order in items.iter().filter(|item| text(item, "sk") == "ORDER") {
-        let state = text(order, "trade_state");
-        let held = held.get(key(order)).copied().unwrap_or_default();
-        if state == "SUCCESS" {
-            assert_eq!(
-                number(order, "refundable") + held,
-                number(order, "total"),
-                "what is left and what is held make the total: {order}"
-            );
-        } else {
-            assert_eq!(held, 0, "nothing is held of an order that is not paid");
-        }
-        if matches!(state, "NOTPAY" | "CLOSING") {
-            assert!(
-                order["due_at"]["N"].is_string(),
-                "an unsettled order is never without a due time: {order}"
-            );
-        }
-    }
+    let broken = proof::books::broken_books(items.iter());
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 /// One number, one set of bytes, however often it was sent.

@@ -1,11 +1,12 @@
 //! What callers send: bodies, numbers and keys that are not as they should be.
 //!
-//! A case is one line. Every one is answered with a problem document of a stable code, changes
-//! nothing in the table and asks WeChat Pay nothing.
+//! A case is one line. Every one is answered with a problem document of a stable code, over HTTP and in
+//! process alike, writes nothing and asks WeChat Pay nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::doors::Request;
 use crate::harness::{ALICE, TestStack, native_order};
 
 /// The status of a case, its code, the field that is named ("" for none), and what is sent.
@@ -18,7 +19,7 @@ macro_rules! cases {
     };
 }
 
-/// One request after the other, each refused as it says, none with an effect.
+/// One request after the other, each refused as it says at both doors, none with an effect.
 async fn all_refused(
     stack: &TestStack,
     credential: &str,
@@ -27,13 +28,15 @@ async fn all_refused(
     cases: &[Case],
 ) {
     let mut wrong = Vec::new();
+    let books = stack.books();
     for (status, code, field, body) in cases {
-        let (books, asked) = (stack.books(), stack.wire.requests().len());
-        let credential = Some(credential).filter(|credential| !credential.is_empty());
-        let bytes = body.clone().into_bytes();
-        let answer = stack
-            .send_bytes(Method::POST, path, credential, headers, Some(bytes))
-            .await;
+        let mut request = Request::new(Method::POST, path)
+            .by(credential)
+            .body(body.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let (answer, faults) = stack.attacked(&request).await;
         let told = (
             answer.status,
             answer.body["code"].as_str().unwrap_or_default(),
@@ -49,11 +52,10 @@ async fn all_refused(
         if answer.content_type != "application/problem+json" {
             wrong.push(format!("{shown}\n    is {}", answer.content_type));
         }
-        if stack.books() != books || stack.wire.requests().len() != asked {
-            wrong.push(format!("{shown}\n    had an effect"));
-        }
+        wrong.extend(faults.iter().map(|fault| format!("{shown}\n    {fault}")));
     }
     assert!(wrong.is_empty(), "{path}\n{}", wrong.join("\n"));
+    assert_eq!(stack.books(), books, "{path}: something had an effect");
 }
 
 /// What is no JSON object at all, whatever the route.

@@ -9,13 +9,26 @@ mod attack;
 mod catalogue;
 mod refunds;
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use local::aws::{AwsCall, Fault};
 use serde_json::{Value, json};
 
-use self::attack::{FUNCTION, all_refused, calls, cases, constant, good, send, target};
-use self::catalogue::{ACCEPTED, CONTENTS, ENVELOPES, HEADERS, SEALS, SIGNATURES, TRANSPORT};
+use self::attack::{FUNCTION, all_refused, calls, cases, constant, good, hand_over, send, target};
+use self::catalogue::{
+    ACCEPTED, CONTENTS, ENVELOPES, HEADERS, REFUNDS, SEALS, SIGNATURES, TRANSPORT,
+};
 use crate::harness::{TestStack, payment_content, watch};
+
+/// The catalogue's numbers of all cases in the tables.
+pub(super) fn cases_played() -> BTreeSet<&'static str> {
+    let tables = [
+        HEADERS, TRANSPORT, SIGNATURES, ENVELOPES, SEALS, CONTENTS, ACCEPTED, REFUNDS,
+    ];
+    let cases = tables.iter().flat_map(|cases| cases.iter());
+    cases.map(|(number, ..)| *number).collect()
+}
 
 #[tokio::test]
 async fn nothing_without_a_signature_that_holds_reaches_the_table() {
@@ -58,7 +71,8 @@ async fn a_signed_notice_that_cannot_be_read_or_believed_changes_no_order() {
         .filter(|line| line["money_mismatch"] == 1)
         .collect();
     let contradictions = CONTENTS.iter().filter(|(_, status, _)| *status == 409);
-    assert_eq!(mismatches.len(), contradictions.count());
+    // Each case is told at both doors.
+    assert_eq!(mismatches.len(), 2 * contradictions.count());
     assert!(mismatches.iter().all(|line| line["level"] == "ERROR"));
     assert!(
         mismatches
@@ -69,10 +83,10 @@ async fn a_signed_notice_that_cannot_be_read_or_believed_changes_no_order() {
         .iter()
         .filter(|line| line["apiv3_key_mismatch"] == 1)
         .count();
-    assert!(unopened >= SEALS.len(), "{unopened}");
+    assert!(unopened >= 2 * SEALS.len(), "{unopened}");
     // So is what was taken and is not understood: WeChat Pay will not say it again.
     let parked = CONTENTS.iter().filter(|(id, ..)| is_unknown_state(id));
-    assert_eq!(told_of_unknown_states(&stack), parked.count());
+    assert_eq!(told_of_unknown_states(&stack), 2 * parked.count());
 }
 
 fn is_unknown_state(id: &str) -> bool {
@@ -99,21 +113,25 @@ fn told_of_unknown_states(stack: &TestStack) -> usize {
 async fn what_is_odd_about_a_genuine_notice_does_not_lose_a_payment() {
     let (stack, _) = target().await;
     for (place, (id, status, make)) in ACCEPTED.iter().enumerate() {
-        let number = format!("odd-{place:06}");
-        stack.native(&number, 100).await;
-        let mut content = payment_content(&stack, &number, 100);
-        content["transaction_id"] = Value::from(format!("42000009252021012849977{place:05}"));
-        let sent = make(&good(&stack, id, place, &content));
-        let answer = send(&stack, sent).await.unwrap();
-        assert_eq!(answer.status, *status, "{id} ({place}): {}", answer.body);
-        let item = stack.order_item(&number);
-        assert_eq!(
-            watch::text(&item, "trade_state"),
-            "SUCCESS",
-            "{id} ({place})"
-        );
-        assert_eq!(watch::number(&item, "refundable"), 100, "{id} ({place})");
-        assert!(item.get("attach").is_none(), "{id} ({place}): {item}");
+        // Once for each door: over HTTP, and in process.
+        for (at, door) in [Door::Http, Door::Process].into_iter().enumerate() {
+            let number = format!("odd-{place:06}-{at}");
+            stack.native(&number, 100).await;
+            let mut content = payment_content(&stack, &number, 100);
+            content["transaction_id"] = json!(format!("4200000925202101284997{place:05}{at}"));
+            let sent = make(&good(&stack, id, place, &content));
+            let answer = match door {
+                Door::Http => send(&stack, sent).await,
+                Door::Process => hand_over(&stack, sent).await,
+            };
+            let answer = answer.unwrap();
+            let shown = format!("{id} ({place}), {door:?}: {}", answer.body);
+            assert_eq!(answer.status, *status, "{shown}");
+            let item = stack.order_item(&number);
+            assert_eq!(watch::text(&item, "trade_state"), "SUCCESS", "{shown}");
+            assert_eq!(watch::number(&item, "refundable"), 100, "{shown}");
+            assert!(item.get("attach").is_none(), "{shown}: {item}");
+        }
     }
     assert_eq!(stack.evidence().len(), 0);
 }

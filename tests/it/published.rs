@@ -14,7 +14,7 @@ use local::template::{Mapping, physical};
 use serde_json::{Value, json};
 
 use crate::harness::TestStack;
-use crate::harness::watch::{number, text};
+use crate::harness::watch::text;
 
 /// The function that publishes.
 const FUNCTION: &str = "PublishEventsFunction";
@@ -44,41 +44,8 @@ fn stream(stack: &TestStack) -> Vec<Value> {
 
 /// What a committed change is called, told from the stream's images alone.
 fn transition(record: &Value) -> Option<(String, String)> {
-    let (old, new) = (
-        &record["dynamodb"]["OldImage"],
-        &record["dynamodb"]["NewImage"],
-    );
-    if !text(new, "pk").starts_with("ORDER#") || number(new, "version") == number(old, "version") {
-        return None;
-    }
-    let order = text(new, "out_trade_no");
-    let (of, kind) = if text(new, "sk") == "ORDER" {
-        let kind = match (text(old, "trade_state"), text(new, "trade_state")) {
-            ("NOTPAY" | "CLOSING" | "CLOSED", "SUCCESS") => "order.paid",
-            ("NOTPAY" | "CLOSING", "CLOSED") => "order.closed",
-            _ => return None,
-        };
-        ("order", kind)
-    } else {
-        let (before, after) = (text(old, "status"), text(new, "status"));
-        let calls =
-            !text(new, "needs_human").is_empty() && old["needs_human"] != new["needs_human"];
-        let kind = match after {
-            _ if before.is_empty() && text(new, "asked_by") == "payer" => "refund.requested",
-            "SUCCESS" if before != after => "refund.succeeded",
-            "CLOSED" if before != after => "refund.closed",
-            "ABNORMAL" if before != after => "refund.abnormal",
-            "REJECTED" if before != after => "refund.rejected",
-            "WITHDRAWN" if before != after => "refund.withdrawn",
-            _ if calls => "refund.needs_human",
-            _ => return None,
-        };
-        (text(new, "out_refund_no"), kind)
-    };
-    Some((
-        format!("{order}:{of}:{}", number(new, "version")),
-        kind.to_owned(),
-    ))
+    let images = &record["dynamodb"];
+    proof::books::transition(&images["OldImage"], &images["NewImage"])
 }
 
 /// The committed changes that are events.

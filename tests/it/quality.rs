@@ -37,19 +37,25 @@ pub fn named(cell: &str) -> Vec<String> {
     names
 }
 
-/// Whether there is a test of this name.
+/// Whether there is a test of this name; one of the shared crate's begins with `shared::`.
 pub fn is_there(name: &str) -> bool {
     let Some((module, function)) = name.rsplit_once("::") else {
         let tests = page("tests/miniprogram/payments.test.js");
         return tests.contains(&format!("\ntest(\"{name}\", "));
     };
-    let file = root().join(format!("tests/it/{}.rs", module.replace("::", "/")));
+    let (folder, module) = match module.strip_prefix("shared::") {
+        Some(module) => ("shared/src", module),
+        None => ("tests/it", module),
+    };
+    let file = root().join(format!("{folder}/{}.rs", module.replace("::", "/")));
     let text = fs::read_to_string(file).unwrap_or_default();
     let Some((before, _)) = text.split_once(&format!("fn {function}(")) else {
         return false;
     };
     let before = before.strip_suffix("async ").unwrap_or(before);
-    let attribute = before.lines().next_back().unwrap_or_default();
+    // Inside a macro a test stands further in.
+    let attribute = before.trim_end().lines().next_back();
+    let attribute = attribute.unwrap_or_default().trim_start();
     attribute.starts_with("#[test]") || attribute.starts_with("#[tokio::test")
 }
 
@@ -60,6 +66,9 @@ fn a_test_that_is_not_there_is_noticed() {
         "store::faults::a_table_that_hangs_is_given_up_in_time_for_a_notice"
     ));
     assert!(is_there("two taps are one purchase"));
+    assert!(is_there(
+        "shared::wechatpay::tests::signatures::a_forged_answer_does_not_verify"
+    ));
     for missing in [
         "quality::is_there",
         "quality::a_test",

@@ -109,6 +109,7 @@ impl Starts<'_> {
             program: &peer.program,
             environment: &environment,
             events,
+            frozen_between: Duration::ZERO,
             callgrind: None,
         };
         let run = job.run(self.spawner).await?;

@@ -33,6 +33,8 @@ use shared::wechatpay::{CallError, PayParameters, PrepayRequest, Refusal};
 
 use self::appids::Appids;
 
+pub use self::terms::read as read_body;
+
 /// Places orders.
 #[derive(Debug)]
 pub struct CreateOrder {
@@ -105,6 +107,10 @@ impl HttpFunction for CreateOrder {
         vec![signing, platform_keys, self.callers.secret()]
     }
 
+    fn prepare(&self) {
+        self.settling_client.open();
+    }
+
     async fn serve(&self, incoming: &Incoming, line: &mut LogLine) -> Result<Answer, Problem> {
         let caller = self.callers.authenticate(incoming).await?;
         line.field("caller", caller.kind());
@@ -127,6 +133,8 @@ impl HttpFunction for CreateOrder {
             }
         };
         line.field("order.out_trade_no", order_id.as_str());
+        // It stands by the time that the order is in the table.
+        self.settling_client.open();
         let (agreed, within_bound) = tokio::join!(
             self.agreed(&asked, &order_id, incoming),
             self.within_bound(&caller)

@@ -107,7 +107,7 @@ struct SceneBody {
 ///
 /// # Errors
 /// The body is malformed, or asks for what this caller may not decide.
-pub(crate) fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
+pub fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
     let body: Body = request_body::read(&incoming.body)?;
     let trade_type = TradeType::parse(&body.trade_type)
         .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;

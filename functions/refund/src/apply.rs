@@ -35,7 +35,10 @@ fn one_of<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Re
 }
 
 /// Reads the application; what it holds of a person is never repeated.
-pub(crate) fn read(incoming: &Incoming) -> Result<AbnormalRefund, Problem> {
+///
+/// # Errors
+/// The body is malformed, lacks what its type needs, or has what it does not take.
+pub fn read(incoming: &Incoming) -> Result<AbnormalRefund, Problem> {
     let body: Body = request_body::read(&incoming.body)?;
     match body.r#type {
         Type::UserBankCard => users_card(body),

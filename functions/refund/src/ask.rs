@@ -26,14 +26,22 @@ struct AmountBody {
 }
 
 /// A request that is well-formed and allowed.
-pub(crate) struct Asked {
-    pub(crate) amount: Fen,
-    pub(crate) reason: Option<String>,
-    pub(crate) refund_id: Option<RefundId>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What is to be given back.
+    pub amount: Fen,
+    /// Why, as the payer will read it.
+    pub reason: Option<String>,
+    /// The refund's number, where it was named.
+    pub refund_id: Option<RefundId>,
 }
 
 impl Asked {
-    pub(crate) fn read(incoming: &Incoming) -> Result<Self, Problem> {
+    /// Reads what a caller asks for.
+    ///
+    /// # Errors
+    /// The body is malformed, or asks for what no refund can be.
+    pub fn read(incoming: &Incoming) -> Result<Self, Problem> {
         let body: Body = request_body::read(&incoming.body)?;
         let Object(amount) = body.amount;
         if amount.currency.is_some_and(|currency| currency != "CNY") {

@@ -147,7 +147,9 @@ impl Callers {
         .map_err(|error| Problem::plain(Code::InternalError).because(error.to_string()))
     }
 
-    fn recognise(&self, credential: &str, keys: &ApiKeys) -> Option<Caller> {
+    /// Who sends this credential, by these keys; `None` for one that is not ours, is over, or is of another
+    /// stack.
+    pub fn recognise(&self, credential: &str, keys: &ApiKeys) -> Option<Caller> {
         let digest: [u8; 32] = Sha256::digest(credential.as_bytes()).into();
         // Every hash is compared, and each in constant time.
         let known = keys.merchant_key_hashes.iter().fold(false, |known, hash| {

@@ -94,3 +94,6 @@ fn hash(keys: &ApiKeys, parts: &[&str]) -> String {
     let tag = context.sign();
     data_encoding::BASE32_NOPAD.encode(tag.as_ref().get(..16).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

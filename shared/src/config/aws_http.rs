@@ -10,19 +10,53 @@ mod tests;
 
 use std::time::Duration;
 
+use aws_runtime::user_agent::UserAgentInterceptor;
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{
+    Intercept, disable_interceptor, dyn_dispatch_hint,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use reqwest::header::{HeaderValue, USER_AGENT};
 
 use crate::transport::{Cause, Failure, Transport};
 
 /// How large an answer may be, in bytes: DynamoDB and Secrets Manager send at most 16 MiB.
 const ANSWER_MAX: usize = 16 << 20;
+
+/// Who asks, where the SDK does not say it.
+const AGENT: &str = concat!("wxpay-serverless/", env!("CARGO_PKG_VERSION"));
+
+/// Spares the SDK's description of itself, machine, language and settings, which it makes anew for each
+/// request and says twice in its headers: a twentieth of what a request costs. Requests carry [`AGENT`].
+#[derive(Debug)]
+pub(super) struct ShortAgent;
+
+#[dyn_dispatch_hint]
+impl Intercept for ShortAgent {
+    fn name(&self) -> &'static str {
+        "ShortAgent"
+    }
+
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let disabled =
+            disable_interceptor::<UserAgentInterceptor>("requests name their agent shortly");
+        settings.interceptor_state().store_put(disabled);
+        Ok(())
+    }
+}
 
 /// This transport as the AWS SDK takes a client.
 pub fn sdk_http_client(transport: Transport) -> SharedHttpClient {
@@ -64,7 +98,9 @@ impl LentTransport {
         let request = request
             .try_into_http1x()
             .map_err(|error| ConnectorError::user(error.into()))?;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let agent = parts.headers.entry(USER_AGENT);
+        agent.or_insert(HeaderValue::from_static(AGENT));
         let bytes = body
             .bytes()
             .map(<[u8]>::to_vec)

@@ -8,12 +8,12 @@
 mod bill;
 mod certificates;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::abnormal::AbnormalRefund;
 use super::bare_answers::{Absence, Closed, RefundAbsence};
@@ -24,7 +24,7 @@ use super::keys::{Apiv3Keys, MerchantKey, PlatformKeys};
 use super::prepaid::Prepaid;
 use super::sign::authorization;
 use super::verify::{SignatureHeaders, Signed, Verified, verify};
-use super::wire::{self, PrepayRequest, RefundAnswer, RefusalAnswer, TransactionAnswer};
+use super::wire::{self, PrepayRequest, RefundAnswer, TransactionAnswer};
 use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::terms::Payee;
@@ -33,7 +33,7 @@ use crate::domain::{
     WechatpayRefundId,
 };
 use crate::random;
-use crate::transport::{Cause, Failure, Transport};
+use crate::transport::{Cause, Failure, POOL_IDLE, Transport};
 
 pub use bill::{BillKind, BillOffer, DOWNLOAD_MAX, DownloadError, NoBill};
 
@@ -77,6 +77,8 @@ pub struct Client {
     transport: Transport,
     endpoints: Endpoints,
     payee: Payee,
+    /// When a connection was last opened or used; it is kept for a while.
+    connected: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Whether a request whose outcome is unknown may be sent again by the client itself.
@@ -121,12 +123,27 @@ struct Answered {
 
 impl Client {
     /// A client for this merchant.
-    pub const fn new(transport: Transport, endpoints: Endpoints, payee: Payee) -> Self {
+    pub fn new(transport: Transport, endpoints: Endpoints, payee: Payee) -> Self {
         Self {
             transport,
             endpoints,
             payee,
+            connected: Arc::default(),
         }
+    }
+
+    /// Begins to open a connection, for who will ask soon and has something else to do before; nobody waits
+    /// for it. Nothing is done while an earlier connection is kept.
+    pub fn open(&self) {
+        if !self.connected().is_some_and(|at| at.elapsed() < POOL_IDLE) {
+            *self.connected() = Some(Instant::now());
+            self.transport.open(self.endpoints.base());
+        }
+    }
+
+    fn connected(&self) -> MutexGuard<'_, Option<Instant>> {
+        let connected = self.connected.lock();
+        connected.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Places an order; placing it again sends the same bytes and gives something payable again.
@@ -352,7 +369,7 @@ impl Client {
     /// Asks until there is an answer, the attempts are used up or the time is.
     async fn ask(&self, call: &Call<'_>, question: &Question<'_>) -> Result<Answered, CallError> {
         // A timer, not a clock reading: what is measured is how long this call takes.
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let mut host = self.endpoints.base();
         let mut attempt = 1;
         loop {
@@ -451,6 +468,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        *self.connected() = Some(Instant::now());
         Ok(Response {
             status: answer.status().as_u16(),
             headers: std::mem::take(answer.headers_mut()),
@@ -537,22 +555,18 @@ fn refusal(response: Response, asks_for: AsksFor, keys: &PlatformKeys, now: Time
     let request_id = response
         .header("request-id")
         .map(|id| id.chars().take(64).collect());
-    let said: Option<RefusalAnswer> = wire::read(&response.body).ok();
-    let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
-    let code = clean_text(code);
+    let said = wire::read_refusal(status, &response.body);
     let signed = response.verified(keys, now).ok();
     let (absence, refund_absence) = match (&signed, asks_for) {
-        (Some(signed), AsksFor::Order) => (Absence::read(signed, status, &code), None),
-        (Some(signed), AsksFor::Refund) => (None, RefundAbsence::read(signed, status, &code)),
+        (Some(signed), AsksFor::Order) => (Absence::read(signed, status, &said.code), None),
+        (Some(signed), AsksFor::Refund) => (None, RefundAbsence::read(signed, status, &said.code)),
         (Some(_), AsksFor::Nothing) | (None, _) => (None, None),
     };
     Refusal {
-        status,
-        code,
-        message: clean_text(message),
         request_id,
         absence,
         refund_absence,
+        ..said
     }
 }
 
@@ -582,14 +596,4 @@ fn cause_of(failure: &Failure) -> UnknownCause {
         Cause::TimedOut => UnknownCause::Timeout,
         Cause::Broken | Cause::Unbuildable => UnknownCause::Broken,
     }
-}
-
-fn clean_text(text: Option<String>) -> String {
-    text.map(|text| {
-        text.chars()
-            .filter(|letter| !letter.is_control())
-            .take(64)
-            .collect()
-    })
-    .unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Keys: the merchant's own, WeChat Pay's by their serials, and those that open what is sealed.
 //!
-//! Signatures are AWS-LC's; the `rsa` crate checks a key's consistency and encrypts sensitive fields
-//! (ARCHITECTURE.md, "Two libraries"). No key can be printed.
+//! Signatures are AWS-LC's, which also checks that a private key's parts fit together; the `rsa` crate encrypts
+//! sensitive fields (ARCHITECTURE.md, "Two libraries"). No key can be printed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rsa::pkcs8::DecodePublicKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use sha1::Sha1;
@@ -137,24 +136,14 @@ impl MerchantKey {
         }
         let der = PrivateKeyDer::from_pem_slice(private_key_pem.as_bytes())
             .map_err(|_| KeyError::NotPrivatePem)?;
-        let unsound = |error: &dyn fmt::Display| KeyError::Unsound(error.to_string());
-        let (pair, checked) = match &der {
-            PrivateKeyDer::Pkcs8(key) => (
-                RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
-                rsa::PrivateKey::from_pkcs8_der(key.secret_pkcs8_der())
-                    .map_err(|error| unsound(&error)),
-            ),
-            PrivateKeyDer::Pkcs1(key) => (
-                RsaKeyPair::from_der(key.secret_pkcs1_der()),
-                rsa::PrivateKey::from_pkcs1_der(key.secret_pkcs1_der())
-                    .map_err(|error| unsound(&error)),
-            ),
+        // AWS-LC checks while it reads: n is p times q, d and e undo each other, and so do the exponents and the
+        // coefficient that go with the primes.
+        let pair = match &der {
+            PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
             PrivateKeyDer::Sec1(_) | _ => return Err(KeyError::NotPrivatePem),
         };
-        let pair = pair.map_err(|error| unsound(&error))?;
-        // A second library's look at the key, which it takes while reading: p, q, d and the exponents
-        // must fit together.
-        checked?;
+        let pair = pair.map_err(|error| KeyError::Unsound(error.to_string()))?;
         if pair.public_modulus_len() * 8 < MODULUS_BITS {
             return Err(KeyError::Unsound(format!(
                 "{} bits",

@@ -14,6 +14,7 @@ mod calls;
 mod downloads;
 mod endpoints;
 mod keys;
+mod laws;
 mod notices;
 mod server;
 mod signatures;

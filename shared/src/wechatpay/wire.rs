@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::CallError;
+use super::error::{CallError, Refusal};
 use super::extras::{DETAIL_MAX, DetailBody, StoreBody};
 use crate::domain::order::CURRENCY;
 use crate::domain::report::{PaidReport, RefundStatus, TradeState};
@@ -293,9 +293,30 @@ pub(super) fn bytes(body: &impl Serialize) -> Vec<u8> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct RefusalAnswer {
-    pub(super) code: Option<String>,
-    pub(super) message: Option<String>,
+struct RefusalAnswer {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// What an answer of this status that says no tells, whatever its body is; by itself a hint at most.
+pub fn read_refusal(status: u16, body: &[u8]) -> Refusal {
+    let said: Option<RefusalAnswer> = read(body).ok();
+    let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
+    Refusal {
+        status,
+        code: clean_text(code),
+        message: clean_text(message),
+        request_id: None,
+        absence: None,
+        refund_absence: None,
+    }
+}
+
+/// As much of a text of a refusal's as is kept: the log may show it.
+fn clean_text(text: Option<String>) -> String {
+    let text = text.unwrap_or_default();
+    let letters = text.chars().filter(|letter| !letter.is_control());
+    letters.take(REFUSAL_TEXT_MAX).collect()
 }
 
 /// A transaction as queries and payment notices tell it. Every field but two may be missing, and an
@@ -331,6 +352,9 @@ struct AmountAnswer {
     currency: Option<String>,
     payer_total: Option<i64>,
 }
+
+/// How much of a refusal's code and of its message is kept, in characters.
+const REFUSAL_TEXT_MAX: usize = 64;
 
 /// How much of a state that is not known is told, in characters.
 const STATE_MAX: usize = 32;

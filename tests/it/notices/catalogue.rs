@@ -61,6 +61,8 @@ pub(super) const HEADERS: &[Case] = cases! {
     "N-24" 401 with("signature-type", "WECHATPAY2-SM2-WITH-SM3");
     "N-24" 401 with("signature-type", "none");
     "N-24" 401 with("signature-type", "HMAC-SHA256");
+    "N-53" 401 at(-301);
+    "N-53" 401 at(-86_400);
     "N-36" 401 stale_and("x-forwarded-for", "101.226.103.0");
     "N-49" 401 by("apiclient_key.pem", |_| "PUB_KEY_ID_0119000001092024010100000000000001".to_owned());
 };

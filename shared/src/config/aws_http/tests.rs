@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::AGENT;
 use crate::clock::Clock;
 use crate::config::{Environment, Vars};
 use crate::process::Process;
@@ -65,7 +66,13 @@ async fn answer(mut stream: TcpStream) {
         if !received.ends_with(b"}") {
             continue;
         }
-        received.clear();
+        // A request of another kind gets no answer, and the call fails.
+        let asked = String::from_utf8(std::mem::take(&mut received)).unwrap();
+        let agents: Vec<&str> = asked
+            .lines()
+            .filter(|line| line.to_ascii_lowercase().contains("user-agent"))
+            .collect();
+        assert_eq!(agents, [format!("user-agent: {AGENT}")]);
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).await.unwrap();
         // The client, on the same thread, gets to read the head before there is a body.

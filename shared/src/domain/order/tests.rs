@@ -9,8 +9,8 @@ mod contradictions;
 mod events;
 
 use super::{
-    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOCKS_APART_SECONDS,
-    CLOSE_GRACE_SECONDS, ClosedBy, Order, OrderChange, OrderState, Payment,
+    ABSENCE_CONFIRM_SECONDS, ABSENCE_GRACE_SECONDS, ABSENCE_INTERVAL_SECONDS, CLOSE_GRACE_SECONDS,
+    ClosedBy, Order, OrderChange, OrderState, Payment,
 };
 use crate::domain::contradiction::Contradiction;
 use crate::domain::report::{OrderReport, PaidReport, TradeState};

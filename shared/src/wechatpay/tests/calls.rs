@@ -152,6 +152,25 @@ fn is_unverified<T: std::fmt::Debug>(outcome: &Result<T, CallError>) -> bool {
 }
 
 #[tokio::test]
+async fn a_question_goes_over_the_connection_that_was_opened_for_it() {
+    // The server takes one connection after the other: a second one would wait for ever.
+    let till = Till::before(vec![signed(200, UNPAID)]).await;
+    till.client.open();
+    // It is under way, so there is nothing to do.
+    till.client.open();
+    till.query().await.unwrap();
+    assert_eq!(till.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_makes_its_own_connection_where_the_opened_one_came_to_nothing() {
+    let till = Till::with_a_dead_host_before(vec![signed(200, UNPAID)]).await;
+    till.client.open();
+    till.query().await.unwrap();
+    assert_eq!(till.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_question_is_signed_and_says_who_asks() {
     let till = Till::before(vec![signed(200, UNPAID)]).await;
     let report = till.query().await.unwrap().into_inner();
@@ -499,6 +518,21 @@ async fn a_body_without_end_is_not_read_to_its_end() {
     let till = Till::before(vec![signed(200, &body)]).await;
     let what = "an answer that is too large";
     assert_eq!(cause(till.query().await), UnknownCause::Unexpected { what });
+}
+
+#[tokio::test]
+async fn headers_without_end_are_not_read_to_their_end() {
+    let many: String = (0..200_000)
+        .map(|place| format!("X-Padding-{place}: {}\r\n", "p".repeat(80)))
+        .collect();
+    let long = format!("X-Padding: {}", "p".repeat(16 << 20));
+    for headers in [many, long] {
+        let head = format!("HTTP/1.1 200 Told\r\n{headers}");
+        // The same once more, for a second attempt.
+        let replies = [&head, &head].map(|head| Reply::Bytes(head.clone().into_bytes()));
+        let till = Till::before(replies.into()).await;
+        assert_eq!(cause(till.query().await), UnknownCause::Broken);
+    }
 }
 
 #[tokio::test]

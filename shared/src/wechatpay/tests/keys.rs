@@ -3,7 +3,9 @@
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rsa::pkcs1::EncodeRsaPrivateKey;
+use rsa::pkcs1::der::asn1::Uint;
+use rsa::pkcs1::der::{Decode, Encode};
+use rsa::pkcs1::{EncodeRsaPrivateKey, RsaPrivateKeyOwned};
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use serde_json::json;
 use sha1::Sha1;
@@ -83,6 +85,69 @@ fn a_private_key_that_cannot_serve_is_refused_without_showing_it() {
             "{serial:?}"
         );
     }
+}
+
+/// The key of these parts, read as a merchant's.
+fn read(parts: &RsaPrivateKeyOwned) -> Result<MerchantKey, KeyError> {
+    let encoded = STANDARD.encode(parts.to_der().unwrap());
+    let begin_end = |word| format!("-----{word} RSA PRIVATE KEY-----\n");
+    let pem = format!("{}{encoded}\n{}", begin_end("BEGIN"), begin_end("END"));
+    MerchantKey::parse(MERCHANT_SERIAL, &pem)
+}
+
+#[test]
+fn a_private_key_with_a_part_that_does_not_fit_is_refused() {
+    type Part = fn(&mut RsaPrivateKeyOwned) -> &mut Uint;
+    let each: [(&str, Part); 8] = [
+        ("n", |key| &mut key.modulus),
+        ("e", |key| &mut key.public_exponent),
+        ("d", |key| &mut key.private_exponent),
+        ("p", |key| &mut key.prime1),
+        ("q", |key| &mut key.prime2),
+        ("d mod p - 1", |key| &mut key.exponent1),
+        ("d mod q - 1", |key| &mut key.exponent2),
+        ("q's inverse", |key| &mut key.coefficient),
+    ];
+    let pem = text("keys/merchant_private.pem");
+    let sound = rsa::PrivateKey::from_pkcs8_pem(&pem).unwrap();
+    let sound = sound.to_pkcs1_der().unwrap();
+    let sound = || RsaPrivateKeyOwned::from_der(sound.as_bytes()).unwrap();
+    let message = b"message";
+    assert_eq!(
+        read(&sound()).unwrap().sign(message),
+        merchant().sign(message)
+    );
+    for (name, part) in each {
+        let good = part(&mut sound()).as_bytes().to_vec();
+        let flipped = |at: usize, bit: u8| {
+            let mut bytes = good.clone();
+            bytes[at] ^= bit;
+            bytes
+        };
+        // Its evenness and its length stay: what is refused is that it does not fit the others.
+        let (last, middle) = (flipped(good.len() - 1, 2), flipped(good.len() / 2, 1));
+        for wrong in [last, middle, vec![0], vec![1]] {
+            let mut broken = sound();
+            *part(&mut broken) = Uint::new(&wrong).unwrap();
+            assert!(
+                matches!(read(&broken), Err(KeyError::Unsound(_))),
+                "{name} {wrong:?}"
+            );
+        }
+    }
+    // The primes are another way round, and the coefficient is not.
+    let mut exchanged = sound();
+    std::mem::swap(&mut exchanged.prime1, &mut exchanged.prime2);
+    std::mem::swap(&mut exchanged.exponent1, &mut exchanged.exponent2);
+    assert!(matches!(read(&exchanged), Err(KeyError::Unsound(_))));
+    // Nothing but n and d, with which nothing could be checked.
+    let mut stripped = sound();
+    for (name, part) in each {
+        if !["n", "d"].contains(&name) {
+            *part(&mut stripped) = Uint::new(&[0]).unwrap();
+        }
+    }
+    assert!(matches!(read(&stripped), Err(KeyError::Unsound(_))));
 }
 
 fn key_id(text: &str) -> KeyId {

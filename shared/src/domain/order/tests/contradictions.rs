@@ -254,8 +254,9 @@ fn a_payment_is_not_older_than_its_order_by_more_than_clocks_differ() {
     for (before_seconds, fits) in [
         (-86_400, true),
         (0, true),
-        (CLOCKS_APART_SECONDS, true),
-        (CLOCKS_APART_SECONDS + 1, false),
+        // As far as WeChat Pay lets a signature's time be off.
+        (300, true),
+        (301, false),
         (86_400, false),
         (i64::MAX, false),
     ] {

@@ -1,0 +1,5 @@
+//! See `fuzz::TARGETS`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::run("path", bytes));

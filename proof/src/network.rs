@@ -1,0 +1,239 @@
+//! The network of this world: a request of a function becomes a call, and on its way it meets what the
+//! seed has drawn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use reqwest::{Body, Request, Response};
+use shared::transport::{Answering, Cause, Failure, InProcess};
+use simulator::Embedded;
+use tokio::time::sleep;
+
+use crate::aws::{self, Aws, Call};
+use crate::fault::{Fault, Place};
+use crate::weather::Weather;
+
+/// Where AWS is. Nothing listens there.
+pub const AWS_URL: &str = "http://127.0.0.1:7001";
+
+/// WeChat Pay's hosts. Nothing listens there.
+pub const WECHAT_PAY_URLS: [&str; 2] = ["http://127.0.0.1:7002", "http://127.0.0.1:7003"];
+
+/// How long something is on its way that is late, in milliseconds, at most.
+const LATE_MS: u64 = 4_000;
+
+/// What joins the functions with AWS and WeChat Pay.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// AWS.
+    pub aws: Arc<Aws>,
+    /// WeChat Pay.
+    pub wechat_pay: Arc<Embedded>,
+    /// What goes wrong.
+    pub weather: Arc<Weather>,
+}
+
+/// A request that was taken apart.
+struct Message {
+    method: String,
+    path: String,
+    target: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+enum Asked {
+    Aws(Call),
+    WechatPay(Place, Message),
+}
+
+impl Asked {
+    const fn place(&self) -> Place {
+        match self {
+            Self::Aws(call) => call.place,
+            Self::WechatPay(place, _) => *place,
+        }
+    }
+}
+
+impl InProcess for Network {
+    fn answer(&self, request: Request) -> Answering {
+        let network = self.clone();
+        Box::pin(async move {
+            match request.timeout().copied() {
+                None => network.carry(request).await,
+                Some(time) => tokio::time::timeout(time, network.carry(request))
+                    .await
+                    .unwrap_or(Err(Failure::InProcess(Cause::TimedOut))),
+            }
+        })
+    }
+}
+
+const BROKEN: Result<Response, Failure> = Err(Failure::InProcess(Cause::Broken));
+
+impl Network {
+    async fn carry(self, request: Request) -> Result<Response, Failure> {
+        let unbuildable = || Failure::InProcess(Cause::Unbuildable);
+        let asked = self.read(&request).map_err(|why| {
+            self.weather.broken(why);
+            unbuildable()
+        })?;
+        let place = asked.place();
+        self.check_bytes(&asked);
+        let fault = self.weather.strike(place);
+        if let Some(fault) = fault {
+            self.weather.struck(fault, place);
+        }
+        match fault {
+            Some(Fault::Refused) => {
+                sleep(self.weather.latency()).await;
+                return Err(Failure::InProcess(Cause::Unreachable));
+            }
+            Some(Fault::Late) => {
+                let late = Duration::from_millis(self.weather.draw(LATE_MS));
+                tokio::spawn(async move {
+                    sleep(late).await;
+                    self.apply(&asked).await;
+                });
+                return BROKEN;
+            }
+            Some(Fault::Delayed) => {
+                // It is sent, whether or not anybody waits for the answer.
+                let delay = Duration::from_millis(300 + self.weather.draw(LATE_MS));
+                let sent = tokio::spawn(async move {
+                    sleep(delay).await;
+                    self.apply(&asked).await
+                });
+                return sent
+                    .await
+                    .unwrap_or(None)
+                    .ok_or(Failure::InProcess(Cause::Broken));
+            }
+            _ => sleep(self.weather.latency()).await,
+        }
+        let answer = match (fault, &asked) {
+            (Some(Fault::Throttled), _) => Some(throttled(&asked)),
+            (Some(Fault::Failed), _) => Some(response(aws::error(500, "InternalServerError"))),
+            (Some(Fault::Conflict), Asked::Aws(call)) => Some(response(aws::conflict(call))),
+            (Some(Fault::Stale), Asked::Aws(call)) => Some(response(self.aws.stale(call))),
+            (Some(Fault::Part), Asked::Aws(call)) => Some(response(self.aws.part(call))),
+            (Some(Fault::Twice), _) => {
+                let first = self.apply(&asked).await;
+                self.apply(&asked).await;
+                first
+            }
+            _ => self.apply(&asked).await,
+        };
+        if fault == Some(Fault::Lost) {
+            return BROKEN;
+        }
+        sleep(self.weather.latency()).await;
+        answer.ok_or(Failure::InProcess(Cause::Broken))
+    }
+
+    fn read(&self, request: &Request) -> Result<Asked, String> {
+        let url = request.url();
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
+        let message = Message {
+            method: request.method().as_str().to_owned(),
+            path: url.path().to_owned(),
+            target,
+            headers: request.headers().clone(),
+            body: body.to_vec(),
+        };
+        let Message { method, path, .. } = &message;
+        if url.port() == Some(7001) {
+            let call = self.aws.read(method, path, &message.headers, &message.body);
+            return call.map(Asked::Aws);
+        }
+        let place = match (method.as_str(), path.as_str()) {
+            ("POST", path) if path.ends_with("/close") => Place::Close,
+            ("POST", path) if path.starts_with("/v3/pay/") => Place::Prepay,
+            ("POST", path) if path.starts_with("/v3/refund/") => Place::Refund,
+            ("GET", path) if path.starts_with("/v3/pay/") => Place::QueryOrder,
+            ("GET", path) if path.starts_with("/v3/refund/") => Place::QueryRefund,
+            ("GET", path) if path.starts_with("/v3/bill/") => Place::Bill,
+            ("GET", path) if path.starts_with("/v3/billdownload/") => Place::Download,
+            ("GET", "/sns/jscode2session") => Place::Login,
+            _ => return Err(format!("nobody expects {method} {path}")),
+        };
+        Ok(Asked::WechatPay(place, message))
+    }
+
+    /// One number, one set of bytes, however often it is sent.
+    fn check_bytes(&self, asked: &Asked) {
+        let Asked::WechatPay(place, message) = asked else {
+            return;
+        };
+        let field = match place {
+            Place::Prepay => "out_trade_no",
+            Place::Refund if message.path.ends_with("/refunds") => "out_refund_no",
+            _ => return,
+        };
+        let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap_or_default();
+        let number = body[field].as_str().unwrap_or_default();
+        self.weather
+            .sent(&format!("{field} {number}"), &message.body);
+    }
+
+    /// The request arrives, and is answered; `None` where WeChat Pay drops the connection.
+    async fn apply(&self, asked: &Asked) -> Option<Response> {
+        match asked {
+            Asked::Aws(call) => {
+                let answered = self.aws.serve(call);
+                self.weather.note(&format!(
+                    "    {} {} {}",
+                    call.caller, call.operation, answered.0
+                ));
+                if answered.0 == 200 && self.aws.is_second_claim(call) {
+                    let key = &call.request["Key"];
+                    self.weather.broken(format!("two sweeps took {key}"));
+                }
+                Some(response(answered))
+            }
+            Asked::WechatPay(place, message) => {
+                let Message {
+                    method,
+                    target,
+                    headers,
+                    body,
+                    ..
+                } = message;
+                let body = body.clone().into();
+                let answer = self
+                    .wechat_pay
+                    .call(method, target, headers.clone(), body)
+                    .await;
+                let status = answer.as_ref().map(|answer| answer.status().as_u16());
+                self.weather
+                    .note(&format!("    {} {status:?}", place.as_str()));
+                Some(answer?.map(Body::wrap).into())
+            }
+        }
+    }
+}
+
+fn throttled(asked: &Asked) -> Response {
+    match asked.place() {
+        Place::Secrets | Place::Bus => response(aws::error(400, "ThrottlingException")),
+        Place::Bucket => response((503, Vec::new())),
+        Place::Read | Place::Index | Place::Write | Place::Transaction => {
+            response(aws::error(400, "ProvisionedThroughputExceededException"))
+        }
+        _ => response((429, Vec::new())),
+    }
+}
+
+fn response((status, body): (u16, Vec<u8>)) -> Response {
+    let answer = http::Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(body);
+    answer.unwrap_or_default().into()
+}

@@ -1,0 +1,471 @@
+//! What can happen in a world, as values: a plan is what a seed draws, and a list that a person can read,
+//! shorten and keep.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, Switches};
+
+/// What one cup of tea costs a payer, in fen.
+pub const TEA: i64 = 300;
+
+/// Who acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Person {
+    /// Whoever has the merchant's API key.
+    Merchant,
+    /// A payer.
+    Alice,
+}
+
+/// What a payer does on the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// Pays.
+    Pays,
+    /// Tries, and the payment fails.
+    Fails,
+}
+
+/// How the bank ends a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BankEnd {
+    /// The money arrives.
+    Completes,
+    /// It is closed: nothing was given back.
+    Closes,
+    /// The account cannot receive it.
+    Abnormal,
+}
+
+impl BankEnd {
+    /// The simulator's name for it.
+    pub const fn control(self) -> &'static str {
+        match self {
+            Self::Completes => "complete",
+            Self::Closes => "close",
+            Self::Abnormal => "abnormal",
+        }
+    }
+}
+
+/// What the merchant decides about a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decision {
+    /// Grants what a payer asked for.
+    Approve,
+    /// Rejects it.
+    Reject,
+    /// Takes a refund back that WeChat Pay has not taken.
+    Withdraw,
+    /// Has one sent again that was refused.
+    Retry,
+}
+
+impl Decision {
+    /// The route's last segment.
+    pub const fn segment(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Withdraw => "withdraw",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// A key that is replaced while business goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rotated {
+    /// What notifications are sealed with.
+    Apiv3,
+    /// What WeChat Pay signs with, replaced without notice.
+    PublicKey,
+    /// What payers' tokens are signed with.
+    TokenKey,
+}
+
+/// One thing that happens. Orders and refunds have numbers of the list's own, so that an operation still
+/// means the same order where another one is taken out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Somebody places an order; a payer's total is a number of cups of tea.
+    Place {
+        /// Its number in the list.
+        order: u32,
+        /// Who orders.
+        by: Person,
+        /// A code on a screen, or else within the mini-program.
+        native: bool,
+        /// In fen.
+        total: i64,
+    },
+    /// The same request again.
+    PlaceAgain {
+        /// Which order.
+        order: u32,
+    },
+    /// The same request again, twice at once.
+    PlaceTwice {
+        /// Which order.
+        order: u32,
+    },
+    /// Another request with the same number or key: it must be refused.
+    PlaceOtherwise {
+        /// Which order.
+        order: u32,
+    },
+    /// What the payer does on the phone.
+    Pay {
+        /// Which order.
+        order: u32,
+        /// What.
+        act: Act,
+    },
+    /// The owner queries the order.
+    Query {
+        /// Which order.
+        order: u32,
+    },
+    /// The owner closes the order.
+    Close {
+        /// Which order.
+        order: u32,
+    },
+    /// Somebody asks for a refund, of the whole, a part, or too much.
+    Refund {
+        /// Of which order.
+        order: u32,
+        /// Its number in the list.
+        refund: u32,
+        /// Who asks.
+        by: Person,
+        /// In fen.
+        amount: i64,
+    },
+    /// The same request for a refund again.
+    RefundAgain {
+        /// Of which order.
+        order: u32,
+        /// Which refund.
+        refund: u32,
+    },
+    /// Three refunds of more than half the total each, and the first again, at once.
+    RefundsAtOnce {
+        /// Of which order.
+        order: u32,
+        /// The first one's number; two follow.
+        first: u32,
+    },
+    /// The merchant decides about a refund.
+    Decide {
+        /// Of which order.
+        order: u32,
+        /// Which refund.
+        refund: u32,
+        /// What.
+        decision: Decision,
+    },
+    /// The bank ends a refund.
+    Bank {
+        /// Of which order.
+        order: u32,
+        /// Which refund.
+        refund: u32,
+        /// How.
+        end: BankEnd,
+    },
+    /// A close, a query, a payment and a sweep of one order at once.
+    AllAtOnce {
+        /// Which order.
+        order: u32,
+    },
+    /// The sweep runs.
+    Sweep,
+    /// Two sweeps run at once.
+    SweepTwice,
+    /// Time passes.
+    Advance {
+        /// How much.
+        seconds: u64,
+    },
+    /// WeChat Pay makes this trouble by itself, so often at most.
+    Trouble {
+        /// The simulator's name for it.
+        fault: String,
+        /// How often.
+        count: u32,
+    },
+    /// The stream is brought to the publisher.
+    Publish,
+    /// It becomes the next morning in Beijing, and yesterday is reconciled.
+    Reconcile,
+    /// A key is replaced.
+    Rotate {
+        /// Which.
+        key: Rotated,
+    },
+}
+
+/// An operation with a number of its own, from which everything random in it is drawn: it stays the same
+/// where others are taken out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The number.
+    pub id: u32,
+    /// What happens.
+    pub op: Op,
+}
+
+/// All that decides what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// Which faults there are.
+    pub switches: Switches,
+    /// What happens, one after the other.
+    pub steps: Vec<Step>,
+}
+
+/// What a list says so far, as if everything succeeded.
+#[derive(Default)]
+struct Sketch {
+    orders: BTreeMap<u32, Sketched>,
+    refunds: u32,
+}
+
+struct Sketched {
+    by: Person,
+    total: i64,
+    paid: bool,
+    refunds: Vec<(u32, Person)>,
+}
+
+/// Trouble that WeChat Pay makes by itself.
+const TROUBLE: [&str; 25] = [
+    "accepted",
+    "close_user_paying",
+    "notice_bad_signature",
+    "notice_duplicated",
+    "notice_foreign_order",
+    "notice_late",
+    "notice_lost",
+    "notice_lost_for_good",
+    "notice_reordered",
+    "notice_unknown_event",
+    "rate_limited",
+    "rate_limited_applied",
+    "refund_abnormal",
+    "refund_closed",
+    "refund_not_enough",
+    "refund_not_found",
+    "request_late",
+    "request_lost",
+    "response_lost",
+    "response_mixed_up",
+    "response_wrong_amount",
+    "response_truncated",
+    "server_error_applied",
+    "slow",
+    "unknown_state",
+];
+
+/// How many operations a plan has.
+const STEPS: std::ops::RangeInclusive<usize> = 4..=9;
+
+impl Plan {
+    /// What this seed draws.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed ^ 0x5eed_0f00_d000_0001);
+        let switches = Switches::draw(&mut rng);
+        let mut sketch = Sketch::default();
+        let count = rng.usize(STEPS);
+        let mut steps: Vec<Step> = Vec::new();
+        for id in (1_u32..).take(count) {
+            let op = if id == 1 {
+                sketch.place(&mut rng)
+            } else {
+                sketch.next(&mut rng)
+            };
+            steps.push(Step { id, op });
+        }
+        Self {
+            seed,
+            switches,
+            steps,
+        }
+    }
+
+    /// Whether a fault is on.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.switches.has(fault)
+    }
+}
+
+impl Sketch {
+    fn next(&mut self, rng: &mut Rng) -> Op {
+        loop {
+            let op = match rng.u32(..100) {
+                0..10 => Some(self.place(rng)),
+                10..36 => self.about_order(rng),
+                36..56 => self.pay(rng),
+                56..76 => self.about_refund(rng),
+                76..80 => Some(Op::Sweep),
+                80..82 => Some(Op::SweepTwice),
+                82..87 => Some(Op::Advance {
+                    seconds: *pick(rng, &[5, 61, 130, 600, 1_900, 90_000]),
+                }),
+                87..94 => Some(Op::Trouble {
+                    fault: (*pick(rng, &TROUBLE)).to_owned(),
+                    count: rng.u32(1..=3),
+                }),
+                94..96 => Some(Op::Publish),
+                96..98 => Some(Op::Reconcile),
+                _ => Some(Op::Rotate {
+                    key: *pick(
+                        rng,
+                        &[Rotated::Apiv3, Rotated::PublicKey, Rotated::TokenKey],
+                    ),
+                }),
+            };
+            if let Some(op) = op {
+                return op;
+            }
+        }
+    }
+
+    fn place(&mut self, rng: &mut Rng) -> Op {
+        let order = u32::try_from(self.orders.len()).unwrap_or(0) + 1;
+        let by = *pick(rng, &[Person::Merchant, Person::Alice]);
+        let total = match by {
+            Person::Merchant => rng.i64(1..=1_000),
+            Person::Alice => TEA * rng.i64(1..=4),
+        };
+        let sketched = Sketched {
+            by,
+            total,
+            paid: false,
+            refunds: Vec::new(),
+        };
+        self.orders.insert(order, sketched);
+        let native = rng.bool();
+        Op::Place {
+            order,
+            by,
+            native,
+            total,
+        }
+    }
+
+    fn any(&self, rng: &mut Rng, wanted: impl Fn(&Sketched) -> bool) -> Option<u32> {
+        let fitting = self.orders.iter().filter(|(_, order)| wanted(order));
+        let fitting: Vec<u32> = fitting.map(|(order, _)| *order).collect();
+        (!fitting.is_empty()).then(|| *pick(rng, &fitting))
+    }
+
+    fn about_order(&mut self, rng: &mut Rng) -> Option<Op> {
+        let order = self.any(rng, |_| true)?;
+        Some(match rng.u32(..26) {
+            0..4 => Op::PlaceAgain { order },
+            4..7 => Op::PlaceTwice { order },
+            7..9 => Op::PlaceOtherwise { order },
+            9..15 => Op::Query { order },
+            15..21 => Op::Close { order },
+            _ => {
+                let order = self.any(rng, |order| !order.paid)?;
+                self.orders.get_mut(&order)?.paid = true;
+                Op::AllAtOnce { order }
+            }
+        })
+    }
+
+    fn pay(&mut self, rng: &mut Rng) -> Option<Op> {
+        let order = self.any(rng, |order| !order.paid)?;
+        let act = if rng.u32(..8) == 0 {
+            Act::Fails
+        } else {
+            self.orders.get_mut(&order)?.paid = true;
+            Act::Pays
+        };
+        Some(Op::Pay { order, act })
+    }
+
+    fn about_refund(&mut self, rng: &mut Rng) -> Option<Op> {
+        let with_refunds = self.any(rng, |order| !order.refunds.is_empty());
+        if let Some(order) = with_refunds
+            && rng.u32(..20) < 11
+        {
+            let (refund, by) = *pick(rng, &self.orders.get(&order)?.refunds);
+            return Some(match rng.u32(..11) {
+                0..2 => Op::RefundAgain { order, refund },
+                2..5 => Op::Bank {
+                    order,
+                    refund,
+                    end: *pick(
+                        rng,
+                        &[BankEnd::Completes, BankEnd::Closes, BankEnd::Abnormal],
+                    ),
+                },
+                _ => Op::Decide {
+                    order,
+                    refund,
+                    decision: match by {
+                        Person::Alice if rng.u32(..4) > 0 => {
+                            *pick(rng, &[Decision::Approve, Decision::Reject])
+                        }
+                        Person::Alice | Person::Merchant => *pick(
+                            rng,
+                            &[Decision::Withdraw, Decision::Withdraw, Decision::Retry],
+                        ),
+                    },
+                },
+            });
+        }
+        let paid = self.any(rng, |order| order.paid);
+        let order = match rng.u32(..8) {
+            0 => self.any(rng, |_| true)?,
+            _ => paid?,
+        };
+        let first = self.refunds + 1;
+        let sketched = self.orders.get_mut(&order)?;
+        if rng.u32(..9) < 2 && sketched.paid && sketched.total > 1 {
+            self.refunds += 3;
+            let all = (first..first + 3).map(|refund| (refund, Person::Merchant));
+            sketched.refunds.extend(all);
+            return Some(Op::RefundsAtOnce { order, first });
+        }
+        // Now and then a number that another refund has, perhaps of another order.
+        let first = if self.refunds > 0 && rng.u32(..10) == 0 {
+            rng.u32(1..=self.refunds)
+        } else {
+            self.refunds += 1;
+            first
+        };
+        let by = if rng.bool() {
+            Person::Merchant
+        } else {
+            sketched.by
+        };
+        let total = sketched.total;
+        let amount = match rng.u32(..4) {
+            0 => total,
+            1 => total + 1,
+            _ => rng.i64(1..=total),
+        };
+        sketched.refunds.push((first, by));
+        Some(Op::Refund {
+            order,
+            refund: first,
+            by,
+            amount,
+        })
+    }
+}
+
+fn pick<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
+    // None of the lists is empty.
+    &of[rng.usize(..of.len())]
+}

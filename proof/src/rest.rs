@@ -1,0 +1,298 @@
+//! Mornings and rotations, and how a walk ends: without faults everything comes to rest, both sides' books
+//! agree, and whatever was promised is there.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::domain::{BeijingDay, Timestamp};
+use shared::rfc3339;
+
+use crate::books::{number, open_ends, text};
+use crate::fault::Place;
+use crate::op::Rotated;
+use crate::walk::{Walk, pass};
+
+/// How long every process keeps what it read of a secret, and a little, in seconds.
+const SECRETS_SECONDS: u64 = 20 * 60;
+
+/// At which second of a day the bills of the day before are there, and a little later.
+const MORNING_SECOND: i64 = 10 * 3_600 + 1_800;
+
+/// For how many sweeps nothing may change while nothing is due: no more will come of it.
+const UNCHANGED_MAX: u32 = 6;
+
+/// How often the sweep runs at most until everything has come to rest.
+const ROUNDS_MAX: u32 = 80;
+
+impl Walk<'_> {
+    /// It becomes the next morning, and yesterday is reconciled.
+    pub(crate) async fn reconcile(&mut self) {
+        let now = Timestamp::from_unix_seconds(self.world.now());
+        let day = BeijingDay::of(now);
+        let morning = day.ends_at().plus_seconds(MORNING_SECOND);
+        pass(u64::try_from(morning.seconds_since(now)).unwrap_or(0)).await;
+        let event = json!({"date": rfc3339::format_day(day)});
+        let done = self.reconciled(event).await;
+        self.world.weather.note(&format!("  reconciled: {done:?}"));
+    }
+
+    async fn reconciled(&self, event: Value) -> Result<Value, String> {
+        let processes = &self.world.processes;
+        processes
+            .invoke("ReconcileFunction", Place::Scheduled, event)
+            .await
+    }
+
+    /// A key is replaced, as docs/operations.md has it.
+    pub(crate) async fn rotate(&mut self, key: Rotated) {
+        match key {
+            Rotated::Apiv3 => self.rotate_apiv3_key().await,
+            Rotated::PublicKey => self.replace_public_key().await,
+            Rotated::TokenKey => self.rotate_token_key().await,
+        }
+    }
+
+    async fn rotate_apiv3_key(&self) {
+        let world = self.world;
+        let old = world.secret("Apiv3Secret")["apiv3_key"].clone();
+        let new: String = (0..32)
+            .map(|_| drawn_letter(world.weather.draw(26)))
+            .collect();
+        let both = json!({"apiv3_key": old, "also_accepted": [new]});
+        world.put_secret("Apiv3Secret", both);
+        pass(SECRETS_SECONDS).await;
+        let mchid = world.merchant_number();
+        world
+            .control(&format!("merchants/{mchid}"), json!({"apiv3_key": new}))
+            .await;
+        let both = json!({"apiv3_key": new, "also_accepted": [old]});
+        world.put_secret("Apiv3Secret", both);
+    }
+
+    /// The public key changes without notice: what is refused meanwhile comes again.
+    async fn replace_public_key(&self) {
+        let world = self.world;
+        let old = world.secret("WechatpaySecret");
+        let spare = &world.spare[usize::from(!old["also_accepted"].is_null())];
+        let wanted = json!({"what": "public_key", "private_pem": spare});
+        if let Err(why) = world.wechat_pay.rotate(&wanted) {
+            return world.weather.broken(why);
+        }
+        pass(30).await;
+        match world.public_key() {
+            Ok((id, pem)) => {
+                let before =
+                    json!({"public_key_id": old["public_key_id"], "public_key": old["public_key"]});
+                let new =
+                    json!({"public_key_id": id, "public_key": pem, "also_accepted": [before]});
+                world.put_secret("WechatpaySecret", new);
+            }
+            Err(why) => world.weather.broken(why),
+        }
+        pass(SECRETS_SECONDS).await;
+    }
+
+    async fn rotate_token_key(&self) {
+        let world = self.world;
+        let mut text = world.secret("ApiSecret");
+        let old = text["token_key"].clone();
+        let new = STANDARD.encode(Sha256::digest(old.to_string().as_bytes()));
+        text["also_accepted_token_keys"] = json!([new]);
+        world.put_secret("ApiSecret", text.clone());
+        pass(SECRETS_SECONDS).await;
+        text["token_key"] = json!(new);
+        text["also_accepted_token_keys"] = json!([old]);
+        world.put_secret("ApiSecret", text);
+        pass(SECRETS_SECONDS).await;
+    }
+
+    /// Ends the walk and checks all that must have come to be.
+    pub async fn rest(mut self) {
+        let world = self.world;
+        let weather = &world.weather;
+        weather.begin_step(u32::MAX);
+        weather.note("the end begins");
+        weather.heal();
+        world
+            .wechat_pay
+            .control("DELETE", "/_sim/faults", &Value::Null)
+            .await;
+        world.processes.restart();
+        let began = Timestamp::from_unix_seconds(world.now());
+        self.come_to_rest().await;
+        if weather.first_broken().is_some() {
+            return;
+        }
+        self.check_notebook();
+        self.check_events();
+        let (_, violations) = world
+            .wechat_pay
+            .control("GET", "/_sim/violations", &Value::Null)
+            .await;
+        let mut violations = violations["items"].as_array().into_iter().flatten();
+        if let Some(forgery) = violations.find(|row| row["kind"] == "accepted_forgery") {
+            weather.broken(format!("a forgery was accepted: {forgery}"));
+        }
+        self.last_day(BeijingDay::of(began)).await;
+    }
+
+    /// Sweeps whenever something is due until nothing is open.
+    async fn come_to_rest(&mut self) {
+        let world = self.world;
+        let (mut open, mut unchanged) = (Vec::new(), 0);
+        for round in 0..ROUNDS_MAX {
+            pass(self.until_due(round)).await;
+            self.sweep().await;
+            let ledger = world.ledger().await;
+            for row in ledger.iter().filter(|row| row["status"] == "ABNORMAL") {
+                // A person dealt with it.
+                let refund = row["out_refund_no"].as_str().unwrap_or_default();
+                world
+                    .control(&format!("refunds/{refund}/complete"), json!({}))
+                    .await;
+            }
+            self.retry_what_was_refused().await;
+            self.publish().await;
+            self.check().await;
+            if world.weather.first_broken().is_some() {
+                return;
+            }
+            let items = self.mirror.items.values();
+            let mut still_open = open_ends(items.clone(), &world.ledger().await);
+            let due: Vec<&Value> = items.filter(|item| !item["due_at"].is_null()).collect();
+            unchanged = if due.is_empty() && still_open == open {
+                unchanged + 1
+            } else {
+                0
+            };
+            still_open.extend(due.iter().map(|item| format!("still due: {item}")));
+            open = still_open;
+            if open.is_empty() || unchanged == UNCHANGED_MAX {
+                break;
+            }
+        }
+        if !open.is_empty() {
+            world.weather.broken(format!("not at rest: {open:?}"));
+        }
+    }
+
+    /// For how many seconds nothing is due: a sweep before would find nothing. Where nothing will be due, what
+    /// WeChat Pay may still say is waited for, ever longer.
+    fn until_due(&self, round: u32) -> u64 {
+        let items = self.mirror.items.values();
+        let due = items.filter(|item| item["due_at"]["N"].is_string());
+        let next = due.map(|item| number(item, "due_at")).min();
+        let seconds = match next {
+            Some(due) => due - self.world.now() + 1,
+            None if round == 0 => 1,
+            None => 60 << round.min(7),
+        };
+        u64::try_from(seconds.max(1)).unwrap_or(1)
+    }
+
+    /// What WeChat Pay refused for good waits for the merchant, who has it sent again.
+    async fn retry_what_was_refused(&mut self) {
+        let items = self.mirror.items.values();
+        let waiting = items.filter(|item| {
+            text(item, "status") == "RESERVED" && !text(item, "needs_human").is_empty()
+        });
+        let paths: Vec<String> = waiting
+            .map(|item| {
+                let (order, refund) = (text(item, "pk"), text(item, "out_refund_no"));
+                let order = order.trim_start_matches("ORDER#");
+                format!("/orders/{order}/refunds/{refund}/retry")
+            })
+            .collect();
+        for path in paths {
+            self.as_merchant(&path).await;
+        }
+    }
+
+    /// Every order that anybody was told of is there, and is paid exactly if the phone said so; no refund
+    /// that was accepted is lost.
+    fn check_notebook(&self) {
+        let weather = &self.world.weather;
+        for noted in self
+            .orders
+            .values()
+            .filter(|noted| !noted.number.is_empty())
+        {
+            let number = &noted.number;
+            let partition = format!("ORDER#{number}");
+            let Some(item) = self
+                .mirror
+                .items
+                .get(&(partition.clone(), "ORDER".to_owned()))
+            else {
+                if noted.promised || noted.paid {
+                    weather.broken(format!("{number} is lost"));
+                }
+                continue;
+            };
+            if (text(item, "trade_state") == "SUCCESS") != noted.paid {
+                weather.broken(format!("{number}, paid {}: {item}", noted.paid));
+            }
+            for (refund, asked) in &noted.refunds {
+                let refund = asked.number(&format!("proof-r{refund:04}"));
+                let item = self
+                    .mirror
+                    .items
+                    .get(&(partition.clone(), format!("REFUND#{refund}")));
+                if item.is_none() && asked.promised {
+                    weather.broken(format!("{refund} of {number} is lost"));
+                }
+            }
+        }
+    }
+
+    /// Others heard of every committed change that is an event, and of nothing else.
+    fn check_events(&self) {
+        let events = self.world.aws.events();
+        let ours = events.iter().filter(|event| event["source"] == "wxpay");
+        let of_books = |event: &&Value| {
+            let kind = event["detail-type"].as_str().unwrap_or_default();
+            kind.starts_with("order.") || kind.starts_with("refund.")
+        };
+        let heard: BTreeSet<(String, String)> = ours
+            .filter(of_books)
+            .map(|event| {
+                let id = event["detail"]["id"].as_str().unwrap_or_default();
+                let kind = event["detail-type"].as_str().unwrap_or_default();
+                (id.to_owned(), kind.to_owned())
+            })
+            .collect();
+        let missing: Vec<_> = self.committed.difference(&heard).collect();
+        let invented: Vec<_> = heard.difference(&self.committed).collect();
+        if !missing.is_empty() || !invented.is_empty() {
+            let told = format!("events missing: {missing:?}, invented: {invented:?}");
+            self.world.weather.broken(told);
+        }
+    }
+
+    /// The last day before the end is reconciled, and agrees.
+    async fn last_day(&mut self, day: BeijingDay) {
+        let now = Timestamp::from_unix_seconds(self.world.now());
+        let morning = day.ends_at().plus_seconds(MORNING_SECOND);
+        pass(u64::try_from(morning.seconds_since(now)).unwrap_or(0)).await;
+        let date = rfc3339::format_day(day);
+        let done = self.reconciled(json!({"date": date})).await;
+        let agrees = done
+            .as_ref()
+            .is_ok_and(|done| done["status"] == "done" && done["differences"] == 0);
+        if !agrees {
+            let report = self.world.aws.object_ending(&format!("{date}/report.json"));
+            let report = report.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            self.world
+                .weather
+                .broken(format!("{date} does not agree: {done:?} {report:?}"));
+        }
+    }
+}
+
+/// A letter of an APIv3 key.
+fn drawn_letter(place: u64) -> char {
+    char::from(b'A' + u8::try_from(place % 26).unwrap_or(0))
+}

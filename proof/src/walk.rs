@@ -1,0 +1,631 @@
+//! Performs a plan in a world, holds every answer against a notebook and every change against the promises,
+//! and lets everything come to rest at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::books::{self, broken_books, broken_change, is_order, is_refund, key, text};
+use crate::fault::{Fault, Place};
+use crate::notebook::{Noted, NotedRefund};
+use crate::op::{Act, BankEnd, Decision, Op, Person, Step, TEA};
+use crate::process::Answer;
+use crate::world::{ALICE, MERCHANT_KEY, Mirror, World};
+
+/// What says that a request has to be sent again.
+const AGAIN: [&str; 7] = [
+    "wechatpay_unavailable",
+    "wechatpay_refused",
+    "store_unavailable",
+    "not_configured",
+    "code_pending",
+    "concurrent_changes",
+    "out_of_time",
+];
+
+/// After how many seconds the payer logs in again; a token lives longer.
+const TOKEN_SECONDS: i64 = 1_800;
+
+/// A refund's number in the list.
+fn refund_number(refund: u32) -> String {
+    format!("proof-r{refund:04}")
+}
+
+/// A walk under way.
+pub struct Walk<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) orders: BTreeMap<u32, Noted>,
+    token: String,
+    /// When the token was given, in Unix seconds.
+    token_at: i64,
+    pub(crate) mirror: Mirror,
+    seen: Option<String>,
+    published: Option<String>,
+    /// The events that committed changes are.
+    pub(crate) committed: BTreeSet<(String, String)>,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins: the payer logs in.
+    pub async fn begin(world: &'a World) -> Self {
+        let mut walk = Self {
+            world,
+            orders: BTreeMap::new(),
+            token: String::new(),
+            token_at: 0,
+            mirror: Mirror::default(),
+            seen: None,
+            published: None,
+            committed: BTreeSet::new(),
+        };
+        world.weather.begin_step(0);
+        walk.log_in().await;
+        walk
+    }
+
+    /// Performs a step and checks what must hold after each.
+    pub async fn perform(&mut self, step: &Step) {
+        let weather = &self.world.weather;
+        weather.begin_step(step.id);
+        weather.note(&format!("{:?}", step.op));
+        let old = self.world.now() - self.token_at > TOKEN_SECONDS;
+        if self.token.is_empty() || old {
+            self.log_in().await;
+        }
+        self.act(&step.op).await;
+        self.check().await;
+    }
+
+    async fn log_in(&mut self) {
+        let code = json!({"openid": ALICE});
+        let (_, code) = self.world.control("codes", code).await;
+        let body = json!({"code": code["code"]});
+        let body = body.to_string().into_bytes();
+        let processes = &self.world.processes;
+        let answer = processes.call("POST", "/sessions", &[], &body).await;
+        self.expected("login", &answer, &["login_refused", "too_many_logins"]);
+        let token = answer.body["token"].as_str().unwrap_or_default();
+        self.token = token.to_owned();
+        self.token_at = self.world.now();
+    }
+
+    async fn act(&mut self, op: &Op) {
+        match *op {
+            Op::Place {
+                order,
+                by,
+                native,
+                total,
+            } => {
+                self.orders
+                    .insert(order, Noted::new(order, by, native, total));
+                self.place(order).await;
+            }
+            Op::PlaceAgain { order } => self.place(order).await,
+            Op::PlaceTwice { order } => self.place_twice(order).await,
+            Op::PlaceOtherwise { order } => self.place_otherwise(order).await,
+            Op::Pay { order, act } => self.pay(order, act).await,
+            Op::Query { order } => self.query(order).await,
+            Op::Close { order } => self.close(order).await,
+            Op::Refund {
+                order,
+                refund,
+                by,
+                amount,
+            } => {
+                if let Some(noted) = self.orders.get_mut(&order) {
+                    let asked = NotedRefund::new(by, amount);
+                    // A number that the order has already is asked for as it was.
+                    noted.refunds.entry(refund).or_insert(asked);
+                }
+                self.refund(order, refund).await;
+            }
+            Op::RefundAgain { order, refund } => self.refund(order, refund).await,
+            Op::RefundsAtOnce { order, first } => self.refunds_at_once(order, first).await,
+            Op::Decide {
+                order,
+                refund,
+                decision,
+            } => self.decide(order, refund, decision).await,
+            Op::Bank { order, refund, end } => self.bank(order, refund, end).await,
+            Op::AllAtOnce { order } => self.all_at_once(order).await,
+            Op::Sweep => self.sweep().await,
+            Op::SweepTwice => {
+                tokio::join!(self.sweep(), self.sweep());
+            }
+            Op::Advance { seconds } => pass(seconds).await,
+            Op::Trouble { ref fault, count } => {
+                let wanted = json!({"name": fault, "count": count});
+                self.world.control("faults", wanted).await;
+            }
+            Op::Publish => self.publish().await,
+            Op::Reconcile => self.reconcile().await,
+            Op::Rotate { key } => {
+                self.rotate(key).await;
+                self.token.clear();
+            }
+        }
+    }
+
+    /// Checks that an answer is as promised, refused for one of these reasons, or says that the request has
+    /// to be sent again.
+    fn expected(&self, what: &str, answer: &Answer, refusals: &[&str]) {
+        let code = answer.code();
+        // The gateway's own: the process died or took too long.
+        let cut = answer.status >= 500 && answer.body["message"].is_string();
+        let fine = matches!(answer.status, 200..=202)
+            || AGAIN.contains(&code)
+            || refusals.contains(&code)
+            || cut;
+        if !fine {
+            self.world.weather.broken(format!("{what}: {answer:?}"));
+        }
+    }
+
+    fn promise(&self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.world.weather.broken(what());
+        }
+    }
+
+    async fn ask(&self, by: Person, method: &str, path: &str, more: &str, body: &Value) -> Answer {
+        let credential = match by {
+            Person::Merchant => MERCHANT_KEY,
+            Person::Alice => &self.token,
+        };
+        let bearer = format!("Bearer {credential}");
+        let mut headers = vec![("authorization", bearer.as_str())];
+        if !more.is_empty() {
+            headers.push(("idempotency-key", more));
+        }
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        self.world
+            .processes
+            .call(method, path, &headers, &body)
+            .await
+    }
+
+    async fn send_order(&self, noted: &Noted, request: &Value) -> Answer {
+        self.ask(noted.by, "POST", "/orders", &noted.key, request)
+            .await
+    }
+
+    async fn place(&mut self, order: u32) {
+        let Some(noted) = self.orders.get(&order).cloned() else {
+            return;
+        };
+        let answer = self.send_order(&noted, &noted.request).await;
+        self.placed(order, &answer);
+    }
+
+    async fn place_twice(&mut self, order: u32) {
+        let Some(noted) = self.orders.get(&order).cloned() else {
+            return;
+        };
+        let (first, second) = tokio::join!(
+            self.send_order(&noted, &noted.request),
+            self.send_order(&noted, &noted.request)
+        );
+        self.placed(order, &first);
+        self.placed(order, &second);
+    }
+
+    fn placed(&mut self, order: u32, answer: &Answer) {
+        self.expected("place", answer, &["too_many_open_orders"]);
+        if answer.status >= 300 {
+            return;
+        }
+        let number = answer.body["out_trade_no"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let Some(noted) = self.orders.get_mut(&order) else {
+            return;
+        };
+        let same = noted.number.is_empty() || noted.number == number;
+        noted.number.clone_from(&number);
+        noted.promised = true;
+        let total = noted.total;
+        self.promise(same, || {
+            format!("the same request has another number: {number}")
+        });
+        self.promise(answer.body["amount"]["total"] == total, || {
+            format!("{number} has another total: {answer:?}")
+        });
+        self.heard(order, &answer.body);
+    }
+
+    async fn place_otherwise(&mut self, order: u32) {
+        let Some(noted) = self
+            .orders
+            .get(&order)
+            .cloned()
+            .filter(|noted| noted.promised)
+        else {
+            return;
+        };
+        let mut request = noted.request.clone();
+        match noted.by {
+            Person::Merchant => request["amount"]["total"] = json!(noted.total + 1),
+            Person::Alice => request["items"][0]["quantity"] = json!(9),
+        }
+        let answer = self.send_order(&noted, &request).await;
+        self.promise(answer.status >= 400, || {
+            format!("other terms were taken: {answer:?}")
+        });
+        self.expected("place otherwise", &answer, &["terms_differ"]);
+    }
+
+    async fn on_the_phone(&self, noted: &Noted, act: Act) -> bool {
+        let act = match act {
+            Act::Pays => "pay",
+            Act::Fails => "fail",
+        };
+        let path = format!("orders/{}/{act}", noted.number);
+        let (status, _) = self.world.control(&path, json!({"openid": ALICE})).await;
+        self.world.weather.note(&format!("  {act}: {status}"));
+        status == 200
+    }
+
+    async fn pay(&mut self, order: u32, act: Act) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let done = self.on_the_phone(&noted, act).await;
+        // The notification is on its way; half of the time nobody waits for it.
+        if self.world.weather.draw(2) == 0 {
+            pass(2).await;
+        }
+        self.paid(order, done && act == Act::Pays);
+    }
+
+    fn paid(&mut self, order: u32, paid: bool) {
+        if let Some(noted) = self.orders.get_mut(&order) {
+            noted.paid |= paid;
+        }
+    }
+
+    /// The order, if anybody knows its number.
+    fn known(&self, order: u32) -> Option<Noted> {
+        let noted = self.orders.get(&order)?;
+        (!noted.number.is_empty()).then(|| noted.clone())
+    }
+
+    /// Checks what an answer says of an order.
+    fn heard(&mut self, order: u32, body: &Value) {
+        let Some(noted) = self.orders.get_mut(&order) else {
+            return;
+        };
+        let paid = body["trade_state"] == "SUCCESS";
+        let (was_paid, told_paid, total) = (noted.paid, noted.told_paid, noted.total);
+        noted.told_paid |= paid;
+        self.promise(!paid || was_paid, || {
+            format!("it is said to be paid: {body}")
+        });
+        self.promise(paid || !told_paid, || {
+            format!("it was paid and is not any more: {body}")
+        });
+        if let Some(refundable) = body["amount"]["refundable"].as_i64() {
+            self.promise((0..=total).contains(&refundable), || {
+                format!("refundable: {body}")
+            });
+        }
+    }
+
+    async fn query(&mut self, order: u32) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let path = format!("/orders/{}", noted.number);
+        let answer = self.ask(noted.by, "GET", &path, "", &Value::Null).await;
+        let unknown: &[&str] = if noted.promised { &[] } else { &["not_found"] };
+        self.expected("query", &answer, unknown);
+        if answer.status == 200 {
+            self.heard(order, &answer.body);
+        }
+    }
+
+    async fn close(&mut self, order: u32) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let path = format!("/orders/{}/close", noted.number);
+        let answer = self.ask(noted.by, "POST", &path, "", &json!({})).await;
+        let refusals: &[&str] = match (noted.paid, noted.promised) {
+            (true, _) => &["order_paid", "not_found"],
+            (false, true) => &[],
+            (false, false) => &["not_found"],
+        };
+        self.expected("close", &answer, refusals);
+        if answer.body["trade_state"].is_string() {
+            self.heard(order, &answer.body);
+        }
+    }
+
+    async fn all_at_once(&mut self, order: u32) {
+        let Some(noted) = self.known(order).filter(|noted| !noted.paid) else {
+            return;
+        };
+        let path = format!("/orders/{}", noted.number);
+        let close = format!("{path}/close");
+        let nothing = json!({});
+        let (closed, seen, paid, ()) = tokio::join!(
+            self.ask(noted.by, "POST", &close, "", &nothing),
+            self.ask(noted.by, "GET", &path, "", &Value::Null),
+            self.on_the_phone(&noted, Act::Pays),
+            self.sweep(),
+        );
+        self.expected("close", &closed, &["order_paid", "not_found"]);
+        self.expected("query", &seen, &["not_found"]);
+        self.paid(order, paid);
+    }
+
+    async fn send_refund(&self, noted: &Noted, refund: u32) -> Option<Answer> {
+        let asked = noted.refunds.get(&refund)?;
+        let amount = asked.amount;
+        let body = json!({"out_refund_no": refund_number(refund), "amount": {"refund": amount}});
+        let path = format!("/orders/{}/refunds", noted.number);
+        Some(self.ask(asked.by, "POST", &path, "", &body).await)
+    }
+
+    async fn refund(&mut self, order: u32, refund: u32) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        if let Some(answer) = self.send_refund(&noted, refund).await {
+            self.refund_answered(order, refund, &answer);
+        }
+    }
+
+    fn refund_answered(&mut self, order: u32, refund: u32, answer: &Answer) {
+        self.expected(
+            "refund",
+            answer,
+            &[
+                "order_not_paid",
+                "refund_exceeds",
+                "refund_too_late",
+                "too_many_refunds",
+                "refund_decided",
+                "refund_number_taken",
+                "not_found",
+            ],
+        );
+        let Some(noted) = self.orders.get_mut(&order) else {
+            return;
+        };
+        let (paid, total) = (noted.paid, noted.total);
+        let Some(asked) = noted.refunds.get_mut(&refund) else {
+            return;
+        };
+        let accepted = matches!(answer.status, 200 | 202);
+        let (was_promised, amount) = (asked.promised, asked.amount);
+        asked.promised |= accepted;
+        self.promise(!accepted || paid, || {
+            format!("a refund of an unpaid order: {answer:?}")
+        });
+        self.promise(!accepted || amount <= total, || {
+            format!("more than was paid: {answer:?}")
+        });
+        let refused = matches!(answer.status, 404 | 409);
+        self.promise(!was_promised || !refused, || {
+            format!("refund {refund} was accepted and is refused: {answer:?}")
+        });
+        if accepted {
+            self.promise(answer.body["amount"]["refund"] == amount, || {
+                format!("refund {refund} has another amount: {answer:?}")
+            });
+        }
+    }
+
+    async fn refunds_at_once(&mut self, order: u32, first: u32) {
+        let Some(noted) = self.known(order).filter(|noted| noted.total > 1) else {
+            return;
+        };
+        let half = noted.total / 2 + 1;
+        if let Some(noted) = self.orders.get_mut(&order) {
+            for refund in first..first + 3 {
+                let asked = NotedRefund::new(Person::Merchant, half);
+                noted.refunds.insert(refund, asked);
+            }
+        }
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let refunds = [first, first + 1, first + 2, first];
+        let asked = refunds.map(|refund| self.send_refund(&noted, refund));
+        let answers = futures_util::future::join_all(asked).await;
+        let mut answers: Vec<(u32, Answer)> = refunds
+            .into_iter()
+            .zip(answers)
+            .filter_map(|(refund, answer)| Some((refund, answer?)))
+            .collect();
+        // Asked at once, a twin may be refused while the other one is just finding out that the order is
+        // paid: its refusal came first.
+        answers.sort_by_key(|(_, answer)| answer.status < 300);
+        for (refund, answer) in &answers {
+            self.refund_answered(order, *refund, answer);
+        }
+    }
+
+    async fn decide(&mut self, order: u32, refund: u32, decision: Decision) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let Some(asked) = noted.refunds.get(&refund) else {
+            return;
+        };
+        let number = asked.number(&refund_number(refund));
+        let segment = decision.segment();
+        let path = format!("/orders/{}/refunds/{number}/{segment}", noted.number);
+        let answer = self
+            .ask(Person::Merchant, "POST", &path, "", &json!({}))
+            .await;
+        let refusals = [
+            "refund_decided",
+            "refund_exceeds",
+            "too_many_refunds",
+            "refund_too_late",
+            "order_not_paid",
+            "not_found",
+        ];
+        self.expected(segment, &answer, &refusals);
+    }
+
+    async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) {
+        let Some(noted) = self.known(order) else {
+            return;
+        };
+        let Some(asked) = noted.refunds.get(&refund) else {
+            return;
+        };
+        let number = asked.number(&refund_number(refund));
+        let path = format!("refunds/{number}/{}", end.control());
+        let (status, _) = self.world.control(&path, json!({})).await;
+        self.world
+            .weather
+            .note(&format!("  {}: {status}", end.control()));
+        pass(1).await;
+    }
+
+    /// The merchant posts nothing to this path.
+    pub(crate) async fn as_merchant(&self, path: &str) -> Answer {
+        self.ask(Person::Merchant, "POST", path, "", &json!({}))
+            .await
+    }
+
+    /// The sweep runs once; one that fails is followed by the next.
+    pub(crate) async fn sweep(&self) {
+        let event = json!({"source": "aws.scheduler"});
+        let swept = self
+            .world
+            .processes
+            .invoke("SweepFunction", Place::Scheduled, event)
+            .await;
+        self.world.weather.note(&format!("  sweep: {swept:?}"));
+    }
+
+    /// Brings what the stream has to the publisher, as Lambda does: what fails comes again.
+    pub(crate) async fn publish(&mut self) {
+        const FUNCTION: &str = "PublishEventsFunction";
+        let weather = &self.world.weather;
+        for _ in 0..20 {
+            let records = match self.world.records(self.published.as_deref()) {
+                Ok(records) => records,
+                Err(why) => return weather.broken(why),
+            };
+            let batch: Vec<Value> = records
+                .iter()
+                .take(25)
+                .cloned()
+                .map(as_lambda_has_it)
+                .collect();
+            let Some(last) = batch.last().and_then(sequence_number) else {
+                return;
+            };
+            let again = weather.strike(Place::Stream) == Some(Fault::Twice);
+            let event = json!({"Records": batch});
+            let invoke = || {
+                let event = event.clone();
+                self.world.processes.invoke(FUNCTION, Place::Stream, event)
+            };
+            let answer = if again {
+                weather.struck(Fault::Twice, Place::Stream);
+                tokio::join!(invoke(), invoke()).0
+            } else {
+                invoke().await
+            };
+            let Ok(answer) = answer else {
+                weather.note("  the batch comes again");
+                continue;
+            };
+            let failed = answer["batchItemFailures"].as_array().into_iter().flatten();
+            let first = failed
+                .filter_map(|failure| failure["itemIdentifier"].as_str())
+                .min();
+            match first {
+                None => self.published = Some(last),
+                Some(first) => {
+                    let taken = batch.iter().filter_map(sequence_number);
+                    if let Some(reached) = taken.filter(|number| number.as_str() < first).max() {
+                        self.published = Some(reached);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What must hold after each step.
+    pub(crate) async fn check(&mut self) {
+        let weather = &self.world.weather;
+        let records = match self.world.records(self.seen.as_deref()) {
+            Ok(records) => records,
+            Err(why) => return weather.broken(why),
+        };
+        for record in &records {
+            self.seen = sequence_number(record).or(self.seen.take());
+            let (old, new) = self.mirror.take(record);
+            if let Some(broken) = broken_change(&old, &new) {
+                weather.broken(broken);
+            }
+            self.committed.extend(books::transition(&old, &new));
+            let of = match (is_order(&new), is_refund(&new)) {
+                (true, _) => Some(("order", "trade_state")),
+                (_, true) => Some(("refund", "status")),
+                (false, false) => None,
+            };
+            if let Some((of, name)) = of
+                && old[name] != new[name]
+            {
+                let before = match text(&old, name) {
+                    "" => "-",
+                    before => before,
+                };
+                weather.edge(of, before, text(&new, name));
+                weather.note(&format!("  {} {before} → {}", key(&new), text(&new, name)));
+            }
+        }
+        for broken in broken_books(self.mirror.items.values()) {
+            weather.broken(broken);
+        }
+        if let Some(overdrawn) = books::overdrawn(&self.world.ledger().await) {
+            weather.broken(overdrawn);
+        }
+    }
+}
+
+/// Time passes.
+pub(crate) async fn pass(seconds: u64) {
+    tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+}
+
+fn sequence_number(record: &Value) -> Option<String> {
+    Some(record["dynamodb"]["SequenceNumber"].as_str()?.to_owned())
+}
+
+fn as_lambda_has_it(mut record: Value) -> Value {
+    record["awsRegion"] = Value::from("eu-west-1");
+    record["eventSourceARN"] = Value::from("wxpay.StreamArn");
+    record
+}
+
+/// The request that places this order.
+pub(crate) fn request(order: u32, by: Person, native: bool, total: i64) -> Value {
+    let trade_type = if native { "native" } else { "jsapi" };
+    if by == Person::Alice {
+        let items = json!([{"sku": "tea", "quantity": total / TEA}]);
+        return json!({"trade_type": trade_type, "items": items});
+    }
+    let mut request = json!({
+        "trade_type": trade_type, "out_trade_no": format!("proof-{order:04}"),
+        "description": "Proof", "amount": {"total": total},
+    });
+    if !native {
+        request["payer"] = json!({"openid": ALICE});
+    }
+    request
+}

@@ -1,0 +1,174 @@
+//! What a run draws and writes down: faults from the seed, the trace and its hash, promises that were
+//! broken, and what was covered.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::fault::{Fault, Place, Switches};
+
+/// How often each fault met each place.
+pub type Struck = BTreeMap<(Fault, Place), u64>;
+
+/// Which states led to which, of orders and of refunds: `order NOTPAY SUCCESS`.
+pub type Edges = BTreeMap<String, u64>;
+
+/// What a run has drawn and seen.
+#[derive(Debug)]
+pub struct Weather {
+    seed: u64,
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rng: Rng,
+    switches: Option<Switches>,
+    hash: DefaultHasher,
+    lines: Option<Vec<String>>,
+    broken: Option<String>,
+    struck: Struck,
+    edges: Edges,
+    sent: BTreeMap<String, Vec<u8>>,
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The hash of the trace.
+    pub hash: u64,
+    /// The trace, if it was kept.
+    pub lines: Vec<String>,
+    /// The first promise that was broken.
+    pub broken: Option<String>,
+    /// Which faults met which places.
+    pub struck: Struck,
+    /// Which states led to which.
+    pub edges: Edges,
+}
+
+impl Weather {
+    /// Nothing was seen yet; `keep` keeps the trace for a person.
+    pub fn new(seed: u64, switches: Switches, keep: bool) -> Self {
+        Self {
+            seed,
+            started: Instant::now(),
+            inner: Mutex::new(Inner {
+                rng: Rng::with_seed(seed),
+                switches: Some(switches),
+                hash: DefaultHasher::new(),
+                lines: keep.then(Vec::new),
+                broken: None,
+                struck: Struck::new(),
+                edges: Edges::new(),
+                sent: BTreeMap::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the run has lasted by its own clock, in milliseconds.
+    pub fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Draws from the step's own number from now on, and the pauses of this thread with it.
+    pub fn begin_step(&self, id: u32) {
+        let mixed = self
+            .seed
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(u64::from(id).wrapping_mul(0xd1b5_4a32_d192_ed03));
+        self.lock().rng = Rng::with_seed(mixed);
+        fastrand::seed(mixed ^ 0x00ff_00ff_00ff_00ff);
+    }
+
+    /// No faults any more.
+    pub fn heal(&self) {
+        self.lock().switches = None;
+    }
+
+    /// The fault that meets a call there, if one does.
+    pub fn strike(&self, place: Place) -> Option<Fault> {
+        let mut inner = self.lock();
+        let Inner { rng, switches, .. } = &mut *inner;
+        let fault = switches.as_ref()?.strike(place, rng)?;
+        Some(fault)
+    }
+
+    /// A fault did meet a call there.
+    pub fn struck(&self, fault: Fault, place: Place) {
+        *self.lock().struck.entry((fault, place)).or_default() += 1;
+        self.note(&format!("    {} at {}", fault.as_str(), place.as_str()));
+    }
+
+    /// A number below `end`.
+    pub fn draw(&self, end: u64) -> u64 {
+        self.lock().rng.u64(..end.max(1))
+    }
+
+    /// How long a message is on its way.
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(1 + self.draw(9))
+    }
+
+    /// Writes a line into the trace.
+    pub fn note(&self, line: &str) {
+        let at = self.elapsed_ms();
+        let mut inner = self.lock();
+        (at, line).hash(&mut inner.hash);
+        if let Some(lines) = &mut inner.lines {
+            lines.push(format!("{at:>9} {line}"));
+        }
+    }
+
+    /// A promise was broken; the first one counts.
+    pub fn broken(&self, promise: String) {
+        self.note(&format!("BROKEN: {promise}"));
+        self.lock().broken.get_or_insert(promise);
+    }
+
+    /// The first promise that was broken.
+    pub fn first_broken(&self) -> Option<String> {
+        self.lock().broken.clone()
+    }
+
+    /// A record came from one state to another.
+    pub fn edge(&self, of: &str, from: &str, to: &str) {
+        let edge = format!("{of} {from} {to}");
+        *self.lock().edges.entry(edge).or_default() += 1;
+    }
+
+    /// A number goes out with these bytes; the first bytes that it went out with are the only ones.
+    pub fn sent(&self, number: &str, body: &[u8]) {
+        let mut inner = self.lock();
+        let first = inner
+            .sent
+            .entry(number.to_owned())
+            .or_insert_with(|| body.to_vec());
+        let same = first.as_slice() == body;
+        drop(inner);
+        if !same {
+            self.broken(format!("{number} went out with other bytes"));
+        }
+    }
+
+    /// What is left.
+    pub fn finish(&self) -> Outcome {
+        let mut inner = self.lock();
+        Outcome {
+            hash: inner.hash.finish(),
+            lines: inner.lines.take().unwrap_or_default(),
+            broken: inner.broken.take(),
+            struck: std::mem::take(&mut inner.struck),
+            edges: std::mem::take(&mut inner.edges),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Building the copy: the third-party crates are those that the checkout's own build made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::schemata::Arm;
+
+/// The binaries of the tests, by suite.
+pub(crate) type Binaries = BTreeMap<String, PathBuf>;
+
+/// What came of a build.
+pub(crate) enum Built {
+    Tests(Binaries),
+    /// It does not compile: the places of the errors, and what cargo says.
+    Broken {
+        places: Vec<(PathBuf, usize)>,
+        said: String,
+    },
+}
+
+/// Where things are built.
+pub(crate) struct Cargo<'p> {
+    /// The checkout.
+    pub(crate) root: &'p Path,
+    /// The copy.
+    pub(crate) tree: &'p Path,
+    /// Where its programs go.
+    pub(crate) target: &'p Path,
+    /// What cargo tells.
+    pub(crate) log: &'p Path,
+}
+
+impl Cargo<'_> {
+    /// Builds the tests of these packages.
+    pub(crate) fn tests(&self, packages: &BTreeSet<&str>) -> Result<Built, Error> {
+        let mut arguments = vec!["test", "--no-run"];
+        for package in packages {
+            arguments.extend(["-p", package]);
+        }
+        self.run(&arguments)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Built, Error> {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(arguments)
+            .args(["--offline", "--message-format=json"])
+            .current_dir(self.tree)
+            .env("CARGO_TERM_COLOR", "never")
+            // Third-party crates are built once, for the checkout and the copy; the programs are not mixed.
+            .env("CARGO_BUILD_BUILD_DIR", self.root.join("target"))
+            .env("CARGO_TARGET_DIR", self.target)
+            .stdin(Stdio::null())
+            .stderr(File::create(self.log)?);
+        let output = cargo.output()?;
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let messages = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let messages: Vec<Value> = messages.collect();
+        if output.status.success() {
+            return Ok(Built::Tests(messages.iter().filter_map(binary).collect()));
+        }
+        let errors = messages.iter().map(|message| &message["message"]);
+        let errors = errors.filter(|message| message["level"] == "error");
+        let mut said: String = errors
+            .filter_map(|error| error["rendered"].as_str())
+            .collect();
+        if said.is_empty() {
+            said = fs::read_to_string(self.log)?;
+        }
+        let places = messages.iter().flat_map(|message| self.places(message));
+        Ok(Built::Broken {
+            places: places.collect(),
+            said,
+        })
+    }
+
+    /// The places of an error, from the copy's root.
+    fn places(&self, message: &Value) -> Vec<(PathBuf, usize)> {
+        let message = &message["message"];
+        if message["level"] != "error" {
+            return Vec::new();
+        }
+        let spans = message["spans"].as_array().into_iter().flatten();
+        let primary = spans.filter(|span| span["is_primary"] == true);
+        let places = primary.filter_map(|span| {
+            let file = Path::new(span["file_name"].as_str()?);
+            let line = usize::try_from(span["line_start"].as_u64()?).ok()?;
+            let file = file.strip_prefix(self.tree).unwrap_or(file);
+            Some((file.to_owned(), line))
+        });
+        places.collect()
+    }
+}
+
+/// The suite and the binary of a test.
+fn binary(message: &Value) -> Option<(String, PathBuf)> {
+    let path = message["executable"].as_str()?;
+    if message["profile"]["test"] != true {
+        return None;
+    }
+    Some((
+        message["target"]["name"].as_str()?.to_owned(),
+        PathBuf::from(path),
+    ))
+}
+
+/// The mistakes at these places.
+pub(crate) fn blamed(arms: &[Arm], places: &[(PathBuf, usize)]) -> Vec<String> {
+    let at = |arm: &&Arm| {
+        let (first, last) = arm.lines;
+        places
+            .iter()
+            .any(|(file, line)| *file == arm.file && (first..=last).contains(line))
+    };
+    let mut blamed: Vec<String> = arms
+        .iter()
+        .filter(at)
+        .map(|arm| arm.mutant.clone())
+        .collect();
+    blamed.sort();
+    blamed.dedup();
+    blamed
+}

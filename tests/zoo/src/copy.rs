@@ -1,0 +1,98 @@
+//! Copies of the tree, made without touching what is the same already, so that cargo builds little anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Error;
+
+/// The files of the checkout that git knows or would add.
+pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut git = Command::new("git");
+    git.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let output = git.current_dir(root).output()?;
+    if !output.status.success() {
+        return Err("the files of the checkout are not known: git ls-files failed".into());
+    }
+    let names = output.stdout.split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty());
+    let names = names.map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned()));
+    Ok(names.filter(|name| root.join(name).is_file()).collect())
+}
+
+/// Makes a folder hold these files, the changed ones in place of the checkout's.
+pub(crate) fn sync(
+    root: &Path,
+    folder: &Path,
+    names: &[PathBuf],
+    changed: &BTreeMap<PathBuf, String>,
+) -> Result<(), Error> {
+    for name in names {
+        let wanted = match changed.get(name) {
+            Some(text) => text.as_bytes().to_vec(),
+            None => fs::read(root.join(name))?,
+        };
+        let copy = folder.join(name);
+        if fs::read(&copy).is_ok_and(|held| held == wanted) {
+            continue;
+        }
+        fs::create_dir_all(copy.parent().unwrap_or(folder))?;
+        fs::write(&copy, wanted)?;
+        let mode = fs::metadata(root.join(name))?.permissions();
+        fs::set_permissions(&copy, mode)?;
+    }
+    // What is gone from the checkout would still be compiled where cargo finds it by itself.
+    let wanted: BTreeSet<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !wanted.contains(&path) {
+                fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The manifests of the copy. It has a version of its own, so that cargo does not take its crates for the
+/// checkout's; no lint stands in the way of a mistake; and of the crate `local` only the tests are built
+/// that patches name.
+pub(crate) fn manifests(root: &Path, kind: &str) -> Result<BTreeMap<PathBuf, String>, Error> {
+    let whole = fs::read_to_string(root.join("Cargo.toml"))?;
+    let mut text = String::new();
+    let mut is_lints = false;
+    for line in whole.lines() {
+        if line.starts_with('[') {
+            is_lints = line.starts_with("[workspace.lints");
+        }
+        if is_lints {
+            continue;
+        }
+        match line
+            .strip_prefix("version = ")
+            .map(|held| held.trim_matches('"'))
+        {
+            Some(version) => text.push_str(&format!("version = \"{version}-{kind}\"")),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text.push_str("\n[workspace.lints.rust]\nwarnings = \"allow\"\n[workspace.lints.clippy]\nall = \"allow\"\n");
+    let local = fs::read_to_string(root.join("local/Cargo.toml"))?;
+    let local = format!("{local}\n[lib]\ntest = false\ndoctest = false\n");
+    Ok([
+        (PathBuf::from("Cargo.toml"), text),
+        (PathBuf::from("local/Cargo.toml"), local),
+    ]
+    .into())
+}
