@@ -69,7 +69,8 @@ pub(crate) fn hello(root: &Path) -> Result<PathBuf> {
     if made.is_file() {
         return Ok(made);
     }
-    yardsticks(root).map(|(_, hello)| hello)
+    let [_, (_, hello)] = yardsticks(root)?;
+    Ok(hello)
 }
 
 fn found(folder: &Path, names: &BTreeMap<String, String>) -> Artefacts {

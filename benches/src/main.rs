@@ -43,7 +43,7 @@ use crate::callgrind::Callgrind;
 use crate::child::{Job, Run, Spawner};
 use crate::million::Million;
 use crate::numbers::{
-    CREATE_ORDER, FLOOR, HELLO, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
+    CREATE_ORDER, FLOOR, Instructions, Measured, Numbers, PaidOrder, RECONCILE, Recorded,
     SIGNATURES, Warm, median,
 };
 use crate::world::{Calls, World, item_bytes};

@@ -28,7 +28,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Result;
-use crate::authority::Authority;
+use crate::authority::{Authority, Way};
 use crate::child::{Job, Spawner};
 
 /// How many payments the day has.
@@ -88,7 +88,9 @@ pub(crate) async fn measure(
     let date = event["date"].as_str().ok_or("the event names no day")?;
     let (trade, flow) = bills(folder.path(), date, shop).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let front = authority.front(listener.local_addr()?).await?;
+    let front = authority
+        .front(listener.local_addr()?, Way::Straight)
+        .await?;
     let key = PrivatePkcs8KeyDer::from_pem_file(shop.keys.join("platform_key.pem"))?;
     let bank = Bank {
         key: RsaKeyPair::from_pkcs8(key.secret_pkcs8_der())?,
@@ -113,6 +115,7 @@ pub(crate) async fn measure(
         environment: &environment,
         events: vec![event],
         callgrind: None,
+        frozen_between: Duration::ZERO,
     };
     let run = job.run(spawner).await;
     bank.abort();

@@ -9,6 +9,7 @@ use super::*;
 
 /// A destination.
 #[derive(Debug)]
+#[expect(dead_code, reason = "it is known by its Debug form")]
 struct Host(&'static str);
 
 /// A connection, known by its number among those that were made.
