@@ -34,6 +34,9 @@ struct Arguments {
     /// How many threads, each with worlds of its own.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Goes on after a violation, and names each with its seed.
+    #[arg(long)]
+    keep_going: bool,
     /// Shows all that happens, for one seed.
     #[arg(long)]
     show: bool,
@@ -135,7 +138,11 @@ fn seeds(arguments: &Arguments) -> Result<(), String> {
     let coverage = common.coverage.into_inner().unwrap_or_default();
     let mut failed = common.failed.into_inner().unwrap_or_default();
     failed.sort();
-    if let Some((seed, broken)) = failed.first() {
+    if arguments.keep_going {
+        for (seed, broken) in &failed {
+            say(&format!("seed {seed} broke a promise: {broken}"));
+        }
+    } else if let Some((seed, broken)) = failed.first() {
         explain(*seed, broken);
     }
     say(&coverage.table());
@@ -183,7 +190,9 @@ fn worker(arguments: &Arguments, common: &Common) {
             coverage.add(&outcome);
         }
         if let Some(broken) = broken {
-            common.stop.store(true, Ordering::Relaxed);
+            if !arguments.keep_going {
+                common.stop.store(true, Ordering::Relaxed);
+            }
             if let Ok(mut failed) = common.failed.lock() {
                 failed.push((seed, broken));
             }
