@@ -76,6 +76,10 @@ fn work(arguments: &Arguments) -> Result<(), String> {
     if arguments.replay {
         return replay();
     }
+    if arguments.keep_going {
+        // What a mistake breaks is counted by seeds alone.
+        return seeds(arguments);
+    }
     let kept = regressions()?;
     for regression in &kept {
         if let Some(broken) = run(&regression.plan, false).broken {

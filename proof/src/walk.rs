@@ -218,8 +218,15 @@ impl<'a> Walk<'a> {
             self.send_order(&noted, &noted.request),
             self.send_order(&noted, &noted.request)
         );
-        self.placed(order, &first);
-        self.placed(order, &second);
+        // Asked at once, one may be answered before the other has found out that the order is paid.
+        let is_paid = |answer: &Answer| answer.body["trade_state"] == "SUCCESS";
+        let (earlier, later) = if is_paid(&first) {
+            (second, first)
+        } else {
+            (first, second)
+        };
+        self.placed(order, &earlier);
+        self.placed(order, &later);
     }
 
     fn placed(&mut self, order: u32, answer: &Answer) {
