@@ -15,7 +15,9 @@ use futures_util::future::join_all;
 use local::aws::{AwsCall, Fault};
 use serde_json::{Value, json};
 
-use self::attack::{FUNCTION, all_refused, calls, cases, constant, good, hand_over, send, target};
+use self::attack::{
+    Door, FUNCTION, all_refused, calls, cases, constant, good, hand_over, send, target,
+};
 use self::catalogue::{
     ACCEPTED, CONTENTS, ENVELOPES, HEADERS, REFUNDS, SEALS, SIGNATURES, TRANSPORT,
 };
