@@ -590,5 +590,9 @@ fn private_keys_stand_with_the_vectors_alone() {
         .filter(|path| path.starts_with(keys) && path.to_string_lossy().ends_with("_private.pem"))
         .collect();
     assert!(ours.len() >= 5, "{ours:?}");
+    // What is read of keys is fuzzed from copies of these; a copy has their bytes.
+    let bytes = |path: &PathBuf| fs::read(root().join(path)).unwrap();
+    let known: BTreeSet<Vec<u8>> = ours.iter().map(bytes).collect();
+    found.retain(|path| !(path.starts_with("fuzz/corpus/pem") && known.contains(&bytes(path))));
     assert_eq!(found, ours);
 }

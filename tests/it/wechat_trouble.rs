@@ -349,13 +349,14 @@ async fn a_lost_code_is_asked_for_again_once_it_can_no_longer_disturb() {
 /// A fault that the simulator learns has a row here, or a test of its own that is named.
 #[tokio::test]
 async fn every_fault_of_an_answer_is_met_here() {
-    /// Notices, logins and bills are asked for by none of the four; how a bank ends a refund and which
-    /// certificate a TLS port shows have tests of their own (`refunds`, `tls`).
-    const ELSEWHERE: [&str; 7] = [
+    /// Notices, logins, bills and trade management are asked for by none of the four; how a bank ends a refund
+    /// and which certificate a TLS port shows have tests of their own (`refunds`, `tls`).
+    const ELSEWHERE: [&str; 8] = [
         "notice_",
         "login_",
         "bill_",
         "tls_",
+        "trade_management_busy",
         "refund_closed",
         "refund_abnormal",
         "response_oversized",

@@ -22,8 +22,12 @@ const LAYERS: &[Layer] = &[
         files: &["main", "lib"],
     },
     Layer {
+        what: "the same in another program, without ports and folder",
+        files: &["embedded"],
+    },
+    Layer {
         what: "starting and stopping",
-        files: &["simulator", "embedded"],
+        files: &["simulator"],
     },
     Layer {
         what: "the ports: sockets of the API, and the control calls with the page",

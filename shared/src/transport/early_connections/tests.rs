@@ -1,3 +1,5 @@
+//! Connections that are opened early: taken once, not taken when stale or closed, and never in the way.
+
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -330,7 +330,14 @@ fn refusals_give_their_code() {
             let plain: Value = serde_json::from_str(body).unwrap();
             let read = wire::read_refusal(status, body.as_bytes());
             assert_eq!(read.code, at(&plain, "code"), "{name}");
-            assert_eq!(read.message, at(&plain, "message"), "{name}");
+            // A long sentence is cut.
+            let message = at(&plain, "message");
+            assert!(
+                message.starts_with(&read.message),
+                "{name}: {}",
+                read.message
+            );
+            assert!(!read.message.is_empty(), "{name}");
         }
     }
     assert!(refused > 0);
