@@ -314,6 +314,8 @@ fn judge(beside: &Beside) -> Vec<Goal> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use std::path::PathBuf;
     use std::time::Duration;
 

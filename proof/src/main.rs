@@ -182,7 +182,7 @@ fn worker(arguments: &Arguments, common: &Common) {
         let plan = Plan::of(seed);
         let outcome = run(&plan, false);
         let mut broken = outcome.broken.clone();
-        if seed % TWICE_EVERY == 0 && broken.is_none() {
+        if seed.is_multiple_of(TWICE_EVERY) && broken.is_none() {
             common.twice.fetch_add(1, Ordering::Relaxed);
             let again = run(&plan, false);
             if again.hash != outcome.hash {

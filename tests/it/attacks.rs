@@ -148,25 +148,25 @@ async fn what_is_no_http_is_refused_by_the_gateway() {
     type Change = fn(&mut Vec<(String, String)>);
     let broken: [(&str, Change); 8] = [
         ("a line feed in the nonce", |it| {
-            replace(it, "wechatpay-nonce", "ab\ncd")
+            replace(it, "wechatpay-nonce", "ab\ncd");
         }),
         ("a line ending in the nonce", |it| {
-            replace(it, "wechatpay-nonce", "ab\r\ncd")
+            replace(it, "wechatpay-nonce", "ab\r\ncd");
         }),
         ("a carriage return in the nonce", |it| {
-            replace(it, "wechatpay-nonce", "ab\rcd")
+            replace(it, "wechatpay-nonce", "ab\rcd");
         }),
         ("a zero byte in the nonce", |it| {
-            replace(it, "wechatpay-nonce", "ab\0cd")
+            replace(it, "wechatpay-nonce", "ab\0cd");
         }),
         ("a bell in a header", |it| {
-            it.push(("x-odd".into(), "a\u{7}b".into()))
+            it.push(("x-odd".into(), "a\u{7}b".into()));
         }),
         ("a blank in a name", |it| {
-            it.push(("x odd".into(), "1".into()))
+            it.push(("x odd".into(), "1".into()));
         }),
         ("two lengths", |it| {
-            it.push(("content-length".into(), "1".into()))
+            it.push(("content-length".into(), "1".into()));
         }),
         ("headers without end", |it| {
             it.extend((0..20_000).map(|place| (format!("x-{place}"), "p".repeat(80))));
@@ -229,7 +229,7 @@ async fn no_answer_opens_the_api_to_a_page_of_another_site() {
     };
     for function in declared().values() {
         for (method, path) in &function.routes {
-            let path = path.replace('{', "").replace('}', "");
+            let path = path.replace(['{', '}'], "");
             let method: Method = method.parse().unwrap();
             // What the browser sends first; no route takes it.
             let preflight = Request::new(Method::OPTIONS, &path)

@@ -87,6 +87,8 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 

@@ -110,6 +110,8 @@ pub(crate) fn rounded(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use std::time::{Duration, Instant};
 
     use super::Tally;

@@ -217,7 +217,7 @@ impl<'ast> Visit<'ast> for Places<'_> {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         if !is_test(&item.attrs) {
             self.within(item.ident.to_string(), |places| {
-                visit::visit_item_mod(places, item)
+                visit::visit_item_mod(places, item);
             });
         }
     }
@@ -233,7 +233,7 @@ impl<'ast> Visit<'ast> for Places<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         if !is_test(&item.attrs) {
             self.function(&item.sig, &item.block, |places| {
-                places.visit_block(&item.block)
+                places.visit_block(&item.block);
             });
         }
     }
@@ -241,14 +241,14 @@ impl<'ast> Visit<'ast> for Places<'_> {
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         if !is_test(&item.attrs) {
             self.function(&item.sig, &item.block, |places| {
-                places.visit_block(&item.block)
+                places.visit_block(&item.block);
             });
         }
     }
 
     fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
         self.within(item.ident.to_string(), |places| {
-            places.visit_expr(&item.expr)
+            places.visit_expr(&item.expr);
         });
     }
 

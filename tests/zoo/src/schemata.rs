@@ -138,12 +138,15 @@ fn write_file(
     woven.files.insert(file.to_owned(), text);
 }
 
+/// A file, a body in it, and what a mistake makes of that.
+type Change<'t> = (&'t Path, Range<usize>, String);
+
 /// What a mistake puts where.
 fn arms_of<'t>(
     tree: &'t Tree,
     mutant: &Mutant,
     fixed: &BTreeSet<&str>,
-) -> Result<Vec<(&'t Path, Range<usize>, String)>, String> {
+) -> Result<Vec<Change<'t>>, String> {
     let mut arms = Vec::new();
     let mut bodies = BTreeMap::new();
     let mut constants = Vec::new();

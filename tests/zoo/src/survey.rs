@@ -9,9 +9,11 @@ use crate::Error;
 use crate::mutate;
 use crate::schemata::{Mutant, Tree};
 
-/// The code that is looked at, and the tests that have to notice, the quickest first: the suite and the
-/// parts of names that it runs, all where there are none.
-const PLACES: [(&str, &[(&str, &[&str])]); 6] = [
+/// A suite, and the parts of names that it runs; all where there are none.
+type Suite = (&'static str, &'static [&'static str]);
+
+/// The code that is looked at, and the tests that have to notice, the quickest first.
+const PLACES: [(&str, &[Suite]); 6] = [
     ("shared/src/domain", UNITS),
     ("shared/src/wechatpay/sign.rs", UNITS),
     ("shared/src/wechatpay/verify.rs", UNITS),
@@ -20,9 +22,9 @@ const PLACES: [(&str, &[(&str, &[&str])]); 6] = [
     ("shared/src/store", TABLE),
 ];
 
-const UNITS: &[(&str, &[&str])] = &[("shared", &[])];
+const UNITS: &[Suite] = &[("shared", &[])];
 
-const TABLE: &[(&str, &[&str])] = &[
+const TABLE: &[Suite] = &[
     ("shared", &["store::", "settlement::"]),
     ("it", &["store::"]),
     (

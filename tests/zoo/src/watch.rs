@@ -77,7 +77,7 @@ impl Runner<'_> {
         log: &Path,
         patience: Duration,
     ) -> Result<bool, Error> {
-        let mut command = self.tests(suite, &self.tree)?;
+        let mut command = self.tests(suite, self.tree)?;
         command.args(parts);
         let is_red = |said: &str| said.lines().any(|line| line.ends_with(" ... FAILED"));
         let status = finished(&mut command, mutant, log, patience, is_red)?;
@@ -209,10 +209,13 @@ fn test_end(said: &str, count: usize, status: ExitStatus) -> End {
             "test result: ok. {count} passed; 0 failed; 0 ignored"
         ))
     {
-        End::Green
-    } else if count == 1 && has("test result: FAILED. 0 passed; 1 failed; 0 ignored".to_owned()) {
-        End::Red
-    } else if count > 1 && has("test result: FAILED. ".to_owned()) {
+        return End::Green;
+    }
+    let failed = match count {
+        1 => "test result: FAILED. 0 passed; 1 failed; 0 ignored",
+        _ => "test result: FAILED. ",
+    };
+    if count > 0 && has(failed.to_owned()) {
         End::Red
     } else {
         End::NotRun
