@@ -17,10 +17,10 @@ use crate::waits::{AWS_AWAY, WECHATPAY_AWAY};
 /// Instructions of create-order's cold start. What is lost easily costs far more: AWS-LC's jitter
 /// entropy 420 million, the system's certificate store 9 to 18, signing with the `rsa` crate 48, a
 /// second TLS stack 17.
-const COLD_INSTRUCTIONS_MAX: u64 = 30_000_000;
+const COLD_INSTRUCTIONS_MAX: u64 = 29_000_000;
 
 /// The same, beside the floor's.
-const COLD_TO_FLOOR_MAX: f64 = 1.25;
+const COLD_TO_FLOOR_MAX: f64 = 1.2;
 
 /// Processor time of create-order's cold start beside hello's.
 const COLD_TO_HELLO_MAX: f64 = 4.5;
@@ -38,10 +38,10 @@ const ELF_BYTES_MAX: u64 = 8 << 20;
 const GLIBC_MINOR_MAX: u32 = 34;
 
 /// Instructions of one more order.
-const WARM_INSTRUCTIONS_MAX: u64 = 15_500_000;
+const WARM_INSTRUCTIONS_MAX: u64 = 14_500_000;
 
 /// The same without its signatures.
-const WARM_REST_MAX: u64 = 2_000_000;
+const WARM_REST_MAX: u64 = 1_300_000;
 
 /// Processor time of one more order beside its signatures'.
 const WARM_TO_SIGNATURES_MAX: f64 = 2.4;
