@@ -1,5 +1,5 @@
 //! Randomness: bytes, tokens and nonces from the operating system, and keys that an operator drew; and
-//! pauses that differ, which nobody need not foresee.
+//! pauses that differ, which are no secret.
 
 mod drawn_key;
 
