@@ -227,7 +227,12 @@ impl Walk<'_> {
         let (mut open, mut unchanged) = (Vec::new(), 0);
         for round in 0..ROUNDS_MAX {
             pass(self.until_due(round)).await;
-            self.sweep().await;
+            let swept = self.sweep().await;
+            // Nothing goes wrong any more but what came too late.
+            if round > 0 && swept.as_ref().is_none_or(|swept| swept["failed"] != 0) {
+                let failed = format!("a sweep fails though nothing goes wrong: {swept:?}");
+                return world.weather.broken(failed);
+            }
             let ledger = world.ledger().await;
             for row in ledger.iter().filter(|row| row["status"] == "ABNORMAL") {
                 // A person dealt with it.
