@@ -272,7 +272,16 @@ impl<'a> Walk<'a> {
     }
 
     fn placed(&mut self, order: u32, answer: &Answer) {
-        self.expected("place", answer, &["too_many_open_orders"]);
+        let noted = self.orders.get(&order);
+        // Where WeChat Pay knows of a payment and says nothing true of it, its refusal is all there is.
+        let only_refused =
+            noted.is_some_and(|noted| noted.paid) && answer.body["wechatpay_code"] == "ORDERPAID";
+        let refusals: &[&str] = if only_refused {
+            &["too_many_open_orders", "terms_refused"]
+        } else {
+            &["too_many_open_orders"]
+        };
+        self.expected("place", answer, refusals);
         if answer.status >= 300 {
             return;
         }

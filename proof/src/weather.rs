@@ -79,11 +79,6 @@ impl Weather {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The seed.
-    pub const fn seed(&self) -> u64 {
-        self.seed
-    }
-
     /// How long the run has lasted by its own clock, in milliseconds.
     pub fn elapsed_ms(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
