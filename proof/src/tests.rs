@@ -1,6 +1,8 @@
-//! A few seeds, each twice, and every plan that failed once.
+//! A few seeds, each twice, and every plan that failed once; and what exact time is good for.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod flood;
 
 use crate::op::Plan;
 use crate::regression::regressions;
