@@ -315,9 +315,12 @@ async fn a_refund_goes_back_from_its_own_order_whatever_payment_its_record_names
     let refunded = ledger.iter().filter(|row| row["kind"] == "refund");
     let refunded: Vec<&Value> = refunded.map(|row| &row["out_trade_no"]).collect();
     assert_eq!(refunded, ["robbed-0001"]);
-    // And somebody hears that the record names another payment.
-    let lines = stack.log_lines();
-    assert!(lines.iter().any(|line| line["money_mismatch"] == 1));
+    // And somebody hears of it: the refund's notice names another payment than the record.
+    let mismatch = async || {
+        let lines = stack.log_lines();
+        Value::from(lines.iter().any(|line| line["money_mismatch"] == 1))
+    };
+    stack.until(mismatch, |told| *told == true).await;
 }
 
 #[tokio::test]

@@ -114,10 +114,15 @@ async fn refunded_elsewhere(stack: &TestStack, order: &str) {
     stack.pay(order).await;
     stack.until_state(order, "SUCCESS").await;
     refunded(stack, order, &format!("{order}-r"), "complete", "SUCCESS").await;
-    // Above all versions that were told of.
+    // Above all versions that were told of, and these can be told again.
     earlier["version"] = json!({"N": "7"});
+    earlier["events"] = stack.order_item(order)["events"].clone();
     stack.put_item(&earlier);
     stack.until_state(order, "SUCCESS").await;
+    // What a person does then.
+    let mut mended = stack.order_item(order);
+    mended["refundable"] = json!({"N": "400"});
+    stack.put_item(&mended);
 }
 
 /// Waits until all of this was heard.
