@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
 use crate::fault::Place;
+use crate::op::Signs;
 use crate::process::Answer;
 use crate::weather::Weather;
 use crate::world::{ALICE, Ground, MERCHANT_KEY, World};
@@ -47,7 +48,7 @@ fn refunds_beside(flood: u32) -> Took {
     runtime.block_on(async {
         let no_faults = serde_json::from_value(json!({"on": [], "percent": 0})).unwrap();
         let weather = Weather::new(1, no_faults, false);
-        let world = World::new(Ground::get().unwrap(), 1, weather).unwrap();
+        let world = World::new(Ground::of(Signs::PublicKey).unwrap(), 1, weather).unwrap();
         world.weather.begin_step(0);
         for number in ["stranger-1", "stranger-2"] {
             paid(&world, number).await;

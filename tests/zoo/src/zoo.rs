@@ -1,15 +1,17 @@
 //! The copies of the checkout with mistakes in them, and what the tests say to each.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::compile::{self, Binaries, Built, Cargo};
 use crate::copy;
-use crate::patch::Patch;
+use crate::patch::{Patch, RULES, Red};
 use crate::schemata::{self, Mutant, Tree, Woven};
 use crate::source::Source;
 use crate::survey::{self, Reasons};
@@ -17,6 +19,9 @@ use crate::watch::{self, End, Job, PATIENCE, Runner};
 
 /// Code that depends on nothing of ours, or on which no test does.
 const APART: [&str; 3] = ["benches", "simulator", "tests/zoo"];
+
+/// Why a mistake is not among the others that the compiler does not take there.
+const BESIDE: &str = "it does not compile beside the others";
 
 /// Longer than all tests take.
 const ALL_TESTS_MAX: Duration = Duration::from_secs(1_800);
@@ -55,29 +60,33 @@ impl Zoo {
         Ok(zoo)
     }
 
-    /// Sees the tests of all patches; what is not red is told.
+    /// Sees the tests of all patches; what is not as it should be is told.
+    ///
+    /// # Errors
+    /// It does not build.
     pub(crate) fn visit(&self, patches: &[Patch]) -> Result<Vec<String>, Error> {
         let suites: BTreeSet<&str> = patches
             .iter()
             .flat_map(|patch| patch.reds.iter().map(|red| red.suite.as_str()))
             .collect();
+        let began = Instant::now();
         let (built, alone) = self.build(&self.mutants(patches)?, &suites)?;
-        println!("built");
-        let red = self.not_green(&built, patches)?;
-        if !red.is_empty() {
-            return Ok(red);
-        }
-        println!("green without a mistake");
+        println!("built in {} s", began.elapsed().as_secs());
+        let began = Instant::now();
+        let unbroken = self.unbroken(&built, patches)?;
+        println!("seen without a mistake in {} s", began.elapsed().as_secs());
         let (together, apart): (Vec<&Patch>, Vec<&Patch>) = patches
             .iter()
             .partition(|patch| !alone.contains_key(&patch.name));
-        let mut missed = self.see(&built, &together)?;
+        let began = Instant::now();
+        let mut seen = self.see(&built, &together, &unbroken)?;
         for patch in apart {
             println!("{} is built alone: {}", patch.name, alone[&patch.name]);
             let built = self.build_alone(patch, &suites)?;
-            missed.extend(self.see(&built, &[patch])?);
+            seen.extend(self.see(&built, &[patch], &unbroken)?);
         }
-        Ok(missed)
+        println!("seen with them in {} s", began.elapsed().as_secs());
+        Ok(told(patches.len(), &seen))
     }
 
     /// Makes mistakes by rule under these paths; how many, and what is not as it should be.
@@ -93,38 +102,51 @@ impl Zoo {
         let mutants = surveys.iter_mut().map(|survey| Mutant {
             name: survey.mutant.name.clone(),
             files: std::mem::take(&mut survey.mutant.files),
+            only: survey.mutant.only.take(),
         });
         let mutants: Vec<Mutant> = mutants.collect();
         let stages: BTreeSet<_> = surveys.iter().flat_map(|survey| survey.stages).collect();
         let suites = stages.iter().map(|(suite, _)| *suite).collect();
         let (built, alone) = self.build(&mutants, &suites)?;
+        for survey in &surveys {
+            if let Some(why) = alone.get(&survey.mutant.name).filter(|why| *why != BESIDE) {
+                println!("left out, as {why}: {}", survey.name);
+            }
+        }
         surveys.retain(|survey| !alone.contains_key(&survey.mutant.name));
         println!("{} of them compile", surveys.len());
         let runner = self.runner(&built);
         let survived = Mutex::new(BTreeSet::new());
+        let too_long = AtomicUsize::new(0);
         let looked_at = surveys.iter().map(|survey| survey.name.clone()).collect();
         let count = surveys.len();
-        let mut patience = BTreeMap::new();
+        let mut limits = BTreeMap::new();
         for (suite, parts) in stages {
             let log = self.logs.join(format!("{suite}.txt"));
             let began = Instant::now();
-            if runner.is_noticed("", suite, parts, &log, ALL_TESTS_MAX)? {
+            if runner.chosen("", suite, parts, &log, ALL_TESTS_MAX)? != End::Green {
                 return Err(format!("not green without a mistake: {}", log.display()).into());
             }
-            // A mistake that makes them five times slower has been noticed, too.
-            patience.insert((suite, parts), PATIENCE + began.elapsed() * 5);
+            limits.insert((suite, parts), watch::limit(began.elapsed()));
         }
         println!("green without a mistake");
         watch::side_by_side(surveys, |place, survey| {
             let name = &survey.mutant.name;
             for (stage, (suite, parts)) in survey.stages.iter().enumerate() {
                 let log = self.logs.join(format!("{name}-{stage}.txt"));
-                let patience = patience.get(&(suite, parts)).copied();
-                let patience = patience.unwrap_or(ALL_TESTS_MAX);
-                if runner.is_noticed(name, suite, parts, &log, patience)? {
-                    fs::remove_file(log)?;
-                    return Ok(());
+                let limit = limits.get(&(suite, parts)).copied();
+                let limit = limit.unwrap_or(ALL_TESTS_MAX);
+                match runner.chosen(name, suite, parts, &log, limit)? {
+                    End::Green => continue,
+                    // A mistake that makes them so much slower has been noticed, too.
+                    End::TooLong => {
+                        println!("[{place}/{count}] {name} takes too long: {}", survey.name);
+                        too_long.fetch_add(1, Ordering::Relaxed);
+                    }
+                    End::Red | End::Elsewhere | End::NotRun => {}
                 }
+                fs::remove_file(log)?;
+                return Ok(());
             }
             println!("[{place}/{count}] {name} survives: {}", survey.name);
             if let Ok(mut survived) = survived.lock() {
@@ -133,7 +155,12 @@ impl Zoo {
             Ok(())
         })?;
         let survived = survived.into_inner().unwrap_or_default();
-        println!("{} noticed, {} not", count - survived.len(), survived.len());
+        println!(
+            "{} killed, {} of them as they took too long; {} survived",
+            count - survived.len(),
+            too_long.into_inner(),
+            survived.len()
+        );
         Ok((
             count,
             reasons.compare(&looked_at, &survived, under.is_empty()),
@@ -163,6 +190,7 @@ impl Zoo {
             mutants.push(Mutant {
                 name: patch.name.clone(),
                 files: patch.apply(&self.root, &scratch)?,
+                only: None,
             });
         }
         Ok(mutants)
@@ -192,8 +220,7 @@ impl Zoo {
                     )?;
                     println!("{} do not compile beside the others", blamed.len());
                     placed.retain(|placed| !blamed.contains(&placed.name));
-                    let why = "it does not compile beside the others";
-                    alone.extend(blamed.into_iter().map(|name| (name, why.to_owned())));
+                    alone.extend(blamed.into_iter().map(|name| (name, BESIDE.to_owned())));
                 }
             }
         }
@@ -210,22 +237,15 @@ impl Zoo {
             target: &self.work.join("target"),
             log: &self.logs.join("cargo.txt"),
         };
-        // The integration tests are of the package `local`; the others have the names of theirs.
-        let packages: BTreeSet<&str> = suites
+        let suites: BTreeSet<&str> = suites
             .iter()
-            .filter(|suite| **suite != "template")
-            .map(|suite| {
-                if *suite == "shared" {
-                    "shared"
-                } else {
-                    "local"
-                }
-            })
+            .copied()
+            .filter(|suite| *suite != RULES)
             .collect();
-        if packages.is_empty() {
+        if suites.is_empty() {
             return Ok(Built::Tests(Binaries::new()));
         }
-        cargo.tests(&packages)
+        cargo.tests(&suites)
     }
 
     /// Builds the tests with one mistake.
@@ -249,32 +269,45 @@ impl Zoo {
         }
     }
 
-    /// The suites of which a named test is not green without a mistake.
-    fn not_green(&self, built: &Binaries, patches: &[Patch]) -> Result<Vec<String>, Error> {
-        let reds = patches.iter().flat_map(|patch| patch.reds.clone());
-        let jobs = watch::together(reds).into_values().map(|tests| Job {
+    /// How each named test ends without a mistake, alone as under one, and how long it takes.
+    fn unbroken(
+        &self,
+        built: &Binaries,
+        patches: &[Patch],
+    ) -> Result<BTreeMap<Red, (End, Duration)>, Error> {
+        let tests: BTreeSet<&Red> = patches.iter().flat_map(|patch| &patch.reds).collect();
+        let jobs = tests.into_iter().map(|test| Job {
             mutant: String::new(),
-            tests,
+            test: test.clone(),
             tree: self.unbroken.clone(),
+            limit: PATIENCE,
         });
-        let red = Mutex::new(Vec::new());
-        self.runner(built).run(jobs.collect(), |job, end, _, log| {
-            if end != End::Green
-                && let Ok(mut red) = red.lock()
-            {
-                let suite = job.tests.first().map_or("", |test| &test.suite);
-                red.push(format!(
-                    "{suite} is not green without a mistake: {}",
-                    log.display()
-                ));
-            }
-        })?;
-        Ok(red.into_inner().unwrap_or_default())
+        let ends = Mutex::new(BTreeMap::new());
+        self.runner(built)
+            .run(jobs.collect(), |job, end, took, log| {
+                if end != End::Green {
+                    let Red { suite, test } = &job.test;
+                    let (why, log) = (watch::why(log), log.display());
+                    println!(
+                        "{suite} {test} IS NOT GREEN WITHOUT A MISTAKE: {end:?} {why} ({log})"
+                    );
+                }
+                if let Ok(mut ends) = ends.lock() {
+                    ends.insert(job.test.clone(), (end, took));
+                }
+            })?;
+        Ok(ends.into_inner().unwrap_or_default())
     }
 
-    /// Runs each named test under its mistake; what is not red.
-    fn see(&self, built: &Binaries, patches: &[&Patch]) -> Result<Vec<String>, Error> {
+    /// Runs each named test under its mistake, the longest first; how each ended, and what it said.
+    fn see(
+        &self,
+        built: &Binaries,
+        patches: &[&Patch],
+        unbroken: &BTreeMap<Red, (End, Duration)>,
+    ) -> Result<Vec<Seen>, Error> {
         let mut jobs = Vec::new();
+        let mut all = Vec::new();
         for patch in patches {
             let tree = if patch.is_rust() {
                 self.unbroken.clone()
@@ -284,34 +317,74 @@ impl Zoo {
                 patch.apply_in(&tree)?;
                 tree
             };
-            jobs.extend(patch.reds.iter().map(|red| Job {
-                mutant: patch.name.clone(),
-                tests: vec![red.clone()],
-                tree: tree.clone(),
-            }));
+            for test in &patch.reds {
+                match unbroken.get(test) {
+                    Some((End::Green, took)) => jobs.push(Job {
+                        mutant: patch.name.clone(),
+                        test: test.clone(),
+                        tree: tree.clone(),
+                        limit: watch::limit(*took),
+                    }),
+                    // Nothing that it says of a mistake would mean anything.
+                    _ => all.push(Seen {
+                        name: patch.name.clone(),
+                        end: None,
+                        line: format!("{}: {} is not green without it", patch.name, test.test),
+                    }),
+                }
+            }
         }
-        let missed = Mutex::new(Vec::new());
-        let done = Mutex::new(0);
+        jobs.sort_by_key(|job| Reverse(job.limit));
+        let all = Mutex::new(all);
+        let done = AtomicUsize::new(0);
         let count = jobs.len();
         self.runner(built).run(jobs, |job, end, took, log| {
-            let test = job.tests.first().map_or("", |test| &test.test);
+            let Red { suite, test } = &job.test;
+            let (name, why) = (&job.mutant, watch::why(log));
             let line = match end {
-                End::Red => format!("{test} is red: {}", watch::why(log)),
-                End::Green => format!("{test} DID NOT NOTICE"),
-                End::NotRun => format!("{test} WAS NOT RUN: {}", log.display()),
+                End::Red => format!("{name}: {suite} {test} is red: {why}"),
+                End::Green => format!("{name}: {suite} {test} DID NOT NOTICE"),
+                End::Elsewhere => format!("{name}: {suite} {test} IS RED ELSEWHERE: {why}"),
+                End::TooLong => format!("{name}: {suite} {test} TOOK TOO LONG: {}", log.display()),
+                End::NotRun => format!("{name}: {suite} {test} WAS NOT RUN: {}", log.display()),
             };
-            let line = format!("{}: {line}", job.mutant);
-            let place = done.lock().map_or(0, |mut done| {
-                *done += 1;
-                *done
-            });
+            let place = done.fetch_add(1, Ordering::Relaxed) + 1;
             println!("[{place}/{count}, {:.1} s] {line}", took.as_secs_f64());
-            if end != End::Red
-                && let Ok(mut missed) = missed.lock()
-            {
-                missed.push(line);
+            if let Ok(mut all) = all.lock() {
+                let (name, end) = (name.clone(), Some(end));
+                all.push(Seen { name, end, line });
             }
         })?;
-        Ok(missed.into_inner().unwrap_or_default())
+        Ok(all.into_inner().unwrap_or_default())
     }
+}
+
+/// A named test under a mistake.
+struct Seen {
+    /// The mistake.
+    name: String,
+    /// `None` where the test is not green without one.
+    end: Option<End>,
+    line: String,
+}
+
+/// Says how many mistakes were noticed; the lines of the others.
+fn told(count: usize, seen: &[Seen]) -> Vec<String> {
+    let with = |end: Option<End>| {
+        let ended = seen.iter().filter(|seen| seen.end == end);
+        let names: BTreeSet<&str> = ended.map(|seen| seen.name.as_str()).collect();
+        names.len()
+    };
+    let missed = || seen.iter().filter(|seen| seen.end != Some(End::Red));
+    let wrong: BTreeSet<&str> = missed().map(|seen| seen.name.as_str()).collect();
+    println!(
+        "{} killed, {} survived, {} red elsewhere, {} took too long, {} not run, {} not to be seen",
+        count - wrong.len(),
+        with(Some(End::Green)),
+        with(Some(End::Elsewhere)),
+        with(Some(End::TooLong)),
+        with(Some(End::NotRun)),
+        with(None)
+    );
+    missed().map(|seen| seen.line.clone()).collect()
 }
