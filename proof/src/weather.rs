@@ -96,6 +96,11 @@ impl Weather {
         fastrand::seed(mixed ^ 0x00ff_00ff_00ff_00ff);
     }
 
+    /// Whether this seed is one of every so many.
+    pub const fn is_one_of(&self, every: u64) -> bool {
+        self.seed.is_multiple_of(every)
+    }
+
     /// No faults any more.
     pub fn heal(&self) {
         self.lock().switches = None;

@@ -47,7 +47,7 @@ impl EmbeddedKeys {
         let registry = Registry::generate(mode, made_ms)?;
         let mut merchants = HashMap::new();
         for record in &registry.merchants {
-            let loaded = MerchantWithKeys::new(record.clone())?;
+            let loaded = MerchantWithKeys::new(record.clone())?.quick()?;
             merchants.insert(record.mchid.clone(), Arc::new(loaded));
         }
         let spare = crate::merchants::generate_all()?;
