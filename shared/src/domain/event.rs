@@ -131,3 +131,6 @@ impl FromIterator<Event> for EventLog {
         log
     }
 }
+
+#[cfg(test)]
+mod tests;
