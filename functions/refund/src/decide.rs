@@ -9,7 +9,7 @@ use shared::refund_sender::Sending;
 use shared::store::{Approval, RefundCommit, SendSlot, StoredRefund};
 use shared::telemetry::LogLine;
 
-use crate::{Refund, answered, ask};
+use crate::{Refund, answered, problems, request};
 
 /// How often a decision is taken again because the refund changed meanwhile.
 const DECISIONS_MAX: u32 = 3;
@@ -34,7 +34,7 @@ impl Refund {
             }
             // Approved before: the repeat is told how far it came.
             Decision::Repeat => return Ok(answered(200, &stored)),
-            Decision::TooLate => return Err(ask::decided(&stored.refund)),
+            Decision::TooLate => return Err(problems::decided(&stored.refund)),
         };
         let requested = &stored.refund;
         let mut due = self.soon(now);
@@ -59,9 +59,9 @@ impl Refund {
                     .await
             }
             Approval::AlreadyDecided => Ok(answered(200, &self.refund(order, refund_id).await?)),
-            Approval::NumberTaken => Err(ask::number_taken()),
-            Approval::Refused(refused) => Err(ask::refused(refused)),
-            Approval::SlotTaken { .. } => Err(ask::changed_meanwhile()),
+            Approval::NumberTaken => Err(problems::number_taken()),
+            Approval::Refused(refused) => Err(problems::refused(refused)),
+            Approval::SlotTaken { .. } => Err(problems::changed_meanwhile()),
         }
     }
 
@@ -130,7 +130,7 @@ impl Refund {
             let after = match decide(&stored.refund) {
                 Decision::Changed(after) => *after,
                 Decision::Repeat => return Ok((false, stored)),
-                Decision::TooLate => return Err(ask::decided(&stored.refund)),
+                Decision::TooLate => return Err(problems::decided(&stored.refund)),
             };
             let due = due(&after);
             let committed =
@@ -141,7 +141,7 @@ impl Refund {
                 RefundCommit::Conflict => {}
             }
         }
-        Err(ask::changed_meanwhile())
+        Err(problems::changed_meanwhile())
     }
 
     /// The order whose refund the merchant decides on. A payer is not shown that such a route exists.
@@ -154,7 +154,7 @@ impl Refund {
         if *caller != Caller::Merchant {
             return Err(Problem::not_found());
         }
-        ask::nothing_in(incoming)?;
+        request::nothing_in(incoming)?;
         Ok(self.visible(caller, order_id).await?.order)
     }
 }

@@ -10,8 +10,9 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod apply;
-mod ask;
 mod decide;
+mod problems;
+mod request;
 mod reserve;
 
 use shared::api::{Answer, Caller, Callers, HttpFunction, Incoming, Problem, representation};
@@ -31,7 +32,7 @@ use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 pub use self::apply::read as read_application;
-pub use self::ask::Asked;
+pub use self::request::Asked;
 
 /// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
 const ASK_FLOOR_SECONDS: i64 = 2;

@@ -9,7 +9,7 @@ use shared::refund_mac::Stage;
 use shared::store::{Commit, Reserve, SendSlot, StoredOrder, StoredRefund};
 use shared::telemetry::LogLine;
 
-use crate::{ASK_FLOOR_SECONDS, Refund, answered, ask, party_of};
+use crate::{ASK_FLOOR_SECONDS, Refund, answered, party_of, problems, request};
 
 impl Refund {
     pub(crate) async fn ask(
@@ -20,7 +20,7 @@ impl Refund {
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let key = shared::api::derived_ids::idempotency_key(incoming)?;
-        let asked = ask::Asked::read(incoming)?;
+        let asked = request::Asked::read(incoming)?;
         let refund_id = self.refund_id_of(caller, order_id, &asked, key).await?;
         line.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
@@ -30,12 +30,12 @@ impl Refund {
                 .await;
         }
         if *caller == Caller::Merchant && asked.names_a_payers() {
-            return Err(ask::payers_number());
+            return Err(problems::payers_number());
         }
         let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
             .payment_on_record()
-            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))?;
+            .ok_or_else(|| problems::refused(NotRefundable::NotPaid))?;
         let now = self.process.clock.business();
         let terms = RefundTerms {
             refund_id,
@@ -61,7 +61,7 @@ impl Refund {
         }
         // What cannot be given is refused now; what can is bounded again when it is approved.
         if let Some(refused) = not_refundable(payment, asked.amount, now) {
-            return Err(ask::refused(refused));
+            return Err(problems::refused(refused));
         }
         let refund = domain::Refund::requested(terms, &order, payment, now);
         let refund = self.vouched(refund, Stage::Requested).await?;
@@ -82,7 +82,7 @@ impl Refund {
         &self,
         refund: domain::Refund,
         caller: &Caller,
-        asked: &ask::Asked,
+        asked: &request::Asked,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
@@ -119,17 +119,17 @@ impl Refund {
         &self,
         reserve: Reserve,
         caller: &Caller,
-        asked: &ask::Asked,
+        asked: &request::Asked,
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
             Reserve::Exists(stored) => self.repeat(caller, asked, *stored, deadline, line).await,
-            Reserve::NumberTaken => Err(ask::number_taken()),
-            Reserve::Refused(refused) => Err(ask::refused(refused)),
+            Reserve::NumberTaken => Err(problems::number_taken()),
+            Reserve::Refused(refused) => Err(problems::refused(refused)),
             // These are dealt with by whoever reserves; a new one between two tries is tried again.
-            Reserve::Done | Reserve::SlotTaken { .. } => Err(ask::changed_meanwhile()),
+            Reserve::Done | Reserve::SlotTaken { .. } => Err(problems::changed_meanwhile()),
         }
     }
 
@@ -137,7 +137,7 @@ impl Refund {
     async fn repeat(
         &self,
         caller: &Caller,
-        asked: &ask::Asked,
+        asked: &request::Asked,
         stored: StoredRefund,
         deadline: &Deadline,
         line: &mut LogLine,
@@ -146,7 +146,7 @@ impl Refund {
         let repeated = stored
             .refund
             .repeated(party_of(caller), asked.amount, reason);
-        repeated.map_err(ask::other_terms)?;
+        repeated.map_err(problems::other_terms)?;
         line.field("placed", "repeat");
         Ok(answered(200, &self.followed(stored, deadline, line).await?))
     }
@@ -180,7 +180,7 @@ impl Refund {
             }
         };
         if claimed == Commit::Conflict {
-            return Err(ask::not_paid_moments_ago(ASK_FLOOR_SECONDS));
+            return Err(problems::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
         let asked = self
             .sender
@@ -192,19 +192,19 @@ impl Refund {
             .record()
             .map(|stored| stored.order)
             .filter(|order| order.payment_on_record().is_some())
-            .ok_or_else(|| ask::refused(NotRefundable::NotPaid))
+            .ok_or_else(|| problems::refused(NotRefundable::NotPaid))
     }
 
     async fn refund_id_of(
         &self,
         caller: &Caller,
         order_id: &OrderId,
-        asked: &ask::Asked,
+        asked: &request::Asked,
         key: Option<&str>,
     ) -> Result<RefundId, Problem> {
         if let Some(named) = &asked.refund_id {
             return match caller {
-                Caller::Payer { .. } => ask::payers_own(named),
+                Caller::Payer { .. } => request::payers_own(named),
                 Caller::Merchant => Ok(named.clone()),
             };
         }
