@@ -1,7 +1,7 @@
 //! What may be asked for, by whom, and what it comes to.
 //!
 //! A payer sends articles and is told the price; the merchant's back office sends the price. What a repeat
-//! may differ in is decided in `shared::domain::asked`.
+//! may differ in is decided in `shared::domain::order_request`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::extras::Extras;
 use shared::domain::order_request::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, TradeType};
+use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, Timestamp, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::{WIRE_VERSION, WIRE_VERSION_PLAIN};
 
@@ -200,62 +200,13 @@ impl Body {
         let total =
             Fen::new(amount.total).map_err(|error| invalid("amount.total", error.to_string()))?;
         let openid = self.payer.map(|Object(payer)| payer.openid);
-        match (trade_type, &openid) {
-            (TradeType::Jsapi, None) => {
-                return Err(invalid(
-                    "payer.openid",
-                    "payer.openid is missing: a jsapi order has a payer",
-                ));
-            }
-            (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => {
-                return Err(invalid(
-                    "payer.openid",
-                    "payer.openid is for jsapi orders only",
-                ));
-            }
-            (TradeType::Jsapi, Some(_))
-            | (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
-        }
-        let openid = openid.map(openid_of).transpose()?;
-        let time_expire = self
-            .time_expire
-            .map(|text| {
-                rfc3339::parse(&text).ok_or_else(|| {
-                    invalid(
-                        "time_expire",
-                        "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",
-                    )
-                })
-            })
-            .transpose()?;
-        let has_scene = self.scene_info.is_some();
-        let (address, store_info) = match self.scene_info {
-            Some(Object(scene)) => (scene.payer_client_ip, scene.store_info),
-            None => (None, None),
-        };
-        let address_named = address.is_some();
-        let payer_client_ip = match (trade_type, &store_info) {
-            (TradeType::H5, _)
-            | (TradeType::Jsapi | TradeType::Native | TradeType::App, Some(_)) => {
-                if has_scene && address.is_none() && store_info.is_none() {
-                    return Err(invalid(
-                        "scene_info.payer_client_ip",
-                        "scene_info has neither payer_client_ip nor store_info",
-                    ));
-                }
-                address
-                    .map(ip_address)
-                    .transpose()?
-                    .or_else(|| incoming.source_ip.clone())
-            }
-            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) if has_scene => {
-                return Err(invalid(
-                    "scene_info",
-                    "scene_info is for h5 orders and for orders that name a store",
-                ));
-            }
-            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) => None,
-        };
+        let openid = merchants_openid(trade_type, openid)?;
+        let time_expire = self.time_expire.as_deref().map(expiry).transpose()?;
+        let Scene {
+            payer_client_ip,
+            address_named,
+            store_info,
+        } = Scene::read(self.scene_info, trade_type, incoming.source_ip.as_deref())?;
         let extras = extras::Given {
             goods_tag: self.goods_tag,
             support_fapiao: self.support_fapiao,
@@ -277,6 +228,86 @@ impl Body {
             address_named,
             extras,
         })))
+    }
+}
+
+/// Whose order a merchant's is: that of a payer for jsapi, and nobody's for the other trade types.
+fn merchants_openid(
+    trade_type: TradeType,
+    named: Option<String>,
+) -> Result<Option<Openid>, Problem> {
+    match (trade_type, named) {
+        (TradeType::Jsapi, None) => Err(invalid(
+            "payer.openid",
+            "payer.openid is missing: a jsapi order has a payer",
+        )),
+        (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => Err(invalid(
+            "payer.openid",
+            "payer.openid is for jsapi orders only",
+        )),
+        (TradeType::Jsapi, Some(openid)) => openid_of(openid).map(Some),
+        (TradeType::Native | TradeType::H5 | TradeType::App, None) => Ok(None),
+    }
+}
+
+fn expiry(text: &str) -> Result<Timestamp, Problem> {
+    rfc3339::parse(text).ok_or_else(|| {
+        invalid(
+            "time_expire",
+            "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",
+        )
+    })
+}
+
+/// Where an order is paid from.
+struct Scene {
+    payer_client_ip: Option<String>,
+    /// Whether the address was named, or is the one the request came from.
+    address_named: bool,
+    store_info: Option<Object<extras::StoreBody>>,
+}
+
+impl Scene {
+    /// Reads the scene of a merchant's order. WeChat Pay wants the payer's address with an h5 order and
+    /// with one that names a store: where none is named it is the one the request came from.
+    fn read(
+        given: Option<Object<SceneBody>>,
+        trade_type: TradeType,
+        source_ip: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let has_scene = given.is_some();
+        let (address, store_info) = match given {
+            Some(Object(scene)) => (scene.payer_client_ip, scene.store_info),
+            None => (None, None),
+        };
+        let address_named = address.is_some();
+        let payer_client_ip = match (trade_type, &store_info) {
+            (TradeType::H5, _)
+            | (TradeType::Jsapi | TradeType::Native | TradeType::App, Some(_)) => {
+                if has_scene && address.is_none() && store_info.is_none() {
+                    return Err(invalid(
+                        "scene_info.payer_client_ip",
+                        "scene_info has neither payer_client_ip nor store_info",
+                    ));
+                }
+                address
+                    .map(ip_address)
+                    .transpose()?
+                    .or_else(|| source_ip.map(str::to_owned))
+            }
+            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) if has_scene => {
+                return Err(invalid(
+                    "scene_info",
+                    "scene_info is for h5 orders and for orders that name a store",
+                ));
+            }
+            (TradeType::Jsapi | TradeType::Native | TradeType::App, None) => None,
+        };
+        Ok(Self {
+            payer_client_ip,
+            address_named,
+            store_info,
+        })
     }
 }
 
