@@ -4,9 +4,6 @@
 //! unless it is [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that was
 //! read, so of two that decide at once one decides again.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
-
 pub mod notes;
 
 use crate::domain::Contradiction;

@@ -4,9 +4,6 @@
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
-
 use std::time::Duration;
 
 use crate::clock::Clock;
