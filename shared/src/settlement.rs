@@ -43,6 +43,14 @@ impl<T> Settled<T> {
             Self::Unknown => None,
         }
     }
+
+    /// Whether the report could be settled or named no record here; false where it contradicts one.
+    pub const fn fits(&self) -> bool {
+        match self {
+            Self::Changed(_) | Self::Unchanged(_) | Self::Unknown => true,
+            Self::Contradiction(..) => false,
+        }
+    }
 }
 
 /// Settles what WeChat Pay says.

@@ -23,7 +23,7 @@ use shared::domain::paging::Row;
 use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
 use shared::process::Process;
 use shared::settlement::notes::note_call;
-use shared::settlement::{Settled, Settlement};
+use shared::settlement::Settlement;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
     Catalogue, Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,
@@ -170,7 +170,7 @@ impl Query {
             .await
         {
             Ok(answer) => {
-                let fits = !matches!(answer.settled, Settled::Contradiction(..));
+                let fits = answer.settled.fits();
                 let order = answer
                     .settled
                     .record()
@@ -322,7 +322,7 @@ impl Query {
             .await
         {
             Ok(settled) => {
-                let fits = !matches!(settled, Settled::Contradiction(..));
+                let fits = settled.fits();
                 let stored = settled.record().ok_or_else(Problem::not_found)?;
                 let payee = self.settling_client.payee();
                 if payee.differing_field(&stored.order.terms).is_some() {

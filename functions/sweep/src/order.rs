@@ -36,7 +36,7 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        if let Settled::Contradiction(..) = settled {
+        if !settled.fits() {
             // What does not fit the record is for a person; nothing is decided by it.
             return self.put_off(order_id, attempts).await;
         }

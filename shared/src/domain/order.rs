@@ -507,7 +507,10 @@ impl Order {
     /// In what a report names another sub-merchant than the order's. One that names a merchant says by that
     /// whether it is a sub-merchant's, and a payment has to say whose it is.
     fn differing_sub_merchant(&self, report: &OrderReport) -> Option<&'static str> {
-        let is_payment = matches!(report.state, TradeState::Paid(_));
+        let is_payment = match report.state {
+            TradeState::Paid(_) => true,
+            TradeState::Unpaid | TradeState::Closed | TradeState::Unknown(_) => false,
+        };
         let names_merchant = is_payment || report.mchid.is_some() || report.sub_mchid.is_some();
         if names_merchant && report.sub_mchid.as_ref() != self.terms.sub_mchid() {
             return Some("sub_mchid");
