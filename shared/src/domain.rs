@@ -36,7 +36,7 @@ pub use id::{
 pub use mac::RecordMac;
 pub use money::{FEN_MAX, Fen, InvalidFen};
 pub use order::{Order, OrderState, Payment};
-pub use order_request::Asked;
+pub use order_request::OrderRequest;
 pub use own_numbers::OwnNumbers;
 pub use refund::{Refund, RefundState};
 pub use report::{OrderReport, RefundReport};

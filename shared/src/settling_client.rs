@@ -237,11 +237,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<AskedOrder, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        let error = match self.refresh_keys_after(asked).await {
+        let error = match self.refresh_keys_after(answer).await {
             Ok(report) => {
                 return Ok(AskedOrder {
                     heard: Heard::Report,
@@ -278,11 +278,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_transaction(&self.call(&keys, deadline), transaction_id)
             .await;
-        let report = self.refresh_keys_after(asked).await?;
+        let report = self.refresh_keys_after(answer).await?;
         self.settle_order(&report, line).await
     }
 
@@ -313,11 +313,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .close(&self.call(&keys, deadline), order_id)
             .await;
-        let closed = self.refresh_keys_after(asked).await?;
+        let closed = self.refresh_keys_after(answer).await?;
         let settled = self
             .settlement
             .closed(order_id, &self.payee, &closed, self.clock.business())
@@ -413,11 +413,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<(Settled<StoredRefund>, Signed<RefundReport>), SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_refund(&self.call(&keys, deadline), refund)
             .await;
-        let report = self.refresh_keys_after(asked).await?;
+        let report = self.refresh_keys_after(answer).await?;
         let now = self.clock.business();
         let settled = self.settlement.refund(&report, now).await?;
         note_refund(&settled, line);

@@ -13,7 +13,7 @@ use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::extras::Extras;
 use shared::domain::order_request::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, Timestamp, TradeType};
+use shared::domain::{Fen, Openid, OrderId, OrderRequest, OwnNumbers, Terms, Timestamp, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::{WIRE_VERSION, WIRE_VERSION_PLAIN};
 
@@ -107,7 +107,7 @@ struct SceneBody {
 ///
 /// # Errors
 /// The body is malformed, or asks for what this caller may not decide.
-pub fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
+pub fn read(caller: &Caller, incoming: &Incoming) -> Result<OrderRequest, Problem> {
     let body: Body = request_body::read(&incoming.body)?;
     let trade_type = TradeType::parse(&body.trade_type)
         .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
@@ -119,7 +119,7 @@ pub fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
 }
 
 impl Body {
-    fn payers(self, trade_type: TradeType, openid: &Openid) -> Result<Asked, Problem> {
+    fn payers(self, trade_type: TradeType, openid: &Openid) -> Result<OrderRequest, Problem> {
         let merchants = [
             ("out_trade_no", self.out_trade_no.is_some()),
             ("description", self.description.is_some()),
@@ -170,7 +170,7 @@ impl Body {
                 quantity: item.quantity,
             });
         }
-        Ok(Asked::Payer(PayerOrder {
+        Ok(OrderRequest::Payer(PayerOrder {
             trade_type,
             openid: openid.clone(),
             items: lines,
@@ -178,7 +178,11 @@ impl Body {
         }))
     }
 
-    fn merchants(self, trade_type: TradeType, incoming: &Incoming) -> Result<Asked, Problem> {
+    fn merchants(
+        self,
+        trade_type: TradeType,
+        incoming: &Incoming,
+    ) -> Result<OrderRequest, Problem> {
         if self.items.is_some() {
             return Err(Problem::new(
                 Code::FieldNotAllowed,
@@ -216,7 +220,7 @@ impl Body {
             settle_info: self.settle_info,
         };
         let extras = extras.read()?;
-        Ok(Asked::Merchant(Box::new(MerchantOrder {
+        Ok(OrderRequest::Merchant(Box::new(MerchantOrder {
             trade_type,
             order_id: order_id.ok_or_else(unnamed)?,
             description,
@@ -322,13 +326,13 @@ impl CreateOrder {
     /// The terms of a new order: priced, dated, and complete for the wire.
     pub(crate) async fn agreed(
         &self,
-        asked: &Asked,
+        request: &OrderRequest,
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
-        let terms = match asked {
-            Asked::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
-            Asked::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
+        let terms = match request {
+            OrderRequest::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
+            OrderRequest::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
         };
         let needs_address = terms.trade_type == TradeType::H5 || terms.extras.store.is_some();
         if needs_address && terms.payer_client_ip.is_none() {

@@ -22,8 +22,8 @@ use shared::domain::books::books_balance;
 use shared::domain::paging::Row;
 use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
 use shared::process::Process;
-use shared::settlement::notes::note_call;
 use shared::settlement::Settlement;
+use shared::settlement::notes::note_call;
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
     Catalogue, Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,

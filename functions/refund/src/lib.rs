@@ -32,7 +32,7 @@ use shared::telemetry::LogLine;
 use shared::wechatpay::CallError;
 
 pub use self::apply::read as read_application;
-pub use self::request::Asked;
+pub use self::request::RefundRequest;
 
 /// At most one question to WeChat Pay per order or refund in this time, in seconds, however many ask.
 const ASK_FLOOR_SECONDS: i64 = 2;

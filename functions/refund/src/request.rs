@@ -26,7 +26,7 @@ struct AmountBody {
 
 /// A request that is well-formed and allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RefundRequest {
     /// What is to be given back.
     pub amount: Fen,
     /// Why, as the payer will read it.
@@ -35,7 +35,7 @@ pub struct Asked {
     pub refund_id: Option<RefundId>,
 }
 
-impl Asked {
+impl RefundRequest {
     /// Reads what a caller asks for.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use shared::refund_mac::Stage;
 use shared::store::{Commit, Reserve, SendSlot, StoredOrder, StoredRefund};
 use shared::telemetry::LogLine;
 
-use crate::{ASK_FLOOR_SECONDS, Refund, answered, party_of, problems, request};
+use crate::request::{RefundRequest, payers_own};
+use crate::{ASK_FLOOR_SECONDS, Refund, answered, party_of, problems};
 
 impl Refund {
     pub(crate) async fn ask(
@@ -20,16 +21,16 @@ impl Refund {
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         let key = shared::api::derived_ids::idempotency_key(incoming)?;
-        let asked = request::Asked::read(incoming)?;
-        let refund_id = self.refund_id_of(caller, order_id, &asked, key).await?;
+        let request = RefundRequest::read(incoming)?;
+        let refund_id = self.refund_id_of(caller, order_id, &request, key).await?;
         line.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
         if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
             return self
-                .repeat(caller, &asked, known, &incoming.deadline, line)
+                .repeat(caller, &request, known, &incoming.deadline, line)
                 .await;
         }
-        if *caller == Caller::Merchant && asked.names_a_payers() {
+        if *caller == Caller::Merchant && request.names_a_payers() {
             return Err(problems::payers_number());
         }
         let order = self.paid(caller, stored, incoming, line).await?;
@@ -39,12 +40,12 @@ impl Refund {
         let now = self.process.clock.business();
         let terms = RefundTerms {
             refund_id,
-            amount: asked.amount,
-            reason: asked.reason.clone(),
+            amount: request.amount,
+            reason: request.reason.clone(),
             notify_url: shared::api::notify_url(self.public_base_url.as_deref(), incoming)?,
             asked_by: party_of(caller),
         };
-        let names_number = asked.refund_id.is_some();
+        let names_number = request.refund_id.is_some();
         let seconds = self.auto_approve_seconds;
         if approves_itself(
             terms.asked_by,
@@ -56,11 +57,11 @@ impl Refund {
             let refund = domain::Refund::reserved(terms, &order, payment, now);
             let refund = self.vouched(refund, Stage::Approved).await?;
             return self
-                .reserve_and_send(refund, caller, &asked, incoming, line)
+                .reserve_and_send(refund, caller, &request, incoming, line)
                 .await;
         }
         // What cannot be given is refused now; what can is bounded again when it is approved.
-        if let Some(refused) = not_refundable(payment, asked.amount, now) {
+        if let Some(refused) = not_refundable(payment, request.amount, now) {
             return Err(problems::refused(refused));
         }
         let refund = domain::Refund::requested(terms, &order, payment, now);
@@ -71,7 +72,7 @@ impl Refund {
             | Reserve::NumberTaken
             | Reserve::Refused(_)
             | Reserve::SlotTaken { .. }) => {
-                self.not_reserved(other, caller, &asked, &incoming.deadline, line)
+                self.not_reserved(other, caller, &request, &incoming.deadline, line)
                     .await
             }
         }
@@ -82,7 +83,7 @@ impl Refund {
         &self,
         refund: domain::Refund,
         caller: &Caller,
-        asked: &request::Asked,
+        request: &RefundRequest,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
@@ -109,7 +110,7 @@ impl Refund {
             | Reserve::NumberTaken
             | Reserve::Refused(_)
             | Reserve::SlotTaken { .. }) => {
-                self.not_reserved(other, caller, asked, &incoming.deadline, line)
+                self.not_reserved(other, caller, request, &incoming.deadline, line)
                     .await
             }
         }
@@ -119,13 +120,13 @@ impl Refund {
         &self,
         reserve: Reserve,
         caller: &Caller,
-        asked: &request::Asked,
+        request: &RefundRequest,
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         match reserve {
             // Somebody with the same number was faster.
-            Reserve::Exists(stored) => self.repeat(caller, asked, *stored, deadline, line).await,
+            Reserve::Exists(stored) => self.repeat(caller, request, *stored, deadline, line).await,
             Reserve::NumberTaken => Err(problems::number_taken()),
             Reserve::Refused(refused) => Err(problems::refused(refused)),
             // These are dealt with by whoever reserves; a new one between two tries is tried again.
@@ -137,15 +138,15 @@ impl Refund {
     async fn repeat(
         &self,
         caller: &Caller,
-        asked: &request::Asked,
+        request: &RefundRequest,
         stored: StoredRefund,
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
-        let reason = asked.reason.as_deref();
+        let reason = request.reason.as_deref();
         let repeated = stored
             .refund
-            .repeated(party_of(caller), asked.amount, reason);
+            .repeated(party_of(caller), request.amount, reason);
         repeated.map_err(problems::other_terms)?;
         line.field("placed", "repeat");
         Ok(answered(200, &self.followed(stored, deadline, line).await?))
@@ -182,12 +183,12 @@ impl Refund {
         if claimed == Commit::Conflict {
             return Err(problems::not_paid_moments_ago(ASK_FLOOR_SECONDS));
         }
-        let asked = self
+        let answer = self
             .sender
             .settling_client()
             .ask_order(order_id, &incoming.deadline, line)
             .await?;
-        asked
+        answer
             .settled
             .record()
             .map(|stored| stored.order)
@@ -199,12 +200,12 @@ impl Refund {
         &self,
         caller: &Caller,
         order_id: &OrderId,
-        asked: &request::Asked,
+        request: &RefundRequest,
         key: Option<&str>,
     ) -> Result<RefundId, Problem> {
-        if let Some(named) = &asked.refund_id {
+        if let Some(named) = &request.refund_id {
             return match caller {
-                Caller::Payer { .. } => request::payers_own(named),
+                Caller::Payer { .. } => payers_own(named),
                 Caller::Merchant => Ok(named.clone()),
             };
         }
