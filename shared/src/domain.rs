@@ -16,12 +16,12 @@ mod mac;
 mod money;
 pub mod order;
 pub mod order_request;
-pub mod own_numbers;
+mod own_numbers;
 pub mod paging;
 pub mod reconciliation;
 pub mod refund;
 pub mod report;
-pub mod schedule;
+mod schedule;
 pub mod terms;
 mod time;
 

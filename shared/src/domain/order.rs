@@ -29,7 +29,7 @@ pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 /// How long before its order a payment may be dated, in seconds: by so much WeChat Pay's clock and ours
 /// may differ. WeChat Pay refuses requests dated further from its own time (docs/wechatpay.md,
 /// "Signing"), so an order that it knows was placed with clocks no further apart.
-pub const CLOCKS_APART_SECONDS: i64 = 300;
+const CLOCKS_APART_SECONDS: i64 = 300;
 
 /// How long after its time an order may stay unasked about before a person is asked to look, in
 /// seconds.
