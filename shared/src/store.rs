@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use item::Attributes;
 use write::{TRIES_MAX, pause};
 
-pub use batch_reader::{RECORDS_MAX, Records};
+pub use batch_reader::{BatchReader, RECORDS_MAX};
 pub use catalogue::{Article, Catalogue};
 pub use certificates::{CertificateKeeper, Certificates, SealedCertificates};
 pub use evidence::{Evidence, EvidenceOf};
@@ -33,7 +33,7 @@ pub use index::{DueIndex, DueItem, DuePage, Lane, PayerIndex, PayerPage, SHARDS}
 pub use listed::{ListIndex, RefundKey};
 pub use order::{KeptPrepay, Orders, Placed, PrepayClaim, StoredOrder};
 pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
-pub use stream::{Change, Told, ToldItems};
+pub use stream::{Change, OrderRecords, StoredRecord};
 
 /// The table and the client to reach it; handles are made from it.
 #[derive(Clone, Debug)]
