@@ -38,7 +38,8 @@ async fn environments() -> Vec<(String, Variables)> {
 fn refusal(binary: &str, variables: &Variables) -> Option<String> {
     let process = Process::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let vars = Vars::from_map(variables.clone());
-    functions::link(binary, &vars, &process).err()
+    let refused = functions::link(binary, &vars, &process).err();
+    refused.map(|error| error.to_string())
 }
 
 fn with(variables: &Variables, name: &str, value: &str) -> Variables {
