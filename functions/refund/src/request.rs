@@ -27,7 +27,7 @@ struct AmountBody {
 /// A request that is well-formed and allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundRequest {
-    /// What is to be given back.
+    /// What is to be refunded.
     pub amount: Fen,
     /// Why, as the payer will read it.
     pub reason: Option<String>,

@@ -35,7 +35,7 @@ const CLOCKS_APART_SECONDS: i64 = 300;
 /// seconds.
 pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
 
-/// What is known of a payment, and what of it may still be given back.
+/// What is known of a payment, and what of it may still be refunded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// WeChat Pay's number of the payment.
@@ -44,7 +44,7 @@ pub struct Payment {
     pub success_time: Timestamp,
     /// What the payer paid after coupons, in fen.
     pub payer_total: Option<i64>,
-    /// What may still be given back, in fen: the total less all that is reserved or refunded. Below zero
+    /// What may still be refunded, in fen: the total less all that is reserved or refunded. Below zero
     /// where WeChat Pay took a refund although it was withdrawn, and its amount is in another by now.
     pub refundable: i64,
     /// How many refunds have been reserved, released ones included; WeChat Pay allows 50.
@@ -53,14 +53,14 @@ pub struct Payment {
     pub next_refund_at: Option<Timestamp>,
     /// When the order had been closed here before the payment was learnt of.
     pub closed_at: Option<Timestamp>,
-    /// Whether WeChat Pay reported a refund where none was reserved here: how much was given back
+    /// Whether WeChat Pay reported a refund where none was reserved here: how much was refunded
     /// elsewhere is not known.
     pub refunded_elsewhere: bool,
 }
 
 impl Payment {
     /// What can still be refunded, in fen, never less than nothing; nothing, where it is not known how
-    /// much was given back elsewhere, so that nothing is given back twice.
+    /// much was refunded elsewhere, so that nothing is refunded twice.
     pub const fn still_refundable(&self) -> i64 {
         if self.refunded_elsewhere || self.refundable < 0 {
             0
