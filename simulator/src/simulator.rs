@@ -511,7 +511,7 @@ fn publish(
                     MerchantPlatformError::NoMerchant(_)
                     | MerchantPlatformError::Refused(_)
                     | MerchantPlatformError::Key(_) => StartError::Keys {
-                        reason: error.to_string(),
+                        reason: error.to_string().into(),
                     },
                 },
             )?;
@@ -525,7 +525,7 @@ fn publish(
 fn state_error(error: JournalError, folder: &Path) -> StartError {
     match error {
         JournalError::Damaged { .. } => StartError::Damaged {
-            reason: error.to_string(),
+            reason: error.to_string().into(),
         },
         JournalError::Unusable { source, .. } => StartError::Folder {
             folder: folder.to_path_buf(),
