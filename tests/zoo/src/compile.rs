@@ -1,6 +1,7 @@
 //! Building the copy: the third-party crates are those that the checkout's own build made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +13,12 @@ use crate::schemata::Arm;
 
 /// The binaries of the tests, by suite.
 pub(crate) type Binaries = BTreeMap<String, PathBuf>;
+
+/// The suite of the unit tests of the crate `shared`.
+pub(crate) const UNITS: &str = "shared";
+
+/// The target that holds them in a copy (`copy::manifests`).
+pub(crate) const UNITS_TARGET: &str = "units";
 
 /// What came of a build.
 pub(crate) enum Built {
@@ -36,11 +43,12 @@ pub(crate) struct Cargo<'p> {
 }
 
 impl Cargo<'_> {
-    /// Builds the tests of these packages.
-    pub(crate) fn tests(&self, packages: &BTreeSet<&str>) -> Result<Built, Error> {
-        let mut arguments = vec!["test", "--no-run"];
-        for package in packages {
-            arguments.extend(["-p", package]);
+    /// Builds the tests of these suites. The features are those of the whole workspace, as in `cargo test
+    /// --workspace`: those of single packages would compile all third-party crates once more.
+    pub(crate) fn tests(&self, suites: &BTreeSet<&str>) -> Result<Built, Error> {
+        let mut arguments = vec!["test", "--workspace", "--no-run"];
+        for suite in suites {
+            arguments.extend(["--test", if *suite == UNITS { UNITS_TARGET } else { suite }]);
         }
         self.run(&arguments)
     }
@@ -55,6 +63,15 @@ impl Cargo<'_> {
             // Third-party crates are built once, for the checkout and the copy; the programs are not mixed.
             .env("CARGO_BUILD_BUILD_DIR", self.root.join("target"))
             .env("CARGO_TARGET_DIR", self.target)
+            // What it takes to build a little anew later is lost on a machine that builds once.
+            .env(
+                "CARGO_INCREMENTAL",
+                if env::var_os("CI").is_some() {
+                    "0"
+                } else {
+                    "1"
+                },
+            )
             .stdin(Stdio::null())
             .stderr(File::create(self.log)?);
         let output = cargo.output()?;
@@ -105,10 +122,13 @@ fn binary(message: &Value) -> Option<(String, PathBuf)> {
     if message["profile"]["test"] != true {
         return None;
     }
-    Some((
-        message["target"]["name"].as_str()?.to_owned(),
-        PathBuf::from(path),
-    ))
+    let target = message["target"]["name"].as_str()?;
+    let suite = if target == UNITS_TARGET {
+        UNITS
+    } else {
+        target
+    };
+    Some((suite.to_owned(), PathBuf::from(path)))
 }
 
 /// The mistakes at these places.

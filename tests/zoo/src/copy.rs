@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Error;
+use crate::compile::UNITS_TARGET;
 
 /// The files of the checkout that git knows or would add.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -65,34 +66,39 @@ pub(crate) fn sync(
 }
 
 /// The manifests of the copy. It has a version of its own, so that cargo does not take its crates for the
-/// checkout's; no lint stands in the way of a mistake; and of the crate `local` only the tests are built
-/// that patches name.
+/// checkout's; no lint stands in the way of a mistake; our own crates have no debug information, which
+/// nobody reads here. The unit tests of `shared` are a target of their own, as those of all crates would be
+/// built with them otherwise, and no other crate has a target with the name of a suite.
 pub(crate) fn manifests(root: &Path, kind: &str) -> Result<BTreeMap<PathBuf, String>, Error> {
     let whole = fs::read_to_string(root.join("Cargo.toml"))?;
     let mut text = String::new();
-    let mut is_lints = false;
+    let mut section = "";
     for line in whole.lines() {
         if line.starts_with('[') {
-            is_lints = line.starts_with("[workspace.lints");
+            section = line;
         }
-        if is_lints {
+        if section.starts_with("[workspace.lints") {
             continue;
         }
-        match line
-            .strip_prefix("version = ")
-            .map(|held| held.trim_matches('"'))
-        {
-            Some(version) => text.push_str(&format!("version = \"{version}-{kind}\"")),
-            None => text.push_str(line),
+        match line.split_once(" = ") {
+            Some(("version", held)) => {
+                let version = held.trim_matches('"');
+                text.push_str(&format!("version = \"{version}-{kind}\""));
+            }
+            Some(("debug", _)) if section == "[profile.dev]" => text.push_str("debug = false"),
+            _ => text.push_str(line),
         }
         text.push('\n');
     }
     text.push_str("\n[workspace.lints.rust]\nwarnings = \"allow\"\n[workspace.lints.clippy]\nall = \"allow\"\n");
-    let local = fs::read_to_string(root.join("local/Cargo.toml"))?;
-    let local = format!("{local}\n[lib]\ntest = false\ndoctest = false\n");
+    let shared = fs::read_to_string(root.join("shared/Cargo.toml"))?;
+    let shared = format!("{shared}\n[[test]]\nname = \"{UNITS_TARGET}\"\npath = \"src/lib.rs\"\n");
+    let simulator = fs::read_to_string(root.join("simulator/Cargo.toml"))?;
+    let simulator = simulator.replace("\nname = \"it\"\n", "\nname = \"simulator-it\"\n");
     Ok([
         (PathBuf::from("Cargo.toml"), text),
-        (PathBuf::from("local/Cargo.toml"), local),
+        (PathBuf::from("shared/Cargo.toml"), shared),
+        (PathBuf::from("simulator/Cargo.toml"), simulator),
     ]
     .into())
 }

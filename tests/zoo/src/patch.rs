@@ -7,6 +7,9 @@ use std::process::Command;
 
 use crate::Error;
 
+/// The suite of the rules about the template.
+pub(crate) const RULES: &str = "template";
+
 /// A test that has to be red.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Red {

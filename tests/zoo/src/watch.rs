@@ -1,34 +1,40 @@
 //! Running tests under a mistake, two at a time, and reading what they say.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::compile::Binaries;
-use crate::patch::Red;
+use crate::compile::{Binaries, UNITS};
+use crate::patch::{RULES, Red};
 use crate::schemata::SWITCH;
 
-/// Longer than any test takes, also beside others.
+/// How long a test may take that nothing is known of, also beside others.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-/// For each further test of the same process.
-const PATIENCE_MORE: Duration = Duration::from_secs(20);
+/// A test may take so long under a mistake, and so many times what it takes without one. The harness gives up
+/// waiting after 20 seconds, which is red and not too long.
+const LONGER: Duration = Duration::from_secs(30);
+const TIMES_AS_LONG: u32 = 5;
 /// How often a running test is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Each mistake has locals of its own in a function's frame.
 const STACK: &str = "67108864";
 
 /// How a test ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Green,
-    /// The named test itself failed.
+    /// The named test failed, where it or what it calls of the tests says so.
     Red,
-    /// It was not run, or did not end.
+    /// The named test failed, though none of its own words did: what it tests panicked, or another thread.
+    Elsewhere,
+    /// It was not at its end in several times its usual time.
+    TooLong,
+    /// There is no such test, or it was ended from outside.
     NotRun,
 }
 
@@ -36,9 +42,16 @@ pub(crate) enum End {
 pub(crate) struct Job {
     /// The mistake; empty for none.
     pub(crate) mutant: String,
-    pub(crate) tests: Vec<Red>,
+    pub(crate) test: Red,
     /// The copy of the tree that it reads the template and the pages from.
     pub(crate) tree: PathBuf,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+}
+
+/// How long a test may take under a mistake that takes this without one.
+pub(crate) fn limit(unbroken: Duration) -> Duration {
+    LONGER + unbroken * TIMES_AS_LONG
 }
 
 /// What runs the tests.
@@ -51,13 +64,12 @@ pub(crate) struct Runner<'b> {
 }
 
 impl Runner<'_> {
-    /// Runs all jobs and tells each as it ends.
+    /// Runs all jobs, each test in a process of its own, and tells each as it ends.
     pub(crate) fn run(
         &self,
         jobs: Vec<Job>,
         told: impl Fn(&Job, End, Duration, &Path) + Sync,
     ) -> Result<(), Error> {
-        fs::create_dir_all(self.logs)?;
         side_by_side(jobs, |place, job| {
             let log = self.logs.join(format!("{}-{place}.txt", job.mutant));
             let began = Instant::now();
@@ -67,27 +79,31 @@ impl Runner<'_> {
         })
     }
 
-    /// Whether the tests of a suite whose names have one of these parts notice a mistake: one of them is red,
-    /// or they do not come to their end.
-    pub(crate) fn is_noticed(
+    /// How the tests of a suite that are chosen by these arguments end under a mistake: red with the first of
+    /// them.
+    pub(crate) fn chosen(
         &self,
         mutant: &str,
         suite: &str,
-        parts: &[&str],
+        chosen: &[&str],
         log: &Path,
-        patience: Duration,
-    ) -> Result<bool, Error> {
+        limit: Duration,
+    ) -> Result<End, Error> {
         let mut command = self.tests(suite, self.tree)?;
-        command.args(parts);
+        command.args(chosen);
         let is_red = |said: &str| said.lines().any(|line| line.ends_with(" ... FAILED"));
-        let status = finished(&mut command, mutant, log, patience, is_red)?;
-        Ok(status.is_none_or(|status| !status.success()))
+        let status = finished(&mut command, mutant, log, limit, is_red)?;
+        Ok(match status {
+            Some(status) if status.success() => End::Green,
+            None if !is_red(&fs::read_to_string(log)?) => End::TooLong,
+            _ => End::Red,
+        })
     }
 
     fn tests(&self, suite: &str, tree: &Path) -> Result<Command, Error> {
         let binary = self.binaries.get(suite);
         let mut command = Command::new(binary.ok_or(format!("there is no suite {suite}"))?);
-        let package = if suite == "shared" { "shared" } else { "local" };
+        let package = if suite == UNITS { "shared" } else { "local" };
         command
             .args(["--test-threads", "2"])
             .current_dir(tree.join(package));
@@ -95,26 +111,24 @@ impl Runner<'_> {
     }
 
     fn one(&self, job: &Job, log: &Path) -> Result<End, Error> {
-        let suite = job.tests.first().map_or("", |red| red.suite.as_str());
-        let names: Vec<&str> = job.tests.iter().map(|red| red.test.as_str()).collect();
-        let mut command = if suite == "template" {
-            rules(&job.tree, &names)
+        let Red { suite, test } = &job.test;
+        let is_rule = suite == RULES;
+        let mut command = if is_rule {
+            rule(&job.tree, test)
         } else {
             let mut command = self.tests(suite, &job.tree)?;
-            command.arg("--exact").args(&names);
+            command.args(["--exact", test]);
             command
         };
-        let more = u32::try_from(names.len()).unwrap_or(u32::MAX);
-        let patience = PATIENCE + PATIENCE_MORE * more;
-        let status = finished(&mut command, &job.mutant, log, patience, |_| false)?;
+        let status = finished(&mut command, &job.mutant, log, job.limit, |_| false)?;
         let Some(status) = status else {
-            return Ok(End::NotRun);
+            return Ok(End::TooLong);
         };
         let said = fs::read_to_string(log)?;
-        Ok(if suite == "template" {
-            rule_end(&said, names.len(), status)
+        Ok(if is_rule {
+            rule_end(&said, status)
         } else {
-            test_end(&said, names.len(), status)
+            test_end(&said, test, status)
         })
     }
 }
@@ -166,6 +180,8 @@ fn finished(
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output);
+    // What it starts ends with it.
+    command.process_group(0);
     let began = Instant::now();
     let mut child = command.spawn()?;
     loop {
@@ -174,59 +190,66 @@ fn finished(
         }
         let is_over = began.elapsed() > patience;
         if is_over || is_enough(&fs::read_to_string(log)?) {
-            child.kill()?;
-            child.wait()?;
+            end(&mut child)?;
             return Ok(None);
         }
         thread::sleep(LOOK_EVERY);
     }
 }
 
-/// Rules about the template; the environment with Python is at hand (`tests/zoo/run` sees to it).
-fn rules(tree: &Path, names: &[&str]) -> Command {
+/// Ends a process and those that it started.
+fn end(child: &mut Child) -> Result<(), Error> {
+    let group = format!("-{}", child.id());
+    Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .stderr(Stdio::null())
+        .status()?;
+    child.wait()?;
+    Ok(())
+}
+
+/// A rule about the template; the environment with Python is at hand (`tests/zoo/run` sees to it).
+fn rule(tree: &Path, name: &str) -> Command {
     let mut command = Command::new("python3");
     command
-        .args([
-            "-m",
-            "pytest",
-            "--quiet",
-            "-p",
-            "no:cacheprovider",
-            "tests/template",
-            "-k",
-        ])
-        .arg(names.join(" or "))
+        .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
+        .args(["tests/template", "-k", name])
         .current_dir(tree)
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_DEFAULT_REGION", "eu-west-1");
     command
 }
 
-fn test_end(said: &str, count: usize, status: ExitStatus) -> End {
-    let has = |line: String| said.lines().any(|said| said.starts_with(&line));
-    if status.success()
-        && has(format!(
-            "test result: ok. {count} passed; 0 failed; 0 ignored"
-        ))
-    {
+fn test_end(said: &str, test: &str, status: ExitStatus) -> End {
+    let has = |line: &str| said.lines().any(|said| said.starts_with(line));
+    if status.success() && has("test result: ok. 1 passed; 0 failed; 0 ignored") {
         return End::Green;
     }
-    let failed = match count {
-        1 => "test result: FAILED. 0 passed; 1 failed; 0 ignored",
-        _ => "test result: FAILED. ",
-    };
-    if count > 0 && has(failed.to_owned()) {
-        End::Red
-    } else {
-        End::NotRun
+    if !has("test result: FAILED. 0 passed; 1 failed; 0 ignored") {
+        return End::NotRun;
     }
+    // The first panic is the reason; what falls after it falls because of it.
+    let thread = format!("thread '{test}' ");
+    let is_own = said
+        .lines()
+        .find(|line| line.contains(" panicked at "))
+        .is_some_and(|line| line.trim_start().starts_with(&thread) && is_of_tests(line));
+    if is_own { End::Red } else { End::Elsewhere }
 }
 
-fn rule_end(said: &str, count: usize, status: ExitStatus) -> End {
+/// Whether a panic is told from a file of tests.
+fn is_of_tests(line: &str) -> bool {
+    let place = line.split(" panicked at ").nth(1).unwrap_or_default();
+    let file = place.split(':').next().unwrap_or_default();
+    file.split('/')
+        .any(|part| part == "tests" || part == "tests.rs")
+}
+
+fn rule_end(said: &str, status: ExitStatus) -> End {
     let last = said.lines().last().unwrap_or_default();
-    if status.success() && last.starts_with(&format!("{count} passed")) {
+    if status.success() && last.starts_with("1 passed") {
         End::Green
-    } else if last.starts_with(&format!("{count} failed")) {
+    } else if last.starts_with("1 failed") {
         End::Red
     } else {
         End::NotRun
@@ -238,10 +261,10 @@ pub(crate) fn why(log: &Path) -> String {
     let said = fs::read_to_string(log).unwrap_or_default();
     let mut lines = said
         .lines()
-        .skip_while(|line| !line.contains("panicked at"));
+        .skip_while(|line| !line.contains(" panicked at "));
     let place = lines
         .next()
-        .and_then(|line| line.split("panicked at ").nth(1));
+        .and_then(|line| line.split(" panicked at ").nth(1));
     let words = lines.next().unwrap_or_default();
     match place {
         Some(place) => format!("{place} {words}"),
@@ -249,15 +272,72 @@ pub(crate) fn why(log: &Path) -> String {
     }
 }
 
-/// The tests of one suite in one job, for all suites.
-pub(crate) fn together(tests: impl Iterator<Item = Red>) -> BTreeMap<String, Vec<Red>> {
-    let mut suites: BTreeMap<String, Vec<Red>> = BTreeMap::new();
-    for test in tests {
-        suites.entry(test.suite.clone()).or_default().push(test);
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use std::env;
+
+    use super::*;
+
+    fn status(succeeds: bool) -> ExitStatus {
+        let mut command = Command::new(if succeeds { "true" } else { "false" });
+        command.status().unwrap()
     }
-    for tests in suites.values_mut() {
-        tests.sort();
-        tests.dedup();
+
+    #[test]
+    fn a_test_is_red_only_where_its_own_words_are() {
+        let red = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out";
+        let ends = |said: &str| test_end(&format!("{said}\n{red}\n"), "a::b", status(false));
+        assert_eq!(
+            ends("thread 'a::b' (7) panicked at local/../tests/it/a.rs:3:4:\nno"),
+            End::Red
+        );
+        assert_eq!(
+            ends("thread 'a::b' (7) panicked at shared/src/x/tests.rs:3:4:\nno"),
+            End::Red
+        );
+        assert_eq!(
+            ends("thread 'a::b' (7) panicked at shared/src/x.rs:3:4:\nno"),
+            End::Elsewhere
+        );
+        assert_eq!(
+            ends("thread 'a::bc' (7) panicked at tests/it/a.rs:3:4:\nno"),
+            End::Elsewhere
+        );
+        assert_eq!(ends("error: it returned one"), End::Elsewhere);
+        let green = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out";
+        assert_eq!(test_end(green, "a::b", status(true)), End::Green);
+        let none = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 10 filtered out";
+        assert_eq!(test_end(none, "a::b", status(true)), End::NotRun);
+        assert_eq!(test_end("", "a::b", status(false)), End::NotRun);
     }
-    suites
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_what_it_started() {
+        let log = env::temp_dir().join(format!("zoo-long-{}.txt", std::process::id()));
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!; wait"]);
+        let limit = Duration::from_millis(500);
+        assert!(
+            finished(&mut command, "", &log, limit, |_| false)
+                .unwrap()
+                .is_none()
+        );
+        let started = fs::read_to_string(&log).unwrap();
+        // It is gone, or dead and not yet collected by the one that inherited it.
+        let is_over = || {
+            let state = fs::read_to_string(format!("/proc/{}/stat", started.trim()));
+            state.is_err() || state.is_ok_and(|state| state.contains(") Z "))
+        };
+        let began = Instant::now();
+        while !is_over() {
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{started} goes on"
+            );
+            thread::sleep(LOOK_EVERY);
+        }
+        fs::remove_file(log).unwrap();
+    }
 }

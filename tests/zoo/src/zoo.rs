@@ -1,15 +1,17 @@
 //! The copies of the checkout with mistakes in them, and what the tests say to each.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::compile::{self, Binaries, Built, Cargo};
 use crate::copy;
-use crate::patch::Patch;
+use crate::patch::{Patch, RULES, Red};
 use crate::schemata::{self, Mutant, Tree, Woven};
 use crate::source::Source;
 use crate::survey::{self, Reasons};
@@ -17,6 +19,9 @@ use crate::watch::{self, End, Job, PATIENCE, Runner};
 
 /// Code that depends on nothing of ours, or on which no test does.
 const APART: [&str; 3] = ["benches", "simulator", "tests/zoo"];
+
+/// Why a mistake is not among the others that the compiler does not take there.
+const BESIDE: &str = "it does not compile beside the others";
 
 /// Longer than all tests take.
 const ALL_TESTS_MAX: Duration = Duration::from_secs(1_800);
@@ -55,29 +60,36 @@ impl Zoo {
         Ok(zoo)
     }
 
-    /// Sees the tests of all patches; what is not red is told.
+    /// Sees the tests of all patches; what is not as it should be is told.
+    ///
+    /// # Errors
+    /// It does not build, or a named test is not green without a mistake.
     pub(crate) fn visit(&self, patches: &[Patch]) -> Result<Vec<String>, Error> {
         let suites: BTreeSet<&str> = patches
             .iter()
             .flat_map(|patch| patch.reds.iter().map(|red| red.suite.as_str()))
             .collect();
+        let began = Instant::now();
         let (built, alone) = self.build(&self.mutants(patches)?, &suites)?;
-        println!("built");
-        let red = self.not_green(&built, patches)?;
-        if !red.is_empty() {
-            return Ok(red);
-        }
-        println!("green without a mistake");
+        println!("built in {} s", began.elapsed().as_secs());
+        let began = Instant::now();
+        let unbroken = self.unbroken(&built, patches)?;
+        println!(
+            "green without a mistake, in {} s",
+            began.elapsed().as_secs()
+        );
         let (together, apart): (Vec<&Patch>, Vec<&Patch>) = patches
             .iter()
             .partition(|patch| !alone.contains_key(&patch.name));
-        let mut missed = self.see(&built, &together)?;
+        let began = Instant::now();
+        let mut ends = self.see(&built, &together, &unbroken)?;
         for patch in apart {
             println!("{} is built alone: {}", patch.name, alone[&patch.name]);
             let built = self.build_alone(patch, &suites)?;
-            missed.extend(self.see(&built, &[patch])?);
+            ends.extend(self.see(&built, &[patch], &unbroken)?);
         }
-        Ok(missed)
+        println!("seen in {} s", began.elapsed().as_secs());
+        Ok(told(patches.len(), &ends))
     }
 
     /// Makes mistakes by rule under these paths; how many, and what is not as it should be.
@@ -98,33 +110,45 @@ impl Zoo {
         let stages: BTreeSet<_> = surveys.iter().flat_map(|survey| survey.stages).collect();
         let suites = stages.iter().map(|(suite, _)| *suite).collect();
         let (built, alone) = self.build(&mutants, &suites)?;
+        for survey in &surveys {
+            if let Some(why) = alone.get(&survey.mutant.name).filter(|why| *why != BESIDE) {
+                println!("left out, as {why}: {}", survey.name);
+            }
+        }
         surveys.retain(|survey| !alone.contains_key(&survey.mutant.name));
         println!("{} of them compile", surveys.len());
         let runner = self.runner(&built);
         let survived = Mutex::new(BTreeSet::new());
+        let too_long = AtomicUsize::new(0);
         let looked_at = surveys.iter().map(|survey| survey.name.clone()).collect();
         let count = surveys.len();
-        let mut patience = BTreeMap::new();
+        let mut limits = BTreeMap::new();
         for (suite, parts) in stages {
             let log = self.logs.join(format!("{suite}.txt"));
             let began = Instant::now();
-            if runner.is_noticed("", suite, parts, &log, ALL_TESTS_MAX)? {
+            if runner.chosen("", suite, parts, &log, ALL_TESTS_MAX)? != End::Green {
                 return Err(format!("not green without a mistake: {}", log.display()).into());
             }
-            // A mistake that makes them five times slower has been noticed, too.
-            patience.insert((suite, parts), PATIENCE + began.elapsed() * 5);
+            limits.insert((suite, parts), watch::limit(began.elapsed()));
         }
         println!("green without a mistake");
         watch::side_by_side(surveys, |place, survey| {
             let name = &survey.mutant.name;
             for (stage, (suite, parts)) in survey.stages.iter().enumerate() {
                 let log = self.logs.join(format!("{name}-{stage}.txt"));
-                let patience = patience.get(&(suite, parts)).copied();
-                let patience = patience.unwrap_or(ALL_TESTS_MAX);
-                if runner.is_noticed(name, suite, parts, &log, patience)? {
-                    fs::remove_file(log)?;
-                    return Ok(());
+                let limit = limits.get(&(suite, parts)).copied();
+                let limit = limit.unwrap_or(ALL_TESTS_MAX);
+                match runner.chosen(name, suite, parts, &log, limit)? {
+                    End::Green => continue,
+                    // A mistake that makes them so much slower has been noticed, too.
+                    End::TooLong => {
+                        println!("[{place}/{count}] {name} takes too long: {}", survey.name);
+                        too_long.fetch_add(1, Ordering::Relaxed);
+                    }
+                    End::Red | End::Elsewhere | End::NotRun => {}
                 }
+                fs::remove_file(log)?;
+                return Ok(());
             }
             println!("[{place}/{count}] {name} survives: {}", survey.name);
             if let Ok(mut survived) = survived.lock() {
@@ -133,7 +157,12 @@ impl Zoo {
             Ok(())
         })?;
         let survived = survived.into_inner().unwrap_or_default();
-        println!("{} noticed, {} not", count - survived.len(), survived.len());
+        println!(
+            "{} killed, {} of them as they took too long; {} survived",
+            count - survived.len(),
+            too_long.into_inner(),
+            survived.len()
+        );
         Ok((
             count,
             reasons.compare(&looked_at, &survived, under.is_empty()),
@@ -192,8 +221,7 @@ impl Zoo {
                     )?;
                     println!("{} do not compile beside the others", blamed.len());
                     placed.retain(|placed| !blamed.contains(&placed.name));
-                    let why = "it does not compile beside the others";
-                    alone.extend(blamed.into_iter().map(|name| (name, why.to_owned())));
+                    alone.extend(blamed.into_iter().map(|name| (name, BESIDE.to_owned())));
                 }
             }
         }
@@ -210,22 +238,15 @@ impl Zoo {
             target: &self.work.join("target"),
             log: &self.logs.join("cargo.txt"),
         };
-        // The integration tests are of the package `local`; the others have the names of theirs.
-        let packages: BTreeSet<&str> = suites
+        let suites: BTreeSet<&str> = suites
             .iter()
-            .filter(|suite| **suite != "template")
-            .map(|suite| {
-                if *suite == "shared" {
-                    "shared"
-                } else {
-                    "local"
-                }
-            })
+            .copied()
+            .filter(|suite| *suite != RULES)
             .collect();
-        if packages.is_empty() {
+        if suites.is_empty() {
             return Ok(Built::Tests(Binaries::new()));
         }
-        cargo.tests(&packages)
+        cargo.tests(&suites)
     }
 
     /// Builds the tests with one mistake.
@@ -249,31 +270,54 @@ impl Zoo {
         }
     }
 
-    /// The suites of which a named test is not green without a mistake.
-    fn not_green(&self, built: &Binaries, patches: &[Patch]) -> Result<Vec<String>, Error> {
-        let reds = patches.iter().flat_map(|patch| patch.reds.clone());
-        let jobs = watch::together(reds).into_values().map(|tests| Job {
+    /// How long each named test takes without a mistake, alone as under one.
+    ///
+    /// # Errors
+    /// One is not green.
+    fn unbroken(
+        &self,
+        built: &Binaries,
+        patches: &[Patch],
+    ) -> Result<BTreeMap<Red, Duration>, Error> {
+        let tests: BTreeSet<&Red> = patches.iter().flat_map(|patch| &patch.reds).collect();
+        let jobs = tests.into_iter().map(|test| Job {
             mutant: String::new(),
-            tests,
+            test: test.clone(),
             tree: self.unbroken.clone(),
+            limit: PATIENCE,
         });
-        let red = Mutex::new(Vec::new());
-        self.runner(built).run(jobs.collect(), |job, end, _, log| {
-            if end != End::Green
-                && let Ok(mut red) = red.lock()
-            {
-                let suite = job.tests.first().map_or("", |test| &test.suite);
-                red.push(format!(
-                    "{suite} is not green without a mistake: {}",
-                    log.display()
-                ));
-            }
-        })?;
-        Ok(red.into_inner().unwrap_or_default())
+        let took = Mutex::new(BTreeMap::new());
+        let red = Mutex::new(String::new());
+        self.runner(built)
+            .run(jobs.collect(), |job, end, seconds, log| {
+                if end == End::Green {
+                    if let Ok(mut took) = took.lock() {
+                        took.insert(job.test.clone(), seconds);
+                    }
+                } else if let Ok(mut red) = red.lock() {
+                    let Red { suite, test } = &job.test;
+                    let why = watch::why(log);
+                    red.push_str(&format!(
+                        "\n  {suite} {test}: {end:?} ({}) {why}",
+                        log.display()
+                    ));
+                }
+            })?;
+        let red = red.into_inner().unwrap_or_default();
+        if red.is_empty() {
+            Ok(took.into_inner().unwrap_or_default())
+        } else {
+            Err(format!("not green without a mistake:{red}").into())
+        }
     }
 
-    /// Runs each named test under its mistake; what is not red.
-    fn see(&self, built: &Binaries, patches: &[&Patch]) -> Result<Vec<String>, Error> {
+    /// Runs each named test under its mistake, the longest first; how each ended, and what it said.
+    fn see(
+        &self,
+        built: &Binaries,
+        patches: &[&Patch],
+        unbroken: &BTreeMap<Red, Duration>,
+    ) -> Result<Vec<Seen>, Error> {
         let mut jobs = Vec::new();
         for patch in patches {
             let tree = if patch.is_rust() {
@@ -284,34 +328,67 @@ impl Zoo {
                 patch.apply_in(&tree)?;
                 tree
             };
-            jobs.extend(patch.reds.iter().map(|red| Job {
+            jobs.extend(patch.reds.iter().map(|test| Job {
                 mutant: patch.name.clone(),
-                tests: vec![red.clone()],
+                test: test.clone(),
                 tree: tree.clone(),
+                limit: watch::limit(unbroken.get(test).copied().unwrap_or(PATIENCE)),
             }));
         }
-        let missed = Mutex::new(Vec::new());
-        let done = Mutex::new(0);
+        jobs.sort_by_key(|job| Reverse(job.limit));
+        let all = Mutex::new(Vec::new());
         let count = jobs.len();
         self.runner(built).run(jobs, |job, end, took, log| {
-            let test = job.tests.first().map_or("", |test| &test.test);
+            let Red { suite, test } = &job.test;
+            let (name, why) = (&job.mutant, watch::why(log));
             let line = match end {
-                End::Red => format!("{test} is red: {}", watch::why(log)),
-                End::Green => format!("{test} DID NOT NOTICE"),
-                End::NotRun => format!("{test} WAS NOT RUN: {}", log.display()),
+                End::Red => format!("{name}: {suite} {test} is red: {why}"),
+                End::Green => format!("{name}: {suite} {test} DID NOT NOTICE"),
+                End::Elsewhere => format!("{name}: {suite} {test} IS RED ELSEWHERE: {why}"),
+                End::TooLong => format!("{name}: {suite} {test} TOOK TOO LONG: {}", log.display()),
+                End::NotRun => format!("{name}: {suite} {test} WAS NOT RUN: {}", log.display()),
             };
-            let line = format!("{}: {line}", job.mutant);
-            let place = done.lock().map_or(0, |mut done| {
-                *done += 1;
-                *done
-            });
-            println!("[{place}/{count}, {:.1} s] {line}", took.as_secs_f64());
-            if end != End::Red
-                && let Ok(mut missed) = missed.lock()
-            {
-                missed.push(line);
+            if let Ok(mut all) = all.lock() {
+                let place = all.len() + 1;
+                println!("[{place}/{count}, {:.1} s] {line}", took.as_secs_f64());
+                let name = name.clone();
+                all.push(Seen { name, end, line });
             }
         })?;
-        Ok(missed.into_inner().unwrap_or_default())
+        Ok(all.into_inner().unwrap_or_default())
     }
+}
+
+/// A test that ran under a mistake.
+struct Seen {
+    /// The mistake.
+    name: String,
+    end: End,
+    line: String,
+}
+
+/// Says how many mistakes were noticed; the lines of the others.
+fn told(count: usize, seen: &[Seen]) -> Vec<String> {
+    let with = |end: End| {
+        let ended = seen.iter().filter(|seen| seen.end == end);
+        ended
+            .map(|seen| seen.name.as_str())
+            .collect::<BTreeSet<_>>()
+    };
+    let (survived, elsewhere) = (with(End::Green), with(End::Elsewhere));
+    let (too_long, not_run) = (with(End::TooLong), with(End::NotRun));
+    let wrong: BTreeSet<_> = [&survived, &elsewhere, &too_long, &not_run]
+        .into_iter()
+        .flatten()
+        .collect();
+    println!(
+        "{} killed, {} survived, {} red elsewhere, {} took too long, {} not run",
+        count - wrong.len(),
+        survived.len(),
+        elsewhere.len(),
+        too_long.len(),
+        not_run.len()
+    );
+    let missed = seen.iter().filter(|seen| seen.end != End::Red);
+    missed.map(|seen| seen.line.clone()).collect()
 }
