@@ -122,7 +122,7 @@ impl Aws {
             let needs = self.access.table_needs(operation, &request);
             self.access
                 .check(&caller, &needs)
-                .map_err(|denied| format!("{caller} may not {}", denied.permission.action))?;
+                .map_err(|denied| format!("{caller} may not {denied:?}"))?;
         }
         Ok(Call {
             caller,
@@ -245,6 +245,17 @@ impl Aws {
             _ if objects.contains_key(&call.path) => (200, Vec::new()),
             _ => (404, Vec::new()),
         }
+    }
+
+    /// Writes an item past the functions.
+    ///
+    /// # Errors
+    /// The engine takes no such item.
+    pub fn put(&self, item: Value) -> Result<(), String> {
+        let request = json!({"TableName": physical("Table"), "Item": item});
+        let request = serde_json::from_value(request).map_err(|error| error.to_string())?;
+        let put = self.table.put_item(request);
+        put.map(drop).map_err(|error| error.to_string())
     }
 
     /// The object whose path ends so.

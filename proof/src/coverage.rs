@@ -3,10 +3,11 @@
 use crate::fault::{Fault, Place};
 use crate::weather::{Edges, Outcome, Struck};
 
-/// How many seeds reach everything.
+/// How many seeds reach everything, with room to spare.
 pub const ENOUGH: u64 = 4_000;
 
-/// The steps from state to state that must be seen, of orders and refunds.
+/// The steps from state to state that there are, of orders and refunds: each must be seen, and no other may
+/// be.
 pub const EDGES: &[&str] = &[
     "order - NOTPAY",
     "order NOTPAY CLOSING",
@@ -14,6 +15,7 @@ pub const EDGES: &[&str] = &[
     "order NOTPAY SUCCESS",
     "order CLOSING CLOSED",
     "order CLOSING SUCCESS",
+    "order CLOSED SUCCESS",
     "refund - REQUESTED",
     "refund - RESERVED",
     "refund REQUESTED RESERVED",
@@ -26,11 +28,24 @@ pub const EDGES: &[&str] = &[
     "refund PROCESSING ABNORMAL",
     "refund PROCESSING CLOSED",
     "refund PROCESSING SUCCESS",
+    "refund ABNORMAL CLOSED",
     "refund ABNORMAL SUCCESS",
-    "refund WITHDRAWING WITHDRAWN",
     "refund WITHDRAWING PROCESSING",
+    "refund WITHDRAWING ABNORMAL",
+    "refund WITHDRAWING CLOSED",
     "refund WITHDRAWING SUCCESS",
+    "refund WITHDRAWING WITHDRAWN",
+    "refund WITHDRAWN PROCESSING",
+    "refund WITHDRAWN ABNORMAL",
+    "refund WITHDRAWN CLOSED",
+    "refund WITHDRAWN SUCCESS",
 ];
+
+/// A step's name: of what, from where, to where.
+pub(crate) fn edge(of: &str, before: &str, after: &str) -> String {
+    let before = if before.is_empty() { "-" } else { before };
+    format!("{of} {before} {after}")
+}
 
 /// What was reached so far.
 #[derive(Debug, Default)]

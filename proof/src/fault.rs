@@ -84,6 +84,8 @@ named! {
         Bill = "bill",
         /// A bill is downloaded.
         Download = "download",
+        /// WeChat Pay's certificates are downloaded.
+        Certificates = "certificates",
         /// A payer logs in.
         Login = "login",
         /// A notification of WeChat Pay's.
@@ -101,8 +103,9 @@ impl Fault {
     /// Whether it can happen there.
     pub const fn is_possible_at(self, place: Place) -> bool {
         use Place::{
-            Bill, Bucket, Bus, Close, Download, Index, Login, Notice, Prepay, QueryOrder,
-            QueryRefund, Read, Refund, Request, Scheduled, Secrets, Stream, Transaction, Write,
+            Bill, Bucket, Bus, Certificates, Close, Download, Index, Login, Notice, Prepay,
+            QueryOrder, QueryRefund, Read, Refund, Request, Scheduled, Secrets, Stream,
+            Transaction, Write,
         };
         match place {
             Request | Scheduled => matches!(self, Self::Crash | Self::Skew),
@@ -117,7 +120,7 @@ impl Fault {
                     | Self::Crash
                     | Self::Skew
             ),
-            Secrets | Read | Bucket | Bill | Download | Login => matches!(
+            Secrets | Read | Bucket | Bill | Download | Certificates | Login => matches!(
                 self,
                 Self::Refused | Self::Lost | Self::Delayed | Self::Throttled | Self::Failed
             ),
@@ -174,7 +177,14 @@ pub struct Switches {
     on: BTreeSet<Fault>,
     /// Of a hundred calls that a fault could meet, so many meet one.
     percent: u32,
+    /// The fault that the seed is about, and where: it strikes there half of the time until it has struck
+    /// [`AIMED_MAX`] times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aim: Option<(Fault, Place)>,
 }
+
+/// How often the fault strikes that a seed is about.
+pub const AIMED_MAX: u64 = 3;
 
 impl Switches {
     /// What this generator draws: each fault is on or off, and now and then there is none at all.
@@ -184,6 +194,37 @@ impl Switches {
         Self {
             on: drawn.filter(|_| rng.u32(..5) < 2).collect(),
             percent,
+            aim: None,
+        }
+    }
+
+    /// Few faults or none, so that what is prescribed comes to pass.
+    pub fn calm(rng: &mut Rng) -> Self {
+        Self {
+            percent: [0, 0, 3][rng.usize(..3)],
+            ..Self::draw(rng)
+        }
+    }
+
+    /// This fault at this place, and few others.
+    pub fn aimed(aim: (Fault, Place), rng: &mut Rng) -> Self {
+        Self {
+            aim: Some(aim),
+            ..Self::calm(rng)
+        }
+    }
+
+    /// What the seed is about.
+    pub const fn aim(&self) -> Option<(Fault, Place)> {
+        self.aim
+    }
+
+    /// The same without what the seed is about.
+    #[must_use]
+    pub fn without_aim(&self) -> Self {
+        Self {
+            aim: None,
+            ..self.clone()
         }
     }
 
@@ -205,8 +246,15 @@ impl Switches {
         fewer
     }
 
-    /// The fault that meets a call there, if one does.
-    pub fn strike(&self, place: Place, rng: &mut Rng) -> Option<Fault> {
+    /// The fault that meets a call there, if one does; `met` is how often the seed's own fault struck so
+    /// far. The clock of a process is wrong from its start or not at all, so that is no matter of chance.
+    pub fn strike(&self, place: Place, met: u64, rng: &mut Rng) -> Option<Fault> {
+        if let Some((fault, _)) = self.aim.filter(|(_, at)| *at == place)
+            && met < AIMED_MAX
+            && (fault == Fault::Skew || rng.bool())
+        {
+            return Some(fault);
+        }
         if self.percent == 0 || self.on.is_empty() || rng.u32(..100) >= self.percent {
             return None;
         }

@@ -18,9 +18,11 @@ pub mod process;
 pub mod regression;
 mod rest;
 pub mod run;
+mod scene;
 pub mod shrink;
 pub mod walk;
 pub mod weather;
+mod witness;
 pub mod world;
 
 #[cfg(test)]

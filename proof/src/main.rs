@@ -214,6 +214,13 @@ fn explain(seed: u64, broken: &str) {
     }
     let faults: Vec<&str> = plan.switches.iter().map(|fault| fault.as_str()).collect();
     say(&format!("    under: {}", faults.join(", ")));
+    if let Some((fault, place)) = plan.switches.aim() {
+        say(&format!(
+            "    above all: {} at {}",
+            fault.as_str(),
+            place.as_str()
+        ));
+    }
     for line in run(&plan, true).lines {
         say(&format!("  {line}"));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use reqwest::{Body, Request, Response};
+use serde_json::Value;
 use shared::transport::{Answering, Cause, Failure, InProcess};
 use simulator::Embedded;
 use tokio::time::sleep;
@@ -81,7 +82,7 @@ impl Network {
             unbuildable()
         })?;
         let place = asked.place();
-        self.check_bytes(&asked);
+        self.check_sending(&asked);
         let fault = self.weather.strike(place);
         if let Some(fault) = fault {
             self.weather.struck(fault, place);
@@ -160,14 +161,15 @@ impl Network {
             ("GET", path) if path.starts_with("/v3/refund/") => Place::QueryRefund,
             ("GET", path) if path.starts_with("/v3/bill/") => Place::Bill,
             ("GET", path) if path.starts_with("/v3/billdownload/") => Place::Download,
+            ("GET", "/v3/certificates") => Place::Certificates,
             ("GET", "/sns/jscode2session") => Place::Login,
             _ => return Err(format!("nobody expects {method} {path}")),
         };
         Ok(Asked::WechatPay(place, message))
     }
 
-    /// One number, one set of bytes, however often it is sent.
-    fn check_bytes(&self, asked: &Asked) {
+    /// One number, one set of bytes, however often it is sent; and not too often.
+    fn check_sending(&self, asked: &Asked) {
         let Asked::WechatPay(place, message) = asked else {
             return;
         };
@@ -176,10 +178,51 @@ impl Network {
             Place::Refund if message.path.ends_with("/refunds") => "out_refund_no",
             _ => return,
         };
-        let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
         let number = body[field].as_str().unwrap_or_default();
-        self.weather
-            .sent(&format!("{field} {number}"), &message.body);
+        let named = format!("{field} {number}");
+        self.weather.seen(|witness, at_ms| {
+            witness.bytes(&named, &message.body)?;
+            if *place == Place::Refund {
+                return witness.refund_sent(number, at_ms);
+            }
+            witness.costs(number, body["amount"]["total"].as_i64().unwrap_or(0));
+            Ok(())
+        });
+    }
+
+    /// Keeps what WeChat Pay says, signed, of a refund that it does not know or an order that is paid. The
+    /// total of an order is that of the request that placed it.
+    async fn heard(&self, place: Place, path: &str, answer: Response) -> Option<Response> {
+        let number = path.rsplit('/').next().unwrap_or_default();
+        let is_signed = answer.headers().contains_key("wechatpay-signature");
+        match (place, answer.status().as_u16()) {
+            (Place::QueryRefund, 404) if is_signed => {
+                self.weather.seen(|witness, at_ms| {
+                    witness.refund_absent(number, at_ms);
+                    Ok(())
+                });
+                Some(answer)
+            }
+            (Place::QueryOrder, 200) if is_signed => {
+                let mut whole = http::Response::builder().status(200);
+                if let Some(headers) = whole.headers_mut() {
+                    headers.clone_from(answer.headers());
+                }
+                let bytes = answer.bytes().await.ok()?;
+                let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+                if matches!(body["trade_state"].as_str(), Some("SUCCESS" | "REFUND")) {
+                    let (order, total) = (&body["out_trade_no"], &body["amount"]["total"]);
+                    let (order, total) = (order.as_str(), total.as_i64());
+                    self.weather.seen(|witness, _| {
+                        witness.order_paid(order.unwrap_or_default(), total);
+                        Ok(())
+                    });
+                }
+                Some(whole.body(bytes).ok()?.into())
+            }
+            _ => Some(answer),
+        }
     }
 
     /// The request arrives, and is answered; `None` where WeChat Pay drops the connection.
@@ -213,7 +256,8 @@ impl Network {
                 let status = answer.as_ref().map(|answer| answer.status().as_u16());
                 self.weather
                     .note(&format!("    {} {status:?}", place.as_str()));
-                Some(answer?.map(Body::wrap).into())
+                let answer = answer?.map(Body::wrap).into();
+                self.heard(*place, &message.path, answer).await
             }
         }
     }

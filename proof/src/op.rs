@@ -7,6 +7,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Switches};
+use crate::scene::{self, Beginning};
 
 /// What one cup of tea costs a payer, in fen.
 pub const TEA: i64 = 300;
@@ -27,6 +28,18 @@ pub enum Act {
     Pays,
     /// Tries, and the payment fails.
     Fails,
+    /// Has confirmed it a moment before the order was closed: the payment stands.
+    PaysAfterClose,
+}
+
+impl Act {
+    /// Whether the money is with the merchant afterwards.
+    pub const fn pays(self) -> bool {
+        match self {
+            Self::Pays | Self::PaysAfterClose => true,
+            Self::Fails => false,
+        }
+    }
 }
 
 /// How the bank ends a refund.
@@ -85,6 +98,39 @@ pub enum Rotated {
     PublicKey,
     /// What payers' tokens are signed with.
     TokenKey,
+    /// What the merchant signs with; the old certificate is revoked.
+    MerchantKey,
+    /// WeChat Pay's certificate: the next one is announced, and takes over bit by bit.
+    Certificate,
+    /// From WeChat Pay's certificate to its public key.
+    ToPublicKey,
+}
+
+/// What WeChat Pay signs with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signs {
+    /// Its public key's private half.
+    #[default]
+    PublicKey,
+    /// A certificate, which is downloaded.
+    Certificate,
+    /// The one or the other, while a merchant changes over.
+    Both,
+}
+
+impl Signs {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PublicKey, Self::Certificate, Self::Both];
+
+    /// What can be replaced where it signs with this.
+    pub const fn rotated(self) -> &'static [Rotated] {
+        use Rotated::{Apiv3, Certificate, MerchantKey, PublicKey, ToPublicKey, TokenKey};
+        match self {
+            Self::PublicKey => &[Apiv3, PublicKey, TokenKey, MerchantKey],
+            Self::Certificate => &[Apiv3, TokenKey, MerchantKey, Certificate],
+            Self::Both => &[Certificate, MerchantKey, ToPublicKey],
+        }
+    }
 }
 
 /// One thing that happens. Orders and refunds have numbers of the list's own, so that an operation still
@@ -159,6 +205,34 @@ pub enum Op {
         /// The first one's number; two follow.
         first: u32,
     },
+    /// Refunds of two orders are asked for with one number at once: it is one order's.
+    RefundsOfTwo {
+        /// The orders.
+        orders: [u32; 2],
+        /// The refund's number in the list.
+        refund: u32,
+        /// In fen.
+        amount: i64,
+    },
+    /// The merchant applies for an abnormal refund to go to its own bank card.
+    Apply {
+        /// Of which order.
+        order: u32,
+        /// Which refund.
+        refund: u32,
+    },
+    /// Somebody writes a refund into the table past the code: a copy of this one under another number.
+    Forge {
+        /// Of which order.
+        order: u32,
+        /// Which refund.
+        refund: u32,
+    },
+    /// From now on the bank takes so long for a refund.
+    BankTakes {
+        /// How long.
+        seconds: u64,
+    },
     /// The merchant decides about a refund.
     Decide {
         /// Of which order.
@@ -182,10 +256,22 @@ pub enum Op {
         /// Which order.
         order: u32,
     },
+    /// Somebody queries the order, and while the answer is on its way it is paid after its close.
+    PaysWhileAsked {
+        /// Which order.
+        order: u32,
+    },
     /// The sweep runs.
     Sweep,
     /// Two sweeps run at once.
     SweepTwice,
+    /// The sweep runs so often, each time after such a while.
+    Sweeps {
+        /// How often.
+        times: u32,
+        /// The while before each.
+        seconds: u64,
+    },
     /// Time passes.
     Advance {
         /// How much.
@@ -197,6 +283,9 @@ pub enum Op {
         fault: String,
         /// How often.
         count: u32,
+        /// Only in this operation, by the simulator's name for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<String>,
     },
     /// The stream is brought to the publisher.
     Publish,
@@ -224,6 +313,9 @@ pub struct Step {
 pub struct Plan {
     /// The seed.
     pub seed: u64,
+    /// What WeChat Pay signs with.
+    #[serde(default)]
+    pub signs: Signs,
     /// Which faults there are.
     pub switches: Switches,
     /// What happens, one after the other.
@@ -233,6 +325,7 @@ pub struct Plan {
 /// What a list says so far, as if everything succeeded.
 #[derive(Default)]
 struct Sketch {
+    signs: Signs,
     orders: BTreeMap<u32, Sketched>,
     refunds: u32,
 }
@@ -277,23 +370,35 @@ const TROUBLE: [&str; 25] = [
 const STEPS: std::ops::RangeInclusive<usize> = 4..=9;
 
 impl Plan {
-    /// What this seed draws.
+    /// What this seed draws: a beginning that leads somewhere, and then whatever comes.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5eed_0f00_d000_0001);
-        let switches = Switches::draw(&mut rng);
-        let mut sketch = Sketch::default();
-        let count = rng.usize(STEPS);
+        let Beginning {
+            signs,
+            switches,
+            ops: first,
+        } = scene::beginning(seed, &mut rng);
+        let mut sketch = Sketch {
+            signs,
+            ..Sketch::default()
+        };
+        let count = rng.usize(STEPS).max(first.len() + 1);
         let mut steps: Vec<Step> = Vec::new();
+        let mut first = first.into_iter();
         for id in (1_u32..).take(count) {
-            let op = if id == 1 {
-                sketch.place(&mut rng)
-            } else {
-                sketch.next(&mut rng)
+            let op = match first.next() {
+                Some(op) => {
+                    sketch.note(&op);
+                    op
+                }
+                None if id == 1 => sketch.place(&mut rng),
+                None => sketch.next(&mut rng),
             };
             steps.push(Step { id, op });
         }
         Self {
             seed,
+            signs,
             switches,
             steps,
         }
@@ -306,6 +411,49 @@ impl Plan {
 }
 
 impl Sketch {
+    /// Takes over what a beginning prescribes.
+    fn note(&mut self, op: &Op) {
+        match *op {
+            Op::Place {
+                order, by, total, ..
+            } => {
+                let placed = Sketched {
+                    by,
+                    total,
+                    paid: false,
+                    refunds: Vec::new(),
+                };
+                self.orders.insert(order, placed);
+            }
+            Op::Pay { order, act } => {
+                if let Some(sketched) = self.orders.get_mut(&order) {
+                    sketched.paid |= act.pays();
+                }
+            }
+            Op::PaysWhileAsked { order } => {
+                if let Some(sketched) = self.orders.get_mut(&order) {
+                    sketched.paid = true;
+                }
+            }
+            Op::Refund {
+                order, refund, by, ..
+            } => self.note_refund(order, refund, by),
+            Op::RefundsOfTwo { orders, refund, .. } => {
+                for order in orders {
+                    self.note_refund(order, refund, Person::Merchant);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_refund(&mut self, order: u32, refund: u32, by: Person) {
+        self.refunds = self.refunds.max(refund);
+        if let Some(sketched) = self.orders.get_mut(&order) {
+            sketched.refunds.push((refund, by));
+        }
+    }
+
     fn next(&mut self, rng: &mut Rng) -> Op {
         loop {
             let op = match rng.u32(..100) {
@@ -321,14 +469,12 @@ impl Sketch {
                 87..93 => Some(Op::Trouble {
                     fault: (*pick(rng, &TROUBLE)).to_owned(),
                     count: rng.u32(1..=3),
+                    operation: None,
                 }),
                 93..97 => Some(Op::Publish),
                 97..99 => Some(Op::Reconcile),
                 _ => Some(Op::Rotate {
-                    key: *pick(
-                        rng,
-                        &[Rotated::Apiv3, Rotated::PublicKey, Rotated::TokenKey],
-                    ),
+                    key: *pick(rng, self.signs.rotated()),
                 }),
             };
             if let Some(op) = op {
@@ -384,12 +530,12 @@ impl Sketch {
 
     fn pay(&mut self, rng: &mut Rng) -> Option<Op> {
         let order = self.any(rng, |order| !order.paid)?;
-        let act = if rng.u32(..8) == 0 {
-            Act::Fails
-        } else {
-            self.orders.get_mut(&order)?.paid = true;
-            Act::Pays
+        let act = match rng.u32(..16) {
+            0..2 => Act::Fails,
+            2 => Act::PaysAfterClose,
+            _ => Act::Pays,
         };
+        self.orders.get_mut(&order)?.paid |= act.pays();
         Some(Op::Pay { order, act })
     }
 
@@ -409,6 +555,8 @@ impl Sketch {
                         &[BankEnd::Completes, BankEnd::Closes, BankEnd::Abnormal],
                     ),
                 },
+                5 => Op::Apply { order, refund },
+                6 if rng.u32(..3) == 0 => Op::Forge { order, refund },
                 _ => Op::Decide {
                     order,
                     refund,

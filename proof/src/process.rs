@@ -29,8 +29,13 @@ use crate::weather::Weather;
 /// By how many seconds a clock may be wrong, either way.
 const SKEW_SECONDS: u64 = 20;
 
-/// After how many waits a process dies, at most.
-const WAITS_MAX: u64 = 25;
+/// After how many waits a process dies, at most: what waits seldom would live through more.
+const fn waits_max(place: Place) -> u64 {
+    match place {
+        Place::Notice | Place::Stream => 6,
+        _ => 25,
+    }
+}
 
 /// How long somebody who calls the API is kept waiting at most.
 const LATE_MS: u64 = 4_000;
@@ -176,7 +181,7 @@ impl Processes {
         let deadline = (self.wall)() + i64::try_from(seconds * 1_000).unwrap_or(0);
         context.deadline = u64::try_from(deadline).unwrap_or(0);
         let dies = match self.weather.strike(place) {
-            Some(Fault::Crash) => Some(1 + self.weather.draw(WAITS_MAX)),
+            Some(Fault::Crash) => Some(1 + self.weather.draw(waits_max(place))),
             _ => None,
         };
         let mortal = Mortal {
@@ -370,6 +375,10 @@ impl Receive for Webhook {
                 weather.struck(fault, Place::Notice);
             }
             sleep(weather.latency()).await;
+            weather.seen(|witness, _| {
+                witness.notice();
+                Ok(())
+            });
             let answer = match fault {
                 Some(Fault::Refused) => return None,
                 Some(Fault::Late) => {

@@ -22,7 +22,7 @@ pub fn run(plan: &Plan, keep: bool) -> Outcome {
 }
 
 fn try_to_run(plan: &Plan, keep: bool) -> Result<Outcome, String> {
-    let ground = Ground::get()?;
+    let ground = Ground::of(plan.signs)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -31,7 +31,7 @@ fn try_to_run(plan: &Plan, keep: bool) -> Result<Outcome, String> {
     runtime.block_on(async {
         let weather = Weather::new(plan.seed, plan.switches.clone(), keep);
         let world = World::new(ground, plan.seed, weather)?;
-        let mut walk = Walk::begin(&world).await;
+        let mut walk = Walk::begin(&world, plan.signs).await;
         for step in &plan.steps {
             walk.perform(step).await;
             if world.weather.first_broken().is_some() {

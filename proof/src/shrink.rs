@@ -48,6 +48,12 @@ fn shorter_plans(plan: &Plan) -> Vec<Plan> {
         }
         size /= 2;
     }
+    if plan.switches.aim().is_some() {
+        plans.push(Plan {
+            switches: plan.switches.without_aim(),
+            ..plan.clone()
+        });
+    }
     for fault in plan.switches.iter() {
         plans.push(Plan {
             switches: plan.switches.without(fault),

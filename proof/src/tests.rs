@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod edges;
+
+use std::process::Command;
+
 use crate::op::Plan;
 use crate::regression::regressions;
 use crate::run::run;
@@ -33,4 +37,41 @@ fn a_seed_decides_everything() {
 #[test]
 fn another_seed_is_another_story() {
     assert_ne!(run(&Plan::of(1), false).hash, run(&Plan::of(2), false).hash);
+}
+
+/// The seeds that are run in another process and in other threads, too.
+const COMPARED: std::ops::Range<u64> = 4..8;
+
+fn hashes() -> Vec<String> {
+    let of = |seed| format!("hash of {seed}: {:016x}", run(&Plan::of(seed), false).hash);
+    COMPARED.map(of).collect()
+}
+
+#[test]
+fn a_seed_decides_everything_in_any_thread_and_any_process() {
+    let here = hashes();
+    if std::env::var_os("PROOF_HASHES").is_some() {
+        println!("{}", here.join("\n"));
+        return;
+    }
+    let threads = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(hashes)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+        joined.collect::<Vec<_>>()
+    });
+    for elsewhere in threads {
+        assert_eq!(elsewhere, here);
+    }
+    let name = "tests::a_seed_decides_everything_in_any_thread_and_any_process";
+    let ran = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env("PROOF_HASHES", "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    let there: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.starts_with("hash of "))
+        .collect();
+    assert_eq!(there, here, "{printed}");
 }

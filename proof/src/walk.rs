@@ -2,14 +2,18 @@
 //! and lets everything come to rest at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared::domain::{BeijingDay, Timestamp};
 
 use crate::books::{self, broken_books, broken_change, is_order, is_refund, key, text};
+use crate::coverage::edge;
 use crate::fault::{Fault, Place};
 use crate::notebook::{Noted, NotedRefund};
-use crate::op::{Act, BankEnd, Decision, Op, Person, Step, TEA};
+use crate::op::{Act, BankEnd, Decision, Op, Person, Signs, Step, TEA};
 use crate::process::Answer;
+use crate::witness::FORGED;
 use crate::world::{ALICE, MERCHANT_KEY, Mirror, World};
 
 /// What says that a request has to be sent again.
@@ -43,11 +47,18 @@ pub struct Walk<'a> {
     published: Option<String>,
     /// The events that committed changes are.
     pub(crate) committed: BTreeSet<(String, String)>,
+    /// The days on which a payment may have come after the close of its order: where its notification is
+    /// lost, the day's bill tells of it.
+    pub(crate) closed_first: BTreeSet<BeijingDay>,
+    /// Those of them whose bills were needed.
+    pub(crate) found_in_bills: BTreeSet<BeijingDay>,
+    /// The refunds that the merchant had sent again at the end.
+    pub(crate) retried: BTreeSet<String>,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins: the payer logs in.
-    pub async fn begin(world: &'a World) -> Self {
+    /// Begins in a world in which WeChat Pay signs with this: the payer logs in.
+    pub async fn begin(world: &'a World, signs: Signs) -> Self {
         let mut walk = Self {
             world,
             orders: BTreeMap::new(),
@@ -57,8 +68,15 @@ impl<'a> Walk<'a> {
             seen: None,
             published: None,
             committed: BTreeSet::new(),
+            closed_first: BTreeSet::new(),
+            found_in_bills: BTreeSet::new(),
+            retried: BTreeSet::new(),
         };
         world.weather.begin_step(0);
+        if signs != Signs::PublicKey {
+            // It downloads the certificates.
+            walk.sweep().await;
+        }
         walk.log_in().await;
         walk
     }
@@ -128,6 +146,17 @@ impl<'a> Walk<'a> {
             }
             Op::RefundAgain { order, refund } => self.refund(order, refund).await,
             Op::RefundsAtOnce { order, first } => self.refunds_at_once(order, first).await,
+            Op::RefundsOfTwo {
+                orders,
+                refund,
+                amount,
+            } => self.refunds_of_two(orders, refund, amount).await,
+            Op::Apply { order, refund } => self.apply(order, refund).await,
+            Op::Forge { order, refund } => self.forge(order, refund),
+            Op::BankTakes { seconds } => {
+                let wanted = json!({"refund_delay_s": seconds});
+                self.world.control("knobs", wanted).await;
+            }
             Op::Decide {
                 order,
                 refund,
@@ -135,13 +164,27 @@ impl<'a> Walk<'a> {
             } => self.decide(order, refund, decision).await,
             Op::Bank { order, refund, end } => self.bank(order, refund, end).await,
             Op::AllAtOnce { order } => self.all_at_once(order).await,
+            Op::PaysWhileAsked { order } => self.pays_while_asked(order).await,
             Op::Sweep => self.sweep().await,
             Op::SweepTwice => {
                 tokio::join!(self.sweep(), self.sweep());
             }
+            Op::Sweeps { times, seconds } => {
+                for _ in 0..times {
+                    pass(seconds).await;
+                    self.sweep().await;
+                }
+            }
             Op::Advance { seconds } => pass(seconds).await,
-            Op::Trouble { ref fault, count } => {
-                let wanted = json!({"name": fault, "count": count});
+            Op::Trouble {
+                ref fault,
+                count,
+                ref operation,
+            } => {
+                let mut wanted = json!({"name": fault, "count": count});
+                if let Some(operation) = operation {
+                    wanted["operation"] = json!(operation);
+                }
                 self.world.control("faults", wanted).await;
             }
             Op::Publish => self.publish().await,
@@ -276,12 +319,17 @@ impl<'a> Walk<'a> {
     }
 
     async fn on_the_phone(&self, noted: &Noted, act: Act) -> bool {
+        let mut wanted = json!({"openid": ALICE});
         let act = match act {
             Act::Pays => "pay",
             Act::Fails => "fail",
+            Act::PaysAfterClose => {
+                wanted["after_close"] = json!(true);
+                "pay"
+            }
         };
         let path = format!("orders/{}/{act}", noted.number);
-        let (status, _) = self.world.control(&path, json!({"openid": ALICE})).await;
+        let (status, _) = self.world.control(&path, wanted).await;
         self.world.weather.note(&format!("  {act}: {status}"));
         status == 200
     }
@@ -295,7 +343,34 @@ impl<'a> Walk<'a> {
         if self.world.weather.draw(2) == 0 {
             pass(2).await;
         }
-        self.paid(order, done && act == Act::Pays);
+        if act == Act::PaysAfterClose {
+            self.paid_after_close(order, done);
+        } else {
+            self.paid(order, done && act.pays());
+        }
+    }
+
+    fn paid_after_close(&mut self, order: u32, done: bool) {
+        self.paid(order, done);
+        if done {
+            let now = Timestamp::from_unix_seconds(self.world.now());
+            self.closed_first.insert(BeijingDay::of(now));
+        }
+    }
+
+    async fn pays_while_asked(&mut self, order: u32) {
+        let Some(noted) = self.known(order).filter(|noted| !noted.paid) else {
+            return;
+        };
+        let path = format!("/orders/{}", noted.number);
+        let moment = Duration::from_millis(30 + self.world.weather.draw(70));
+        let (seen, done) =
+            tokio::join!(self.ask(noted.by, "GET", &path, "", &Value::Null), async {
+                tokio::time::sleep(moment).await;
+                self.on_the_phone(&noted, Act::PaysAfterClose).await
+            });
+        self.expected("query", &seen, &["not_found"]);
+        self.paid_after_close(order, done);
     }
 
     fn paid(&mut self, order: u32, paid: bool) {
@@ -467,14 +542,107 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn decide(&mut self, order: u32, refund: u32, decision: Decision) {
-        let Some(noted) = self.known(order) else {
+    /// Asks for a refund of each of two orders with one number: it is given to one of them at most.
+    async fn refunds_of_two(&mut self, orders: [u32; 2], refund: u32, amount: i64) {
+        for order in orders {
+            if let Some(noted) = self.orders.get_mut(&order) {
+                let asked = NotedRefund::new(Person::Merchant, amount);
+                noted.refunds.entry(refund).or_insert(asked);
+            }
+        }
+        let [Some(one), Some(other)] = orders.map(|order| self.known(order)) else {
             return;
         };
-        let Some(asked) = noted.refunds.get(&refund) else {
+        let (one, other) = tokio::join!(
+            self.send_refund(&one, refund),
+            self.send_refund(&other, refund)
+        );
+        let (Some(one), Some(other)) = (one, other) else {
             return;
         };
+        self.promise(one.status >= 300 || other.status >= 300, || {
+            format!("two orders have a refund of one number: {one:?} {other:?}")
+        });
+        self.refund_answered(orders[0], refund, &one);
+        self.refund_answered(orders[1], refund, &other);
+    }
+
+    /// Applies for an abnormal refund to go to the merchant's own bank card.
+    async fn apply(&mut self, order: u32, refund: u32) {
+        let Some((noted, number)) = self.refund_known(order, refund) else {
+            return;
+        };
+        let path = format!("/orders/{}/refunds/{number}/abnormal", noted.number);
+        let body = json!({"type": "MERCHANT_BANK_CARD"});
+        let answer = self.ask(Person::Merchant, "POST", &path, "", &body).await;
+        self.expected("apply", &answer, &["refund_not_abnormal", "not_found"]);
+        pass(1).await;
+    }
+
+    /// Writes a copy of a refund under another number, past the code, as due now and with its guard: it
+    /// must never be sent.
+    fn forge(&mut self, order: u32, refund: u32) {
+        let Some((noted, number)) = self.refund_known(order, refund) else {
+            return;
+        };
+        let key = (
+            format!("ORDER#{}", noted.number),
+            format!("REFUND#{number}"),
+        );
+        let Some(Value::Object(mut item)) = self.mirror.items.get(&key).cloned() else {
+            return;
+        };
+        let forged = format!("{FORGED}{number}");
+        for name in [
+            "refund_id",
+            "success_time",
+            "events",
+            "needs_human",
+            "list_shard",
+        ] {
+            item.remove(name);
+        }
+        let texts = [
+            ("sk", format!("REFUND#{forged}")),
+            ("out_refund_no", forged.clone()),
+            ("status", "RESERVED".to_owned()),
+            ("due_shard", "14".to_owned()),
+        ];
+        let texts = texts.map(|(name, text)| (name.to_owned(), json!({"S": text})));
+        item.extend(texts);
+        item.insert(
+            "due_at".to_owned(),
+            json!({"N": self.world.now().to_string()}),
+        );
+        let guard = json!({
+            "pk": {"S": format!("REFUNDNO#{forged}")}, "sk": {"S": "REFUNDNO"},
+            "out_trade_no": {"S": noted.number},
+        });
+        for item in [Value::Object(item), guard] {
+            if let Err(why) = self.world.aws.put(item) {
+                self.world.weather.broken(why);
+            }
+        }
+    }
+
+    /// The order of a refund and the refund's number, where both may be named.
+    fn refund_known(&self, order: u32, refund: u32) -> Option<(Noted, String)> {
+        let noted = self.known(order)?;
+        let asked = noted.refunds.get(&refund)?;
         let number = asked.number(&refund_number(refund));
+        Some((noted, number))
+    }
+
+    async fn decide(&mut self, order: u32, refund: u32, decision: Decision) {
+        let Some((noted, number)) = self.refund_known(order, refund) else {
+            return;
+        };
+        if decision == Decision::Retry {
+            self.world.weather.seen(|witness, _| {
+                witness.refund_retried(&number);
+                Ok(())
+            });
+        }
         let segment = decision.segment();
         let path = format!("/orders/{}/refunds/{number}/{segment}", noted.number);
         let answer = self
@@ -483,6 +651,7 @@ impl<'a> Walk<'a> {
         let refusals = [
             "refund_decided",
             "refund_exceeds",
+            "refund_number_taken",
             "too_many_refunds",
             "refund_too_late",
             "order_not_paid",
@@ -492,13 +661,9 @@ impl<'a> Walk<'a> {
     }
 
     async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) {
-        let Some(noted) = self.known(order) else {
+        let Some((_, number)) = self.refund_known(order, refund) else {
             return;
         };
-        let Some(asked) = noted.refunds.get(&refund) else {
-            return;
-        };
-        let number = asked.number(&refund_number(refund));
         let path = format!("refunds/{number}/{}", end.control());
         let (status, _) = self.world.control(&path, json!({})).await;
         self.world
@@ -584,6 +749,9 @@ impl<'a> Walk<'a> {
         for record in &records {
             self.seen = sequence_number(record).or(self.seen.take());
             let (old, new) = self.mirror.take(record);
+            if text(&new, "out_refund_no").starts_with(FORGED) {
+                continue;
+            }
             if let Some(broken) = broken_change(&old, &new) {
                 weather.broken(broken);
             }
@@ -596,12 +764,15 @@ impl<'a> Walk<'a> {
             if let Some((of, name)) = of
                 && old[name] != new[name]
             {
-                let before = match text(&old, name) {
-                    "" => "-",
-                    before => before,
-                };
-                weather.edge(of, before, text(&new, name));
-                weather.note(&format!("  {} {before} → {}", key(&new), text(&new, name)));
+                let (before, after) = (text(&old, name), text(&new, name));
+                weather.edge(edge(of, before, after));
+                let (order, refund) = (text(&new, "out_trade_no"), text(&new, "out_refund_no"));
+                match (of, after) {
+                    ("order", "SUCCESS") => weather.seen(|it, _| it.order_became_paid(order)),
+                    ("refund", "WITHDRAWN") => weather.seen(|it, _| it.refund_withdrawn(refund)),
+                    _ => {}
+                }
+                weather.note(&format!("  {} {before} → {after}", key(&new)));
             }
         }
         for broken in broken_books(self.mirror.items.values()) {
@@ -615,7 +786,7 @@ impl<'a> Walk<'a> {
 
 /// Time passes.
 pub(crate) async fn pass(seconds: u64) {
-    tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
 fn sequence_number(record: &Value) -> Option<String> {

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::fault::{Fault, Place, Switches};
+use crate::witness::Witness;
 
 /// How often each fault met each place.
 pub type Struck = BTreeMap<(Fault, Place), u64>;
@@ -34,7 +35,7 @@ struct Inner {
     broken: Option<String>,
     struck: Struck,
     edges: Edges,
-    sent: BTreeMap<String, Vec<u8>>,
+    witness: Witness,
 }
 
 /// What became of a plan.
@@ -66,13 +67,18 @@ impl Weather {
                 broken: None,
                 struck: Struck::new(),
                 edges: Edges::new(),
-                sent: BTreeMap::new(),
+                witness: Witness::default(),
             }),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The seed.
+    pub const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How long the run has lasted by its own clock, in milliseconds.
@@ -90,6 +96,11 @@ impl Weather {
         fastrand::seed(mixed ^ 0x00ff_00ff_00ff_00ff);
     }
 
+    /// Whether this seed is one of every so many.
+    pub const fn is_one_of(&self, every: u64) -> bool {
+        self.seed.is_multiple_of(every)
+    }
+
     /// No faults any more.
     pub fn heal(&self) {
         self.lock().switches = None;
@@ -98,9 +109,15 @@ impl Weather {
     /// The fault that meets a call there, if one does.
     pub fn strike(&self, place: Place) -> Option<Fault> {
         let mut inner = self.lock();
-        let Inner { rng, switches, .. } = &mut *inner;
-        let fault = switches.as_ref()?.strike(place, rng)?;
-        Some(fault)
+        let Inner {
+            rng,
+            switches,
+            struck,
+            ..
+        } = &mut *inner;
+        let switches = switches.as_ref()?;
+        let met = switches.aim().and_then(|aim| struck.get(&aim).copied());
+        switches.strike(place, met.unwrap_or(0), rng)
     }
 
     /// A fault did meet a call there.
@@ -141,22 +158,16 @@ impl Weather {
     }
 
     /// A record came from one state to another.
-    pub fn edge(&self, of: &str, from: &str, to: &str) {
-        let edge = format!("{of} {from} {to}");
+    pub fn edge(&self, edge: String) {
         *self.lock().edges.entry(edge).or_default() += 1;
     }
 
-    /// A number goes out with these bytes; the first bytes that it went out with are the only ones.
-    pub fn sent(&self, number: &str, body: &[u8]) {
-        let mut inner = self.lock();
-        let first = inner
-            .sent
-            .entry(number.to_owned())
-            .or_insert_with(|| body.to_vec());
-        let same = first.as_slice() == body;
-        drop(inner);
-        if !same {
-            self.broken(format!("{number} went out with other bytes"));
+    /// Tells the witness what was seen, and at which millisecond; it may find a promise broken.
+    pub(crate) fn seen(&self, what: impl FnOnce(&mut Witness, i64) -> Result<(), String>) {
+        let at = self.elapsed_ms();
+        let judged = what(&mut self.lock().witness, at);
+        if let Err(promise) = judged {
+            self.broken(promise);
         }
     }
 

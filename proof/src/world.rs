@@ -20,8 +20,10 @@ use simulator::{Embedded, EmbeddedConfig, EmbeddedKeys, Mode};
 
 use crate::aws::Aws;
 use crate::network::{Network, WECHAT_PAY_URLS};
+use crate::op::Signs;
 use crate::process::{Processes, Webhook};
 use crate::weather::Weather;
+use crate::witness::FORGED;
 
 /// The merchant's API key.
 pub const MERCHANT_KEY: &str = "proof-merchant-key-0000000000000000";
@@ -35,9 +37,10 @@ pub const BEGINS: i64 = 1_790_038_800;
 /// The template, as it was when this was built.
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// What all worlds have in common, made once.
+/// What all worlds have in common in which WeChat Pay signs with the same, made once.
 #[derive(Debug)]
 pub struct Ground {
+    signs: Signs,
     template: Arc<Template>,
     access: Arc<Access>,
     keys: EmbeddedKeys,
@@ -48,17 +51,28 @@ impl Ground {
     ///
     /// # Errors
     /// Says what is wrong with the template or the keys.
-    pub fn get() -> Result<&'static Self, String> {
-        static GROUND: OnceLock<Result<Ground, String>> = OnceLock::new();
-        GROUND
-            .get_or_init(Self::make)
-            .as_ref()
-            .map_err(Clone::clone)
+    pub fn of(signs: Signs) -> Result<&'static Self, String> {
+        type Made = OnceLock<Result<Ground, String>>;
+        static PUBLIC_KEY: Made = OnceLock::new();
+        static CERTIFICATE: Made = OnceLock::new();
+        static BOTH: Made = OnceLock::new();
+        let ground = match signs {
+            Signs::PublicKey => &PUBLIC_KEY,
+            Signs::Certificate => &CERTIFICATE,
+            Signs::Both => &BOTH,
+        };
+        let made = ground.get_or_init(|| Self::make(signs));
+        made.as_ref().map_err(Clone::clone)
     }
 
-    fn make() -> Result<Self, String> {
+    fn make(signs: Signs) -> Result<Self, String> {
+        let (mode, certificates) = match signs {
+            Signs::PublicKey => (Mode::PublicKey, "off"),
+            Signs::Certificate => (Mode::Certificate, "on"),
+            Signs::Both => (Mode::Both, "on"),
+        };
         let made_ms = (BEGINS - 24 * 60 * 60) * 1_000;
-        let keys = EmbeddedKeys::generate(Mode::PublicKey, made_ms);
+        let keys = EmbeddedKeys::generate(mode, made_ms);
         let keys = keys.map_err(|error| error.to_string())?;
         let (mchid, appid) = keys.ids();
         let [base, backup] = WECHAT_PAY_URLS;
@@ -68,6 +82,7 @@ impl Ground {
             ("Mchid", mchid.as_str()),
             ("Appid", appid.as_str()),
             ("AppidApp", appid.as_str()),
+            ("PlatformCertificates", certificates),
             ("PublicBaseUrl", "https://proof.test"),
             ("WechatpayBaseUrl", base),
             ("WechatpayBackupUrl", backup),
@@ -78,6 +93,7 @@ impl Ground {
         let template = Template::parse(TEMPLATE, &given.into());
         let template = template.map_err(|error| error.to_string())?;
         Ok(Self {
+            signs,
             access: Arc::new(Access::new(&template)),
             template: Arc::new(template),
             keys,
@@ -150,12 +166,12 @@ impl World {
             weather,
             wall,
         };
-        world.seed(&ground.keys)?;
+        world.seed(&ground.keys, ground.signs)?;
         Ok(world)
     }
 
     /// The secrets and the catalogue.
-    fn seed(&self, keys: &EmbeddedKeys) -> Result<(), String> {
+    fn seed(&self, keys: &EmbeddedKeys, signs: Signs) -> Result<(), String> {
         let (merchant, public_key) = self
             .wechat_pay
             .merchant()
@@ -170,7 +186,13 @@ impl World {
             ),
             (
                 "WechatpaySecret",
-                json!({"public_key_id": merchant.public_key_id, "public_key": public_key}),
+                match signs {
+                    Signs::PublicKey | Signs::Both => json!({
+                        "public_key_id": merchant.public_key_id, "public_key": public_key,
+                    }),
+                    // The sweep downloads the certificates.
+                    Signs::Certificate => json!({}),
+                },
             ),
             ("Apiv3Secret", json!({"apiv3_key": merchant.apiv3_key})),
             (
@@ -185,20 +207,11 @@ impl World {
         ] {
             self.aws.put_secret(&arn(name), text);
         }
-        let article = json!({
-            "TableName": physical("Table"),
-            "Item": {
-                "pk": {"S": "SKU#tea"}, "sk": {"S": "SKU"}, "description": {"S": "Tea"},
-                "price_fen": {"N": crate::op::TEA.to_string()}, "on_sale": {"BOOL": true},
-                "list_shard": {"S": "SKU#ALL"}, "created_at": {"N": "1"},
-            },
-        });
-        let article = serde_json::from_value(article).map_err(|error| error.to_string())?;
-        self.aws
-            .table
-            .put_item(article)
-            .map_err(|error| error.to_string())?;
-        Ok(())
+        self.aws.put(json!({
+            "pk": {"S": "SKU#tea"}, "sk": {"S": "SKU"}, "description": {"S": "Tea"},
+            "price_fen": {"N": crate::op::TEA.to_string()}, "on_sale": {"BOOL": true},
+            "list_shard": {"S": "SKU#ALL"}, "created_at": {"N": "1"},
+        }))
     }
 
     /// Real time in this world, in Unix seconds.
@@ -318,7 +331,9 @@ impl Mirror {
         let shown = if new.is_null() { &old } else { &new };
         let text = |name: &str| shown[name]["S"].as_str().unwrap_or_default().to_owned();
         let key = (text("pk"), text("sk"));
-        if new.is_null() {
+        if key.0.contains(FORGED) || key.1.contains(FORGED) {
+            // No part of anybody's books.
+        } else if new.is_null() {
             self.items.remove(&key);
         } else {
             self.items.insert(key, new.clone());

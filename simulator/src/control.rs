@@ -414,7 +414,7 @@ async fn change_merchant(State(handle): Shared, Path(mchid): Path<String>, body:
 }
 
 async fn add_certificate(State(handle): Shared, Path(mchid): Path<String>) -> Answer {
-    off_thread(move || merchant_platform::add_certificate(&handle, &mchid)).await
+    off_thread(move || merchant_platform::add_certificate(&handle, &mchid, None)).await
 }
 
 async fn mark_certificate(

@@ -47,7 +47,7 @@ impl EmbeddedKeys {
         let registry = Registry::generate(mode, made_ms)?;
         let mut merchants = HashMap::new();
         for record in &registry.merchants {
-            let loaded = MerchantWithKeys::new(record.clone())?;
+            let loaded = MerchantWithKeys::new(record.clone())?.quick()?;
             merchants.insert(record.mchid.clone(), Arc::new(loaded));
         }
         let spare = crate::merchants::generate_all()?;
@@ -220,12 +220,24 @@ impl Embedded {
     /// # Errors
     /// A sentence where that is not possible.
     pub fn rotate(&self, wanted: &Value) -> Result<Value, String> {
-        let mchid = {
-            let state = self.handle.lock();
-            let first = state.registry.merchants.first();
-            first.map_or_else(String::new, |first| first.mchid.clone())
-        };
-        merchant_platform::rotate(&self.handle, &mchid, wanted).map_err(|error| error.to_string())
+        let rotated = merchant_platform::rotate(&self.handle, &self.first_merchant(), wanted);
+        rotated.map_err(|error| error.to_string())
+    }
+
+    /// Issues another certificate for the merchant, of this private key; gives its `serial_no`.
+    ///
+    /// # Errors
+    /// A sentence where that is not possible.
+    pub fn add_certificate(&self, private_pem: &str) -> Result<Value, String> {
+        let merchant = self.first_merchant();
+        let made = merchant_platform::add_certificate(&self.handle, &merchant, Some(private_pem));
+        made.map_err(|error| error.to_string())
+    }
+
+    fn first_merchant(&self) -> String {
+        let state = self.handle.lock();
+        let first = state.registry.merchants.first();
+        first.map_or_else(String::new, |first| first.mchid.clone())
     }
 }
 

@@ -263,12 +263,13 @@ fn set(merchant: &mut Merchant, name: &str, value: &Value) -> Result<(), Merchan
     Ok(())
 }
 
-/// Issues another merchant API certificate with a fresh key; the others stay usable.
+/// Issues another merchant API certificate, with a fresh key unless one is given; the others stay usable.
 pub(crate) fn add_certificate(
     handle: &SimulatorHandle,
     mchid: &str,
+    given: Option<&str>,
 ) -> Result<Value, MerchantPlatformError> {
-    let private_pem = keys::generate()?;
+    let private_pem = given.map_or_else(keys::generate, |pem| Ok(pem.to_owned()))?;
     let now_ms = handle.now_ms();
     let mut state = handle.lock();
     let made = state

@@ -204,6 +204,17 @@ impl MerchantWithKeys {
         })
     }
 
+    /// The same, with keys that sign quickly.
+    pub(crate) fn quick(mut self) -> Result<Self, KeyError> {
+        for (_, key) in &mut self.public_keys {
+            *key = key.clone().quick()?;
+        }
+        for (_, key) in &mut self.platform_certificates {
+            *key = key.clone().quick()?;
+        }
+        Ok(self)
+    }
+
     /// The certificate of a serial, compared without case.
     pub(crate) fn certificate(
         &self,

@@ -38,6 +38,8 @@ pub(crate) struct PaymentAttempt {
     pub(crate) coupon_fen: i64,
     /// The payer's bank, `OTHERS` by default.
     pub(crate) bank_type: Option<String>,
+    /// The payer has confirmed a moment before the order was closed: the payment stands all the same.
+    pub(crate) after_close: bool,
 }
 
 /// `wx.requestPayment`.
@@ -139,10 +141,11 @@ fn check(
 ) -> Result<Option<String>, Refused> {
     match &order.state {
         OrderState::Paid(_) => return Err(refused("ORDERPAID", "the order is paid already")),
+        OrderState::Closed { .. } if attempt.after_close => {}
         OrderState::Closed { .. } => return Err(refused("ORDER_CLOSED", "the order is closed")),
         OrderState::NotPaid => {}
     }
-    if order.payable_until_ms <= now_ms {
+    if order.payable_until_ms <= now_ms && !attempt.after_close {
         let until = beijing::rfc3339(order.payable_until_ms);
         return Err(refused(
             "TIME_EXPIRED",

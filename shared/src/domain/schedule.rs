@@ -33,3 +33,6 @@ pub(super) fn backoff_seconds(attempts: u32) -> i64 {
         _ => 60 * 60,
     }
 }
+
+#[cfg(test)]
+mod tests;

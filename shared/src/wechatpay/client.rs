@@ -1,16 +1,20 @@
 //! The client: signs, sends, and believes only what is signed.
 //!
-//! There is one retry layer and it is here: at most [`ATTEMPTS_MAX`] attempts within the caller's
-//! time, each signed afresh over the same bytes, only for calls that carry their own number, which
-//! all of these do. A connection that could not be made goes to the backup host at once. A refund's
-//! POST is repeated only if it was never sent: its caller asks before it sends again.
+//! There is one retry layer and it is here: at most two attempts within the caller's time, each
+//! signed afresh over the same bytes, only for calls that carry their own number, which all of these
+//! do. A connection that could not be made goes to the backup host at once. After a long silence the
+//! second attempt goes out beside the first, and the earlier answer counts: WeChat Pay may be slow,
+//! or the connection dead. A refund's POST is repeated only if it was never sent: its caller asks
+//! before it sends again.
 
 mod bill;
 mod certificates;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
 use tokio::time::{Instant, timeout};
@@ -37,8 +41,8 @@ use crate::transport::{Cause, Failure, POOL_IDLE, Transport};
 
 pub use bill::{BillKind, BillOffer, DOWNLOAD_MAX, DownloadError, NoBill};
 
-/// How many attempts one call makes at most.
-const ATTEMPTS_MAX: u32 = 2;
+/// After which share of the caller's time a second attempt goes out beside a silent first one.
+const SILENCE_SHARE: f64 = 0.6;
 
 /// How large an answer may be, in bytes; WeChat Pay's are a few kilobytes.
 const ANSWER_MAX: usize = 256 * 1024;
@@ -366,42 +370,50 @@ impl Client {
         Ok(report)
     }
 
-    /// Asks until there is an answer, the attempts are used up or the time is.
+    /// Asks until there is an answer, the second attempt failed or the time is over.
     async fn ask(&self, call: &Call<'_>, question: &Question<'_>) -> Result<Answered, CallError> {
+        let timed_out = Err(CallError::Unknown(UnknownCause::Timeout));
+        let asked = timeout(call.time_left, self.attempts(call, question)).await;
+        asked.unwrap_or(timed_out)
+    }
+
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        question: &Question<'_>,
+    ) -> Result<Answered, CallError> {
         // A timer, not a clock reading: what is measured is how long this call takes.
         let started = Instant::now();
-        let mut host = self.endpoints.base();
-        let mut attempt = 1;
-        loop {
-            let left = call.time_left.saturating_sub(started.elapsed());
-            // The first attempt leaves time for a second one, where one may follow a silence.
-            let may_follow = attempt < ATTEMPTS_MAX && question.repeat == Repeat::Yes;
-            let share = if may_follow { left.mul_f64(0.6) } else { left };
-            let asked = match timeout(share, self.attempt(call, question, host)).await {
+        let base = self.endpoints.base();
+        let mut first = pin!(self.attempt(call, question, base));
+        let silence = call.time_left.mul_f64(SILENCE_SHARE);
+        let asked = if question.repeat == Repeat::Yes && call.time_left >= silence + ATTEMPT_MIN {
+            match timeout(silence, first.as_mut()).await {
                 Ok(asked) => asked,
-                Err(_) => Err(CallError::Unknown(UnknownCause::Timeout)),
-            };
-            let error = match asked {
-                Ok(answered) => return Ok(answered),
-                Err(error) => error,
-            };
-            let not_sent = matches!(error, CallError::Unknown(UnknownCause::Unreachable));
-            let pause = if not_sent {
-                Duration::ZERO
-            } else {
-                random::jitter(PAUSE_MS)
-            };
-            let left = call.time_left.saturating_sub(started.elapsed());
-            let again = is_worth_another(&error, question.repeat);
-            if !again || attempt >= ATTEMPTS_MAX || left < pause + ATTEMPT_MIN {
-                return Err(error);
+                // A connection that died unnoticed stays silent for ever, a slow answer still comes.
+                Err(_) => {
+                    let second = pin!(self.attempt(call, question, base));
+                    return either(first, second).await;
+                }
             }
-            if not_sent {
-                host = self.endpoints.backup();
-            }
-            tokio::time::sleep(pause).await;
-            attempt += 1;
+        } else {
+            first.await
+        };
+        let error = match asked {
+            Ok(answered) => return Ok(answered),
+            Err(error) => error,
+        };
+        let (host, pause) = if matches!(error, CallError::Unknown(UnknownCause::Unreachable)) {
+            (self.endpoints.backup(), Duration::ZERO)
+        } else {
+            (base, random::jitter(PAUSE_MS))
+        };
+        let left = call.time_left.saturating_sub(started.elapsed());
+        if !is_worth_another(&error, question.repeat) || left < pause + ATTEMPT_MIN {
+            return Err(error);
         }
+        tokio::time::sleep(pause).await;
+        self.attempt(call, question, host).await
     }
 
     async fn attempt(
@@ -510,6 +522,18 @@ impl Answered {
         } else {
             Err(CallError::unexpected("a 2xx that is not 200"))
         }
+    }
+}
+
+/// What the earlier of two attempts brings; where that is no answer, what the other one does.
+async fn either<A>(first: A, second: A) -> Result<Answered, CallError>
+where
+    A: Future<Output = Result<Answered, CallError>> + Unpin,
+{
+    let (asked, other) = select(first, second).await.factor_first();
+    match asked {
+        Err(CallError::Unknown(_)) => other.await,
+        Ok(_) | Err(CallError::Refused(_)) => asked,
     }
 }
 

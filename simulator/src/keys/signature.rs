@@ -1,9 +1,13 @@
 //! RSA keys and the signatures they make and check, with the `rsa` crate.
 
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1v15::{Signature, SigningKey as Pkcs1Signing, VerifyingKey as Pkcs1Verifying};
-use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use rsa::sha2::Sha256;
 use rsa::signature::{SignatureEncoding as _, Signer as _, Verifier as _};
 use rsa::traits::PublicKeyParts as _;
@@ -13,21 +17,52 @@ use super::error::KeyError;
 
 /// A private key that signs as WeChat Pay or as a merchant.
 #[derive(Debug, Clone)]
-pub(crate) struct SigningKey(Pkcs1Signing<Sha256>);
+pub(crate) struct SigningKey {
+    key: Pkcs1Signing<Sha256>,
+    quick: Option<Arc<RsaKeyPair>>,
+}
 
 impl SigningKey {
     /// Reads a PKCS#8 PEM.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let key = PrivateKey::from_pkcs8_pem(pem)
             .map_err(|error| KeyError::new("read a private key", error))?;
-        Ok(Self(Pkcs1Signing::new(key)))
+        Ok(Self {
+            key: Pkcs1Signing::new(key),
+            quick: None,
+        })
+    }
+
+    /// The same key, whose signatures AWS-LC makes: the same bytes in a seventh of the time, for whoever runs
+    /// thousands of worlds. Everybody else meets another library than the one that the functions sign with.
+    pub(crate) fn quick(self) -> Result<Self, KeyError> {
+        let private: &PrivateKey = self.key.as_ref();
+        let der = private
+            .to_pkcs8_der()
+            .map_err(|error| KeyError::new("write a private key", error))?;
+        let pair = RsaKeyPair::from_pkcs8(der.as_bytes())
+            .map_err(|error| KeyError::new("read a private key", error))?;
+        Ok(Self {
+            quick: Some(Arc::new(pair)),
+            ..self
+        })
     }
 
     /// Signs with RSASSA-PKCS1-v1_5 and SHA-256; base64, 344 characters for 2048 bits.
     pub(crate) fn sign(&self, message: &[u8]) -> String {
         // PKCS#1 v1.5 over a key of 2048 bits cannot fail; an empty signature would be refused by
         // every verifier, which is the right outcome if it ever does.
-        self.0.try_sign(message).map_or_else(
+        if let Some(pair) = &self.quick {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            let signed = pair.sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            );
+            return signed.map_or_else(|_| String::new(), |()| STANDARD.encode(&signature));
+        }
+        self.key.try_sign(message).map_or_else(
             |_| String::new(),
             |signature| STANDARD.encode(signature.to_bytes()),
         )
@@ -35,7 +70,7 @@ impl SigningKey {
 
     /// The public half.
     pub(crate) fn verifying(&self) -> VerifyingKey {
-        let private: &PrivateKey = self.0.as_ref();
+        let private: &PrivateKey = self.key.as_ref();
         VerifyingKey::new(private.to_public_key())
     }
 }

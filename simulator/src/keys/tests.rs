@@ -35,6 +35,8 @@ fn messages_are_signed_and_verified_byte_for_byte() {
         let key = SigningKey::from_pem(&case.file("private_key_file")).unwrap();
         let message = case.at("message").as_bytes();
         assert_eq!(key.sign(message), case.at("signature"), "{}", case.name);
+        let quick = key.clone().quick().unwrap();
+        assert_eq!(quick.sign(message), case.at("signature"), "{}", case.name);
         let verifying = key.verifying();
         assert!(verifying.verifies(message, case.at("signature")));
         assert!(!verifying.verifies(&[message, b"\n"].concat(), case.at("signature")));

@@ -20,6 +20,10 @@ pub(crate) struct Mistake {
     pub(crate) name: String,
     /// The whole file with it.
     pub(crate) text: String,
+    /// What it replaces, as bytes of the file.
+    pub(crate) at: Range<usize>,
+    /// What stands there with it.
+    pub(crate) new: String,
 }
 
 /// All mistakes of a file.
@@ -42,7 +46,12 @@ pub(crate) fn mistakes(text: &str) -> Result<Vec<Mistake>, Error> {
             name = format!("{name} ({count})");
         }
         let text = format!("{}{new}{}", &text[..at.start], &text[at.end..]);
-        mistakes.push(Mistake { name, text });
+        mistakes.push(Mistake {
+            name,
+            text,
+            at,
+            new,
+        });
     }
     Ok(mistakes)
 }

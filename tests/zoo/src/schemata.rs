@@ -22,6 +22,8 @@ const ASKED: &str = r#"match { static ZOO: ::std::sync::LazyLock<::std::string::
 pub(crate) struct Mutant {
     pub(crate) name: String,
     pub(crate) files: BTreeMap<PathBuf, String>,
+    /// Where it is all at one place: that, as bytes of the one file, and what stands there with it.
+    pub(crate) only: Option<(Range<usize>, String)>,
 }
 
 /// Where in the tree a mistake is.
@@ -123,12 +125,14 @@ fn write_file(
         reached = place.end;
         let Some(choice) = choice else { continue };
         let _ = writeln!(text, "{{ {ASKED} {{");
+        let mut last = text.matches('\n').count();
         for (mutant, arm) in &choice.arms {
-            let first = text.matches('\n').count() + 1;
+            let first = last + 1;
             let _ = writeln!(text, "{mutant:?} => {{ {arm} }}");
+            last = first + arm.matches('\n').count();
             woven.arms.push(Arm {
                 file: file.to_owned(),
-                lines: (first, text.matches('\n').count()),
+                lines: (first, last),
                 mutant: (*mutant).to_owned(),
             });
         }
@@ -141,12 +145,39 @@ fn write_file(
 /// A file, a body in it, and what a mistake makes of that.
 type Change<'t> = (&'t Path, Range<usize>, String);
 
+/// What a mistake at one place puts there, if that is in a function whose body can be chosen. To take the broken
+/// file apart for it would take longer than all the rest.
+fn arm_at<'t>(tree: &'t Tree, mutant: &Mutant, fixed: &BTreeSet<&str>) -> Option<Change<'t>> {
+    let (at, new) = mutant.only.as_ref()?;
+    let (file, source) = tree.get_key_value(mutant.files.keys().next()?)?;
+    let around = source.functions.values().filter(|function| {
+        let braces = &function.braces;
+        braces.start <= at.start && at.end <= braces.end
+    });
+    let function = around.max_by_key(|function| function.braces.len())?;
+    let is_fixed = function.constness.is_some() && fixed.contains(function.name.as_str());
+    if function.lets.is_some() || is_fixed {
+        return None;
+    }
+    let braces = function.braces.clone();
+    let text = &source.text;
+    let body = format!(
+        "{}{new}{}",
+        &text[braces.start..at.start],
+        &text[at.end..braces.end]
+    );
+    Some((file, braces, body))
+}
+
 /// What a mistake puts where.
 fn arms_of<'t>(
     tree: &'t Tree,
     mutant: &Mutant,
     fixed: &BTreeSet<&str>,
 ) -> Result<Vec<Change<'t>>, String> {
+    if let Some(arm) = arm_at(tree, mutant, fixed) {
+        return Ok(vec![arm]);
+    }
     let mut arms = Vec::new();
     let mut bodies = BTreeMap::new();
     let mut constants = Vec::new();
@@ -255,7 +286,7 @@ fn hide<'t>(
                     .iter()
                     .any(|one| one.file == file && one.name == constant.name);
                 let one = &hidden[looked];
-                if !known && one.is_meant_in(tree, file) && has_word(&constant.text, one.name) {
+                if !known && has_word(&constant.text, one.name) && one.is_meant_in(tree, file) {
                     hidden.push(Hidden {
                         file,
                         name: &constant.name,
@@ -272,8 +303,11 @@ fn hide<'t>(
     for (file, source) in tree {
         let meant: Vec<&Hidden<'_>> = hidden
             .iter()
-            .filter(|one| one.is_meant_in(tree, file))
+            .filter(|one| has_word(&source.text, one.name) && one.is_meant_in(tree, file))
             .collect();
+        if meant.is_empty() {
+            continue;
+        }
         for (path, function) in &source.functions {
             let key = (file.as_path(), path.clone());
             let own = source.text[function.braces.clone()].to_owned();
@@ -433,6 +467,7 @@ mod tests {
         let mutant = Mutant {
             name: "mistake".to_owned(),
             files: [(file.clone(), broken.to_owned())].into(),
+            only: None,
         };
         let tree = tree(before);
         let (placed, alone) = placed(&tree, &[mutant]);
@@ -449,6 +484,21 @@ mod tests {
             text.contains(r#""mistake" => { { 2 } } _ => { { 1 } }"#),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_mistake_at_one_place_is_chosen_without_taking_its_file_apart() {
+        let before = "const A: u8 = 1; fn f() -> u8 { A + 1 }";
+        let tree = tree(before);
+        let one = |at: Range<usize>| Mutant {
+            name: "mistake".to_owned(),
+            files: [(PathBuf::from("shared/src/lib.rs"), "no Rust".to_owned())].into(),
+            only: Some((at, "-".to_owned())),
+        };
+        let plus = before.find('+').unwrap();
+        let (placed, alone) = placed(&tree, &[one(plus..plus + 1), one(0..1)]);
+        assert_eq!(placed[0].arms[0].2, "{ A - 1 }");
+        assert_eq!((placed.len(), alone.len()), (1, 1));
     }
 
     #[test]

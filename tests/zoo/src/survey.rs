@@ -102,6 +102,7 @@ pub(crate) fn surveys(tree: &Tree, under: &[String]) -> Result<Vec<Survey>, Erro
                 mutant: Mutant {
                     name: format!("m{}", surveys.len()),
                     files: [(file.clone(), mistake.text)].into(),
+                    only: Some((mistake.at, mistake.new)),
                 },
                 name: format!("{name} {}", mistake.name),
                 stages,

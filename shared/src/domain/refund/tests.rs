@@ -8,9 +8,8 @@ mod events;
 mod withdrawals;
 
 use super::{
-    Decision, LATE_SECONDS, OtherTerms, PROCESSING_SECONDS_MAX, REFUSALS_MAX, REFUSED_SECONDS,
-    RESENT_SECONDS_MAX, RESERVED_SECONDS_MAX, Refund, RefundChange, RefundState, RefundTerms,
-    RefundableChange, RefusalKind, SENDING_SECONDS_MAX, approves_itself, next_refund_at,
+    Decision, OtherTerms, Refund, RefundChange, RefundState, RefundTerms, RefundableChange,
+    RefusalKind, approves_itself, next_refund_at,
 };
 use crate::domain::books::{REFUND_WINDOW_SECONDS, REFUNDS_MAX};
 use crate::domain::contradiction::Contradiction;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server::{Asked, Reply, Server, answer, signed, signed_at};
+use super::server::{Asked, Reply, Server, answer, late, signed, signed_at};
 use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, merchant, platform_keys, signed_headers};
 use crate::clock::Clock;
 use crate::domain::report::{RefundStatus, TradeState};
@@ -599,6 +599,16 @@ async fn silence_ends_with_the_callers_time() {
         UnknownCause::Timeout
     );
     assert_eq!(till.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_answer_counts_also_after_the_second_attempt_began() {
+    for second in [Reply::Silence, Reply::Drop, answer(500, &[], "")] {
+        let mut till = Till::before(vec![late(signed(200, UNPAID)), second]).await;
+        till.time_left = Duration::from_secs(3);
+        assert!(till.query().await.is_ok());
+        assert_eq!(till.asked().len(), 2);
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use crate::wechatpay::SignatureHeaders;
 pub(super) enum Reply {
     /// These bytes, then the end.
     Bytes(Vec<u8>),
+    /// These bytes, then the end, but only once the next request has come.
+    Late(Vec<u8>),
     /// Nothing, and the connection stays open.
     Silence,
     /// Nothing, and the connection ends.
@@ -77,22 +79,29 @@ impl Server {
 
 async fn serve(listener: TcpListener, replies: Vec<Reply>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut silent = Vec::new();
+    let mut late: Option<(TcpStream, Vec<u8>)> = None;
     for reply in replies {
         let (mut stream, _) = listener.accept().await.unwrap();
         let request = read(&mut stream).await;
         asked.lock().unwrap().push(request);
+        if let Some((stream, bytes)) = late.take() {
+            finish(stream, &bytes).await;
+        }
         match reply {
-            Reply::Bytes(bytes) => {
-                // The client may have hung up on an answer that is too large.
-                let _ = stream.write_all(&bytes).await;
-                let _ = stream.shutdown().await;
-            }
+            Reply::Bytes(bytes) => finish(stream, &bytes).await,
+            Reply::Late(bytes) => late = Some((stream, bytes)),
             Reply::Silence => silent.push(stream),
             Reply::Drop => drop(stream),
         }
     }
     // Whoever is met with silence keeps an open connection until the test ends.
     std::future::pending::<()>().await;
+}
+
+async fn finish(mut stream: TcpStream, bytes: &[u8]) {
+    // The client may have hung up on an answer that is too large.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
 }
 
 async fn read(stream: &mut TcpStream) -> Asked {
@@ -137,6 +146,14 @@ pub(super) fn answer(status: u16, headers: &[(&str, String)], body: &str) -> Rep
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     Reply::Bytes(format!("{head}\r\n{body}").into_bytes())
+}
+
+/// The same, but only once the next request has come.
+pub(super) fn late(reply: Reply) -> Reply {
+    match reply {
+        Reply::Bytes(bytes) => Reply::Late(bytes),
+        other => other,
+    }
 }
 
 /// An answer that WeChat Pay signed just now.

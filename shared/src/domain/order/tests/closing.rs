@@ -1,17 +1,15 @@
 //! When an order is closed at WeChat Pay, when it is settled and when it is overdue: every state, every
 //! answer, and each moment that matters.
 
-use super::super::{Heard, OVERDUE_SECONDS_MAX};
+use super::super::Heard;
 use super::*;
+
+/// For so long an order may stay unasked about before a person is called (docs/operations.md).
+const HOUR: i64 = 60 * 60;
 
 /// The moments around which a decision may turn.
 fn moments() -> Vec<Timestamp> {
-    let turns = [
-        0,
-        CLOSE_GRACE_SECONDS,
-        ABSENCE_GRACE_SECONDS,
-        OVERDUE_SECONDS_MAX,
-    ];
+    let turns = [0, CLOSE_GRACE_SECONDS, ABSENCE_GRACE_SECONDS, HOUR];
     turns
         .into_iter()
         .flat_map(|seconds| [-1, 0, 1].map(|off| EXPIRES.plus_seconds(seconds + off)))
@@ -80,7 +78,7 @@ fn what_is_settled_is_moved_by_no_report_and_is_never_due() {
 fn an_order_is_overdue_an_hour_after_its_time_unless_it_is_settled() {
     for order in orders() {
         for now in moments() {
-            let late = now > EXPIRES.plus_seconds(OVERDUE_SECONDS_MAX);
+            let late = now > EXPIRES.plus_seconds(HOUR);
             let expected = late && !order.is_settled();
             assert_eq!(order.is_overdue(now), expected, "{order:?} {now}");
         }

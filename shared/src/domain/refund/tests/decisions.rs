@@ -7,6 +7,13 @@ use crate::domain::refund::Application;
 use crate::domain::schedule::backoff_seconds;
 use crate::domain::terms::SubMerchant;
 
+// Periods are written out as docs/wechatpay.md and docs/operations.md tell them: a test that computed with the
+// code's own constants would agree with any of them.
+const HOUR: i64 = 60 * 60;
+const DAY: i64 = 24 * HOUR;
+/// A refusal that may pass calls a person the third time.
+const REFUSALS: u32 = 3;
+
 const PARTIES: [Party; 2] = [Party::Payer, Party::Merchant];
 
 /// What a decision comes to.
@@ -254,11 +261,11 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
         RefusalKind::Definite { code: code() },
     ];
     for state in STATES {
-        for refusals in 0..=REFUSALS_MAX + 1 {
+        for refusals in 0..=REFUSALS + 1 {
             for attempts in 0..7 {
                 for interval in [1, 60, 90] {
                     for (kind, for_seconds) in kinds.iter().flat_map(|kind| {
-                        let lasts = [None, Some(RESENT_SECONDS_MAX - 1), Some(RESENT_SECONDS_MAX)];
+                        let lasts = [None, Some(DAY - 1), Some(DAY)];
                         lasts.map(|seconds| (kind, seconds))
                     }) {
                         let since = for_seconds.map(|seconds| NOW.minus_seconds(seconds));
@@ -270,18 +277,17 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
                             ..refund(state)
                         };
                         let (after, due) = before.refused(kind, attempts, NOW, interval);
-                        let over = for_seconds.is_some_and(|seconds| seconds >= RESENT_SECONDS_MAX);
+                        let over = for_seconds.is_some_and(|seconds| seconds >= DAY);
                         let soon = interval.max(backoff_seconds(attempts).min(60));
                         let (wait, needs_human) = match kind {
                             RefusalKind::NotEnough if over => {
                                 (None, Some("the merchant's balance was short for a day"))
                             }
-                            RefusalKind::NotEnough => (
-                                Some(REFUSED_SECONDS),
-                                Some("the merchant's balance is short"),
-                            ),
+                            RefusalKind::NotEnough => {
+                                (Some(HOUR), Some("the merchant's balance is short"))
+                            }
                             RefusalKind::Passing { .. } | RefusalKind::Doubtful { .. }
-                                if refusals + 1 < REFUSALS_MAX =>
+                                if refusals + 1 < REFUSALS =>
                             {
                                 (Some(soon), None)
                             }
@@ -289,7 +295,7 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
                                 (None, Some("WeChat Pay refused it for a day: CODE"))
                             }
                             RefusalKind::Passing { .. } => {
-                                (Some(REFUSED_SECONDS), Some("WeChat Pay refuses it: CODE"))
+                                (Some(HOUR), Some("WeChat Pay refuses it: CODE"))
                             }
                             RefusalKind::Doubtful { .. } | RefusalKind::Definite { .. } => {
                                 (None, Some("WeChat Pay refuses it: CODE"))
@@ -324,12 +330,7 @@ fn a_refusal_keeps_the_state_and_says_when_to_send_again_and_when_to_call_a_pers
 #[test]
 fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_days_to_end() {
     for state in STATES {
-        for age in [
-            RESERVED_SECONDS_MAX,
-            RESERVED_SECONDS_MAX + 1,
-            PROCESSING_SECONDS_MAX,
-            PROCESSING_SECONDS_MAX + 1,
-        ] {
+        for age in [HOUR, HOUR + 1, 3 * DAY, 3 * DAY + 1] {
             let refund = Refund {
                 // A request may wait long for the merchant: that is not WeChat Pay's time.
                 created_at: NOW.minus_seconds(40 * 86_400),
@@ -338,8 +339,8 @@ fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_
                 ..refund(state)
             };
             let late = match state {
-                RefundState::Reserved => age > RESERVED_SECONDS_MAX,
-                RefundState::Processing => age > PROCESSING_SECONDS_MAX,
+                RefundState::Reserved => age > HOUR,
+                RefundState::Processing => age > 3 * DAY,
                 RefundState::Requested
                 | RefundState::Abnormal
                 | RefundState::Closed
@@ -376,8 +377,8 @@ fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_
 #[test]
 fn a_refund_is_late_by_when_it_was_last_sent_or_tried_again() {
     let asked_at = NOW;
-    let day = |days: i64| Some(asked_at.plus_seconds(days * 24 * 60 * 60));
-    let last = |seconds: i64| Some(asked_at.plus_seconds(LATE_SECONDS + seconds));
+    let day = |days: i64| Some(asked_at.plus_seconds(days * DAY));
+    let last = |seconds: i64| Some(asked_at.plus_seconds(30 * DAY + seconds));
     for (reserved_at, sent_at, sent_last, is_late) in [
         (None, None, day(0), false),
         (day(0), day(0), day(0), false),

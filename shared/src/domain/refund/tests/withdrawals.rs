@@ -4,6 +4,9 @@
 use super::*;
 use crate::domain::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS};
 
+/// As long as the function may run that sends it, in seconds (tests/it/lifetimes.rs).
+const SENDING: i64 = 60;
+
 fn withdrawing(sent_at: Option<Timestamp>, missing_since: Option<Timestamp>) -> Refund {
     Refund {
         sent_at,
@@ -19,7 +22,7 @@ fn no_such_refund_counts_once_nothing_can_be_on_its_way_and_the_second_five_minu
 {
     for sent_after in [None, Some(-100), Some(0), Some(30)] {
         let sent_at = sent_after.map(|seconds| WITHDRAWN.plus_seconds(seconds));
-        let counts = WITHDRAWN.plus_seconds(SENDING_SECONDS_MAX + sent_after.unwrap_or(0).max(0));
+        let counts = WITHDRAWN.plus_seconds(SENDING + sent_after.unwrap_or(0).max(0));
         let started = withdrawing(sent_at, None);
         for early in [WITHDRAWN, counts.minus_seconds(1)] {
             assert_eq!(started.observe_absence(early), RefundChange::Unchanged);
@@ -118,7 +121,7 @@ fn a_withdrawn_refund_is_looked_at_twice_more() {
 
 #[test]
 fn the_first_look_at_a_withdrawal_is_when_absence_counts_and_the_second_when_it_releases() {
-    let counts = WITHDRAWN.plus_seconds(SENDING_SECONDS_MAX);
+    let counts = WITHDRAWN.plus_seconds(SENDING);
     assert_eq!(withdrawing(None, None).due_at(WITHDRAWN, 0), Some(counts));
     let second = counts.plus_seconds(ABSENCE_INTERVAL_SECONDS);
     let heard = withdrawing(None, Some(counts));
