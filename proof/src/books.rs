@@ -153,6 +153,9 @@ pub fn transition(old: &Value, new: &Value) -> Option<(String, String)> {
     let order = text(new, "out_trade_no");
     let (of, kind) = if is_order(new) {
         let kind = match (text(old, "trade_state"), text(new, "trade_state")) {
+            (_, "SUCCESS") if old["refunded_elsewhere"] != new["refunded_elsewhere"] => {
+                "order.refunded_elsewhere"
+            }
             ("NOTPAY" | "CLOSING" | "CLOSED", "SUCCESS") => "order.paid",
             ("NOTPAY" | "CLOSING", "CLOSED") => "order.closed",
             _ => return None,

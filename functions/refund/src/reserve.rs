@@ -50,7 +50,7 @@ impl Refund {
         if approves_itself(
             terms.asked_by,
             names_number,
-            payment.success_time,
+            order.counts_as_paid_at(payment),
             seconds,
             now,
         ) {

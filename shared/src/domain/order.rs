@@ -398,6 +398,14 @@ impl Order {
         }
     }
 
+    /// When a payment counts as made for what policy grants a payer from then on: not after the order's own
+    /// time, whatever was reported, since WeChat Pay takes no payment later. Whoever may write down reports
+    /// can date a payment anew, but not the order.
+    pub fn counts_as_paid_at(&self, payment: &Payment) -> Timestamp {
+        let last = self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS);
+        payment.success_time.min(last)
+    }
+
     /// When the sweep has to look at the order, after `attempts` looks without a change; `None`
     /// where nothing is left to be learnt.
     pub fn due_after(&self, now: Timestamp, attempts: u32) -> Option<Due> {

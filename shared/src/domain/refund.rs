@@ -25,7 +25,10 @@ use super::{
 pub use abnormal::Application;
 pub use decision::{Decision, OtherTerms, approves_itself};
 pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RESENT_SECONDS_MAX, RefusalKind};
-pub use timing::{LATE_SECONDS, PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
+pub use timing::{
+    LATE_SECONDS, PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, WITHDRAWING_SECONDS_MAX,
+    next_refund_at,
+};
 pub use withdrawal::SENDING_SECONDS_MAX;
 
 /// Where a refund stands.
@@ -391,7 +394,7 @@ impl Refund {
             // What it reports answers whatever it refused before.
             refusals: 0,
             refused_since: None,
-            needs_human: None,
+            needs_human: self.still_needs_human(state),
             ..self.clone()
         };
         self.becomes(after, now)

@@ -100,6 +100,42 @@ fn what_wechat_pay_reports_of_a_withdrawn_refund_is_believed_and_calls_a_person(
 }
 
 #[test]
+fn what_was_taken_after_all_is_for_a_person_to_its_end_unless_nothing_went_back() {
+    let withdrawn = refund(RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 2,
+    });
+    let (taken, _) = changed(withdrawn.observe(&report(RefundStatus::Processing), NOW));
+    let mut seen = 0;
+    for status in statuses() {
+        let RefundChange::Changed { refund, .. } = taken.observe(&report(status), LATER) else {
+            continue;
+        };
+        seen += 1;
+        let closed = refund.state == RefundState::Closed;
+        let expected = taken.needs_human.clone().filter(|_| !closed);
+        assert_eq!(refund.needs_human, expected, "{:?}", refund.state);
+    }
+    assert_eq!(seen, 4, "both of SUCCESS, CLOSED and ABNORMAL");
+}
+
+#[test]
+fn a_withdrawal_that_takes_an_hour_calls_a_person_once_until_it_ends() {
+    let quiet = Refund {
+        needs_human: None,
+        ..withdrawing(None, Some(MISSED))
+    };
+    let hour_later = WITHDRAWN.plus_seconds(3_600);
+    assert_eq!(quiet.overdue(hour_later), None);
+    let called = quiet.overdue(hour_later.plus_seconds(1)).unwrap();
+    assert!(called.needs_human.is_some());
+    assert_eq!(called.overdue(NOW.plus_seconds(100_000)), None, "once");
+    let (withdrawn, _) = changed(called.observe_absence(NOW));
+    assert!(matches!(withdrawn.state, RefundState::Withdrawn { .. }));
+    assert_eq!(withdrawn.needs_human, None);
+}
+
+#[test]
 fn a_withdrawn_refund_is_looked_at_twice_more() {
     let mut refund = refund(RefundState::Withdrawn {
         at: WITHDRAWN,
