@@ -136,3 +136,6 @@ impl FromIterator<Event> for EventLog {
         log
     }
 }
+
+#[cfg(test)]
+mod tests;

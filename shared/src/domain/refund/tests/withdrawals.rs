@@ -156,9 +156,27 @@ fn a_withdrawn_refund_is_looked_at_twice_more() {
 }
 
 #[test]
+fn a_planned_look_at_what_was_withdrawn_is_not_over_before_it_is_made() {
+    let state = RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 0,
+    };
+    for (after, due) in [(1_799, 1_800), (1_800, 1_860)] {
+        let at = refund(state).due_at(WITHDRAWN.plus_seconds(after), 0);
+        assert_eq!(at, Some(WITHDRAWN.plus_seconds(due)));
+    }
+}
+
+#[test]
 fn the_first_look_at_a_withdrawal_is_when_absence_counts_and_the_second_when_it_releases() {
     let counts = WITHDRAWN.plus_seconds(SENDING);
-    assert_eq!(withdrawing(None, None).due_at(WITHDRAWN, 0), Some(counts));
+    for attempts in [0, 3] {
+        let first = withdrawing(None, None).due_at(WITHDRAWN, attempts);
+        assert_eq!(first, Some(counts));
+    }
+    // Then it was not answered, which is waited for as for anything else.
+    let unheard = withdrawing(None, None).due_at(counts, 3);
+    assert_eq!(unheard, Some(counts.plus_seconds(600)));
     let second = counts.plus_seconds(ABSENCE_INTERVAL_SECONDS);
     let heard = withdrawing(None, Some(counts));
     assert_eq!(heard.due_at(counts, 0), Some(second));
