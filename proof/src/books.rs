@@ -94,7 +94,12 @@ pub fn broken_books<'a>(items: impl Iterator<Item = &'a Value> + Clone) -> Vec<S
 /// Whether WeChat Pay refuses a refund that waits with a code that does not pass: where it calls a person,
 /// it is not sent again by itself.
 fn refused_for_good(item: &Value) -> bool {
-    const PASSING: [&str; 3] = ["FREQUENCY_LIMITED", "SERVICE_UNAVAILABLE", "SYSTEM_ERROR"];
+    const PASSING: [&str; 4] = [
+        "FREQUENCY_LIMITED",
+        "RESOURCE_NOT_EXISTS",
+        "SERVICE_UNAVAILABLE",
+        "SYSTEM_ERROR",
+    ];
     let code = text(item, "needs_human").strip_prefix("WeChat Pay refuses it: ");
     text(item, "status") == "RESERVED" && code.is_some_and(|code| !PASSING.contains(&code))
 }
