@@ -26,7 +26,7 @@ pub enum EventKind {
     RefundRequested,
     /// The payer has the money.
     RefundSucceeded,
-    /// WeChat Pay closed the refund: nothing was given back.
+    /// WeChat Pay closed the refund: nothing was refunded.
     RefundClosed,
     /// The payer's account cannot receive the money.
     RefundAbnormal,

@@ -114,7 +114,7 @@ impl Refund {
 
     /// When the refund is looked at next, after `attempts` looks without a change, where another
     /// refund of its order has taken the slot until `next_refund_at`: when that is over, and nothing
-    /// was sent, so nothing was in vain. `None` where nothing is left to be learnt.
+    /// was sent, so no sending failed. `None` where nothing is left to be learnt.
     pub fn due_after_taken_slot(
         &self,
         now: Timestamp,
