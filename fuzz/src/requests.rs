@@ -7,7 +7,7 @@ use lambda_runtime::Context;
 use serde_json::{Value, json};
 use shared::api::{Caller, Event, Incoming, derived_ids};
 use shared::clock::Clock;
-use shared::domain::{Asked, FEN_MAX, Openid, Timestamp};
+use shared::domain::{FEN_MAX, Openid, OrderRequest, Timestamp};
 use shared::store::Change;
 use shared::wechatpay::{SignatureHeaders, verify};
 
@@ -112,7 +112,7 @@ pub fn order_body(bytes: &[u8]) {
     let openid = Openid::parse(OPENID).unwrap();
     let payer = Caller::Payer { openid };
     match create_order::read_body(&payer, &incoming) {
-        Ok(Asked::Payer(asked)) => {
+        Ok(OrderRequest::Payer(asked)) => {
             assert_eq!(asked.openid.as_str(), OPENID);
             // A payer says what and how many, and nothing that decides a price.
             let known = ["trade_type", "items", "attach"];
@@ -130,18 +130,18 @@ pub fn order_body(bytes: &[u8]) {
                 assert_eq!(sent.as_object().unwrap().len(), 2);
             }
         }
-        Ok(Asked::Merchant(asked)) => panic!("a payer asks as the merchant: {asked:?}"),
+        Ok(OrderRequest::Merchant(asked)) => panic!("a payer asks as the merchant: {asked:?}"),
         Err(_) => {}
     }
     match create_order::read_body(&Caller::Merchant, &incoming) {
-        Ok(Asked::Merchant(asked)) => {
+        Ok(OrderRequest::Merchant(asked)) => {
             assert_eq!(content["amount"]["total"], asked.total.get());
             assert!((1..=i64::from(FEN_MAX)).contains(&asked.total.get()));
             assert!(is_number(asked.order_id.as_str(), 6..=32));
             assert!(!asked.description.is_empty() && asked.description.len() <= 127);
             assert!(content["items"].is_null());
         }
-        Ok(Asked::Payer(asked)) => panic!("the merchant asks as a payer: {asked:?}"),
+        Ok(OrderRequest::Payer(asked)) => panic!("the merchant asks as a payer: {asked:?}"),
         Err(_) => {}
     }
 }
@@ -151,7 +151,7 @@ pub fn refund_body(bytes: &[u8]) {
     if bytes.len() > BODY_MAX {
         return;
     }
-    let Ok(asked) = refund::Asked::read(&with_body(bytes, &Value::Null)) else {
+    let Ok(asked) = refund::RefundRequest::read(&with_body(bytes, &Value::Null)) else {
         return;
     };
     let content: Value = serde_json::from_slice(bytes).unwrap();

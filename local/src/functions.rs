@@ -8,7 +8,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use shared::api::HttpFunction;
 use shared::config::secrets::{ApiKeys, AppSecret, Content, Secret, SecretError, SigningSecret};
-use shared::config::{Environment, Vars};
+use shared::config::{ConfigError, Environment, Vars};
 use shared::keyring::Keyring;
 use shared::process::Process;
 use shared::scheduled::ScheduledFunction;
@@ -20,11 +20,22 @@ pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>
 /// A function: an event and its context in, an answer or a function error out.
 pub type Invoke = Arc<dyn Fn(Value, Context) -> Invocation + Send + Sync>;
 
+/// Why a function was not built.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No function has this binary.
+    #[error("template.yaml names a binary {0:?}, which is no function of this bundle")]
+    Unknown(String),
+    /// Its environment is incomplete.
+    #[error(transparent)]
+    Environment(#[from] ConfigError),
+}
+
 /// Builds the function whose binary has this name.
 ///
 /// # Errors
 /// There is none of that name, or its environment is incomplete.
-pub fn link(binary: &str, vars: &Vars, process: &Process) -> Result<Invoke, String> {
+pub fn link(binary: &str, vars: &Vars, process: &Process) -> Result<Invoke, LinkError> {
     match binary {
         login::Login::NAME => http::<login::Login>(vars, process),
         create_order::CreateOrder::NAME => http::<create_order::CreateOrder>(vars, process),
@@ -41,9 +52,7 @@ pub fn link(binary: &str, vars: &Vars, process: &Process) -> Result<Invoke, Stri
             scheduled::<publish_events::PublishEvents>(vars, process)
         }
         <sweep::Sweep as ScheduledFunction>::NAME => scheduled::<sweep::Sweep>(vars, process),
-        other => Err(format!(
-            "template.yaml names a binary {other:?}, which is no function of this bundle"
-        )),
+        other => Err(LinkError::Unknown(other.to_owned())),
     }
 }
 
@@ -77,8 +86,8 @@ async fn problem<T: Content>(
     secret.get().await.err()
 }
 
-fn http<F: HttpFunction>(vars: &Vars, process: &Process) -> Result<Invoke, String> {
-    let function = Arc::new(F::from_vars(vars, process).map_err(|error| error.to_string())?);
+fn http<F: HttpFunction>(vars: &Vars, process: &Process) -> Result<Invoke, LinkError> {
+    let function = Arc::new(F::from_vars(vars, process)?);
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
@@ -90,8 +99,8 @@ fn http<F: HttpFunction>(vars: &Vars, process: &Process) -> Result<Invoke, Strin
     }))
 }
 
-fn scheduled<F: ScheduledFunction>(vars: &Vars, process: &Process) -> Result<Invoke, String> {
-    let function = Arc::new(F::from_vars(vars, process).map_err(|error| error.to_string())?);
+fn scheduled<F: ScheduledFunction>(vars: &Vars, process: &Process) -> Result<Invoke, LinkError> {
+    let function = Arc::new(F::from_vars(vars, process)?);
     Ok(Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {

@@ -102,7 +102,7 @@ impl Stack {
         let (aws_listener, aws_taken) = listen("--aws-port", options.aws_port, AWS_PORT).await?;
         let address = listener
             .local_addr()
-            .map_err(|error| StartError(error.to_string()))?;
+            .map_err(|error| StartError::system("the port has no address", error))?;
         let api_url = format!("http://{address}");
 
         let business = Arc::new(OnceLock::new());
@@ -115,14 +115,12 @@ impl Stack {
             Some(text) => text.clone(),
             None => template_text()?,
         };
-        let template = Template::parse(&text, &parameters(&options, &api_url, &simulator))
-            .map_err(|error| StartError(error.to_string()))?;
+        let template = Template::parse(&text, &parameters(&options, &api_url, &simulator))?;
         let log = match &options.log {
             Some(log) => log.clone(),
             None => file_log(&folder)?,
         };
-        let process =
-            Process::with(clock.clone(), log).map_err(|error| StartError(error.to_string()))?;
+        let process = Process::with(clock.clone(), log)?;
         let recorder = Arc::new(Recorder::new(clock.clone()));
         let aws = Aws::start(
             &folder,
@@ -320,34 +318,32 @@ impl Stack {
 fn make(folder: &Path) -> Result<(), StartError> {
     let shown = folder.display();
     if folder.is_file() {
-        return Err(StartError(format!(
+        return Err(StartError::Unfit(format!(
             "{shown} is a file, and --data-dir names a folder"
         )));
     }
     if folder.is_symlink() && !folder.exists() {
-        return Err(StartError(format!(
+        return Err(StartError::Unfit(format!(
             "{shown} is a link that leads nowhere, and --data-dir names a folder"
         )));
     }
     if folder.exists() && !folder.is_dir() {
-        return Err(StartError(format!(
+        return Err(StartError::Unfit(format!(
             "{shown} is not a folder, and --data-dir names one"
         )));
     }
     std::fs::create_dir_all(folder)
-        .map_err(|error| StartError(format!("the folder {shown} cannot be made: {error}")))
+        .map_err(|error| StartError::system(format!("the folder {shown} cannot be made"), error))
 }
 
 fn lock(folder: &Path) -> Result<File, StartError> {
     let path = folder.join("lock");
     let file = File::create(&path).map_err(|error| {
-        StartError(format!(
-            "the folder {} cannot be written to: {error}",
-            folder.display()
-        ))
+        let what = format!("the folder {} cannot be written to", folder.display());
+        StartError::system(what, error)
     })?;
     file.try_lock().map_err(|_| {
-        StartError(format!(
+        StartError::Unfit(format!(
             "another wxpay runs in {}: stop it, or give --data-dir another folder",
             folder.display()
         ))
@@ -361,7 +357,9 @@ fn file_log(folder: &Path) -> Result<Log, StartError> {
         .create(true)
         .append(true)
         .open(&path)
-        .map_err(|error| StartError(format!("{} cannot be written: {error}", path.display())))?;
+        .map_err(|error| {
+            StartError::system(format!("{} cannot be written", path.display()), error)
+        })?;
     Ok(Log::to(Arc::new(move |line| {
         use std::io::Write;
         // A full disk must not stop a payment, here as on AWS.
@@ -395,8 +393,12 @@ fn link(
 ) -> Result<BTreeMap<String, Linked>, StartError> {
     let mut linked = BTreeMap::new();
     for (id, function) in &template.functions {
-        let invoke = functions::link(&function.binary, &vars(id, function, aws), process)
-            .map_err(|error| StartError(format!("{id} cannot be started: {error}")))?;
+        let invoke = functions::link(&function.binary, &vars(id, function, aws), process).map_err(
+            |source| StartError::Function {
+                id: id.clone(),
+                source,
+            },
+        )?;
         let timeout = Duration::from_secs(function.timeout_seconds);
         linked.insert(
             id.clone(),

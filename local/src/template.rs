@@ -53,8 +53,7 @@ impl Template {
     /// # Errors
     /// Says in one sentence which part cannot be used.
     pub fn parse(text: &str, given: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
-        let yaml: Yaml = serde_yaml_ng::from_str(text)
-            .map_err(|error| TemplateError(format!("it is not YAML ({error})")))?;
+        let yaml: Yaml = serde_yaml_ng::from_str(text).map_err(TemplateError::Yaml)?;
         let resolver = Resolver::new(&yaml, given)?;
         let globals = resolver.resolve("Globals", &yaml["Globals"]["Function"])?;
         let Some(resources) = yaml["Resources"].as_mapping() else {

@@ -91,18 +91,17 @@ pub fn broken_books<'a>(items: impl Iterator<Item = &'a Value> + Clone) -> Vec<S
     broken
 }
 
-/// Whether WeChat Pay refuses a refund that waits with a code that no repeat changes.
+/// Whether WeChat Pay refuses a refund that waits with a code that does not pass: where it calls a person,
+/// it is not sent again by itself.
 fn refused_for_good(item: &Value) -> bool {
-    const FOR_GOOD: [&str; 6] = [
-        "MCH_NOT_EXISTS",
-        "NO_AUTH",
-        "PARAM_ERROR",
-        "REFUND_FEE_MISMATCH",
-        "TRADE_OVERDUE",
-        "USER_ACCOUNT_ABNORMAL",
+    const PASSING: [&str; 4] = [
+        "FREQUENCY_LIMITED",
+        "RESOURCE_NOT_EXISTS",
+        "SERVICE_UNAVAILABLE",
+        "SYSTEM_ERROR",
     ];
-    let why = text(item, "needs_human");
-    text(item, "status") == "RESERVED" && FOR_GOOD.iter().any(|code| why.ends_with(code))
+    let code = text(item, "needs_human").strip_prefix("WeChat Pay refuses it: ");
+    text(item, "status") == "RESERVED" && code.is_some_and(|code| !PASSING.contains(&code))
 }
 
 /// What does not hold of a change of one item: its state goes back, or a version is left out.
@@ -153,6 +152,9 @@ pub fn transition(old: &Value, new: &Value) -> Option<(String, String)> {
     let order = text(new, "out_trade_no");
     let (of, kind) = if is_order(new) {
         let kind = match (text(old, "trade_state"), text(new, "trade_state")) {
+            (_, "SUCCESS") if old["refunded_elsewhere"] != new["refunded_elsewhere"] => {
+                "order.refunded_elsewhere"
+            }
             ("NOTPAY" | "CLOSING" | "CLOSED", "SUCCESS") => "order.paid",
             ("NOTPAY" | "CLOSING", "CLOSED") => "order.closed",
             _ => return None,

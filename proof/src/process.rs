@@ -157,7 +157,8 @@ impl Processes {
         ] {
             variables.insert(name.to_owned(), value);
         }
-        let invoke = link(&function.binary, &Vars::from_map(variables), &process)?;
+        let invoke = link(&function.binary, &Vars::from_map(variables), &process)
+            .map_err(|error| error.to_string())?;
         running.insert(id.to_owned(), Arc::clone(&invoke));
         Ok(invoke)
     }

@@ -31,7 +31,6 @@ pub(crate) fn beginning(seed: u64, rng: &mut Rng) -> Beginning {
         1 => {
             let (signs, switches, ops) = match picked(SCENES, round) {
                 Scene::Of(ops) => (signs, Switches::calm(rng), ops(rng)),
-                Scene::Under(aim, ops) => (signs, Switches::aimed(*aim, rng), ops(rng)),
                 Scene::Rotation => {
                     let signs = Signs::ALL[rng.usize(..3)];
                     (signs, Switches::calm(rng), rotation(signs, rng))
@@ -132,8 +131,6 @@ fn leading_to(place: Place, rng: &mut Rng) -> Vec<Op> {
 enum Scene {
     /// These operations.
     Of(fn(&mut Rng) -> Vec<Op>),
-    /// These, under this fault at this place.
-    Under((Fault, Place), fn(&mut Rng) -> Vec<Op>),
     /// Keys are replaced, of those that there are.
     Rotation,
 }
@@ -157,7 +154,7 @@ const SCENES: &[Scene] = &[
     Scene::Of(abnormal),
     Scene::Of(never_arrived),
     Scene::Of(paid_after_its_close),
-    Scene::Under((Fault::Delayed, Place::Read), paid_while_asked),
+    Scene::Of(paid_while_asked),
     Scene::Rotation,
 ];
 
@@ -301,6 +298,8 @@ fn two_payers_one_number(_: &mut Rng) -> Vec<Op> {
 fn forged_notice(rng: &mut Rng) -> Vec<Op> {
     let kinds = [
         "notice_bad_signature",
+        "notice_bad_signature",
+        "notice_bad_signature",
         "notice_probe",
         "notice_unknown_serial",
         "notice_stale",
@@ -317,6 +316,9 @@ fn forged_notice(rng: &mut Rng) -> Vec<Op> {
 /// The first that is heard of a payment is not true of it.
 fn wrong_word(rng: &mut Rng) -> Vec<Op> {
     let kinds = [
+        "response_wrong_amount",
+        "response_wrong_amount",
+        "response_wrong_amount",
         "response_wrong_amount",
         "response_wrong_amount",
         "response_mixed_up",

@@ -1,8 +1,9 @@
-//! A few seeds, each twice, and every plan that failed once.
+//! A few seeds, each twice, and every plan that failed once; and what exact time is good for.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod edges;
+mod flood;
 
 use std::process::Command;
 

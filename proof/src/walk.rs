@@ -1,6 +1,8 @@
 //! Performs a plan in a world, holds every answer against a notebook and every change against the promises,
 //! and lets everything come to rest at the end.
 
+mod refunds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use crate::books::{self, broken_books, broken_change, is_order, is_refund, key, 
 use crate::coverage::edge;
 use crate::fault::{Fault, Place};
 use crate::notebook::{Noted, NotedRefund};
-use crate::op::{Act, BankEnd, Decision, Op, Person, Signs, Step, TEA};
+use crate::op::{Act, Op, Person, Signs, Step, TEA};
 use crate::process::Answer;
 use crate::witness::FORGED;
 use crate::world::{ALICE, MERCHANT_KEY, Mirror, World};
@@ -29,11 +31,6 @@ const AGAIN: [&str; 7] = [
 
 /// After how many seconds the payer logs in again; a token lives longer.
 const TOKEN_SECONDS: i64 = 1_800;
-
-/// A refund's number in the list.
-fn refund_number(refund: u32) -> String {
-    format!("proof-r{refund:04}")
-}
 
 /// A walk under way.
 pub struct Walk<'a> {
@@ -165,7 +162,9 @@ impl<'a> Walk<'a> {
             Op::Bank { order, refund, end } => self.bank(order, refund, end).await,
             Op::AllAtOnce { order } => self.all_at_once(order).await,
             Op::PaysWhileAsked { order } => self.pays_while_asked(order).await,
-            Op::Sweep => self.sweep().await,
+            Op::Sweep => {
+                self.sweep().await;
+            }
             Op::SweepTwice => {
                 tokio::join!(self.sweep(), self.sweep());
             }
@@ -273,7 +272,16 @@ impl<'a> Walk<'a> {
     }
 
     fn placed(&mut self, order: u32, answer: &Answer) {
-        self.expected("place", answer, &["too_many_open_orders"]);
+        let noted = self.orders.get(&order);
+        // Where WeChat Pay knows of a payment and says nothing true of it, its refusal is all there is.
+        let only_refused =
+            noted.is_some_and(|noted| noted.paid) && answer.body["wechatpay_code"] == "ORDERPAID";
+        let refusals: &[&str] = if only_refused {
+            &["too_many_open_orders", "terms_refused"]
+        } else {
+            &["too_many_open_orders"]
+        };
+        self.expected("place", answer, refusals);
         if answer.status >= 300 {
             return;
         }
@@ -358,10 +366,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The order is read, WeChat Pay is asked, and its answer is held against what is read then: that read
+    /// takes so long that the payment is on record before.
     async fn pays_while_asked(&mut self, order: u32) {
         let Some(noted) = self.known(order).filter(|noted| !noted.paid) else {
             return;
         };
+        self.world.weather.force(Fault::Delayed, Place::Read, 1);
         let path = format!("/orders/{}", noted.number);
         let moment = Duration::from_millis(30 + self.world.weather.draw(70));
         let (seen, done) =
@@ -443,7 +454,7 @@ impl<'a> Walk<'a> {
         let path = format!("/orders/{}", noted.number);
         let close = format!("{path}/close");
         let nothing = json!({});
-        let (closed, seen, paid, ()) = tokio::join!(
+        let (closed, seen, paid, _) = tokio::join!(
             self.ask(noted.by, "POST", &close, "", &nothing),
             self.ask(noted.by, "GET", &path, "", &Value::Null),
             self.on_the_phone(&noted, Act::Pays),
@@ -454,224 +465,6 @@ impl<'a> Walk<'a> {
         self.paid(order, paid);
     }
 
-    async fn send_refund(&self, noted: &Noted, refund: u32) -> Option<Answer> {
-        let asked = noted.refunds.get(&refund)?;
-        let amount = asked.amount;
-        let body = json!({"out_refund_no": refund_number(refund), "amount": {"refund": amount}});
-        let path = format!("/orders/{}/refunds", noted.number);
-        Some(self.ask(asked.by, "POST", &path, "", &body).await)
-    }
-
-    async fn refund(&mut self, order: u32, refund: u32) {
-        let Some(noted) = self.known(order) else {
-            return;
-        };
-        if let Some(answer) = self.send_refund(&noted, refund).await {
-            self.refund_answered(order, refund, &answer);
-        }
-    }
-
-    fn refund_answered(&mut self, order: u32, refund: u32, answer: &Answer) {
-        self.expected(
-            "refund",
-            answer,
-            &[
-                "order_not_paid",
-                "refund_exceeds",
-                "refund_too_late",
-                "too_many_refunds",
-                "refund_decided",
-                "refund_number_taken",
-                "not_found",
-            ],
-        );
-        let Some(noted) = self.orders.get_mut(&order) else {
-            return;
-        };
-        let (paid, total) = (noted.paid, noted.total);
-        let Some(asked) = noted.refunds.get_mut(&refund) else {
-            return;
-        };
-        let accepted = matches!(answer.status, 200 | 202);
-        let (was_promised, amount) = (asked.promised, asked.amount);
-        asked.promised |= accepted;
-        self.promise(!accepted || paid, || {
-            format!("a refund of an unpaid order: {answer:?}")
-        });
-        self.promise(!accepted || amount <= total, || {
-            format!("more than was paid: {answer:?}")
-        });
-        let refused = matches!(answer.status, 404 | 409);
-        self.promise(!was_promised || !refused, || {
-            format!("refund {refund} was accepted and is refused: {answer:?}")
-        });
-        if accepted {
-            self.promise(answer.body["amount"]["refund"] == amount, || {
-                format!("refund {refund} has another amount: {answer:?}")
-            });
-        }
-    }
-
-    async fn refunds_at_once(&mut self, order: u32, first: u32) {
-        let Some(noted) = self.known(order).filter(|noted| noted.total > 1) else {
-            return;
-        };
-        let half = noted.total / 2 + 1;
-        if let Some(noted) = self.orders.get_mut(&order) {
-            for refund in first..first + 3 {
-                let asked = NotedRefund::new(Person::Merchant, half);
-                noted.refunds.insert(refund, asked);
-            }
-        }
-        let Some(noted) = self.known(order) else {
-            return;
-        };
-        let refunds = [first, first + 1, first + 2, first];
-        let asked = refunds.map(|refund| self.send_refund(&noted, refund));
-        let answers = futures_util::future::join_all(asked).await;
-        let mut answers: Vec<(u32, Answer)> = refunds
-            .into_iter()
-            .zip(answers)
-            .filter_map(|(refund, answer)| Some((refund, answer?)))
-            .collect();
-        // Asked at once, a twin may be refused while the other one is just finding out that the order is
-        // paid: its refusal came first.
-        answers.sort_by_key(|(_, answer)| answer.status < 300);
-        for (refund, answer) in &answers {
-            self.refund_answered(order, *refund, answer);
-        }
-    }
-
-    /// Asks for a refund of each of two orders with one number: it is given to one of them at most.
-    async fn refunds_of_two(&mut self, orders: [u32; 2], refund: u32, amount: i64) {
-        for order in orders {
-            if let Some(noted) = self.orders.get_mut(&order) {
-                let asked = NotedRefund::new(Person::Merchant, amount);
-                noted.refunds.entry(refund).or_insert(asked);
-            }
-        }
-        let [Some(one), Some(other)] = orders.map(|order| self.known(order)) else {
-            return;
-        };
-        let (one, other) = tokio::join!(
-            self.send_refund(&one, refund),
-            self.send_refund(&other, refund)
-        );
-        let (Some(one), Some(other)) = (one, other) else {
-            return;
-        };
-        self.promise(one.status >= 300 || other.status >= 300, || {
-            format!("two orders have a refund of one number: {one:?} {other:?}")
-        });
-        self.refund_answered(orders[0], refund, &one);
-        self.refund_answered(orders[1], refund, &other);
-    }
-
-    /// Applies for an abnormal refund to go to the merchant's own bank card.
-    async fn apply(&mut self, order: u32, refund: u32) {
-        let Some((noted, number)) = self.refund_known(order, refund) else {
-            return;
-        };
-        let path = format!("/orders/{}/refunds/{number}/abnormal", noted.number);
-        let body = json!({"type": "MERCHANT_BANK_CARD"});
-        let answer = self.ask(Person::Merchant, "POST", &path, "", &body).await;
-        self.expected("apply", &answer, &["refund_not_abnormal", "not_found"]);
-        pass(1).await;
-    }
-
-    /// Writes a copy of a refund under another number, past the code, as due now and with its guard: it
-    /// must never be sent.
-    fn forge(&mut self, order: u32, refund: u32) {
-        let Some((noted, number)) = self.refund_known(order, refund) else {
-            return;
-        };
-        let key = (
-            format!("ORDER#{}", noted.number),
-            format!("REFUND#{number}"),
-        );
-        let Some(Value::Object(mut item)) = self.mirror.items.get(&key).cloned() else {
-            return;
-        };
-        let forged = format!("{FORGED}{number}");
-        for name in [
-            "refund_id",
-            "success_time",
-            "events",
-            "needs_human",
-            "list_shard",
-        ] {
-            item.remove(name);
-        }
-        let texts = [
-            ("sk", format!("REFUND#{forged}")),
-            ("out_refund_no", forged.clone()),
-            ("status", "RESERVED".to_owned()),
-            ("due_shard", "14".to_owned()),
-        ];
-        let texts = texts.map(|(name, text)| (name.to_owned(), json!({"S": text})));
-        item.extend(texts);
-        item.insert(
-            "due_at".to_owned(),
-            json!({"N": self.world.now().to_string()}),
-        );
-        let guard = json!({
-            "pk": {"S": format!("REFUNDNO#{forged}")}, "sk": {"S": "REFUNDNO"},
-            "out_trade_no": {"S": noted.number},
-        });
-        for item in [Value::Object(item), guard] {
-            if let Err(why) = self.world.aws.put(item) {
-                self.world.weather.broken(why);
-            }
-        }
-    }
-
-    /// The order of a refund and the refund's number, where both may be named.
-    fn refund_known(&self, order: u32, refund: u32) -> Option<(Noted, String)> {
-        let noted = self.known(order)?;
-        let asked = noted.refunds.get(&refund)?;
-        let number = asked.number(&refund_number(refund));
-        Some((noted, number))
-    }
-
-    async fn decide(&mut self, order: u32, refund: u32, decision: Decision) {
-        let Some((noted, number)) = self.refund_known(order, refund) else {
-            return;
-        };
-        if decision == Decision::Retry {
-            self.world.weather.seen(|witness, _| {
-                witness.refund_retried(&number);
-                Ok(())
-            });
-        }
-        let segment = decision.segment();
-        let path = format!("/orders/{}/refunds/{number}/{segment}", noted.number);
-        let answer = self
-            .ask(Person::Merchant, "POST", &path, "", &json!({}))
-            .await;
-        let refusals = [
-            "refund_decided",
-            "refund_exceeds",
-            "refund_number_taken",
-            "too_many_refunds",
-            "refund_too_late",
-            "order_not_paid",
-            "not_found",
-        ];
-        self.expected(segment, &answer, &refusals);
-    }
-
-    async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) {
-        let Some((_, number)) = self.refund_known(order, refund) else {
-            return;
-        };
-        let path = format!("refunds/{number}/{}", end.control());
-        let (status, _) = self.world.control(&path, json!({})).await;
-        self.world
-            .weather
-            .note(&format!("  {}: {status}", end.control()));
-        pass(1).await;
-    }
-
     /// The merchant posts nothing to this path.
     pub(crate) async fn as_merchant(&self, path: &str) -> Answer {
         self.ask(Person::Merchant, "POST", path, "", &json!({}))
@@ -679,7 +472,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The sweep runs once; one that fails is followed by the next.
-    pub(crate) async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) -> Option<Value> {
         let event = json!({"source": "aws.scheduler"});
         let swept = self
             .world
@@ -687,6 +480,7 @@ impl<'a> Walk<'a> {
             .invoke("SweepFunction", Place::Scheduled, event)
             .await;
         self.world.weather.note(&format!("  sweep: {swept:?}"));
+        swept.ok()
     }
 
     /// Brings what the stream has to the publisher, as Lambda does: what fails comes again.

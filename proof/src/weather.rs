@@ -36,6 +36,8 @@ struct Inner {
     struck: Struck,
     edges: Edges,
     witness: Witness,
+    /// A fault that an operation brings itself: it strikes there after so many calls.
+    forced: Option<(Fault, Place, u32)>,
 }
 
 /// What became of a plan.
@@ -68,17 +70,13 @@ impl Weather {
                 struck: Struck::new(),
                 edges: Edges::new(),
                 witness: Witness::default(),
+                forced: None,
             }),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The seed.
-    pub const fn seed(&self) -> u64 {
-        self.seed
     }
 
     /// How long the run has lasted by its own clock, in milliseconds.
@@ -92,7 +90,10 @@ impl Weather {
             .seed
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(u64::from(id).wrapping_mul(0xd1b5_4a32_d192_ed03));
-        self.lock().rng = Rng::with_seed(mixed);
+        let mut inner = self.lock();
+        inner.rng = Rng::with_seed(mixed);
+        inner.forced = None;
+        drop(inner);
         fastrand::seed(mixed ^ 0x00ff_00ff_00ff_00ff);
     }
 
@@ -106,6 +107,11 @@ impl Weather {
         self.lock().switches = None;
     }
 
+    /// Lets this fault strike there once, after so many calls of this step.
+    pub(crate) fn force(&self, fault: Fault, place: Place, after: u32) {
+        self.lock().forced = Some((fault, place, after));
+    }
+
     /// The fault that meets a call there, if one does.
     pub fn strike(&self, place: Place) -> Option<Fault> {
         let mut inner = self.lock();
@@ -113,8 +119,18 @@ impl Weather {
             rng,
             switches,
             struck,
+            forced,
             ..
         } = &mut *inner;
+        if let Some((fault, _, after)) = forced.as_mut().filter(|(_, at, _)| *at == place) {
+            let fault = *fault;
+            if *after == 0 {
+                *forced = None;
+                return Some(fault);
+            }
+            *after -= 1;
+            return None;
+        }
         let switches = switches.as_ref()?;
         let met = switches.aim().and_then(|aim| struck.get(&aim).copied());
         switches.strike(place, met.unwrap_or(0), rng)

@@ -3,9 +3,6 @@
 //! A function implements [`HttpFunction::serve`]; everything around it (bounds, the deadline, the
 //! log line, problem documents) is here, once.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
-
 mod answer;
 mod caller;
 mod code;

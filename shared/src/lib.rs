@@ -1,9 +1,10 @@
 //! What every function of the bundle shares.
 //!
-//! The layers, each importing only those after it: `api`, `scheduled`, `refund_sender` → `settling_client` →
-//! `keyring` → `config` → `bus` → `settlement` → `store` → `wechatpay` → `bucket`, `deadline`, `process`, `transport`,
-//! `telemetry`, `clock`, `panics`, `refund_mac`, `random`, `rfc3339` → `domain` → nothing outside std. `tests/it/tree.rs` keeps them in
-//! order.
+//! The layers stand in ARCHITECTURE.md, and `tests/it/tree.rs` keeps them in order: each imports only
+//! what is below it.
+
+// A new state must visit each place that decides by states.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod api;
 pub mod bucket;

@@ -3,9 +3,6 @@
 //! A reservation is never released here. What WeChat Pay refuses for a reason that may pass is sent
 //! again later, with the same number and the same bytes; what it refuses for good waits for a person.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
-
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::domain::refund::{RefundableChange, RefusalKind};

@@ -4,9 +4,6 @@
 //! unless it is [`Signed`]. The decision is `domain`'s; the commit is conditional on the version that was
 //! read, so of two that decide at once one decides again.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
-
 pub mod notes;
 
 use crate::domain::Contradiction;
@@ -44,6 +41,14 @@ impl<T> Settled<T> {
                 Some(record)
             }
             Self::Unknown => None,
+        }
+    }
+
+    /// Whether the report could be settled or named no record here; false where it contradicts one.
+    pub const fn fits(&self) -> bool {
+        match self {
+            Self::Changed(_) | Self::Unchanged(_) | Self::Unknown => true,
+            Self::Contradiction(..) => false,
         }
     }
 }

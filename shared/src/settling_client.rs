@@ -4,8 +4,7 @@
 //! The functions that hold the `signing` secret hold a [`SettlingClient`]; notify-callback holds none, so no
 //! byte from the internet ever meets the key that signs refunds.
 
-// A new state must visit each place that decides by states.
-#![warn(clippy::wildcard_enum_match_arm)]
+mod error;
 
 use std::time::Duration;
 
@@ -23,67 +22,20 @@ use crate::random;
 use crate::refund_mac::Stage;
 use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
-use crate::store::{SealedCertificates, StoreError, StoredOrder, StoredRefund, Table};
+use crate::store::{SealedCertificates, StoredOrder, StoredRefund, Table};
 use crate::telemetry::LogLine;
 use crate::wechatpay::{
-    AbnormalRefund, BillKind, BillOffer, Call, CallError, Client, DownloadError, Keys,
-    PayParameters, Prepaid, PrepayRequest, Signed,
+    AbnormalRefund, BillKind, BillOffer, Call, CallError, Client, Keys, PayParameters, Prepaid,
+    PrepayRequest, Signed,
 };
+
+pub use error::{FetchError, NotAuthentic, SettlingError};
 
 /// How long one question to WeChat Pay may take in all.
 const CALL_MAX: Duration = Duration::from_millis(4_000);
 
 /// How long the download of a bill may take; its address lives five minutes.
 const DOWNLOAD_TIME_MAX: Duration = Duration::from_secs(240);
-
-/// Why a bill was not fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The keys are not usable.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// WeChat Pay offered none, or its download failed.
-    #[error(transparent)]
-    Download(#[from] DownloadError),
-}
-
-/// Why WeChat Pay was not asked, or its answer not settled.
-#[derive(Debug, thiserror::Error)]
-pub enum SettlingError {
-    /// The keys are not usable.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The table is not.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// WeChat Pay refused, or gave no usable answer.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// A refund's record was not written by who may send refunds.
-    #[error(transparent)]
-    NotAuthentic(#[from] NotAuthentic),
-}
-
-/// Why a refund on record is not believed, and so neither approved nor sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAuthentic {
-    /// Its MAC is missing, was made with a key that is not held, or over other terms.
-    #[error("the refund's MAC does not hold")]
-    Mac,
-    /// Its number's guard, which whoever reserves a refund writes, is not this order's.
-    #[error("the refund's number is not its order's")]
-    Guard,
-}
-
-impl NotAuthentic {
-    /// What does not hold, as log lines name it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mac => "mac",
-            Self::Guard => "guard",
-        }
-    }
-}
 
 /// What WeChat Pay answered about an order, and what that led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,11 +192,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<AskedOrder, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_order(&self.call(&keys, deadline), order_id)
             .await;
-        let error = match self.refresh_keys_after(asked).await {
+        let error = match self.refresh_keys_after(answer).await {
             Ok(report) => {
                 return Ok(AskedOrder {
                     heard: Heard::Report,
@@ -281,11 +233,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_transaction(&self.call(&keys, deadline), transaction_id)
             .await;
-        let report = self.refresh_keys_after(asked).await?;
+        let report = self.refresh_keys_after(answer).await?;
         self.settle_order(&report, line).await
     }
 
@@ -316,11 +268,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Settled<StoredOrder>, SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .close(&self.call(&keys, deadline), order_id)
             .await;
-        let closed = self.refresh_keys_after(asked).await?;
+        let closed = self.refresh_keys_after(answer).await?;
         let settled = self
             .settlement
             .closed(order_id, &self.payee, &closed, self.clock.business())
@@ -416,11 +368,11 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<(Settled<StoredRefund>, Signed<RefundReport>), SettlingError> {
         let keys = self.keys().await?;
-        let asked = self
+        let answer = self
             .client
             .query_refund(&self.call(&keys, deadline), refund)
             .await;
-        let report = self.refresh_keys_after(asked).await?;
+        let report = self.refresh_keys_after(answer).await?;
         let now = self.clock.business();
         let settled = self.settlement.refund(&report, now).await?;
         note_refund(&settled, line);

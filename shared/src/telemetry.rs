@@ -158,12 +158,12 @@ impl LogLine {
 
     /// Adds a field; names are dotted and the same everywhere (`order.out_trade_no`).
     pub fn field(&mut self, name: &'static str, value: impl Into<Value>) -> &mut Self {
-        let value = match value.into() {
-            Value::String(text) if text.chars().count() > TEXT_MAX => {
-                Value::String(text.chars().take(TEXT_MAX).collect())
-            }
-            value => value,
-        };
+        let mut value = value.into();
+        if let Value::String(text) = &mut value
+            && let Some((end, _)) = text.char_indices().nth(TEXT_MAX)
+        {
+            text.truncate(end);
+        }
         self.fields.insert(name.to_owned(), value);
         self
     }

@@ -163,7 +163,7 @@ impl Embedded {
     /// [`StartError`] when the merchant lacks a key.
     pub fn merchant(&self) -> Result<(MerchantFile, String), StartError> {
         let lacking = || StartError::Keys {
-            reason: "the merchant lacks a key".to_owned(),
+            reason: "the merchant lacks a key".into(),
         };
         let state = self.handle.lock();
         let mchid = state.registry.merchants.first().map(|first| &first.mchid);

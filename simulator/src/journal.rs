@@ -44,6 +44,7 @@ pub(crate) enum JournalError {
     Damaged {
         path: PathBuf,
         line: usize,
+        #[source]
         reason: serde_json::Error,
     },
     #[error("cannot use {path}: {source}")]

@@ -48,6 +48,7 @@ pub enum StartError {
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system said.
+        #[source]
         reason: std::io::Error,
     },
     /// The data folder cannot be made, read or written.
@@ -56,6 +57,7 @@ pub enum StartError {
         /// The folder.
         folder: PathBuf,
         /// What the system said.
+        #[source]
         reason: std::io::Error,
     },
     /// Another simulator works in the folder.
@@ -73,19 +75,25 @@ pub enum StartError {
     /// A key or certificate could not be made or read.
     #[error("the keys do not work: {reason}")]
     Keys {
-        /// Which step failed.
-        reason: String,
+        /// Which step failed, and why.
+        #[source]
+        reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(&'static str),
 }
 
+impl StartError {
+    fn keys(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let reason = reason.into();
+        Self::Keys { reason }
+    }
+}
+
 impl From<KeyError> for StartError {
     fn from(error: KeyError) -> Self {
-        Self::Keys {
-            reason: error.to_string(),
-        }
+        Self::keys(error)
     }
 }
 
@@ -153,9 +161,7 @@ impl Simulator {
         let (registry, merchants) = {
             let (folder, config) = (folder.clone(), config.clone());
             let loaded = tokio::task::spawn_blocking(move || load_keys(&folder, &config)).await;
-            loaded.map_err(|error| StartError::Keys {
-                reason: error.to_string(),
-            })??
+            loaded.map_err(StartError::keys)??
         };
         let tls = match listeners.tls {
             Some(_) => Some(Arc::new(tls(&registry, config.host)?)),
@@ -448,22 +454,19 @@ fn acceptor(
     root_pem: &str,
     private_pem: &str,
 ) -> Result<TlsAcceptor, StartError> {
-    let bad = |error: &dyn std::fmt::Display| StartError::Keys {
-        reason: error.to_string(),
-    };
     let chain = [certificate_pem, root_pem]
         .into_iter()
         .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(private_pem.as_bytes()).map_err(|error| bad(&error))?;
+        .map_err(StartError::keys)?;
+    let key = PrivateKeyDer::from_pem_slice(private_pem.as_bytes()).map_err(StartError::keys)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| bad(&error))?
+        .map_err(StartError::keys)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| bad(&error))?;
+        .map_err(StartError::keys)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -476,9 +479,7 @@ fn client() -> Result<reqwest::Client, StartError> {
     };
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| StartError::Keys {
-            reason: error.to_string(),
-        })?
+        .map_err(StartError::keys)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     reqwest::Client::builder()
@@ -489,9 +490,7 @@ fn client() -> Result<reqwest::Client, StartError> {
         .pool_max_idle_per_host(0)
         .http1_title_case_headers()
         .build()
-        .map_err(|error| StartError::Keys {
-            reason: error.to_string(),
-        })
+        .map_err(StartError::keys)
 }
 
 fn publish(
@@ -512,7 +511,7 @@ fn publish(
                     MerchantPlatformError::NoMerchant(_)
                     | MerchantPlatformError::Refused(_)
                     | MerchantPlatformError::Key(_) => StartError::Keys {
-                        reason: error.to_string(),
+                        reason: error.to_string().into(),
                     },
                 },
             )?;
@@ -526,7 +525,7 @@ fn publish(
 fn state_error(error: JournalError, folder: &Path) -> StartError {
     match error {
         JournalError::Damaged { .. } => StartError::Damaged {
-            reason: error.to_string(),
+            reason: error.to_string().into(),
         },
         JournalError::Unusable { source, .. } => StartError::Folder {
             folder: folder.to_path_buf(),

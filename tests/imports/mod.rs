@@ -137,12 +137,17 @@ fn re_exports(module: &str, code: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Which module imports which, by all paths that their code names.
-pub fn imports(modules: &Modules) -> Imports<'_> {
-    let re_exported: BTreeMap<String, String> = modules
+/// The names that modules give to others, each with the path that it comes from.
+pub fn re_exported(modules: &Modules) -> BTreeMap<String, String> {
+    modules
         .iter()
         .flat_map(|(module, code)| re_exports(module, code))
-        .collect();
+        .collect()
+}
+
+/// Which module imports which, by all paths that their code names.
+pub fn imports(modules: &Modules) -> Imports<'_> {
+    let re_exported = re_exported(modules);
     let mut imports = Imports::new();
     for (module, code) in modules {
         let found = named_paths(module, code)

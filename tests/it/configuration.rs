@@ -38,7 +38,8 @@ async fn environments() -> Vec<(String, Variables)> {
 fn refusal(binary: &str, variables: &Variables) -> Option<String> {
     let process = Process::with(Clock::system(), Log::to(Arc::new(|_| {}))).unwrap();
     let vars = Vars::from_map(variables.clone());
-    functions::link(binary, &vars, &process).err()
+    let refused = functions::link(binary, &vars, &process).err();
+    refused.map(|error| error.to_string())
 }
 
 fn with(variables: &Variables, name: &str, value: &str) -> Variables {
@@ -402,10 +403,10 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
         stack.put_secret(secret, "");
     }
     let any = Some(stack.merchant.clone());
-    let order = native_order("wanting-001", 100);
-    let refund = json!({"out_refund_no": "wanting-r1", "amount": {"refund": 1}});
+    let order = native_order("unusable-001", 100);
+    let refund = json!({"out_refund_no": "unusable-r1", "amount": {"refund": 1}});
     let (post, get) = (Method::POST, Method::GET);
-    let desk = [API, SIGNING, WECHATPAY];
+    let settling = [API, SIGNING, WECHATPAY];
     for (method, path, body, function, named) in [
         (
             &post,
@@ -414,21 +415,21 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
             "login",
             &[APP, API][..],
         ),
-        (&post, "/orders", Some(order), "create-order", &desk),
-        (&get, "/orders/wanting-001", None, "query", &desk),
+        (&post, "/orders", Some(order), "create-order", &settling),
+        (&get, "/orders/unusable-001", None, "query", &settling),
         (
             &post,
-            "/orders/wanting-001/close",
+            "/orders/unusable-001/close",
             Some(json!({})),
             "close-order",
-            &desk,
+            &settling,
         ),
         (
             &post,
-            "/orders/wanting-001/refunds",
+            "/orders/unusable-001/refunds",
             Some(refund),
             "refund",
-            &desk,
+            &settling,
         ),
     ] {
         let before = stack.logged().len();
@@ -443,7 +444,7 @@ async fn after_a_first_deployment_one_line_names_every_secret_that_is_wanting() 
         }
     }
     let before = stack.logged().len();
-    let content = payment_content(&stack, "wanting-001", 100);
+    let content = payment_content(&stack, "unusable-001", 100);
     assert_eq!(
         stack.notice("TRANSACTION.SUCCESS", &content).await.status,
         503
@@ -473,11 +474,11 @@ async fn a_stack_knows_every_secret_that_is_wanting_and_whom_it_stops() {
         let good = stack.secret(secret).to_string();
         stack.put_secret(secret, "CANARY");
         let told = stack.stack.unusable_secrets().await;
-        let [wanting] = told.as_slice() else {
+        let [unusable] = told.as_slice() else {
             panic!("{secret}: {told:?}");
         };
-        assert!(wanting.problem.contains(message), "{told:?}");
-        let mut stopped: Vec<String> = wanting.functions.clone();
+        assert!(unusable.problem.contains(message), "{told:?}");
+        let mut stopped: Vec<String> = unusable.functions.clone();
         stopped.sort();
         assert_eq!(stopped, functions_with(variable), "{secret}");
         stack.put_secret(secret, &good);

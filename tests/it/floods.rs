@@ -1,7 +1,10 @@
 //! Callers who ask too much, or for what cannot be: they are answered at once, they cost WeChat Pay
 //! little, they take nothing from others, and no answer of theirs is a 5xx.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
+use local::aws::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -162,6 +165,22 @@ async fn no_refusal_of_business_is_a_fault_of_the_servers() {
         }
     }
     stack.wire.lead_to(stack.stack.simulator.base_url());
+}
+
+/// Refunds of one order at once, of which DynamoDB lets one through at a time.
+#[tokio::test]
+async fn requests_that_are_in_each_others_way_are_no_fault_of_the_servers() {
+    let stack = TestStack::start().await;
+    stack.paid("crowded-01", 500).await;
+    stack.watch.set_fault(Some(Arc::new(|call| {
+        (call.operation == "TransactWriteItems").then_some(Fault::Conflict)
+    })));
+    let asked = stack.refund("crowded-01", "crowded-r1", 100).await;
+    stack.watch.set_fault(None);
+    assert_eq!(asked.retry_after, Some(1));
+    asked.refused(429, "concurrent_changes");
+    let again = stack.refund("crowded-01", "crowded-r1", 100).await;
+    again.expect(202);
 }
 
 /// Troubles in which an answer of some kind comes.

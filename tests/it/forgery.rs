@@ -298,6 +298,89 @@ async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_s
 }
 
 #[tokio::test]
+async fn a_refund_goes_back_from_its_own_order_whatever_payment_its_record_names() {
+    let stack = TestStack::start().await;
+    stack.paid("robbed-0001", 600).await;
+    stack.paid("robber-0001", 600).await;
+    // What a report changes: the number of the payment, here that of the robber's own.
+    let theirs = stack.order_item("robber-0001")["transaction_id"].clone();
+    let order = json!({"pk": {"S": "ORDER#robbed-0001"}, "sk": {"S": "ORDER"}});
+    let changed = [("transaction_id", theirs)];
+    altered(&stack, WEBHOOK, order, &changed).await;
+    stack
+        .refund("robbed-0001", "robbed-r1", 600)
+        .await
+        .expect(202);
+    let ledger = stack.seen("ledger").await;
+    let refunded = ledger.iter().filter(|row| row["kind"] == "refund");
+    let refunded: Vec<&Value> = refunded.map(|row| &row["out_trade_no"]).collect();
+    assert_eq!(refunded, ["robbed-0001"]);
+    // And somebody hears of it: the refund's notice names another payment than the record.
+    let mismatch = async || {
+        let lines = stack.log_lines();
+        Value::from(lines.iter().any(|line| line["money_mismatch"] == 1))
+    };
+    stack.until(mismatch, |told| *told == true).await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_refund_is_not_sent_whatever_its_record_says() {
+    let stack = TestStack::start().await;
+    stack.paid("undone-0001", 600).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("request_lost", lost).await;
+    stack
+        .refund("undone-0001", "undone-r1", 600)
+        .await
+        .expect(202);
+    stack.no_faults().await;
+    let withdraw = "/orders/undone-0001/refunds/undone-r1/withdraw";
+    let withdrawn = stack.post(&stack.merchant, withdraw, json!({})).await;
+    assert_eq!(withdrawn.expect(202)["status"], "WITHDRAWING");
+    let before = sent(&stack, "undone-r1");
+    // Its MAC still says that it was approved, which it was.
+    stack.advance(120).await;
+    let [shard, at] = due(&stack);
+    let reserved = [("status", json!({"S": "RESERVED"})), shard, at];
+    altered(&stack, WEBHOOK, key("undone-0001", "undone-r1"), &reserved).await;
+    stack.sweep().await;
+    assert_eq!(sent(&stack, "undone-r1"), before);
+    assert!(
+        person_called(&stack, "undone-r1", "guard"),
+        "{:#?}",
+        stack.logged()
+    );
+}
+
+#[tokio::test]
+async fn dating_a_payment_anew_opens_no_hours_of_policy() {
+    let hours = ("AutoApproveRefundHours".to_owned(), "1".to_owned());
+    let stack = TestStack::with(|options| options.parameters.extend([hours])).await;
+    let alice = stack.login(ALICE).await;
+    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
+    let placed = stack
+        .post_once(&alice, "/orders", "key-0000000000001", order)
+        .await;
+    let number = placed.expect(201)["out_trade_no"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stack.pay(&number).await;
+    stack.until_state(&number, "SUCCESS").await;
+    stack.advance(3 * 60 * 60).await;
+    let now = stack.stack.clock().business().unix_seconds();
+    let order = json!({"pk": {"S": format!("ORDER#{number}")}, "sk": {"S": "ORDER"}});
+    let anew = [("success_time", json!({"N": now.to_string()}))];
+    altered(&stack, WEBHOOK, order, &anew).await;
+    let refunds = format!("/orders/{number}/refunds");
+    let body = json!({"amount": {"refund": 100}});
+    let asked = stack
+        .post_once(&alice, &refunds, "key-0000000000002", body)
+        .await;
+    assert_eq!(asked.expect(202)["status"], "REQUESTED");
+}
+
+#[tokio::test]
 async fn a_refund_whose_number_is_not_its_orders_is_not_sent() {
     let stack = TestStack::start().await;
     stack.paid("guard-0001", 600).await;

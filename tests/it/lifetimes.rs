@@ -109,6 +109,56 @@ async fn a_claim_and_a_doubt_last_longer_than_the_function_that_may_still_be_at_
     assert!(ABSENCE_GRACE_SECONDS > timeout("create-order"));
 }
 
+/// What a function had begun when it was stopped is taken up once it must be over, and soon then: the next
+/// minute's sweep has to find it.
+#[tokio::test]
+async fn what_was_begun_is_looked_at_again_once_its_function_must_be_over_and_soon_then() {
+    let stack = TestStack::with(|options| options.speed = 1.0).await;
+    stack.paid("begun-0001", 500).await;
+    stack.native("begun-0002", 100).await;
+    let business = || stack.stack.clock().business().unix_seconds();
+    // How far ahead of the call the next look is that a function writes into an item, in seconds.
+    let ahead = |caller: &str, began: i64, written: &dyn Fn(&Value) -> Value| {
+        let calls = stack.watch.calls();
+        let ours = calls.iter().filter(|call| call.caller == caller);
+        let mut all = ours.filter_map(|call| {
+            let at = written(&call.request);
+            Some(at["N"].as_str()?.parse::<i64>().unwrap() - began)
+        });
+        all.next().unwrap()
+    };
+    let began = business();
+    let refund = stack.refund("begun-0001", "begun-r001", 100);
+    refund.await.expect(202);
+    let reserved = ahead("RefundFunction", began, &|request| {
+        let items = request["TransactItems"].as_array().into_iter().flatten();
+        let mut refunds =
+            items.filter(|item| item["Put"]["Item"]["sk"]["S"] == "REFUND#begun-r001");
+        refunds
+            .next()
+            .map_or(Value::Null, |item| item["Put"]["Item"]["due_at"].clone())
+    });
+    let over = timeout("refund");
+    assert!(
+        (over + 1..=MINUTE / 2 + 5).contains(&reserved),
+        "{reserved}"
+    );
+    stack.advance(3 * HOUR).await;
+    let began = business();
+    stack.sweep().await;
+    let claimed = ahead("SweepFunction", began, &|request| {
+        let is_claim = request["ConditionExpression"] == "#due_at = :seen";
+        let values = &request["ExpressionAttributeValues"];
+        if is_claim {
+            values[":due_at"].clone()
+        } else {
+            Value::Null
+        }
+    });
+    let over = timeout("sweep");
+    assert!((over + 1..=2 * MINUTE + 5).contains(&claimed), "{claimed}");
+}
+
 #[tokio::test]
 async fn a_key_that_was_taken_away_opens_nothing_soon_and_the_secret_is_not_read_each_time() {
     let stack = TestStack::start().await;

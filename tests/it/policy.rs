@@ -171,6 +171,11 @@ async fn what_was_given_back_without_a_refund_on_record_calls_a_person() {
     let after = stack.order_item("policy-else");
     stack.put_item(&before);
     stack.until_state("policy-else", "SUCCESS").await;
+    let told = stack.order_item("policy-else")["events"]["S"].clone();
+    assert!(
+        told.as_str().unwrap().ends_with(":refunded_elsewhere"),
+        "nobody delivers for it unasked: {told}"
+    );
     // How much is left is not known here, so nothing is: it could go back twice.
     let told = stack.order("policy-else").await;
     assert_eq!(told["amount"]["refundable"], 0, "{told}");

@@ -241,6 +241,60 @@ fn where_a_manifest_says_that_there_are_no_tests_there_are_none() {
     }
 }
 
+/// Names that `domain` gives to others itself, and that a file takes from their module all the same.
+fn names_with_two_addresses(domain: &str, code: &str) -> Vec<String> {
+    let given = planted(&[("domain", domain)]);
+    let given = imports::re_exported(&given);
+    let code = code.replace("shared::domain", "crate::domain");
+    imports::named_paths("file", &code)
+        .into_iter()
+        .filter(|path| given.values().any(|given| given == path))
+        .collect()
+}
+
+/// What `domain` gives to others itself is taken from there, and everything else from its module.
+#[test]
+fn no_name_of_the_domain_has_two_addresses() {
+    let domain = code(&root().join("shared/src/domain.rs"));
+    let mut seen = 0;
+    for folder in [
+        "shared",
+        "functions",
+        "local",
+        "operator",
+        "proof",
+        "benches/src",
+        "fuzz/src",
+        "tests",
+    ] {
+        for path in rust_files(&root().join(folder)) {
+            if path.starts_with(root().join("shared/src/domain")) || path.ends_with("it/tree.rs") {
+                continue;
+            }
+            let text = code(&path);
+            seen += text.matches("domain::").count();
+            let twice = names_with_two_addresses(&domain, &text);
+            assert!(twice.is_empty(), "{}: {twice:?}", path.display());
+        }
+    }
+    assert!(seen > 100, "{seen} names of the domain");
+    let list = "pub use order::{Order, OrderState};";
+    for (code, seen) in [
+        ("use crate::domain::Order;", vec![]),
+        ("use shared::domain::order::ClosedBy;", vec![]),
+        (
+            "use crate::domain::order::Order;",
+            vec!["domain::order::Order"],
+        ),
+        (
+            "use shared::domain::{Fen, order::{ClosedBy, OrderState}};",
+            vec!["domain::order::OrderState"],
+        ),
+    ] {
+        assert_eq!(names_with_two_addresses(list, code), seen, "{code}");
+    }
+}
+
 fn planted(files: &[(&str, &str)]) -> Modules {
     let files = files.iter();
     files

@@ -81,8 +81,7 @@ async fn orders_closes_and_refunds_go_out_in_these_very_bytes() {
 
     let pay = json!({"openid": ALICE, "pay": placed["pay"]});
     stack.control("orders/golden-0001/pay", pay).await;
-    let order = stack.until_state("golden-0001", "SUCCESS").await;
-    let transaction = &order["transaction_id"];
+    stack.until_state("golden-0001", "SUCCESS").await;
     let refund = json!({
         "out_refund_no": "golden-r1", "amount": {"refund": 200}, "reason": "商品已售完 NOT-LOGGED",
     });
@@ -95,7 +94,7 @@ async fn orders_closes_and_refunds_go_out_in_these_very_bytes() {
     assert_eq!(
         text(&sent),
         format!(
-            r#"{{"transaction_id":{transaction},"out_refund_no":"golden-r1","reason":"商品已售完 NOT-LOGGED","notify_url":"{notify_url}","amount":{{"refund":200,"total":600,"currency":"CNY"}}}}"#
+            r#"{{"out_trade_no":"golden-0001","out_refund_no":"golden-r1","reason":"商品已售完 NOT-LOGGED","notify_url":"{notify_url}","amount":{{"refund":200,"total":600,"currency":"CNY"}}}}"#
         )
     );
     // Questions carry the merchant in the query, and no body.

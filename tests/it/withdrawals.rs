@@ -205,12 +205,20 @@ async fn an_unsigned_no_such_refund_frees_nothing() {
         .await
         .expect(202);
     stack.fault("response_unsigned", json!({})).await;
-    for _ in 0..4 {
-        stack.advance(10 * 60).await;
-        stack.sweep().await;
-    }
+    let calls = || {
+        let lines = stack.log_lines();
+        let calls = lines.iter().filter(|line| line["refund_stuck"] == 1);
+        calls.count()
+    };
     let withdrawing = (json!("WITHDRAWING"), json!("0"));
-    assert_eq!(stands(&stack, "bare-00001", "bare-r1"), withdrawing);
+    for minutes in [10, 20, 20, 0, 60, 60, 60] {
+        let called = calls();
+        stack.advance(minutes * 60).await;
+        stack.sweep().await;
+        assert_eq!(stands(&stack, "bare-00001", "bare-r1"), withdrawing);
+        assert!(called == 0 || calls() == called, "once, not at each look");
+    }
+    assert_eq!(calls(), 1, "it takes too long");
     stack.no_faults().await;
     for _ in 0..3 {
         stack.advance(HOUR).await;
@@ -218,6 +226,37 @@ async fn an_unsigned_no_such_refund_frees_nothing() {
     }
     let free = (json!("WITHDRAWN"), json!("500"));
     assert_eq!(stands(&stack, "bare-00001", "bare-r1"), free);
+}
+
+#[tokio::test]
+async fn a_refund_whose_order_wechat_pay_never_finds_is_tried_for_a_day_and_not_for_ever() {
+    let stack = TestStack::start().await;
+    stack.paid("gone-00001", 500).await;
+    stack.fault("refund_not_found", json!({})).await;
+    let asked = stack.refund("gone-00001", "gone-r1", 500).await;
+    assert_eq!(asked.expect(202)["status"], "RESERVED");
+    for _ in 0..30 {
+        stack.advance(HOUR + 1).await;
+        stack.sweep().await;
+    }
+    let sent = sendings(&stack);
+    assert!((20..=30).contains(&sent), "about a day: {sent}");
+    for _ in 0..3 {
+        stack.advance(24 * HOUR).await;
+        stack.sweep().await;
+    }
+    assert_eq!(sendings(&stack), sent);
+    let path = "/orders/gone-00001/refunds/gone-r1";
+    let shown = stack.get(&stack.merchant, path).await.expect(200);
+    let stands = (
+        &shown["status"],
+        &shown["needs_human"],
+        &shown["next_attempt_at"],
+    );
+    assert_eq!(stands, (&json!("RESERVED"), &json!(true), &Value::Null));
+    stack.no_faults().await;
+    let retried = decide(&stack, "gone-00001", "gone-r1", "retry").await;
+    assert_eq!(retried.expect(202)["status"], "PROCESSING");
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ def every_access_to_the_table_is_bound_to_its_keys(expanded):
 
 
 def nobody_but_the_operator_writes_articles_and_guards_are_written_by_those_who_send(expanded):
-    """Refund takes a number; the sweep burns that of a refund that was withdrawn."""
+    """Refund takes a number, and burns that of a refund that is withdrawn; the sweep does where an earlier build began it."""
     writers = {}
     for role, action, resource in _all_granted(expanded):
         if action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):

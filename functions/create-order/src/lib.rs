@@ -22,7 +22,7 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
-use shared::domain::{Asked, Mchid, Order, OwnNumbers};
+use shared::domain::{Mchid, Order, OrderRequest, OwnNumbers};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -120,14 +120,14 @@ impl HttpFunction for CreateOrder {
             Caller::Payer { .. } => Some(payers_key(incoming)?),
             Caller::Merchant => None,
         };
-        let asked = terms::read(&caller, incoming)?;
-        let order_id = match (&asked, key) {
-            (Asked::Payer(_), Some(key)) => {
+        let request = terms::read(&caller, incoming)?;
+        let order_id = match (&request, key) {
+            (OrderRequest::Payer(_), Some(key)) => {
                 let keys = self.callers.keys().await?;
                 derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
             }
-            (Asked::Payer(_), None) => return Err(no_key()),
-            (Asked::Merchant(order), _) => {
+            (OrderRequest::Payer(_), None) => return Err(no_key()),
+            (OrderRequest::Merchant(order), _) => {
                 terms::is_own(&self.own_numbers, &order.order_id)?;
                 order.order_id.clone()
             }
@@ -136,7 +136,7 @@ impl HttpFunction for CreateOrder {
         // It stands by the time that the order is in the table.
         self.settling_client.open();
         let (agreed, within_bound) = tokio::join!(
-            self.agreed(&asked, &order_id, incoming),
+            self.agreed(&request, &order_id, incoming),
             self.within_bound(&caller)
         );
         let order = match agreed.and_then(|terms| within_bound.map(|()| terms)) {
@@ -144,7 +144,7 @@ impl HttpFunction for CreateOrder {
             // What is no longer on sale, or is one too many, may have been ordered before.
             Err(problem) => match self.orders.load(&order_id).await? {
                 Some(stored) => {
-                    return self.repeat(&asked, stored, incoming, line).await;
+                    return self.repeat(&request, stored, incoming, line).await;
                 }
                 None => return Err(problem),
             },
@@ -167,7 +167,7 @@ impl HttpFunction for CreateOrder {
                 };
                 self.pay(stored, Some(&attempt), 201, incoming, line).await
             }
-            Placed::Existing(stored) => self.repeat(&asked, *stored, incoming, line).await,
+            Placed::Existing(stored) => self.repeat(&request, *stored, incoming, line).await,
         }
     }
 }
@@ -176,13 +176,13 @@ impl CreateOrder {
     /// The same number again: the same order if the terms are the same.
     async fn repeat(
         &self,
-        asked: &Asked,
+        request: &OrderRequest,
         stored: StoredOrder,
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
         line.field("placed", "repeat");
-        if let Some(field) = asked.differing_field(&stored.order.terms) {
+        if let Some(field) = request.differing_field(&stored.order.terms) {
             return Err(terms::differ(field));
         }
         self.pay(stored, None, 200, incoming, line).await
@@ -214,11 +214,11 @@ impl CreateOrder {
                 // Paid, closed or re-entered: the truth is asked for, never read from a refusal.
                 line.field("wechatpay.code", refusal.code.clone());
                 let order_id = &stored.order.terms.order_id;
-                let asked = self
+                let answer = self
                     .settling_client
                     .ask_order(order_id, &incoming.deadline, line)
                     .await?;
-                match asked.settled.record() {
+                match answer.settled.record() {
                     Some(now) if !now.order.is_payable(self.process.clock.business()) => {
                         Ok(answered(200, &now.order, None))
                     }

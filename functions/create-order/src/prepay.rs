@@ -158,8 +158,8 @@ impl CreateOrder {
     ) -> Result<Pay, SettlingError> {
         let terms = request.terms();
         let asked_at = self.process.clock.business();
-        let asked = self.settling_client.prepay(request, &incoming.deadline);
-        let pay = match asked.await {
+        let prepay = self.settling_client.prepay(request, &incoming.deadline);
+        let pay = match prepay.await {
             Ok(pay) => pay,
             Err(SettlingError::Call(error)) if may_still_arrive(&error) => {
                 // A code may still come to be, and would kill the next one. The claim ends by itself

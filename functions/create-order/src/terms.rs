@@ -1,7 +1,7 @@
 //! What may be asked for, by whom, and what it comes to.
 //!
 //! A payer sends articles and is told the price; the merchant's back office sends the price. What a repeat
-//! may differ in is decided in `shared::domain::asked`.
+//! may differ in is decided in `shared::domain::order_request`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use shared::api::{Caller, Code, Incoming, Problem};
 use shared::domain::extras::Extras;
 use shared::domain::order_request::{AskedItem, MerchantOrder, PayerOrder};
 use shared::domain::terms::{Item, Party};
-use shared::domain::{Asked, Fen, Openid, OrderId, OwnNumbers, Terms, TradeType};
+use shared::domain::{Fen, Openid, OrderId, OrderRequest, OwnNumbers, Terms, Timestamp, TradeType};
 use shared::rfc3339;
 use shared::wechatpay::{WIRE_VERSION, WIRE_VERSION_PLAIN};
 
@@ -107,7 +107,7 @@ struct SceneBody {
 ///
 /// # Errors
 /// The body is malformed, or asks for what this caller may not decide.
-pub fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
+pub fn read(caller: &Caller, incoming: &Incoming) -> Result<OrderRequest, Problem> {
     let body: Body = request_body::read(&incoming.body)?;
     let trade_type = TradeType::parse(&body.trade_type)
         .ok_or_else(|| invalid("trade_type", "trade_type must be jsapi, native, h5 or app"))?;
@@ -119,7 +119,7 @@ pub fn read(caller: &Caller, incoming: &Incoming) -> Result<Asked, Problem> {
 }
 
 impl Body {
-    fn payers(self, trade_type: TradeType, openid: &Openid) -> Result<Asked, Problem> {
+    fn payers(self, trade_type: TradeType, openid: &Openid) -> Result<OrderRequest, Problem> {
         let merchants = [
             ("out_trade_no", self.out_trade_no.is_some()),
             ("description", self.description.is_some()),
@@ -170,7 +170,7 @@ impl Body {
                 quantity: item.quantity,
             });
         }
-        Ok(Asked::Payer(PayerOrder {
+        Ok(OrderRequest::Payer(PayerOrder {
             trade_type,
             openid: openid.clone(),
             items: lines,
@@ -178,7 +178,11 @@ impl Body {
         }))
     }
 
-    fn merchants(self, trade_type: TradeType, incoming: &Incoming) -> Result<Asked, Problem> {
+    fn merchants(
+        self,
+        trade_type: TradeType,
+        incoming: &Incoming,
+    ) -> Result<OrderRequest, Problem> {
         if self.items.is_some() {
             return Err(Problem::new(
                 Code::FieldNotAllowed,
@@ -200,36 +204,83 @@ impl Body {
         let total =
             Fen::new(amount.total).map_err(|error| invalid("amount.total", error.to_string()))?;
         let openid = self.payer.map(|Object(payer)| payer.openid);
-        match (trade_type, &openid) {
-            (TradeType::Jsapi, None) => {
-                return Err(invalid(
-                    "payer.openid",
-                    "payer.openid is missing: a jsapi order has a payer",
-                ));
-            }
-            (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => {
-                return Err(invalid(
-                    "payer.openid",
-                    "payer.openid is for jsapi orders only",
-                ));
-            }
-            (TradeType::Jsapi, Some(_))
-            | (TradeType::Native | TradeType::H5 | TradeType::App, None) => {}
-        }
-        let openid = openid.map(openid_of).transpose()?;
-        let time_expire = self
-            .time_expire
-            .map(|text| {
-                rfc3339::parse(&text).ok_or_else(|| {
-                    invalid(
-                        "time_expire",
-                        "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",
-                    )
-                })
-            })
-            .transpose()?;
-        let has_scene = self.scene_info.is_some();
-        let (address, store_info) = match self.scene_info {
+        let openid = merchants_openid(trade_type, openid)?;
+        let time_expire = self.time_expire.as_deref().map(expiry).transpose()?;
+        let Scene {
+            payer_client_ip,
+            address_named,
+            store_info,
+        } = Scene::read(self.scene_info, trade_type, incoming.source_ip.as_deref())?;
+        let extras = extras::Given {
+            goods_tag: self.goods_tag,
+            support_fapiao: self.support_fapiao,
+            limit_pay: self.limit_pay,
+            detail: self.detail,
+            store_info,
+            settle_info: self.settle_info,
+        };
+        let extras = extras.read()?;
+        Ok(OrderRequest::Merchant(Box::new(MerchantOrder {
+            trade_type,
+            order_id: order_id.ok_or_else(unnamed)?,
+            description,
+            total,
+            openid,
+            time_expire,
+            attach: self.attach,
+            payer_client_ip,
+            address_named,
+            extras,
+        })))
+    }
+}
+
+/// Whose order a merchant's is: that of a payer for jsapi, and nobody's for the other trade types.
+fn merchants_openid(
+    trade_type: TradeType,
+    named: Option<String>,
+) -> Result<Option<Openid>, Problem> {
+    match (trade_type, named) {
+        (TradeType::Jsapi, None) => Err(invalid(
+            "payer.openid",
+            "payer.openid is missing: a jsapi order has a payer",
+        )),
+        (TradeType::Native | TradeType::H5 | TradeType::App, Some(_)) => Err(invalid(
+            "payer.openid",
+            "payer.openid is for jsapi orders only",
+        )),
+        (TradeType::Jsapi, Some(openid)) => openid_of(openid).map(Some),
+        (TradeType::Native | TradeType::H5 | TradeType::App, None) => Ok(None),
+    }
+}
+
+fn expiry(text: &str) -> Result<Timestamp, Problem> {
+    rfc3339::parse(text).ok_or_else(|| {
+        invalid(
+            "time_expire",
+            "time_expire must be RFC 3339, such as 2026-06-08T10:34:56+08:00",
+        )
+    })
+}
+
+/// Where an order is paid from.
+struct Scene {
+    payer_client_ip: Option<String>,
+    /// Whether the address was named, or is the one the request came from.
+    address_named: bool,
+    store_info: Option<Object<extras::StoreBody>>,
+}
+
+impl Scene {
+    /// Reads the scene of a merchant's order. WeChat Pay wants the payer's address with an h5 order and
+    /// with one that names a store: where none is named it is the one the request came from.
+    fn read(
+        given: Option<Object<SceneBody>>,
+        trade_type: TradeType,
+        source_ip: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let has_scene = given.is_some();
+        let (address, store_info) = match given {
             Some(Object(scene)) => (scene.payer_client_ip, scene.store_info),
             None => (None, None),
         };
@@ -246,7 +297,7 @@ impl Body {
                 address
                     .map(ip_address)
                     .transpose()?
-                    .or_else(|| incoming.source_ip.clone())
+                    .or_else(|| source_ip.map(str::to_owned))
             }
             (TradeType::Jsapi | TradeType::Native | TradeType::App, None) if has_scene => {
                 return Err(invalid(
@@ -256,27 +307,11 @@ impl Body {
             }
             (TradeType::Jsapi | TradeType::Native | TradeType::App, None) => None,
         };
-        let extras = extras::Given {
-            goods_tag: self.goods_tag,
-            support_fapiao: self.support_fapiao,
-            limit_pay: self.limit_pay,
-            detail: self.detail,
-            store_info,
-            settle_info: self.settle_info,
-        };
-        let extras = extras.read()?;
-        Ok(Asked::Merchant(Box::new(MerchantOrder {
-            trade_type,
-            order_id: order_id.ok_or_else(unnamed)?,
-            description,
-            total,
-            openid,
-            time_expire,
-            attach: self.attach,
+        Ok(Self {
             payer_client_ip,
             address_named,
-            extras,
-        })))
+            store_info,
+        })
     }
 }
 
@@ -291,13 +326,13 @@ impl CreateOrder {
     /// The terms of a new order: priced, dated, and complete for the wire.
     pub(crate) async fn agreed(
         &self,
-        asked: &Asked,
+        request: &OrderRequest,
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
-        let terms = match asked {
-            Asked::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
-            Asked::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
+        let terms = match request {
+            OrderRequest::Payer(order) => self.payers_terms(order, order_id, incoming).await?,
+            OrderRequest::Merchant(order) => self.merchants_terms(order, order_id, incoming)?,
         };
         let needs_address = terms.trade_type == TradeType::H5 || terms.extras.store.is_some();
         if needs_address && terms.payer_client_ip.is_none() {

@@ -23,7 +23,7 @@ use shared::deadline::Deadline;
 use shared::domain::{Order, OrderId};
 use shared::process::Process;
 use shared::scheduled::ScheduledFunction;
-use shared::store::{Change, ListIndex, Orders, Told, ToldItems};
+use shared::store::{Change, ListIndex, OrderRecords, Orders, StoredRecord};
 use shared::telemetry::{Level, LogLine};
 
 use outgoing::{told, unreadable};
@@ -62,7 +62,7 @@ impl ScheduledFunction for PublishEvents {
             orders: Orders::new(table.clone()),
             replay: Replay {
                 list: ListIndex::new(table.clone()),
-                items: ToldItems::new(table),
+                items: OrderRecords::new(table),
                 bus: bus.clone(),
                 process: process.clone(),
             },
@@ -147,7 +147,7 @@ impl PublishEvents {
     ) -> Result<BTreeMap<String, Order>, shared::store::StoreError> {
         let mut wanted: Vec<OrderId> = Vec::new();
         for change in changes.iter().flatten().flatten() {
-            if let Told::Refund(stored) = &change.item
+            if let StoredRecord::Refund(stored) = &change.item
                 && !change.item.events_since(change.version_before).is_empty()
                 && !wanted.contains(&stored.refund.order_id)
             {
@@ -222,12 +222,12 @@ fn entries(
     };
     let events = change.item.events_since(change.version_before);
     let entries = match &change.item {
-        Told::Order(stored) => events
+        StoredRecord::Order(stored) => events
             .iter()
             .map(|event| told(event, &stored.order, None))
             .collect(),
-        Told::Refund(_) if events.is_empty() => Vec::new(),
-        Told::Refund(stored) => {
+        StoredRecord::Refund(_) if events.is_empty() => Vec::new(),
+        StoredRecord::Refund(stored) => {
             let order_id = stored.refund.order_id.as_str();
             let order = orders
                 .get(order_id)

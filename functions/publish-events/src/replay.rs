@@ -15,7 +15,7 @@ use shared::domain::paging::Row;
 use shared::domain::{BeijingDay, OrderId, Timestamp};
 use shared::process::Process;
 use shared::rfc3339;
-use shared::store::{ListIndex, StoreError, Told, ToldItems};
+use shared::store::{ListIndex, OrderRecords, StoreError, StoredRecord};
 use shared::telemetry::{Level, LogLine};
 
 use crate::outgoing::told;
@@ -64,7 +64,7 @@ pub(crate) struct Replayed {
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) list: ListIndex,
-    pub(crate) items: ToldItems,
+    pub(crate) items: OrderRecords,
     pub(crate) bus: Bus,
     pub(crate) process: Process,
 }
@@ -146,13 +146,16 @@ impl Replay {
 }
 
 /// The events of an order and its refunds in the span.
-fn entries_of(items: &[Result<Told, StoreError>], span: &Span) -> Result<Vec<Entry>, String> {
+fn entries_of(
+    items: &[Result<StoredRecord, StoreError>],
+    span: &Span,
+) -> Result<Vec<Entry>, String> {
     let mut order = None;
     let mut refunds = Vec::new();
     for item in items {
         match item {
-            Ok(Told::Order(stored)) => order = Some(&stored.order),
-            Ok(Told::Refund(stored)) => refunds.push(stored),
+            Ok(StoredRecord::Order(stored)) => order = Some(&stored.order),
+            Ok(StoredRecord::Refund(stored)) => refunds.push(stored),
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -22,8 +22,8 @@ use shared::domain::books::books_balance;
 use shared::domain::paging::Row;
 use shared::domain::{Openid, Order, OrderId, RefundId, Timestamp, TransactionId};
 use shared::process::Process;
+use shared::settlement::Settlement;
 use shared::settlement::notes::note_call;
-use shared::settlement::{Settled, Settlement};
 use shared::settling_client::{SettlingClient, SettlingError};
 use shared::store::{
     Catalogue, Commit, ListIndex, Orders, PayerIndex, RefundKey, Refunds, StoredOrder, StoredRefund,
@@ -55,6 +55,14 @@ pub struct Query {
     last_articles: articles::LastRead,
     settling_client: SettlingClient,
     process: Process,
+}
+
+/// What asking about an order's refunds came to.
+struct RefundsLooked {
+    /// WeChat Pay told something of one, so the record may have changed.
+    any_settled: bool,
+    /// Each that is under way was asked about, and its answer is in the record.
+    all_told: bool,
 }
 
 impl HttpFunction for Query {
@@ -131,13 +139,13 @@ impl Query {
         let stored = stored
             .filter(|stored| caller.may_see(&stored.order))
             .ok_or_else(Problem::not_found)?;
-        let (order, fresh) = self.asked(stored, incoming, line).await?;
-        self.answered(caller, order, fresh, incoming, line).await
+        let (order, fresh) = self.refreshed(stored, incoming, line).await?;
+        self.respond(caller, order, fresh, incoming, line).await
     }
 
     /// The order, after WeChat Pay was asked where that could tell something; and whether what it
     /// says is as fresh as it can be.
-    async fn asked(
+    async fn refreshed(
         &self,
         stored: StoredOrder,
         incoming: &Incoming,
@@ -161,9 +169,12 @@ impl Query {
             .ask_order(&order_id, &incoming.deadline, line)
             .await
         {
-            Ok(asked) => {
-                let fits = !matches!(asked.settled, Settled::Contradiction(..));
-                let order = asked.settled.record().map_or(stored.order, |now| now.order);
+            Ok(answer) => {
+                let fits = answer.settled.fits();
+                let order = answer
+                    .settled
+                    .record()
+                    .map_or(stored.order, |now| now.order);
                 Ok((order, fits))
             }
             Err(SettlingError::Call(error)) => {
@@ -176,7 +187,7 @@ impl Query {
 
     /// Adds the refunds; those under way are asked about, which keeps the sweep's minute out of the
     /// caller's sight.
-    async fn answered(
+    async fn respond(
         &self,
         caller: &Caller,
         order: Order,
@@ -184,22 +195,44 @@ impl Query {
         incoming: &Incoming,
         line: &mut LogLine,
     ) -> Result<Answer, Problem> {
+        let answer = |order: &Order, refunds: &[StoredRefund], fresh| {
+            let body = representation::queried_order(caller, order, refunds, fresh);
+            Ok(Answer::json(200, body))
+        };
         if order.payment_on_record().is_none() {
-            return Ok(Answer::json(
-                200,
-                representation::queried_order(caller, &order, &[], fresh),
-            ));
+            return answer(&order, &[], fresh);
         }
-        let order_id = order.terms.order_id.clone();
-        let refunds = self.refunds.of_order(&order_id).await?;
-        let mut changed = false;
+        let refunds = self.refunds.of_order(&order.terms.order_id).await?;
+        let looked = self.look_at_refunds(&refunds, incoming, line).await?;
+        fresh &= looked.all_told;
+        if !looked.any_settled && books_balance(&order, refunds.iter().map(|stored| &stored.refund))
+        {
+            return answer(&order, &refunds, fresh);
+        }
+        let (order, refunds) = self.balanced(order, refunds).await?;
+        if !books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
+            // Two readings of one moment that do not add up: they are no truth to build on.
+            fresh = false;
+            line.count(Metric::BooksUnbalanced).raise(Level::Error);
+        }
+        answer(&order, &refunds, fresh)
+    }
+
+    /// Asks about the refunds that are under way, of which the first few are asked about.
+    async fn look_at_refunds(
+        &self,
+        refunds: &[StoredRefund],
+        incoming: &Incoming,
+        line: &mut LogLine,
+    ) -> Result<RefundsLooked, Problem> {
         let under_way: Vec<&StoredRefund> = refunds
             .iter()
             .filter(|stored| stored.refund.state.is_under_way())
             .collect();
-        if under_way.len() > REFUNDS_ASKED_MAX {
-            fresh = false;
-        }
+        let mut looked = RefundsLooked {
+            any_settled: false,
+            all_told: under_way.len() <= REFUNDS_ASKED_MAX,
+        };
         for stored in under_way.into_iter().take(REFUNDS_ASKED_MAX) {
             let refund = &stored.refund;
             let now = self.process.clock.wall();
@@ -209,7 +242,7 @@ impl Query {
                 .await?
                 == Commit::Conflict
             {
-                fresh = false;
+                looked.all_told = false;
                 continue;
             }
             match self
@@ -217,33 +250,18 @@ impl Query {
                 .ask_refund(refund, &incoming.deadline, line)
                 .await
             {
-                Ok(_) => changed = true,
+                Ok(_) => looked.any_settled = true,
                 // Reserved, and not sent or not arrived so far: that is how it stands.
                 Err(SettlingError::Call(CallError::Refused(refusal)))
                     if refusal.status == 404 && !refund.state.is_taken() => {}
                 Err(SettlingError::Call(error)) => {
                     note_call(&error, line);
-                    fresh = false;
+                    looked.all_told = false;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        if !changed && books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
-            return Ok(Answer::json(
-                200,
-                representation::queried_order(caller, &order, &refunds, fresh),
-            ));
-        }
-        let (order, refunds) = self.balanced(order, refunds).await?;
-        if !books_balance(&order, refunds.iter().map(|stored| &stored.refund)) {
-            // Two readings of one moment that do not add up: they are no truth to build on.
-            fresh = false;
-            line.count(Metric::BooksUnbalanced).raise(Level::Error);
-        }
-        Ok(Answer::json(
-            200,
-            representation::queried_order(caller, &order, &refunds, fresh),
-        ))
+        Ok(looked)
     }
 
     /// The order and its refunds from one moment. They are separate items, and a refund that is
@@ -304,14 +322,14 @@ impl Query {
             .await
         {
             Ok(settled) => {
-                let fits = !matches!(settled, Settled::Contradiction(..));
+                let fits = settled.fits();
                 let stored = settled.record().ok_or_else(Problem::not_found)?;
                 let payee = self.settling_client.payee();
                 if payee.differing_field(&stored.order.terms).is_some() {
                     return Err(Problem::not_found());
                 }
                 line.field("order.out_trade_no", stored.order.terms.order_id.as_str());
-                self.answered(&Caller::Merchant, stored.order, fits, incoming, line)
+                self.respond(&Caller::Merchant, stored.order, fits, incoming, line)
                     .await
             }
             // 404, and 400 for a number that was never one of its own.

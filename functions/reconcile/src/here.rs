@@ -11,7 +11,7 @@ use shared::deadline::Deadline;
 use shared::domain::paging::{Page, Row};
 use shared::domain::reconciliation::{Difference, Expected, Span, payment_missing, refund_missing};
 use shared::domain::{BeijingDay, Order, OrderId, Refund};
-use shared::store::{ListIndex, RECORDS_MAX, Records, RefundKey, StoreError};
+use shared::store::{BatchReader, ListIndex, RECORDS_MAX, RefundKey, StoreError};
 
 use crate::Reconcile;
 use crate::bills::{Bills, Trade};
@@ -50,7 +50,7 @@ trait List: Sync {
 
     /// What the record has of these (at most [`RECORDS_MAX`]).
     fn read(
-        records: &Records,
+        records: &BatchReader,
         keys: &[Self::Key],
     ) -> impl Future<Output = Result<Vec<OnRecord>, StoreError>> + Send;
 }
@@ -77,7 +77,7 @@ impl List for Placed {
         index.orders_of(self.0, after, PAGE).await
     }
 
-    async fn read(records: &Records, keys: &[OrderId]) -> Result<Vec<OnRecord>, StoreError> {
+    async fn read(records: &BatchReader, keys: &[OrderId]) -> Result<Vec<OnRecord>, StoreError> {
         let orders = records.orders(keys).await?;
         Ok(orders.iter().filter_map(OnRecord::payment).collect())
     }
@@ -97,7 +97,7 @@ impl List for Asked {
         }
     }
 
-    async fn read(records: &Records, keys: &[RefundKey]) -> Result<Vec<OnRecord>, StoreError> {
+    async fn read(records: &BatchReader, keys: &[RefundKey]) -> Result<Vec<OnRecord>, StoreError> {
         let refunds = records.refunds(keys).await?;
         Ok(refunds.iter().filter_map(OnRecord::refund).collect())
     }

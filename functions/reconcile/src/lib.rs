@@ -32,7 +32,7 @@ use shared::rfc3339;
 use shared::scheduled::ScheduledFunction;
 use shared::settlement::Settlement;
 use shared::settling_client::SettlingClient;
-use shared::store::{ListIndex, Orders, Records, Refunds};
+use shared::store::{BatchReader, ListIndex, Orders, Refunds};
 use shared::telemetry::{Level, LogLine, Metric};
 
 use bills::{Bills, Fetched};
@@ -48,7 +48,7 @@ const OVERDUE_SECONDS: i64 = 14 * 60 * 60;
 pub struct Reconcile {
     settling_client: SettlingClient,
     listed: ListIndex,
-    records: Records,
+    records: BatchReader,
     bucket: Bucket,
     bus: Bus,
     own_numbers: OwnNumbers,
@@ -74,7 +74,7 @@ impl ScheduledFunction for Reconcile {
         Ok(Self {
             settling_client,
             listed: ListIndex::new(table.clone()),
-            records: Records::new(table),
+            records: BatchReader::new(table),
             bucket,
             bus,
             own_numbers,

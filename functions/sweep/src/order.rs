@@ -32,13 +32,13 @@ impl Sweep {
             Ok(asked) => asked,
             Err(SettlingError::Call(error)) => {
                 self.note(&error, &claimed, line).await?;
-                return self.put_off(order_id, attempts).await;
+                return self.postpone(order_id, attempts).await;
             }
             Err(error) => return Err(error),
         };
-        if let Settled::Contradiction(..) = settled {
+        if !settled.fits() {
             // What does not fit the record is for a person; nothing is decided by it.
-            return self.put_off(order_id, attempts).await;
+            return self.postpone(order_id, attempts).await;
         }
         let Some(stored) = settled.record() else {
             return Ok(());
@@ -46,7 +46,7 @@ impl Sweep {
         if stored.order.must_close(heard, self.now()) {
             self.close(order_id, deadline, line).await?;
         }
-        self.put_off(order_id, attempts).await
+        self.postpone(order_id, attempts).await
     }
 
     async fn close(
@@ -72,7 +72,7 @@ impl Sweep {
     }
 
     /// Moves the due time from the claim to where the order's state wants it.
-    async fn put_off(&self, order_id: &OrderId, attempts: u32) -> Result<(), SettlingError> {
+    async fn postpone(&self, order_id: &OrderId, attempts: u32) -> Result<(), SettlingError> {
         let Some(stored) = self.orders.load(order_id).await? else {
             return Ok(());
         };

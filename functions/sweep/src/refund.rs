@@ -45,7 +45,7 @@ impl Sweep {
         }
         let claimed = self.note_overdue(claimed, line).await?;
         let followed = self.follow(claimed, &deadline, line).await?;
-        self.put_off_refund(order_id, refund_id, attempts, &followed)
+        self.postpone_refund(order_id, refund_id, attempts, &followed)
             .await
     }
 
@@ -114,9 +114,9 @@ impl Sweep {
     }
 
     /// Moves the due time from the claim to where the refund's state wants it; one whose order's slot
-    /// another has taken is due when that is over. One that was sent in vain waits for its own time,
+    /// another has taken is due when that is over. One that was sent without success waits for its own time,
     /// which grows.
-    async fn put_off_refund(
+    async fn postpone_refund(
         &self,
         order_id: &OrderId,
         refund_id: &RefundId,

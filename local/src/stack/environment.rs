@@ -14,14 +14,16 @@ use crate::template::Function;
 const BUILT_IN_TEMPLATE: &str = include_str!("../../../template.yaml");
 
 pub(super) fn template_text() -> Result<String, StartError> {
-    let start = std::env::current_dir().map_err(|error| StartError(error.to_string()))?;
+    let start = std::env::current_dir()
+        .map_err(|error| StartError::system("the current folder cannot be read", error))?;
     let found = start
         .ancestors()
         .map(|folder| folder.join("template.yaml"))
         .find(|file| file.is_file());
     match found {
-        Some(file) => std::fs::read_to_string(&file)
-            .map_err(|error| StartError(format!("{} cannot be read: {error}", file.display()))),
+        Some(file) => std::fs::read_to_string(&file).map_err(|error| {
+            StartError::system(format!("{} cannot be read", file.display()), error)
+        }),
         None => Ok(BUILT_IN_TEMPLATE.to_owned()),
     }
 }

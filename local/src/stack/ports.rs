@@ -25,12 +25,13 @@ pub(super) async fn listen(
     let port = wanted.unwrap_or(usual);
     match (TcpListener::bind(("127.0.0.1", port)).await, wanted) {
         (Ok(listener), _) => Ok((listener, None)),
-        (Err(error), Some(_)) => Err(StartError(format!(
-            "the port {port} ({option}) cannot be used: {error}"
-        ))),
+        (Err(error), Some(_)) => Err(StartError::system(
+            format!("the port {port} ({option}) cannot be used"),
+            error,
+        )),
         (Err(_), None) => {
             let free = TcpListener::bind("127.0.0.1:0").await;
-            let free = free.map_err(|error| StartError(format!("no port is free: {error}")))?;
+            let free = free.map_err(|error| StartError::system("no port is free", error))?;
             Ok((free, Some(TakenPort { option, port })))
         }
     }

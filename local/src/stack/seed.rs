@@ -51,10 +51,8 @@ pub(super) fn put_secrets(
     let files = folder.join("simulator");
     let read = |name: &str| {
         std::fs::read_to_string(files.join(name)).map_err(|error| {
-            StartError(format!(
-                "{} cannot be read: {error}",
-                files.join(name).display()
-            ))
+            let what = format!("{} cannot be read", files.join(name).display());
+            StartError::system(what, error)
         })
     };
     let merchant = simulator.merchant();
@@ -111,8 +109,11 @@ pub(super) fn put_secrets(
 }
 
 pub(super) fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
-    let articles: Vec<Value> = serde_json::from_str(CATALOGUE)
-        .map_err(|error| StartError(format!("catalogue.json cannot be read: {error}")))?;
+    let articles: Vec<Value> =
+        serde_json::from_str(CATALOGUE).map_err(|source| StartError::BuiltIn {
+            what: "catalogue.json cannot be read",
+            source,
+        })?;
     for (place, article) in (1_i64..).zip(articles) {
         let request = json!({
             "TableName": crate::template::physical("Table"),
@@ -128,13 +129,15 @@ pub(super) fn put_catalogue(aws: &Aws) -> Result<(), StartError> {
             // What was changed since the first start stays changed.
             "ConditionExpression": "attribute_not_exists(pk)",
         });
-        let request =
-            serde_json::from_value(request).map_err(|error| StartError(error.to_string()))?;
+        let request = serde_json::from_value(request).map_err(|source| StartError::BuiltIn {
+            what: "an article of catalogue.json is no item",
+            source,
+        })?;
         match aws.table.put_item(request) {
             Ok(_) => {}
             Err(error) if error.to_string().contains("conditional") => {}
             Err(error) => {
-                return Err(StartError(format!(
+                return Err(StartError::Unfit(format!(
                     "the catalogue cannot be written: {error}"
                 )));
             }

@@ -30,9 +30,7 @@ pub(super) async fn start_simulator(
     config.control_routes = Router::new()
         .route("/_local/clock", post(move_clock))
         .with_state(Arc::clone(business));
-    Simulator::start(config)
-        .await
-        .map_err(|error| StartError(error.to_string()))
+    Ok(Simulator::start(config).await?)
 }
 
 async fn move_clock(

@@ -85,7 +85,7 @@ pub(super) fn function(
     let timeout_seconds = properties["Timeout"]
         .as_u64()
         .or_else(|| globals["Timeout"].as_u64())
-        .ok_or_else(|| TemplateError(format!("the function {name} has no Timeout")))?;
+        .ok_or_else(|| TemplateError::Unfit(format!("the function {name} has no Timeout")))?;
     let events = properties["Events"].as_object().into_iter().flatten();
     let (mut routes, mut schedules) = (Vec::new(), Vec::new());
     for (event, declared) in events {
@@ -113,7 +113,7 @@ pub(super) fn function(
 
 fn property(place: &str, properties: &Value, name: &str) -> Result<String, TemplateError> {
     let value = properties[name].as_str().map(str::to_owned);
-    value.ok_or_else(|| TemplateError(format!("{place} has no {name}")))
+    value.ok_or_else(|| TemplateError::Unfit(format!("{place} has no {name}")))
 }
 
 fn route(place: &str, properties: &Value) -> Result<(String, String), TemplateError> {
@@ -148,7 +148,7 @@ fn schedule(event: &str, place: &str, properties: &Value) -> Result<Scheduled, T
     let expression = property(place, properties, "ScheduleExpression")?;
     let time_zone = properties["ScheduleExpressionTimezone"].as_str();
     let schedule = Schedule::parse(&expression, time_zone).map_err(|why| {
-        TemplateError(format!("{place} has a schedule that cannot be used: {why}"))
+        TemplateError::Unfit(format!("{place} has a schedule that cannot be used: {why}"))
     })?;
     let enabled = match properties["State"].as_str() {
         None | Some("ENABLED") => true,
@@ -161,8 +161,9 @@ fn schedule(event: &str, place: &str, properties: &Value) -> Result<Scheduled, T
     };
     let input = match properties["Input"].as_str() {
         None => None,
-        Some(text) => Some(serde_json::from_str(text).map_err(|error| {
-            TemplateError(format!("{place} has an Input that is not JSON: {error}"))
+        Some(text) => Some(serde_json::from_str(text).map_err(|source| {
+            let what = format!("{place} has an Input");
+            TemplateError::Json { what, source }
         })?),
     };
     Ok(Scheduled {

@@ -83,8 +83,9 @@ pub(super) fn mapping(name: &str, properties: &Value) -> Result<Mapping, Templat
     let mut patterns = Vec::new();
     for filter in filters.into_iter().flatten() {
         let pattern = filter["Pattern"].as_str().unwrap_or_default();
-        let pattern = serde_json::from_str(pattern).map_err(|error| {
-            TemplateError(format!("{name} has a Pattern that is not JSON: {error}"))
+        let pattern = serde_json::from_str(pattern).map_err(|source| {
+            let what = format!("{name} has a Pattern");
+            TemplateError::Json { what, source }
         })?;
         patterns.push(pattern);
     }

@@ -63,7 +63,7 @@ fn statement_grants(name: &str, statement: &Value) -> Result<Vec<Grant>, Templat
         ));
     }
     let conditions = Condition::parse(&statement["Condition"])
-        .map_err(|why| TemplateError(format!("a statement of {name} has {why}")))?;
+        .map_err(|why| TemplateError::Unfit(format!("a statement of {name} has {why}")))?;
     let mut allowed = Vec::new();
     for action in &actions {
         for resource in &resources {
@@ -89,7 +89,7 @@ fn texts(name: &str, statement: &Value, part: &str) -> Result<Vec<String>, Templ
         .map(|value| value.as_str().map(str::to_owned))
         .collect();
     texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
-        TemplateError(format!(
+        TemplateError::Unfit(format!(
             "a statement of {name} has a part, {part}, that is not a text or several"
         ))
     })

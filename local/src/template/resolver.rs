@@ -84,8 +84,9 @@ impl<'a> Resolver<'a> {
                 self.intrinsic(place, tag.trim_start_matches('!'), &tagged.value)
             }
             Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) => {
-                serde_json::to_value(yaml).map_err(|error| {
-                    TemplateError(format!("{place} has a value that cannot be read ({error})"))
+                serde_json::to_value(yaml).map_err(|source| TemplateError::Value {
+                    place: place.to_owned(),
+                    source,
                 })
             }
         }

@@ -74,7 +74,7 @@ codes! {
     CodePending = 503, Info, "code_pending", "Another request is getting what to pay with";
     WechatpayRefused = 502, Warn, "wechatpay_refused", "WeChat Pay refused";
     WechatpayUnavailable = 503, Warn, "wechatpay_unavailable", "WeChat Pay gave no usable answer";
-    ConcurrentChanges = 503, Info, "concurrent_changes", "Other requests are changing the record";
+    ConcurrentChanges = 429, Info, "concurrent_changes", "Other requests are changing the record";
     StoreUnavailable = 503, Warn, "store_unavailable", "The record could not be read or written";
     OutOfTime = 503, Warn, "out_of_time", "The request took too long";
     NotConfigured = 503, Error, "not_configured", "The service is not configured";

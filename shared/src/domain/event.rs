@@ -8,7 +8,7 @@
 
 use super::Timestamp;
 
-/// How many events a record keeps. An order has two at most, a refund a handful; only where a person is
+/// How many events a record keeps. An order has three at most, a refund a handful; only where a person is
 /// called again and again are the oldest of these calls dropped. Whoever listens has heard them.
 pub(super) const EVENTS_MAX: usize = 12;
 
@@ -19,11 +19,14 @@ pub enum EventKind {
     OrderPaid,
     /// The order is closed and not paid; a payment that was under way may still come.
     OrderClosed,
+    /// WeChat Pay reports that something of the payment was refunded, and nothing was here: it is told in
+    /// place of the payment where both are learnt at once, so that nobody delivers for it unasked.
+    OrderRefundedElsewhere,
     /// A payer asked for money back.
     RefundRequested,
     /// The payer has the money.
     RefundSucceeded,
-    /// WeChat Pay closed the refund: nothing was given back.
+    /// WeChat Pay closed the refund: nothing was refunded.
     RefundClosed,
     /// The payer's account cannot receive the money.
     RefundAbnormal,
@@ -37,9 +40,10 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OrderPaid,
         Self::OrderClosed,
+        Self::OrderRefundedElsewhere,
         Self::RefundRequested,
         Self::RefundSucceeded,
         Self::RefundClosed,
@@ -54,6 +58,7 @@ impl EventKind {
         match self {
             Self::OrderPaid => "order.paid",
             Self::OrderClosed => "order.closed",
+            Self::OrderRefundedElsewhere => "order.refunded_elsewhere",
             Self::RefundRequested => "refund.requested",
             Self::RefundSucceeded => "refund.succeeded",
             Self::RefundClosed => "refund.closed",
@@ -131,3 +136,6 @@ impl FromIterator<Event> for EventLog {
         log
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,13 +29,13 @@ pub const ABSENCE_GRACE_SECONDS: i64 = 600;
 /// How long before its order a payment may be dated, in seconds: by so much WeChat Pay's clock and ours
 /// may differ. WeChat Pay refuses requests dated further from its own time (docs/wechatpay.md,
 /// "Signing"), so an order that it knows was placed with clocks no further apart.
-pub const CLOCKS_APART_SECONDS: i64 = 300;
+const CLOCKS_APART_SECONDS: i64 = 300;
 
 /// How long after its time an order may stay unasked about before a person is asked to look, in
 /// seconds.
 pub const OVERDUE_SECONDS_MAX: i64 = 60 * 60;
 
-/// What is known of a payment, and what of it may still be given back.
+/// What is known of a payment, and what of it may still be refunded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// WeChat Pay's number of the payment.
@@ -44,7 +44,7 @@ pub struct Payment {
     pub success_time: Timestamp,
     /// What the payer paid after coupons, in fen.
     pub payer_total: Option<i64>,
-    /// What may still be given back, in fen: the total less all that is reserved or refunded. Below zero
+    /// What may still be refunded, in fen: the total less all that is reserved or refunded. Below zero
     /// where WeChat Pay took a refund although it was withdrawn, and its amount is in another by now.
     pub refundable: i64,
     /// How many refunds have been reserved, released ones included; WeChat Pay allows 50.
@@ -53,14 +53,14 @@ pub struct Payment {
     pub next_refund_at: Option<Timestamp>,
     /// When the order had been closed here before the payment was learnt of.
     pub closed_at: Option<Timestamp>,
-    /// Whether WeChat Pay reported a refund where none was reserved here: how much was given back
+    /// Whether WeChat Pay reported a refund where none was reserved here: how much was refunded
     /// elsewhere is not known.
     pub refunded_elsewhere: bool,
 }
 
 impl Payment {
     /// What can still be refunded, in fen, never less than nothing; nothing, where it is not known how
-    /// much was given back elsewhere, so that nothing is given back twice.
+    /// much was refunded elsewhere, so that nothing is refunded twice.
     pub const fn still_refundable(&self) -> i64 {
         if self.refunded_elsewhere || self.refundable < 0 {
             0
@@ -398,6 +398,14 @@ impl Order {
         }
     }
 
+    /// When a payment counts as made for what policy grants a payer from then on: not after the order's own
+    /// time, whatever was reported, since WeChat Pay takes no payment later. Whoever may write down reports
+    /// can date a payment anew, but not the order.
+    pub fn counts_as_paid_at(&self, payment: &Payment) -> Timestamp {
+        let last = self.terms.time_expire.plus_seconds(CLOSE_GRACE_SECONDS);
+        payment.success_time.min(last)
+    }
+
     /// When the sweep has to look at the order, after `attempts` looks without a change; `None`
     /// where nothing is left to be learnt.
     pub fn due_after(&self, now: Timestamp, attempts: u32) -> Option<Due> {
@@ -507,7 +515,10 @@ impl Order {
     /// In what a report names another sub-merchant than the order's. One that names a merchant says by that
     /// whether it is a sub-merchant's, and a payment has to say whose it is.
     fn differing_sub_merchant(&self, report: &OrderReport) -> Option<&'static str> {
-        let is_payment = matches!(report.state, TradeState::Paid(_));
+        let is_payment = match report.state {
+            TradeState::Paid(_) => true,
+            TradeState::Unpaid | TradeState::Closed | TradeState::Unknown(_) => false,
+        };
         let names_merchant = is_payment || report.mchid.is_some() || report.sub_mchid.is_some();
         if names_merchant && report.sub_mchid.as_ref() != self.terms.sub_mchid() {
             return Some("sub_mchid");

@@ -1,6 +1,6 @@
-//! What a caller asks an order to be, and in what a repeat differs from the order that it made.
+//! A request for an order, and in what a repeat of it differs from the order that the first one made.
 //!
-//! A request is compared with a request: a payer names articles and never prices, which may have changed
+//! What was asked for is compared with what was asked for: a payer names articles and never prices, which may have changed
 //! since, and what a merchant left open was filled in once and stays.
 
 use super::extras::Extras;
@@ -9,7 +9,7 @@ use super::{Fen, Openid, OrderId, Terms, Timestamp, TradeType};
 
 /// A request for an order that is well-formed and allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum OrderRequest {
     /// By the mini-program's user.
     Payer(PayerOrder),
     /// By the merchant's back office.
@@ -64,7 +64,7 @@ pub struct MerchantOrder {
     pub extras: Extras,
 }
 
-impl Asked {
+impl OrderRequest {
     /// The first field, as the body names it, in which this repeat differs from the order's terms;
     /// `None` where it asks for the same.
     pub fn differing_field(&self, terms: &Terms) -> Option<&'static str> {

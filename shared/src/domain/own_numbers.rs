@@ -51,5 +51,7 @@ mod tests {
             assert!(OwnNumbers::ANY.have(number), "{number}");
         }
         assert_eq!(OwnNumbers::with_prefix(""), OwnNumbers::ANY);
+        assert_eq!(own.prefix(), Some("T1-"));
+        assert_eq!(OwnNumbers::ANY.prefix(), None);
     }
 }

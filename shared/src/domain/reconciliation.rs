@@ -9,7 +9,7 @@ use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, Timestamp}
 
 /// How far WeChat Pay's clock and ours may be apart, and how long a request may be on its way, in
 /// seconds: what is dated so close to midnight may stand in the bill of either day.
-pub const MIDNIGHT_SECONDS: i64 = 10 * 60;
+const MIDNIGHT_SECONDS: i64 = 10 * 60;
 
 /// The ways in which the books can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! A refund: what is to be given back, where it stands, and how a report moves it.
+//! A refund: how much of which payment it pays back, where it stands, and how a report moves it.
 //!
 //! `REQUESTED → RESERVED → PROCESSING → ABNORMAL → CLOSED | SUCCESS`, and `REJECTED` by the
 //! merchant. REQUESTED holds nothing; from RESERVED to SUCCESS the amount is out of the order's
@@ -25,7 +25,10 @@ use super::{
 pub use abnormal::Application;
 pub use decision::{Decision, OtherTerms, approves_itself};
 pub use refusal::{REFUSALS_MAX, REFUSED_SECONDS, RESENT_SECONDS_MAX, RefusalKind};
-pub use timing::{LATE_SECONDS, PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, next_refund_at};
+pub use timing::{
+    LATE_SECONDS, PROCESSING_SECONDS_MAX, RESERVED_SECONDS_MAX, WITHDRAWING_SECONDS_MAX,
+    next_refund_at,
+};
 pub use withdrawal::SENDING_SECONDS_MAX;
 
 /// Where a refund stands.
@@ -39,7 +42,7 @@ pub enum RefundState {
     Processing,
     /// The money could not reach the payer; still reserved, a person has to act.
     Abnormal,
-    /// WeChat Pay closed it; nothing was given back and the amount is free again.
+    /// WeChat Pay closed it; nothing was refunded and the amount is free again.
     Closed,
     /// The money is back.
     Success {
@@ -173,13 +176,13 @@ impl RefundState {
 pub struct Refund {
     /// The refund's number.
     pub refund_id: RefundId,
-    /// The order it gives back from.
+    /// The order it refunds.
     pub order_id: OrderId,
-    /// The payment it gives back from.
+    /// The payment it refunds.
     pub transaction_id: TransactionId,
-    /// Whose money is given back, in partner mode.
+    /// Whose money is refunded, in partner mode.
     pub sub_mchid: Option<Mchid>,
-    /// What is given back.
+    /// What is refunded.
     pub amount: Fen,
     /// The order's total, repeated on the wire.
     pub total: Fen,
@@ -246,7 +249,7 @@ pub enum RefundableChange {
 pub struct RefundTerms {
     /// The refund's number.
     pub refund_id: RefundId,
-    /// What is given back.
+    /// What is refunded.
     pub amount: Fen,
     /// Shown to the payer.
     pub reason: Option<String>,
@@ -391,7 +394,7 @@ impl Refund {
             // What it reports answers whatever it refused before.
             refusals: 0,
             refused_since: None,
-            needs_human: None,
+            needs_human: self.still_needs_human(state),
             ..self.clone()
         };
         self.becomes(after, now)

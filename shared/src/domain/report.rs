@@ -15,7 +15,7 @@ pub enum TradeState {
     Unpaid,
     /// `CLOSED`: can no longer be paid.
     Closed,
-    /// `SUCCESS`, or `REFUND` (paid, and some of it given back since).
+    /// `SUCCESS`, or `REFUND` (paid, and some of it refunded since).
     Paid(PaidReport),
     /// Anything else (`REVOKED`, `PAYERROR`, a value of tomorrow): no edge leads from it.
     Unknown(String),
@@ -70,7 +70,7 @@ pub enum RefundStatus {
         /// When it arrived; absent where WeChat Pay left it out.
         at: Option<Timestamp>,
     },
-    /// `CLOSED`: the refund failed and nothing was given back.
+    /// `CLOSED`: the refund failed and nothing was refunded.
     Closed,
     /// `ABNORMAL`: the money could not reach the payer.
     Abnormal,
@@ -83,18 +83,18 @@ pub enum RefundStatus {
 pub struct RefundReport {
     /// The refund's number.
     pub refund_id: RefundId,
-    /// The order it gives back from.
+    /// The order it refunds.
     pub order_id: OrderId,
     /// The merchant it belongs to, or the partner; absent where the report left it out, as answers to our
     /// own calls do.
     pub mchid: Option<Mchid>,
     /// The sub-merchant it belongs to; only in a report to a partner.
     pub sub_mchid: Option<Mchid>,
-    /// The payment it gives back from.
+    /// The payment it refunds.
     pub transaction_id: TransactionId,
     /// WeChat Pay's own number of the refund (`refund_id` on the wire).
     pub wechatpay_refund_id: WechatpayRefundId,
-    /// The amount given back.
+    /// The amount refunded.
     pub amount: Fen,
     /// The order's total, as the report repeats it.
     pub total: Fen,

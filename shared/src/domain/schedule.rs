@@ -23,7 +23,7 @@ impl Due {
 ///
 /// The sweep runs each minute, so a finer step would buy nothing; the notice, not the sweep, is the
 /// fast path.
-pub fn backoff_seconds(attempts: u32) -> i64 {
+pub(super) fn backoff_seconds(attempts: u32) -> i64 {
     match attempts {
         0 => 60,
         1 => 2 * 60,

@@ -27,7 +27,7 @@ pub fn note_call(error: &CallError, line: &mut LogLine) {
 }
 
 /// Notes in the log line what a report about an order led to, and what is believed and is still strange
-/// about a payment: somebody else paid, or something was given back that no refund here explains.
+/// about a payment: somebody else paid, or something was refunded that no refund here explains.
 pub fn note_order(
     settled: &Settled<StoredOrder>,
     report: &Signed<OrderReport>,

@@ -9,9 +9,9 @@ pub const RECORDS_MAX: usize = 100;
 
 /// Reads many orders and refunds, consistently.
 #[derive(Clone, Debug)]
-pub struct Records(Table);
+pub struct BatchReader(Table);
 
-impl Records {
+impl BatchReader {
     /// The records of this table.
     pub const fn new(table: Table) -> Self {
         Self(table)

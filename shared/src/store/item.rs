@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::StoreError;
 use crate::domain::extras::{Detail, Extras, LimitPay, Store};
-use crate::domain::order::{ClosedBy, OrderState};
+use crate::domain::order::ClosedBy;
 use crate::domain::terms::{Item as OrderLine, Party, SubMerchant};
 use crate::domain::{
-    Appid, Event, EventKind, EventLog, Fen, InvalidId, Mchid, Openid, Order, OrderId, Payment,
-    RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
+    Appid, Event, EventKind, EventLog, Fen, InvalidId, Mchid, Openid, Order, OrderId, OrderState,
+    Payment, RecordMac, Refund, RefundId, RefundState, Terms, Timestamp, TradeType, TransactionId,
     WechatpayRefundId,
 };
 use crate::wechatpay::{DetailBody, StoreBody};

@@ -326,8 +326,9 @@ impl Refunds {
     }
 
     /// Writes what became of `before`, if nobody changed it since it was read; what that does to the
-    /// order's `refundable` is written in the same transaction. A refund that becomes WITHDRAWN burns
-    /// its number in its guard.
+    /// order's `refundable` is written in the same transaction. A refund that is withdrawn burns its number
+    /// in its guard with the first of these changes, so that nothing is sent under it whatever its record
+    /// says later.
     ///
     /// # Errors
     /// The table is unavailable; the change may have been made, and deciding again finds out.
@@ -345,21 +346,21 @@ impl Refunds {
             .value("before", integer(before.version));
         let condition = "#version = :before";
         let order = match money {
-            RefundableChange::Stays => {
-                let written = self.update("UpdateItem refund", after, update, condition);
-                return Ok(match written.await? {
-                    Commit::Done => RefundCommit::Done,
-                    Commit::Conflict => RefundCommit::Conflict,
-                });
-            }
-            RefundableChange::Released(amount) => self.give_back(after, amount)?,
-            RefundableChange::TakenAgain(amount) => self.take_again(after, amount)?,
+            RefundableChange::Stays => None,
+            RefundableChange::Released(amount) => Some(self.give_back(after, amount)?),
+            RefundableChange::TakenAgain(amount) => Some(self.take_again(after, amount)?),
         };
-        let mut parts = vec![
-            (Part::Refund, self.refund_update(after, update, condition)?),
-            (Part::Order, order),
-        ];
-        if let RefundState::Withdrawn { at, .. } = after.state {
+        let burnt_at = burnt_at(before, after, money);
+        if order.is_none() && burnt_at.is_none() {
+            let written = self.update("UpdateItem refund", after, update, condition);
+            return Ok(match written.await? {
+                Commit::Done => RefundCommit::Done,
+                Commit::Conflict => RefundCommit::Conflict,
+            });
+        }
+        let mut parts = vec![(Part::Refund, self.refund_update(after, update, condition)?)];
+        parts.extend(order.map(|order| (Part::Order, order)));
+        if let Some(at) = burnt_at {
             parts.push((Part::Guard, self.burn(after, at)?));
         }
         let cancelled = match self.0.transact("change a refund", parts).await? {
@@ -534,6 +535,27 @@ fn sent_by_its_slot(refund: &Refund, now: Timestamp, slot: SendSlot) -> Refund {
     Refund {
         sent_at,
         ..refund.clone()
+    }
+}
+
+/// From when a change burns the refund's number, if it does: where the merchant takes the refund back, and
+/// where that ends, for those that an earlier build began to withdraw.
+const fn burnt_at(before: &Refund, after: &Refund, money: RefundableChange) -> Option<Timestamp> {
+    match (after.state, money) {
+        (RefundState::Withdrawing { since, .. }, _) if !before.state.was_withdrawn() => Some(since),
+        (RefundState::Withdrawn { at, .. }, RefundableChange::Released(_)) => Some(at),
+        (
+            RefundState::Requested
+            | RefundState::Reserved
+            | RefundState::Processing
+            | RefundState::Abnormal
+            | RefundState::Closed
+            | RefundState::Success { .. }
+            | RefundState::Rejected
+            | RefundState::Withdrawing { .. }
+            | RefundState::Withdrawn { .. },
+            _,
+        ) => None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a record of the table's stream tells: the item as it became, and its version before; for a replay
-//! ([`ToldItems`]) the same items read from the table.
+//! ([`OrderRecords`]) the same items read from the table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
@@ -11,16 +11,16 @@ use super::refund::stored_refund;
 use super::{StoredOrder, StoredRefund, Table, unavailable};
 use crate::domain::{Event, EventLog, OrderId};
 
-/// An item that can have events.
+/// A record that can have events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum StoredRecord {
     /// An order.
     Order(Box<StoredOrder>),
     /// A refund.
     Refund(Box<StoredRefund>),
 }
 
-impl Told {
+impl StoredRecord {
     /// The item's events and its version.
     fn log(&self) -> (&EventLog, u64) {
         match self {
@@ -44,7 +44,7 @@ impl Told {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The item afterwards.
-    pub item: Told,
+    pub item: StoredRecord,
     /// Its version before; 0 where there was none.
     pub version_before: u64,
 }
@@ -64,7 +64,7 @@ impl Change {
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), attribute(value)?)))
             .collect();
-        let Some(item) = told(&attributes)? else {
+        let Some(item) = stored_record(&attributes)? else {
             return Ok(None);
         };
         let version_before = match change["OldImage"].as_object() {
@@ -83,11 +83,11 @@ impl Change {
     }
 }
 
-/// Reads an order with its refunds, for those who tell of them.
+/// Reads an order with its refunds as their events are told: for a replay.
 #[derive(Clone, Debug)]
-pub struct ToldItems(Table);
+pub struct OrderRecords(Table);
 
-impl ToldItems {
+impl OrderRecords {
     /// The orders and refunds of this table.
     pub const fn new(table: Table) -> Self {
         Self(table)
@@ -100,7 +100,7 @@ impl ToldItems {
     pub async fn of_order(
         &self,
         order_id: &OrderId,
-    ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<StoredRecord, StoreError>>, StoreError> {
         let mut found = Vec::new();
         let mut pages = self
             .0
@@ -117,7 +117,7 @@ impl ToldItems {
             found.extend(
                 page.items()
                     .iter()
-                    .filter_map(|item| told(item).transpose()),
+                    .filter_map(|item| stored_record(item).transpose()),
             );
         }
         Ok(found)
@@ -125,17 +125,19 @@ impl ToldItems {
 }
 
 /// Reads an item that can have events; `None` where it is of another kind.
-fn told(attributes: &Attributes) -> Result<Option<Told>, StoreError> {
+fn stored_record(attributes: &Attributes) -> Result<Option<StoredRecord>, StoreError> {
     let reader = ItemReader::new(attributes);
     let (partition, sort) = (reader.text("pk")?, reader.text("sk")?);
     if !partition.starts_with("ORDER#") {
         return Ok(None);
     }
     if sort == ORDER_SORT_KEY {
-        return Ok(Some(Told::Order(Box::new(stored_order(&reader)?))));
+        return Ok(Some(StoredRecord::Order(Box::new(stored_order(&reader)?))));
     }
     if sort.starts_with(REFUND_PREFIX) {
-        return Ok(Some(Told::Refund(Box::new(stored_refund(&reader)?))));
+        return Ok(Some(StoredRecord::Refund(Box::new(stored_refund(
+            &reader,
+        )?))));
     }
     Ok(None)
 }

@@ -1,4 +1,4 @@
-//! Notices: the envelope, what is sealed in it, and what that says.
+//! Notifications: the envelope, what is sealed in it, and what that says.
 //!
 //! Only [`Verified`] bytes get here. What is inside decides, not where it was sent: a refund's notice
 //! at the payments' address is a refund's notice.

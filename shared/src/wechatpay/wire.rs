@@ -256,7 +256,7 @@ pub(super) fn close_body(payee: &Payee) -> Vec<u8> {
 struct RefundBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub_mchid: Option<&'a str>,
-    transaction_id: &'a str,
+    out_trade_no: &'a str,
     out_refund_no: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -272,10 +272,14 @@ struct RefundAmountBody {
 }
 
 /// The body of a refund: the same refund gives the same bytes.
+///
+/// It names the payment by the order's number, which is in the record's key, and not by WeChat Pay's
+/// number of the payment: that one was reported, so whoever may write down reports could make it another
+/// order's, and a refund of this order would go to that one's payer.
 pub(super) fn refund_body(refund: &Refund) -> Vec<u8> {
     bytes(&RefundBody {
         sub_mchid: refund.sub_mchid.as_ref().map(Mchid::as_str),
-        transaction_id: refund.transaction_id.as_str(),
+        out_trade_no: refund.order_id.as_str(),
         out_refund_no: refund.refund_id.as_str(),
         reason: refund.reason.as_deref(),
         notify_url: &refund.notify_url,

@@ -2,17 +2,20 @@
 
 /// A key or certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {step}: {reason}")]
+#[error("cannot {step}: {source}")]
 pub(crate) struct KeyError {
     step: &'static str,
-    reason: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl KeyError {
-    pub(crate) fn new(step: &'static str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(
+        step: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self {
             step,
-            reason: reason.to_string(),
+            source: source.into(),
         }
     }
 }

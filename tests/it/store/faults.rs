@@ -36,6 +36,7 @@ pub enum Write {
     Reject,
     CommitRefund,
     Release,
+    BeginWithdrawal,
     Withdraw,
     TakeAgain,
     PostponeRefund,
@@ -48,7 +49,7 @@ pub enum Write {
 }
 
 impl Write {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Place,
         Self::Commit,
         Self::Postpone,
@@ -67,6 +68,7 @@ impl Write {
         Self::Reject,
         Self::CommitRefund,
         Self::Release,
+        Self::BeginWithdrawal,
         Self::Withdraw,
         Self::TakeAgain,
         Self::PostponeRefund,
@@ -99,6 +101,7 @@ impl Write {
             Self::Reject => "Refunds::commit, rejecting",
             Self::CommitRefund => "Refunds::commit",
             Self::Release => "Refunds::commit, releasing",
+            Self::BeginWithdrawal => "Refunds::commit, withdrawing",
             Self::Withdraw => "Refunds::commit, withdrawn",
             Self::TakeAgain => "Refunds::commit, taking again",
             Self::PostponeRefund => "Refunds::postpone",
@@ -121,6 +124,7 @@ impl Write {
             | Self::Approve
             | Self::ApproveForLater
             | Self::Release
+            | Self::BeginWithdrawal
             | Self::Withdraw
             | Self::TakeAgain
             | Self::ClaimSend => "TransactWriteItems",
@@ -154,6 +158,7 @@ impl Write {
             | Self::Reserve
             | Self::ReserveForLater
             | Self::Release
+            | Self::BeginWithdrawal
             | Self::Withdraw
             | Self::TakeAgain => "Done",
             Self::ClaimSend => "Claimed",
@@ -183,7 +188,7 @@ impl Write {
             Self::Place => "Existing",
             Self::Request | Self::Reserve | Self::ReserveForLater => "Exists",
             Self::Approve | Self::ApproveForLater => "AlreadyDecided",
-            Self::Release | Self::Withdraw | Self::TakeAgain => "Conflict",
+            Self::Release | Self::BeginWithdrawal | Self::Withdraw | Self::TakeAgain => "Conflict",
             Self::ClaimSend => "SlotTaken",
             other => other.told_after_a_lost_answer(),
         }
@@ -246,6 +251,7 @@ impl Write {
             }
             Self::CommitRefund
             | Self::Release
+            | Self::BeginWithdrawal
             | Self::ClaimSend
             | Self::PostponeRefund
             | Self::ClaimAskingRefund
@@ -310,6 +316,15 @@ impl Write {
             ),
             Self::ReleasePrepay => told(orders.release_prepay(id, token).await?),
             Self::ClaimSend => told(refunds.claim_send(&refund, NOW, INTERVAL).await?),
+            Self::BeginWithdrawal => {
+                let (withdrawing, _) = withdrawn(&refund);
+                let stays = RefundableChange::Stays;
+                told(
+                    refunds
+                        .commit(&refund, &withdrawing, stays, Some(due))
+                        .await?,
+                )
+            }
             Self::Withdraw => {
                 let (withdrawing, withdrawn) = withdrawn(&refund);
                 let released = RefundableChange::Released(refund.amount);

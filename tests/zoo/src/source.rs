@@ -52,6 +52,8 @@ pub(crate) struct Source {
     pub(crate) constants: BTreeMap<String, Constant>,
     /// What is neither a function, a constant nor an import.
     pub(crate) rest: String,
+    /// The values of its `static`s.
+    pub(crate) statics: String,
 }
 
 /// What a mistake changes in a file.
@@ -70,12 +72,14 @@ impl Source {
             path: Vec::new(),
             functions: BTreeMap::new(),
             constants: BTreeMap::new(),
+            statics: String::new(),
             cut: Vec::new(),
         };
         found.visit_file(&file);
         let Found {
             functions,
             constants,
+            statics,
             cut,
             ..
         } = found;
@@ -92,6 +96,7 @@ impl Source {
             functions,
             constants,
             rest,
+            statics,
         })
     }
 
@@ -161,6 +166,7 @@ struct Found<'t> {
     path: Vec<String>,
     functions: BTreeMap<String, Function>,
     constants: BTreeMap<String, Constant>,
+    statics: String,
     cut: Vec<Range<usize>>,
 }
 
@@ -318,6 +324,12 @@ impl<'ast> Visit<'ast> for Found<'_> {
     fn visit_impl_item_const(&mut self, item: &'ast syn::ImplItemConst) {
         let whole = item.span().byte_range();
         self.constant(whole, &item.ident, &item.vis, &item.ty, &item.expr);
+    }
+
+    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
+        let value = self.text[item.expr.span().byte_range()].to_owned();
+        self.statics.push_str(&value);
+        self.statics.push('\n');
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {

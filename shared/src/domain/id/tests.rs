@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-use super::{Openid, OrderId, RefundId, TransactionId};
+use super::{Openid, OrderId, PREFIX_MAX, RefundId, TransactionId};
+
+#[test]
+fn a_derived_number_of_an_order_has_its_prefix_and_26_characters_of_hash() {
+    assert_eq!(PREFIX_MAX + 26, 32);
+}
 
 #[test]
 fn numbers_have_their_lengths() {

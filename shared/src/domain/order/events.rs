@@ -4,13 +4,25 @@ use super::{Order, OrderState};
 use crate::domain::{EventKind, Timestamp};
 
 /// What a change of state is called, if others hear of it. A payment that comes after the close is a
-/// payment; that the order is closed is told once, however often it is confirmed.
+/// payment; that the order is closed is told once, however often it is confirmed, and so is that something
+/// was refunded elsewhere.
 const fn name_of(before: &OrderState, after: &OrderState) -> Option<EventKind> {
     match (before, after) {
         (
             OrderState::NotPay | OrderState::Closing { .. } | OrderState::Closed { .. },
-            OrderState::Success(_),
-        ) => Some(EventKind::OrderPaid),
+            OrderState::Success(payment),
+        ) => Some(if payment.refunded_elsewhere {
+            EventKind::OrderRefundedElsewhere
+        } else {
+            EventKind::OrderPaid
+        }),
+        (OrderState::Success(before), OrderState::Success(after)) => {
+            if after.refunded_elsewhere && !before.refunded_elsewhere {
+                Some(EventKind::OrderRefundedElsewhere)
+            } else {
+                None
+            }
+        }
         (OrderState::NotPay | OrderState::Closing { .. }, OrderState::Closed { .. }) => {
             Some(EventKind::OrderClosed)
         }
@@ -21,8 +33,7 @@ const fn name_of(before: &OrderState, after: &OrderState) -> Option<EventKind> {
             | OrderState::Success(_),
             OrderState::NotPay | OrderState::Closing { .. },
         )
-        | (OrderState::Closed { .. } | OrderState::Success(_), OrderState::Closed { .. })
-        | (OrderState::Success(_), OrderState::Success(_)) => None,
+        | (OrderState::Closed { .. } | OrderState::Success(_), OrderState::Closed { .. }) => None,
     }
 }
 

@@ -350,6 +350,22 @@ fn a_paid_order_absorbs_everything_that_does_not_contradict_it() {
 }
 
 #[test]
+fn one_refund_on_record_explains_that_wechat_pay_says_refunded_and_none_does_not() {
+    let refunded = paid_with(|paid| paid.refunded = true);
+    for (refund_count, explained) in [(0, false), (1, true)] {
+        let OrderState::Success(payment) = success(None).state else {
+            unreachable!("it is paid")
+        };
+        let order = order(OrderState::Success(Payment {
+            refund_count,
+            ..payment
+        }));
+        let is_unchanged = order.observe(&refunded, NOW) == OrderChange::Unchanged;
+        assert_eq!(is_unchanged, explained, "{refund_count}");
+    }
+}
+
+#[test]
 fn a_second_payment_of_a_paid_order_is_a_contradiction_that_names_both() {
     let second = paid_with(|paid| paid.transaction_id = transaction("4200000002"));
     let contradiction = Contradiction::SecondTransaction {

@@ -81,7 +81,7 @@ fn merchants() -> MerchantOrder {
 fn merchants_difference(change: impl FnOnce(&mut MerchantOrder)) -> Option<&'static str> {
     let mut asked = merchants();
     change(&mut asked);
-    Asked::Merchant(Box::new(asked)).differing_field(&terms())
+    OrderRequest::Merchant(Box::new(asked)).differing_field(&terms())
 }
 
 fn coffees(quantity: u32) -> AskedItem {
@@ -114,7 +114,7 @@ fn payers_difference(change: impl FnOnce(&mut PayerOrder)) -> Option<&'static st
         attach: terms.attach.clone(),
     };
     change(&mut asked);
-    Asked::Payer(asked).differing_field(&terms)
+    OrderRequest::Payer(asked).differing_field(&terms)
 }
 
 #[test]
@@ -237,12 +237,12 @@ fn a_payers_repeat_differs_in_the_field_that_was_changed_and_the_same_in_none() 
 #[test]
 fn an_order_is_of_whoever_placed_it() {
     // The merchant takes over no payer's number, even with the very same terms.
-    let merchants = Asked::Merchant(Box::new(merchants()));
+    let merchants = OrderRequest::Merchant(Box::new(merchants()));
     let mut terms = terms();
     terms.placed_by = Party::Payer;
     assert_eq!(merchants.differing_field(&terms), Some("out_trade_no"));
     // A merchant's order has no articles, so it is none that a payer could ask for.
-    let asked = Asked::Payer(PayerOrder {
+    let asked = OrderRequest::Payer(PayerOrder {
         trade_type: TradeType::Jsapi,
         openid: openid("alice"),
         items: vec![coffees(2)],
@@ -254,7 +254,7 @@ fn an_order_is_of_whoever_placed_it() {
 
 #[test]
 fn a_price_or_name_that_changed_since_is_no_difference() {
-    let asked = Asked::Payer(PayerOrder {
+    let asked = OrderRequest::Payer(PayerOrder {
         trade_type: TradeType::Jsapi,
         openid: openid("alice"),
         items: vec![coffees(2)],

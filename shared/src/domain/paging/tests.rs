@@ -51,6 +51,8 @@ fn all_pages(shards: &[Vec<Row<u32>>], direction: Direction, size: usize) -> Vec
             .collect();
         let page = page(&reads, after.as_ref(), direction, size);
         assert!(page.rows.len() <= size);
+        let goes_on = after.is_some();
+        assert!(!goes_on || !page.rows.is_empty(), "there was no more");
         assert!(
             !page.more || page.rows.len() == size,
             "a page that goes on is full"

@@ -17,6 +17,22 @@ const NOON: Timestamp = Timestamp::from_unix_seconds(1_767_240_000);
 const HOUR: i64 = 3_600;
 const TOTAL: i64 = 1_234;
 
+#[test]
+fn ten_minutes_around_midnight_are_near_it_and_fen_are_rounded_half_up() {
+    let (starts, ends) = (day().starts_at(), day().ends_at());
+    for (at, near) in [
+        (starts.plus_seconds(599), true),
+        (starts.plus_seconds(600), false),
+        (ends.minus_seconds(601), false),
+        (ends.minus_seconds(600), true),
+    ] {
+        assert_eq!(is_near_midnight(at, day()), near, "{at}");
+    }
+    for (thousandths, fen) in [(499, 0), (500, 1), (1_499, 1), (-500, 0), (-501, -1)] {
+        assert_eq!(rounded_fen(thousandths), fen, "{thousandths}");
+    }
+}
+
 fn day() -> BeijingDay {
     BeijingDay::of(NOON)
 }

@@ -29,13 +29,14 @@ pub enum OtherTerms {
 /// Whether a refund is reserved without the merchant's decision.
 ///
 /// A number that a payer names waits for the merchant too: an approved refund takes its number from
-/// all others, and the merchant's are not a payer's to take or to try. A payment may be dated a moment
+/// all others, and the merchant's are not a payer's to take or to try. `paid_at` is
+/// [`Order::counts_as_paid_at`](crate::domain::Order::counts_as_paid_at). A payment may be dated a moment
 /// ahead by WeChat Pay's clock, so its age may be negative: with no seconds of policy that must not be
 /// an approval.
 pub const fn approves_itself(
     asked_by: Party,
     names_number: bool,
-    success_time: Timestamp,
+    paid_at: Timestamp,
     auto_approve_seconds: i64,
     now: Timestamp,
 ) -> bool {
@@ -44,7 +45,7 @@ pub const fn approves_itself(
         Party::Payer => {
             !names_number
                 && auto_approve_seconds > 0
-                && now.seconds_since(success_time) < auto_approve_seconds
+                && now.seconds_since(paid_at) < auto_approve_seconds
         }
     }
 }

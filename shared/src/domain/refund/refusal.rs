@@ -19,7 +19,7 @@ pub const RESENT_SECONDS_MAX: i64 = 24 * 60 * 60;
 pub enum RefusalKind {
     /// The merchant's balance is short.
     NotEnough,
-    /// WeChat Pay is busy or in trouble.
+    /// WeChat Pay is busy or in trouble, or does not find the order, which it says of paid ones, too.
     Passing {
         /// WeChat Pay's code, for a person.
         code: String,
@@ -42,9 +42,8 @@ impl RefusalKind {
     pub fn of(status: u16, code: &str) -> Option<Self> {
         let code = code.to_owned();
         Some(match (status, code.as_str()) {
-            // "No such order" is answered now and then for paid orders; a 401 is about our own signature
-            // or clock, and says nothing about this refund.
-            (404 | 401, _) => return None,
+            // A 401 is about our own signature or clock, and says nothing about this refund.
+            (401, _) => return None,
             (403, "NOT_ENOUGH") => Self::NotEnough,
             (429 | 500.., _) => Self::Passing { code },
             (
@@ -56,6 +55,8 @@ impl RefusalKind {
                 | "TRADE_OVERDUE"
                 | "REFUND_FEE_MISMATCH",
             ) => Self::Definite { code },
+            // "No such order" is answered now and then for paid orders, and for unpaid ones for ever.
+            (404, _) => Self::Passing { code },
             (_, _) => Self::Doubtful { code },
         })
     }

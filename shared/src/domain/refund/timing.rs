@@ -14,6 +14,10 @@ pub const PROCESSING_SECONDS_MAX: i64 = 3 * 24 * 60 * 60;
 /// than fifty of one order wait for each other's minute.
 pub const RESERVED_SECONDS_MAX: i64 = 60 * 60;
 
+/// How long a withdrawal may wait for its two signed "no such refund" before it counts as stuck, in
+/// seconds; they take six minutes where WeChat Pay answers.
+pub const WITHDRAWING_SECONDS_MAX: i64 = 60 * 60;
+
 /// How long after it was asked for a refund may be sent and still be found by its day, in seconds: 30 days.
 pub const LATE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
@@ -73,7 +77,7 @@ impl Refund {
     }
 
     /// The refund as it stands once a person is called because it takes too long, if it does and nobody
-    /// was called so far. Its age counts from the reservation.
+    /// was called so far. Its age counts from the reservation, or from the withdrawal.
     pub fn overdue(&self, now: Timestamp) -> Option<Self> {
         let age_seconds = now.seconds_since(self.reserved_at.unwrap_or(self.created_at));
         let why = match self.state {
@@ -82,6 +86,11 @@ impl Refund {
             }
             RefundState::Processing if age_seconds > PROCESSING_SECONDS_MAX => {
                 "WeChat Pay has not finished it for three days"
+            }
+            RefundState::Withdrawing { since, .. }
+                if now.seconds_since(since) > WITHDRAWING_SECONDS_MAX =>
+            {
+                "it is withdrawn, and WeChat Pay has not said for an hour that it does not have it"
             }
             RefundState::Requested
             | RefundState::Reserved
@@ -105,7 +114,7 @@ impl Refund {
 
     /// When the refund is looked at next, after `attempts` looks without a change, where another
     /// refund of its order has taken the slot until `next_refund_at`: when that is over, and nothing
-    /// was sent, so nothing was in vain. `None` where nothing is left to be learnt.
+    /// was sent, so no sending failed. `None` where nothing is left to be learnt.
     pub fn due_after_taken_slot(
         &self,
         now: Timestamp,

@@ -56,14 +56,18 @@ impl Refund {
                 // One heard before the last sending was over says nothing about it.
                 let first = missing_since.filter(|first| *first >= counts);
                 match first {
-                    Some(first) if now.seconds_since(first) >= ABSENCE_INTERVAL_SECONDS => self
-                        .becomes_state(
-                            RefundState::Withdrawn {
+                    Some(first) if now.seconds_since(first) >= ABSENCE_INTERVAL_SECONDS => {
+                        let withdrawn = Self {
+                            state: RefundState::Withdrawn {
                                 at: now,
                                 confirmations: 0,
                             },
-                            now,
-                        ),
+                            // Whoever was called because it took long is needed no more.
+                            needs_human: None,
+                            ..self.clone()
+                        };
+                        self.becomes(withdrawn, now)
+                    }
                     None if now >= counts => self.becomes_state(
                         RefundState::Withdrawing {
                             since,
@@ -117,6 +121,15 @@ impl Refund {
             ..self.clone()
         };
         self.becomes(after, now)
+    }
+
+    /// Why a person still has to look once WeChat Pay reports `state`: one that was taken although it was
+    /// withdrawn may have been paid by hand, too, which its end does not mend. Nothing else is left, and
+    /// nothing where no money went back.
+    pub(super) fn still_needs_human(&self, state: RefundState) -> Option<String> {
+        let gives_back = state.holds_money();
+        let why = self.needs_human.clone();
+        why.filter(|why| gives_back && why == TAKEN_AFTER_ALL)
     }
 
     fn becomes_state(&self, state: RefundState, now: Timestamp) -> RefundChange {

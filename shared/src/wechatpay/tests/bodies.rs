@@ -211,7 +211,7 @@ fn a_partners_order_names_both_merchants() {
         ..refund()
     };
     let whole = wire::refund_body(&partners);
-    let head = r#"{"sub_mchid":"1900000110","transaction_id":"#;
+    let head = r#"{"sub_mchid":"1900000110","out_trade_no":"#;
     assert!(self::written(&whole).starts_with(head));
 }
 
@@ -230,7 +230,7 @@ fn an_order_of_another_wire_version_has_no_request() {
 fn a_refunds_bytes_never_change() {
     let refund = refund();
     let tail = r#""notify_url":"https://pay.example/wechatpay/notify","amount":{"refund":1,"total":2,"currency":"CNY"}}"#;
-    let head = r#"{"transaction_id":"4200000000202601010000000001","out_refund_no":"R1","#;
+    let head = r#"{"out_trade_no":"order_1","out_refund_no":"R1","#;
     assert_eq!(
         written(&wire::refund_body(&refund)),
         format!("{head}{tail}")

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{Appid, Mchid, Timestamp};
 use crate::wechatpay::sign::{
-    app_parameters, authorization, client_message, jsapi_parameters, request_message,
+    PayParameters, app_parameters, authorization, client_message, jsapi_parameters, request_message,
 };
 use crate::wechatpay::{MerchantKey, PlatformKeys, SignatureHeaders, VerifyError, verify};
 
@@ -334,6 +334,28 @@ fn no_other_way_of_writing_a_signature_is_accepted() {
         base64(&other.pkcs1v15_sign::<Sha256>(message.as_bytes()).unwrap()),
         good
     );
+}
+
+#[test]
+fn a_signature_may_be_as_long_as_6144_bits_take_and_no_longer() {
+    let pairs = signed_headers(b"{}", at_now());
+    for (length, is_taken) in [(0, false), (1, true), (1024, true), (1025, false)] {
+        let signature = "A".repeat(length);
+        let headers = SignatureHeaders::parse(|name| match name {
+            "wechatpay-signature" => Some(signature.as_str()),
+            _ => named(&pairs, name),
+        });
+        assert_eq!(headers.is_ok(), is_taken, "{length}");
+    }
+}
+
+#[test]
+fn what_was_given_is_handed_on_as_it_is() {
+    let code_url = "weixin://wxpay/bizpayurl?pr=p4lpSuKzz".to_owned();
+    let given = PayParameters::Native {
+        code_url: code_url.clone(),
+    };
+    assert_eq!(given.given(), code_url);
 }
 
 #[test]

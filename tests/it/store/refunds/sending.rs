@@ -95,6 +95,8 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     assert_eq!(left(&bench, &order).await, (400, 1), "it is still held");
     let claimed = refunds.claim_send(&withdrawing, NOW, INTERVAL).await;
     assert_eq!(claimed.unwrap(), SendClaim::Changed, "and never sent");
+    let guard = bench.item("REFUNDNO#burnt-r1", "REFUNDNO").await;
+    assert!(guard["withdrawn_at"]["N"].is_string(), "{guard}");
     let released = RefundableChange::Released(refund.amount);
     let end = || refunds.commit(&withdrawing, &withdrawn, released, Some(soon()));
     let ended = bench.at_once((0..8).map(|_| end())).await;

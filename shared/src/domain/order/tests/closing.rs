@@ -75,6 +75,24 @@ fn what_is_settled_is_moved_by_no_report_and_is_never_due() {
 }
 
 #[test]
+fn whatever_is_not_settled_is_due_with_the_looks_that_it_has_had() {
+    for order in orders().into_iter().filter(|order| !order.is_settled()) {
+        let confirmed = matches!(
+            order.state,
+            OrderState::Closed {
+                by: ClosedBy::Absence { confirmations: 2 },
+                ..
+            }
+        );
+        for attempts in 0..7 {
+            let due = order.due_after(NOW, attempts);
+            let expected = (!confirmed).then_some(attempts);
+            assert_eq!(due.map(|due| due.attempts), expected, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn an_order_is_overdue_an_hour_after_its_time_unless_it_is_settled() {
     for order in orders() {
         for now in moments() {

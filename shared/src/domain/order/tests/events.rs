@@ -4,8 +4,13 @@ use super::*;
 use crate::domain::{Event, EventKind};
 
 /// What a change of the state is called.
-fn told(from: &str, to: &str) -> Option<EventKind> {
-    match (from, to) {
+fn told(before: &Order, after: &Order) -> Option<EventKind> {
+    let elsewhere =
+        |order: &Order| Some(order.payment_on_record()?.refunded_elsewhere).filter(|it| *it);
+    if elsewhere(before) != elsewhere(after) {
+        return Some(EventKind::OrderRefundedElsewhere);
+    }
+    match (before.state.as_str(), after.state.as_str()) {
         ("NOTPAY" | "CLOSING" | "CLOSED", "SUCCESS") => Some(EventKind::OrderPaid),
         ("NOTPAY" | "CLOSING", "CLOSED") => Some(EventKind::OrderClosed),
         _ => None,
@@ -28,15 +33,16 @@ fn changes(order: &Order) -> Vec<OrderChange> {
 
 #[test]
 fn each_change_of_an_order_is_told_by_the_event_of_its_version_or_by_none() {
-    let (mut paid, mut closed, mut silent) = (0, 0, 0);
+    let (mut paid, mut closed, mut elsewhere, mut silent) = (0, 0, 0, 0);
     for order in orders() {
         for change in changes(&order) {
             let OrderChange::Changed(after) = change else {
                 continue;
             };
-            let expected = told(order.state.as_str(), after.state.as_str());
+            let expected = told(&order, &after);
             match expected {
                 Some(EventKind::OrderPaid) => paid += 1,
+                Some(EventKind::OrderRefundedElsewhere) => elsewhere += 1,
                 Some(_) => closed += 1,
                 None => silent += 1,
             }
@@ -52,7 +58,7 @@ fn each_change_of_an_order_is_told_by_the_event_of_its_version_or_by_none() {
             assert_eq!(events, expected, "{order:?} to {after:?}");
         }
     }
-    assert!(paid > 0 && closed > 0 && silent > 0);
+    assert!(paid > 0 && closed > 0 && elsewhere > 0 && silent > 0);
 }
 
 #[test]
@@ -68,9 +74,17 @@ fn an_order_that_is_paid_after_its_close_tells_both_with_the_moment_of_each() {
             event(9, LATER, EventKind::OrderPaid),
         ]
     );
-    // What goes back elsewhere is news of the record, and no second payment.
-    let refunded = changed(paid.observe(&paid_with(|paid| paid.refunded = true), LATER));
-    assert_eq!((refunded.version, refunded.events), (10, paid.events));
+    // What goes back elsewhere is no second payment, and told once.
+    let told = paid_with(|paid| paid.refunded = true);
+    let refunded = changed(paid.observe(&told, LATER));
+    let last = event(10, LATER, EventKind::OrderRefundedElsewhere);
+    let events: Vec<Event> = paid.events.iter().copied().chain([last]).collect();
+    assert_eq!(refunded.events.iter().copied().collect::<Vec<_>>(), events);
+    assert_eq!(refunded.observe(&told, LATER), OrderChange::Unchanged);
+    // Nor is it one where both are learnt at once.
+    let both = changed(not_pay().observe(&told, NOW));
+    let kinds: Vec<EventKind> = both.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::OrderRefundedElsewhere]);
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn a_repeat_is_answered_with_the_refund_it_asked_for_and_no_other() {
 fn a_payers_request_approves_itself_within_the_hours_of_policy_and_under_no_number_of_its_own() {
     let policy = 3_600;
     for names_number in [false, true] {
-        for auto_approve_seconds in [0, policy] {
+        for auto_approve_seconds in [0, 1, policy] {
             // A payment may be dated a moment ahead.
             for age in [-5, 0, policy - 1, policy, policy + 1] {
                 let itself = |asked_by| {
@@ -200,10 +200,25 @@ fn a_payers_request_approves_itself_within_the_hours_of_policy_and_under_no_numb
                     )
                 };
                 assert!(itself(Party::Merchant));
-                let expected = !names_number && auto_approve_seconds > 0 && age < policy;
+                let within = auto_approve_seconds > 0 && age < auto_approve_seconds;
+                let expected = !names_number && within;
                 assert_eq!(itself(Party::Payer), expected, "{names_number} {age}");
             }
         }
+    }
+}
+
+#[test]
+fn a_payment_counts_for_policy_no_later_than_its_order_could_be_paid() {
+    let order = order();
+    let last = order.terms.time_expire.plus_seconds(60);
+    for (seconds, counts_after) in [(-900, -900), (-1, -1), (0, 0), (1, 0), (9 * 86_400, 0)] {
+        let told = Payment {
+            success_time: last.plus_seconds(seconds),
+            ..order.payment_on_record().unwrap().clone()
+        };
+        let counted = order.counts_as_paid_at(&told);
+        assert_eq!(counted, last.plus_seconds(counts_after), "{seconds}");
     }
 }
 
@@ -240,10 +255,11 @@ fn a_refusals_status_and_code_say_whether_a_repeat_can_help() {
         for (at, code) in codes.into_iter().enumerate() {
             let told = code.to_owned();
             let expected = match (status, at) {
-                (401 | 404, _) => None,
+                (401, _) => None,
                 (403, 0) => Some(RefusalKind::NotEnough),
                 (429 | 500 | 503, _) => Some(RefusalKind::Passing { code: told }),
                 (_, 1..=6) => Some(RefusalKind::Definite { code: told }),
+                (404, _) => Some(RefusalKind::Passing { code: told }),
                 _ => Some(RefusalKind::Doubtful { code: told }),
             };
             assert_eq!(RefusalKind::of(status, code), expected, "{status} {code}");
@@ -346,8 +362,9 @@ fn a_person_is_called_once_for_a_refund_that_takes_an_hour_to_be_taken_or_three_
                 | RefundState::Closed
                 | RefundState::Success { .. }
                 | RefundState::Rejected
-                | RefundState::Withdrawing { .. }
                 | RefundState::Withdrawn { .. } => false,
+                // Counted from the withdrawal.
+                RefundState::Withdrawing { since, .. } => NOW.seconds_since(since) > 3_600,
             };
             let Some(flagged) = refund.overdue(NOW) else {
                 assert!(!late, "{refund:?}");

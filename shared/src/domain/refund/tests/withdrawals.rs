@@ -100,6 +100,42 @@ fn what_wechat_pay_reports_of_a_withdrawn_refund_is_believed_and_calls_a_person(
 }
 
 #[test]
+fn what_was_taken_after_all_is_for_a_person_to_its_end_unless_nothing_went_back() {
+    let withdrawn = refund(RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 2,
+    });
+    let (taken, _) = changed(withdrawn.observe(&report(RefundStatus::Processing), NOW));
+    let mut seen = 0;
+    for status in statuses() {
+        let RefundChange::Changed { refund, .. } = taken.observe(&report(status), LATER) else {
+            continue;
+        };
+        seen += 1;
+        let closed = refund.state == RefundState::Closed;
+        let expected = taken.needs_human.clone().filter(|_| !closed);
+        assert_eq!(refund.needs_human, expected, "{:?}", refund.state);
+    }
+    assert_eq!(seen, 4, "both of SUCCESS, CLOSED and ABNORMAL");
+}
+
+#[test]
+fn a_withdrawal_that_takes_an_hour_calls_a_person_once_until_it_ends() {
+    let quiet = Refund {
+        needs_human: None,
+        ..withdrawing(None, Some(MISSED))
+    };
+    let hour_later = WITHDRAWN.plus_seconds(3_600);
+    assert_eq!(quiet.overdue(hour_later), None);
+    let called = quiet.overdue(hour_later.plus_seconds(1)).unwrap();
+    assert!(called.needs_human.is_some());
+    assert_eq!(called.overdue(NOW.plus_seconds(100_000)), None, "once");
+    let (withdrawn, _) = changed(called.observe_absence(NOW));
+    assert!(matches!(withdrawn.state, RefundState::Withdrawn { .. }));
+    assert_eq!(withdrawn.needs_human, None);
+}
+
+#[test]
 fn a_withdrawn_refund_is_looked_at_twice_more() {
     let mut refund = refund(RefundState::Withdrawn {
         at: WITHDRAWN,
@@ -120,9 +156,27 @@ fn a_withdrawn_refund_is_looked_at_twice_more() {
 }
 
 #[test]
+fn a_planned_look_at_what_was_withdrawn_is_not_over_before_it_is_made() {
+    let state = RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 0,
+    };
+    for (after, due) in [(1_799, 1_800), (1_800, 1_860)] {
+        let at = refund(state).due_at(WITHDRAWN.plus_seconds(after), 0);
+        assert_eq!(at, Some(WITHDRAWN.plus_seconds(due)));
+    }
+}
+
+#[test]
 fn the_first_look_at_a_withdrawal_is_when_absence_counts_and_the_second_when_it_releases() {
     let counts = WITHDRAWN.plus_seconds(SENDING);
-    assert_eq!(withdrawing(None, None).due_at(WITHDRAWN, 0), Some(counts));
+    for attempts in [0, 3] {
+        let first = withdrawing(None, None).due_at(WITHDRAWN, attempts);
+        assert_eq!(first, Some(counts));
+    }
+    // Then it was not answered, which is waited for as for anything else.
+    let unheard = withdrawing(None, None).due_at(counts, 3);
+    assert_eq!(unheard, Some(counts.plus_seconds(600)));
     let second = counts.plus_seconds(ABSENCE_INTERVAL_SECONDS);
     let heard = withdrawing(None, Some(counts));
     assert_eq!(heard.due_at(counts, 0), Some(second));
