@@ -142,9 +142,36 @@ impl Settlement {
         report: &Signed<RefundReport>,
         now: Timestamp,
     ) -> Result<Settled<StoredRefund>, StoreError> {
+        self.decide_refund(report, None, now).await
+    }
+
+    /// Settles the signed answer to a question about `asked`, as [`Self::refund`] does. Whatever order the
+    /// answer names, it is about that refund or contradicts it, so that nobody has to look for it.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn refund_answer(
+        &self,
+        asked: &Refund,
+        report: &Signed<RefundReport>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredRefund>, StoreError> {
+        self.decide_refund(report, Some(&asked.order_id), now).await
+    }
+
+    async fn decide_refund(
+        &self,
+        report: &Signed<RefundReport>,
+        asked_of: Option<&OrderId>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredRefund>, StoreError> {
         let report = report.get();
         for _ in 0..DECISIONS_MAX {
-            let Some(stored) = self.reported_refund(report).await? else {
+            let stored = match asked_of {
+                Some(order_id) => self.refunds.load(order_id, &report.refund_id).await?,
+                None => self.reported_refund(report).await?,
+            };
+            let Some(stored) = stored else {
                 return Ok(Settled::Unknown);
             };
             let change = stored.refund.observe(report, now);
@@ -219,8 +246,8 @@ impl Settlement {
         Ok(order_id.as_ref() == Some(&refund.order_id))
     }
 
-    /// The refund that a report is about. One that names another order than the refund's own is not
-    /// unknown: it contradicts the record, and the number's guard knows which.
+    /// The refund that a report is about which nobody asked for. One that names another order than the
+    /// refund's own is not unknown: it contradicts the record, and the number's guard knows which.
     async fn reported_refund(
         &self,
         report: &RefundReport,

@@ -340,7 +340,7 @@ impl SettlingClient {
         let report = self.refresh_keys_after(sent).await?;
         let settled = self
             .settlement
-            .refund(&report, self.clock.business())
+            .refund_answer(refund, &report, self.clock.business())
             .await?;
         note_refund(&settled, line);
         Ok(settled)
@@ -374,7 +374,7 @@ impl SettlingClient {
             .await;
         let report = self.refresh_keys_after(answer).await?;
         let now = self.clock.business();
-        let settled = self.settlement.refund(&report, now).await?;
+        let settled = self.settlement.refund_answer(refund, &report, now).await?;
         note_refund(&settled, line);
         Ok((settled, report))
     }
@@ -417,7 +417,7 @@ impl SettlingClient {
         let error = match self.refresh_keys_after(sent).await {
             Ok(report) => {
                 let now = self.clock.business();
-                let settled = self.settlement.refund(&report, now).await?;
+                let settled = self.settlement.refund_answer(refund, &report, now).await?;
                 note_refund(&settled, line);
                 return Ok(Applied::Now(settled.record().unwrap_or(stored)));
             }
