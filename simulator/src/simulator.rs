@@ -525,7 +525,7 @@ fn publish(
 fn state_error(error: JournalError, folder: &Path) -> StartError {
     match error {
         JournalError::Damaged { .. } => StartError::Damaged {
-            reason: error.to_string().into(),
+            reason: error.to_string(),
         },
         JournalError::Unusable { source, .. } => StartError::Folder {
             folder: folder.to_path_buf(),
