@@ -78,7 +78,7 @@ async fn sweep(world: &World) {
         .invoke("SweepFunction", Place::Scheduled, event)
         .await;
     swept.unwrap();
-    pending().await
+    pending::<()>().await;
 }
 
 async fn strangers(world: &World) -> Took {

@@ -604,7 +604,7 @@ async fn silence_ends_with_the_callers_time() {
 #[tokio::test]
 async fn a_slow_answer_counts_also_after_the_second_attempt_began() {
     for second in [Reply::Silence, Reply::Drop, answer(500, &[], "")] {
-        let mut till = Till::before(vec![late(signed(200, UNPAID)), second]).await;
+        let mut till = Till::before(vec![late(200, UNPAID), second]).await;
         till.time_left = Duration::from_secs(3);
         assert!(till.query().await.is_ok());
         assert_eq!(till.asked().len(), 2);

@@ -148,12 +148,12 @@ pub(super) fn answer(status: u16, headers: &[(&str, String)], body: &str) -> Rep
     Reply::Bytes(format!("{head}\r\n{body}").into_bytes())
 }
 
-/// The same, but only once the next request has come.
-pub(super) fn late(reply: Reply) -> Reply {
-    match reply {
-        Reply::Bytes(bytes) => Reply::Late(bytes),
-        other => other,
-    }
+/// A signed answer that comes only once the next request has come.
+pub(super) fn late(status: u16, body: &str) -> Reply {
+    let Reply::Bytes(bytes) = signed(status, body) else {
+        unreachable!("an answer is bytes");
+    };
+    Reply::Late(bytes)
 }
 
 /// An answer that WeChat Pay signed just now.
