@@ -752,6 +752,60 @@ suite("with a simulator alone", () => {
     await card(page, second).waitFor();
   });
 
+  test("a press is not undone by what was asked for before it", async () => {
+    const simulator = await Simulator.start();
+    const page = await open(simulator.control_url);
+    const box = page.getByLabel("Refunds wait until they are finished here");
+    const lose = page.getByRole("switch", { name: "Lose all until switched off" });
+    // How both look from now on: a press turns them on, and nothing may turn them off again.
+    await page.evaluate(([box, lose]) => {
+      const { get, set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "checked");
+      window.undone = [];
+      Object.defineProperty(box, "checked", {
+        get,
+        set(value) {
+          if (get.call(this) && !value) window.undone.push("the box");
+          set.call(this, value);
+        },
+      });
+      new MutationObserver((changes) => {
+        if (changes.some((change) => change.oldValue === "true")) window.undone.push("the switch");
+      }).observe(lose, { attributeFilter: ["aria-checked"], attributeOldValue: true });
+    }, [await box.elementHandle(), await lose.elementHandle()]);
+    for (const [path, change, press, text] of [
+      ["knobs", { rate_limits: false }, () => box.check(), "New refunds wait"],
+      ["faults", { name: "slow_body" }, () => lose.click(), "Every attempt to send a notice is lost"],
+    ]) {
+      const url = `${simulator.control_url}/_sim/${path}`;
+      let release;
+      let answers = 0;
+      const released = new Promise((done) => (release = done));
+      const asked = new Promise((done) => {
+        page.route(url, async (route) => {
+          if (route.request().method() !== "GET") return route.continue();
+          const response = await route.fetch();
+          done();
+          await released;
+          await route.fulfill({ response });
+        });
+      });
+      page.on("response", (response) => {
+        if (response.url() === url && response.request().method() === "GET") answers += 1;
+      });
+      await fetch(url, { method: "POST", body: JSON.stringify(change) });
+      await asked;
+      await press();
+      await said(page, text);
+      release();
+      // The old answer, and the one that was asked for after it.
+      await until(`${path} asked for again`, () => answers >= 2);
+      assert.deepEqual(await page.evaluate(() => window.undone), []);
+      await page.unroute(url);
+    }
+    await box.and(page.locator(":checked")).waitFor();
+    await page.getByRole("switch", { name: "Lose all until switched off", checked: true }).waitFor();
+  });
+
   test("hundreds of orders at once stay usable, the newest first, and all can be asked for", async () => {
     const simulator = await Simulator.start();
     await fetch(`${simulator.control_url}/_sim/knobs`, { method: "POST", body: JSON.stringify({ rate_limits: false }) });

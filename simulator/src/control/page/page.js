@@ -93,15 +93,20 @@ async function loadViolations() {
 
 // Faults
 
-const faults = { items: [], hostility: 0 };
+const faults = { items: [], hostility: 0, pressed: 0 };
 
 async function loadFaults() {
-  redrawFaults(await call("GET", "/_sim/faults"));
+  const { pressed } = faults;
+  const answer = await call("GET", "/_sim/faults");
+  // What was asked for before a press may be older than what the press was answered.
+  if (faults.pressed !== pressed) return live.faults.stale();
+  Object.assign(faults, answer);
+  drawFaults();
 }
 
-/** Shows the faults as a call answered them: at once, so that the next press means the opposite. */
+/** Shows the faults as a press was answered: at once, so that the next press means the opposite. */
 function redrawFaults(answer) {
-  Object.assign(faults, answer);
+  Object.assign(faults, answer, { pressed: faults.pressed + 1 });
   drawFaults();
 }
 
@@ -131,11 +136,20 @@ async function loadClock() {
 }
 
 let refundDelay = 5; // seconds, to go back to when refunds no longer wait
+let pressing = Promise.resolve(); // the last press of the box, until the simulator has answered it
 
 async function loadKnobs() {
-  const knobs = await call("GET", "/_sim/knobs");
+  // The box shows a press at once. What is older than the press would undo it.
+  const knobs = await upToThePress();
   byId("by-hand").checked = knobs.refund_delay_s === null;
   refundDelay = knobs.refund_delay_s ?? refundDelay;
+}
+
+async function upToThePress() {
+  const last = pressing;
+  await last.catch(() => {});
+  const knobs = await call("GET", "/_sim/knobs");
+  return last === pressing ? knobs : upToThePress();
 }
 
 async function loadHealth() {
@@ -268,7 +282,10 @@ byId("move").addEventListener("submit", (event) => {
 });
 byId("by-hand").addEventListener("change", (event) => tell(async () => {
   const byHand = event.target.checked;
-  await call("POST", "/_sim/knobs", { refund_delay_s: byHand ? null : refundDelay });
+  pressing = call("POST", "/_sim/knobs", { refund_delay_s: byHand ? null : refundDelay });
+  // Also when it was refused: then the box has to go back.
+  pressing.finally(live.knobs.stale).catch(() => {});
+  await pressing;
   say(t(byHand ? "New refunds wait here until they are finished." : "New refunds finish by themselves."));
 }));
 byId("hostility").addEventListener("input", (event) => write(byId("hostility-value"), Number(event.target.value).toFixed(2)));
