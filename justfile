@@ -34,7 +34,7 @@ bench *options:
 
 # The release binaries under load (docs/load.md); --help lists the scenarios
 load *options:
-    cargo run --profile load -p bench -- load {{options}}
+    cargo run -p bench -- load {{options}}
 
 # Headers, notices and orders beside other libraries and languages; installs them below target/peers
 peers *options:

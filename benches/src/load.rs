@@ -43,9 +43,6 @@ use scene::Stage;
 /// How often a scenario is repeated with half the load at most.
 const HALVINGS_MAX: u32 = 4;
 
-/// Whether the generator is compiled by the profile `load`, or another one that optimises.
-const OPTIMISED: bool = !cfg!(debug_assertions);
-
 /// The numbers that the page shows.
 const RECORD: &str = "benches/load.json";
 
@@ -64,10 +61,9 @@ pub(crate) struct LoadArguments {
     /// How long the steady load lasts; from 10 on its memory has to be flat.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=600))]
     minutes: u16,
-    /// What part of each scenario's rates to begin with [default: 1, and 0.25 where the generator is
-    /// not optimised].
-    #[arg(long, value_parser = part)]
-    scale: Option<f64>,
+    /// What part of each scenario's rates to begin with.
+    #[arg(long, default_value_t = 1.0, value_parser = part)]
+    scale: f64,
     /// Records what was run: benches/load.json, docs/load.md and its pictures.
     #[arg(long)]
     record: bool,
@@ -89,22 +85,13 @@ pub(crate) async fn run(root: &Path, arguments: &LoadArguments) -> Result<ExitCo
         &arguments.scenarios
     };
     let steady = Duration::from_secs(u64::from(arguments.minutes) * 60);
-    let scale = arguments
-        .scale
-        .unwrap_or(if OPTIMISED { 1.0 } else { 0.25 });
     let mut ran = Record::new();
     for scenario in chosen {
         eprintln!("{} …", scenario.name());
-        let mut outcome = at_some_scale(*scenario, &stage, scale, steady).await?;
+        let mut outcome = at_some_scale(*scenario, &stage, arguments.scale, steady).await?;
         outcome.date = today();
         outcome.machine = machine();
         outcome.artefacts.clone_from(&artefacts);
-        outcome.generator_build = if OPTIMISED {
-            "optimised"
-        } else {
-            "unoptimised"
-        }
-        .to_owned();
         page::print(*scenario, &outcome);
         ran.insert(scenario.name().to_owned(), outcome);
     }

@@ -19,8 +19,6 @@ pub(crate) struct Outcome {
     pub(crate) date: String,
     pub(crate) machine: String,
     pub(crate) artefacts: String,
-    /// How the generator was compiled.
-    pub(crate) generator_build: String,
     /// The load, in words.
     pub(crate) load: String,
     /// What part of the scenario's own rates was run: 1 is all of it.

@@ -51,10 +51,9 @@ pub(crate) fn print(scenario: Scenario, outcome: &Outcome) {
 
 fn usage(outcome: &Outcome) -> String {
     format!(
-        "{} s; generator ({}) {:.0} % of its processor, functions {:.0} % and ready but waiting {:.0} %; latest start \
+        "{} s; generator {:.0} % of its processor, functions {:.0} % and ready but waiting {:.0} %; latest start \
          {:.0} ms; load average {:.1}{}",
         outcome.seconds.round(),
-        outcome.generator_build,
         outcome.generator_percent,
         outcome.functions_percent,
         outcome.functions_waited_percent,
