@@ -8,9 +8,10 @@
     reason = "these are tests"
 )]
 
+mod answers;
+mod attempts;
 mod bills;
 mod bodies;
-mod calls;
 mod downloads;
 mod endpoints;
 mod keys;
@@ -18,6 +19,7 @@ mod laws;
 mod notices;
 mod server;
 mod signatures;
+mod till;
 #[path = "../../../tests/vectors/mod.rs"]
 mod vectors;
 

@@ -465,7 +465,7 @@ pub(super) const CATALOGUE: &[Row] = &[
         "A-W1",
         "an answer without a signature that holds",
         Tests(&[
-            "shared::wechatpay::tests::calls::a_2xx_without_a_signature_that_holds_is_no_answer",
+            "shared::wechatpay::tests::answers::a_2xx_without_a_signature_that_holds_is_no_answer",
             "wechat_trouble::an_answer_whose_signature_does_not_hold_is_none",
         ]),
     ),
@@ -473,20 +473,20 @@ pub(super) const CATALOGUE: &[Row] = &[
         "A-W2",
         "an answer about something else",
         Tests(&[
-            "shared::wechatpay::tests::calls::an_answer_about_something_else_is_no_answer",
+            "shared::wechatpay::tests::answers::an_answer_about_something_else_is_no_answer",
             "wechat_trouble::signed_answers_that_do_not_belong_to_the_question_are_none",
         ]),
     ),
     (
         "A-W3",
         "a redirect to an address inside",
-        Tests(&["shared::wechatpay::tests::calls::a_redirect_is_not_followed"]),
+        Tests(&["shared::wechatpay::tests::attempts::a_redirect_is_not_followed"]),
     ),
     (
         "A-W4",
         "a prepay_id that signs something else",
         Tests(&[
-            "shared::wechatpay::tests::calls::an_id_that_could_be_signed_into_something_else_is_no_answer",
+            "shared::wechatpay::tests::answers::an_id_that_could_be_signed_into_something_else_is_no_answer",
         ]),
     ),
     (
@@ -511,9 +511,9 @@ pub(super) const CATALOGUE: &[Row] = &[
         "A-W7",
         "an answer without end, or none",
         Tests(&[
-            "shared::wechatpay::tests::calls::a_body_without_end_is_not_read_to_its_end",
-            "shared::wechatpay::tests::calls::headers_without_end_are_not_read_to_their_end",
-            "shared::wechatpay::tests::calls::silence_ends_with_the_callers_time",
+            "shared::wechatpay::tests::answers::a_body_without_end_is_not_read_to_its_end",
+            "shared::wechatpay::tests::answers::headers_without_end_are_not_read_to_their_end",
+            "shared::wechatpay::tests::attempts::silence_ends_with_the_callers_time",
         ]),
     ),
     (
@@ -525,13 +525,13 @@ pub(super) const CATALOGUE: &[Row] = &[
         "A-W9",
         "told to wait for a day",
         Tests(&[
-            "shared::wechatpay::tests::calls::too_many_requests_are_not_answered_with_another",
+            "shared::wechatpay::tests::attempts::too_many_requests_are_not_answered_with_another",
         ]),
     ),
     (
         "A-W10",
         "a refusal with a page, or with a secret",
-        Tests(&["shared::wechatpay::tests::calls::a_refusal_keeps_little_of_a_strange_body"]),
+        Tests(&["shared::wechatpay::tests::answers::a_refusal_keeps_little_of_a_strange_body"]),
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! Bills are asked for with a signature, and fetched from nowhere but where WeChat Pay is.
 
-use super::calls::Till;
 use super::server::{Reply, answer, signed};
+use super::till::Till;
 use crate::rfc3339;
 use crate::wechatpay::{
     BillKind, BillOffer, CallError, DOWNLOAD_MAX, DownloadError, NoBill, Signed, UnknownCause,
