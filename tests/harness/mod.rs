@@ -10,6 +10,7 @@ pub mod contract;
 mod days;
 pub mod doors;
 pub mod forge;
+mod payer;
 pub mod process;
 mod table;
 pub mod tap;

@@ -53,11 +53,9 @@ async fn everything(stack: &TestStack) {
     let unhandled = stack.notice("COUPON.USE", &json!({})).await;
     assert_eq!(unhandled.status, 204);
     let refunds = format!("/orders/{number}/refunds");
-    let asked = json!({"amount": {"refund": 100}});
     stack
-        .post_once(&alice, &refunds, "key-0000000000002", asked)
-        .await
-        .expect(202);
+        .asked_back(&alice, &number, "key-0000000000002", 100)
+        .await;
     stack.refund(&number, "access-r1", 100).await.expect(202);
     // Within a minute of the other, so that the sweep sends it.
     let later = stack.refund(&number, "access-r2", 100).await.expect(202);

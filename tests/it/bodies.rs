@@ -532,17 +532,11 @@ async fn a_close_and_a_decision_take_no_terms() {
     .await;
     stack.pay(number).await;
     stack.until_state(number, "SUCCESS").await;
-    let refunds = format!("/orders/{number}/refunds");
     let asked = stack
-        .post_once(
-            &alice,
-            &refunds,
-            "key-0000000000002",
-            json!({"amount": {"refund": 100}}),
-        )
-        .await
-        .expect(202);
-    let refund = format!("{refunds}/{}", asked["out_refund_no"].as_str().unwrap());
+        .asked_back(&alice, number, "key-0000000000002", 100)
+        .await;
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    let refund = format!("/orders/{number}/refunds/{refund}");
     for decision in ["approve", "reject"] {
         all_refused(
             &stack,

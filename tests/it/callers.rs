@@ -13,21 +13,9 @@ use crate::harness::{ALICE, Answer, BOB, TestStack};
 
 /// A payer's paid order with a refund that waits for the merchant.
 async fn bought(stack: &TestStack, token: &str, key: &str) -> (String, String) {
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack.post_once(token, "/orders", key, order).await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
-    let refunds = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": 100}, "reason": "cold"});
-    let asked = stack.post_once(token, &refunds, key, body).await;
-    let refund = asked.expect(202)["out_refund_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let number = stack.bought(token, key, 1).await;
+    let asked = stack.asked_back(token, &number, key, 100).await;
+    let refund = asked["out_refund_no"].as_str().unwrap().to_owned();
     (number, refund)
 }
 
@@ -132,12 +120,9 @@ async fn the_same_key_of_two_payers_means_two_orders() {
     // One payer's key for two orders' refunds means two refunds.
     let (second, second_back) = bought(&stack, &alice, "key-0000000000002").await;
     assert_ne!(hers, second);
-    let refunds = format!("/orders/{second}/refunds");
-    let body = json!({"amount": {"refund": 100}, "reason": "cold"});
     let asked = stack
-        .post_once(&alice, &refunds, "key-0000000000001", body)
-        .await
-        .expect(202);
+        .asked_back(&alice, &second, "key-0000000000001", 100)
+        .await;
     let third = asked["out_refund_no"].as_str().unwrap();
     assert!(third != hers_back && third != second_back);
     // Numbers tell nothing of who they are for, and keep WeChat Pay's alphabet.

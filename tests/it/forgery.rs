@@ -235,26 +235,10 @@ async fn a_reserved_refund_whose_amount_was_raised_is_not_sent_until_it_is_put_r
 async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_says() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
-    let refunds = format!("/orders/{number}/refunds");
+    let number = stack.bought(&alice, "key-0000000000001", 3).await;
     let asked = stack
-        .post_once(
-            &alice,
-            &refunds,
-            "key-0000000000002",
-            json!({"amount": {"refund": 100}}),
-        )
-        .await
-        .expect(202);
+        .asked_back(&alice, &number, "key-0000000000002", 100)
+        .await;
     assert_eq!(asked["status"], "REQUESTED");
     let refund_number = asked["out_refund_no"].as_str().unwrap();
     let key = key(&number, refund_number);
@@ -279,7 +263,7 @@ async fn a_payers_request_that_nobody_approved_is_not_sent_whatever_its_record_s
     assert_eq!(stack.call_table(OPERATOR, "UpdateItem", undo).await.0, 200);
     let raised = [("refund", json!({"N": "200"}))];
     altered(&stack, OPERATOR, key.clone(), &raised).await;
-    let approve = format!("{refunds}/{refund_number}/approve");
+    let approve = format!("/orders/{number}/refunds/{refund_number}/approve");
     stack
         .post(&stack.merchant, &approve, json!({}))
         .await
@@ -357,27 +341,16 @@ async fn dating_a_payment_anew_opens_no_hours_of_policy() {
     let hours = ("AutoApproveRefundHours".to_owned(), "1".to_owned());
     let stack = TestStack::with(|options| options.parameters.extend([hours])).await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 3).await;
     stack.advance(3 * 60 * 60).await;
     let now = stack.stack.clock().business().unix_seconds();
     let order = json!({"pk": {"S": format!("ORDER#{number}")}, "sk": {"S": "ORDER"}});
     let anew = [("success_time", json!({"N": now.to_string()}))];
     altered(&stack, WEBHOOK, order, &anew).await;
-    let refunds = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": 100}});
     let asked = stack
-        .post_once(&alice, &refunds, "key-0000000000002", body)
+        .asked_back(&alice, &number, "key-0000000000002", 100)
         .await;
-    assert_eq!(asked.expect(202)["status"], "REQUESTED");
+    assert_eq!(asked["status"], "REQUESTED");
 }
 
 #[tokio::test]

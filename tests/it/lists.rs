@@ -278,12 +278,7 @@ async fn a_day_or_a_token_that_is_none_is_refused_by_name() {
 
 /// Asks as the payer for a part of an order, and gives the refund's number.
 async fn requested(stack: &TestStack, token: &str, number: &str, key: &str, fen: i64) -> String {
-    let body = json!({"amount": {"refund": fen}, "reason": "cold"});
-    let refunds = format!("/orders/{number}/refunds");
-    let asked = stack
-        .post_once(token, &refunds, key, body)
-        .await
-        .expect(202);
+    let asked = stack.asked_back(token, number, key, fen).await;
     assert_eq!(asked["status"], "REQUESTED");
     asked["out_refund_no"].as_str().unwrap().to_owned()
 }
@@ -300,16 +295,7 @@ async fn a_request_waits_on_the_list_until_it_is_decided_and_stays_on_its_days()
     let stack = TestStack::start().await;
     let day = stack.new_day().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 2}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 2).await;
     let mut asked = Vec::new();
     for key in [
         "key-0000000000002",
@@ -380,16 +366,7 @@ async fn requests_come_exactly_once_while_some_are_decided_and_others_made() {
     let stack = TestStack::start().await;
     let day = stack.new_day().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 2}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 2).await;
     let first = requested(&stack, &alice, &number, "key-0000000000002", 1).await;
     let item = stack.item(&format!("ORDER#{number}"), &format!("REFUND#{first}"));
     let asked_at: i64 = item["created_at"]["N"].as_str().unwrap().parse().unwrap();

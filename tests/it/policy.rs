@@ -37,13 +37,10 @@ async fn bought(stack: &TestStack, token: &str, paid_ago: i64) -> String {
 }
 
 async fn asked_back(stack: &TestStack, token: &str, number: &str) -> String {
-    let refunds = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": 100}});
-    let asked = stack.post_once(token, &refunds, "key-refund-000001", body);
-    asked.await.expect(202)["status"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let asked = stack
+        .asked_back(token, number, "key-refund-000001", 100)
+        .await;
+    asked["status"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -18,27 +18,13 @@ fn asked(stack: &TestStack, method: &str, path: &str) -> usize {
 
 /// A payer's paid order of 900 fen.
 async fn bought(stack: &TestStack, token: &str) -> String {
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 3}]});
-    let placed = stack
-        .post_once(token, "/orders", "key-races-00000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
-    number
+    stack.bought(token, "key-races-00000001", 3).await
 }
 
 async fn requested(stack: &TestStack, token: &str, number: &str, key: &str, amount: i64) -> String {
-    let refunds = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": amount}});
-    let asked = stack
-        .post_once(token, &refunds, key, body)
-        .await
-        .expect(202);
-    format!("{refunds}/{}", asked["out_refund_no"].as_str().unwrap())
+    let asked = stack.asked_back(token, number, key, amount).await;
+    let refund = asked["out_refund_no"].as_str().unwrap();
+    format!("/orders/{number}/refunds/{refund}")
 }
 
 #[tokio::test]

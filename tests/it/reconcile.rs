@@ -525,15 +525,14 @@ async fn a_refund_that_is_approved_late_is_looked_for_too() {
     let number = placed["out_trade_no"].as_str().unwrap();
     stack.pay(number).await;
     known_as(&stack, number, "SUCCESS").await;
-    let refunds = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": 10}, "reason": "cold"});
-    let asked = stack.post_once(&alice, &refunds, "ask-000000000001", body);
-    let asked = asked.await.expect(202);
+    let asked = stack
+        .asked_back(&alice, number, "ask-000000000001", 10)
+        .await;
     let refund = asked["out_refund_no"].as_str().unwrap();
     // Forty days later somebody sees it.
     stack.advance(40 * 24 * 60 * 60).await;
     let date = stack.new_day().await;
-    let approve = format!("{refunds}/{refund}/approve");
+    let approve = format!("/orders/{number}/refunds/{refund}/approve");
     stack
         .post(&stack.merchant, &approve, json!({}))
         .await

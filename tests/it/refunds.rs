@@ -224,14 +224,7 @@ async fn a_short_balance_waits_for_a_person_and_is_sent_again_with_the_same_numb
 async fn a_payers_request_waits_for_the_merchant() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await
-        .expect(201);
-    let number = placed["out_trade_no"].as_str().unwrap();
-    stack.pay(number).await;
-    stack.until_state(number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 1).await;
     let path = format!("/orders/{number}/refunds");
     let body = json!({"amount": {"refund": 100}, "reason": "cold"});
     let asked = stack
@@ -240,7 +233,7 @@ async fn a_payers_request_waits_for_the_merchant() {
         .expect(202);
     assert_eq!(asked["status"], "REQUESTED");
     assert_eq!(
-        stack.order(number).await["amount"]["refundable"],
+        stack.order(&number).await["amount"]["refundable"],
         300,
         "a request holds nothing"
     );
@@ -281,7 +274,7 @@ async fn a_payers_request_waits_for_the_merchant() {
         .post(&stack.merchant, &format!("{second}/approve"), json!({}))
         .await
         .refused(409, "refund_decided");
-    assert_eq!(given_back(&stack, number).await, 100);
+    assert_eq!(given_back(&stack, &number).await, 100);
 }
 
 #[tokio::test]

@@ -251,29 +251,15 @@ async fn hours_waited(stack: &TestStack) -> Vec<i64> {
 async fn a_request_that_waits_is_counted_in_hours_until_it_is_decided() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await;
-    let number = placed.expect(201)["out_trade_no"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    stack.pay(&number).await;
-    stack.until_state(&number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 1).await;
     assert_eq!(
         hours_waited(&stack).await,
         Vec::<i64>::new(),
         "nothing waits"
     );
-    let refunds = format!("/orders/{number}/refunds");
     let mut asked = Vec::new();
     for key in ["key-0000000000002", "key-0000000000003"] {
-        let body = json!({"amount": {"refund": 100}});
-        let answer = stack
-            .post_once(&alice, &refunds, key, body)
-            .await
-            .expect(202);
+        let answer = stack.asked_back(&alice, &number, key, 100).await;
         asked.push(answer["out_refund_no"].as_str().unwrap().to_owned());
         stack.advance(2 * 60 * 60 + 60).await;
     }
@@ -282,7 +268,7 @@ async fn a_request_that_waits_is_counted_in_hours_until_it_is_decided() {
     stack.advance(20 * 60 * 60).await;
     assert_eq!(hours_waited(&stack).await, [24]);
     let decide = async |refund: &str, decision: &str| {
-        let path = format!("{refunds}/{refund}/{decision}");
+        let path = format!("/orders/{number}/refunds/{refund}/{decision}");
         let decided = stack.post(&stack.merchant, &path, json!({})).await;
         assert!(matches!(decided.status, 200 | 202), "{decided:?}");
     };

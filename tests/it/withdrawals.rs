@@ -372,26 +372,16 @@ async fn a_definite_refusal_is_not_sent_again_by_itself() {
 async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_person_once() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await
-        .expect(201);
-    let number = placed["out_trade_no"].as_str().unwrap();
-    stack.pay(number).await;
-    stack.until_state(number, "SUCCESS").await;
-    let path = format!("/orders/{number}/refunds");
-    let body = json!({"amount": {"refund": 100}});
+    let number = stack.bought(&alice, "key-0000000000001", 1).await;
     let asked = stack
-        .post_once(&alice, &path, "key-0000000000002", body)
-        .await
-        .expect(202);
+        .asked_back(&alice, &number, "key-0000000000002", 100)
+        .await;
     let refund = asked["out_refund_no"].as_str().unwrap();
     // The merchant takes five days to decide, and WeChat Pay then hears nothing of it.
     stack.advance(5 * 24 * HOUR).await;
     let lost = json!({"operation": "refund"});
     stack.fault("request_lost", lost).await;
-    decide(&stack, number, refund, "approve").await.expect(202);
+    decide(&stack, &number, refund, "approve").await.expect(202);
     let calls = || {
         let lines = stack.log_lines();
         lines
@@ -416,14 +406,7 @@ async fn a_late_approval_is_not_late_and_a_refund_that_nobody_takes_calls_a_pers
 async fn a_payers_numbers_and_the_merchants_are_two_kinds() {
     let stack = TestStack::start().await;
     let alice = stack.login(ALICE).await;
-    let order = json!({"trade_type": "native", "items": [{"sku": "tea", "quantity": 1}]});
-    let placed = stack
-        .post_once(&alice, "/orders", "key-0000000000001", order)
-        .await
-        .expect(201);
-    let number = placed["out_trade_no"].as_str().unwrap();
-    stack.pay(number).await;
-    stack.until_state(number, "SUCCESS").await;
+    let number = stack.bought(&alice, "key-0000000000001", 1).await;
     let path = format!("/orders/{number}/refunds");
     let body = json!({"amount": {"refund": 100}, "out_refund_no": "RF-1"});
     let asked = stack.post(&alice, &path, body.clone()).await.expect(202);
@@ -431,8 +414,8 @@ async fn a_payers_numbers_and_the_merchants_are_two_kinds() {
     let again = stack.post(&alice, &path, body).await.expect(200);
     assert_eq!(again["out_refund_no"], "payer-RF-1");
     // The merchant's next number is still the merchant's.
-    stack.refund(number, "RF-1", 50).await.expect(202);
-    let theirs = stack.refund(number, "payer-RF-2", 50).await;
+    stack.refund(&number, "RF-1", 50).await.expect(202);
+    let theirs = stack.refund(&number, "payer-RF-2", 50).await;
     assert_eq!(
         theirs.refused(422, "invalid_value")["field"],
         "out_refund_no"

@@ -35,9 +35,7 @@ async fn refunded(stack: &TestStack, order: &str, refund: &str, end: &str, statu
 
 /// What a payer asks for; gives the refund's number.
 async fn asked(stack: &TestStack, payer: &str, order: &str, key: &str) -> String {
-    let body = json!({"amount": {"refund": 10}, "reason": "cold"});
-    let path = format!("/orders/{order}/refunds");
-    let asked = stack.post_once(payer, &path, key, body).await.expect(202);
+    let asked = stack.asked_back(payer, order, key, 10).await;
     asked["out_refund_no"].as_str().unwrap().to_owned()
 }
 
