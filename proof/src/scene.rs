@@ -224,23 +224,23 @@ fn withdrawn(rng: &mut Rng) -> Vec<Op> {
 
 /// WeChat Pay has taken a refund that is being withdrawn, and is asked.
 fn withdrawing_and_taken(rng: &mut Rng) -> Vec<Op> {
-    let mut ops = vec![
-        bought(1, 500),
-        pays(1),
-        trouble("notice_lost_for_good", "", 9),
-    ];
-    ops.extend(bank_ends(rng));
-    ops.extend([
-        unheard(),
-        refund(1, 1, 200),
-        decide(1, 1, Decision::Withdraw),
-        sweeps(1, 70),
-    ]);
+    let mut ops = taken_and_withdrawing(200, rng);
+    ops.push(sweeps(1, 70));
     ops
 }
 
 /// WeChat Pay has taken a refund and says twice that it does not know it.
 fn withdrawn_and_taken(rng: &mut Rng) -> Vec<Op> {
+    let mut ops = taken_and_withdrawing(300, rng);
+    ops.extend([
+        trouble("refund_not_found", "query_refund", 2),
+        sweeps(2, 310),
+    ]);
+    ops
+}
+
+/// WeChat Pay has taken a refund of so much, nobody hears of it, and the merchant withdraws it.
+fn taken_and_withdrawing(amount: i64, rng: &mut Rng) -> Vec<Op> {
     let mut ops = vec![
         bought(1, 500),
         pays(1),
@@ -249,10 +249,8 @@ fn withdrawn_and_taken(rng: &mut Rng) -> Vec<Op> {
     ops.extend(bank_ends(rng));
     ops.extend([
         unheard(),
-        refund(1, 1, 300),
+        refund(1, 1, amount),
         decide(1, 1, Decision::Withdraw),
-        trouble("refund_not_found", "query_refund", 2),
-        sweeps(2, 310),
     ]);
     ops
 }
@@ -388,13 +386,7 @@ fn abnormal(rng: &mut Rng) -> Vec<Op> {
     ];
     match rng.u32(..3) {
         0 => ops.extend([apply.clone(), apply]),
-        1 => ops.extend([
-            apply,
-            Op::Sweeps {
-                times: 1,
-                seconds: 90_000,
-            },
-        ]),
+        1 => ops.extend([apply, sweeps(1, 90_000)]),
         _ => ops.push(Op::Bank {
             order,
             refund: refund_no,
