@@ -9,7 +9,7 @@ use shared::refund_sender::Sending;
 use shared::store::{Approval, RefundCommit, SendSlot, StoredRefund};
 use shared::telemetry::LogLine;
 
-use crate::{Refund, answered, problems, request};
+use crate::{Refund, answered, named_refund, problems, request};
 
 /// How often a decision is taken again because the refund changed meanwhile.
 const DECISIONS_MAX: u32 = 3;
@@ -144,17 +144,21 @@ impl Refund {
         Err(problems::changed_meanwhile())
     }
 
-    /// The order whose refund the merchant decides on. A payer is not shown that such a route exists.
+    /// The refund that the merchant decides on, by its order and number. A payer is not shown that such
+    /// a route exists.
     pub(crate) async fn to_decide(
         &self,
         caller: &Caller,
         order_id: &OrderId,
         incoming: &Incoming,
-    ) -> Result<Order, Problem> {
+        line: &mut LogLine,
+    ) -> Result<(Order, RefundId), Problem> {
+        let refund_id = named_refund(incoming, line)?;
         if *caller != Caller::Merchant {
             return Err(Problem::not_found());
         }
         request::nothing_in(incoming)?;
-        Ok(self.visible(caller, order_id).await?.order)
+        let order = self.visible(caller, order_id).await?.order;
+        Ok((order, refund_id))
     }
 }

@@ -112,24 +112,20 @@ impl HttpFunction for Refund {
                     .await
             }
             "POST /orders/{out_trade_no}/refunds/{out_refund_no}/approve" => {
-                let refund_id = named_refund(incoming, line)?;
-                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                let (order, refund_id) = self.to_decide(&caller, &order_id, incoming, line).await?;
                 self.approve(&order, &refund_id, &incoming.deadline, line)
                     .await
             }
             "POST /orders/{out_trade_no}/refunds/{out_refund_no}/reject" => {
-                let refund_id = named_refund(incoming, line)?;
-                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                let (order, refund_id) = self.to_decide(&caller, &order_id, incoming, line).await?;
                 self.reject(&order, &refund_id).await
             }
             "POST /orders/{out_trade_no}/refunds/{out_refund_no}/withdraw" => {
-                let refund_id = named_refund(incoming, line)?;
-                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                let (order, refund_id) = self.to_decide(&caller, &order_id, incoming, line).await?;
                 self.withdraw(&order, &refund_id).await
             }
             "POST /orders/{out_trade_no}/refunds/{out_refund_no}/retry" => {
-                let refund_id = named_refund(incoming, line)?;
-                let order = self.to_decide(&caller, &order_id, incoming).await?;
+                let (order, refund_id) = self.to_decide(&caller, &order_id, incoming, line).await?;
                 self.retry(&order, &refund_id, &incoming.deadline, line)
                     .await
             }
