@@ -20,6 +20,12 @@ pub(crate) const UNITS: &str = "shared";
 /// The target that holds them in a copy (`copy::manifests`).
 pub(crate) const UNITS_TARGET: &str = "units";
 
+/// The suite without tests: the program that runs the whole system under seeds.
+pub(crate) const SEEDS: &str = "seeds";
+
+/// That program.
+const SEEDS_BINARY: &str = "proof";
+
 /// What came of a build.
 pub(crate) enum Built {
     Tests(Binaries),
@@ -46,11 +52,25 @@ impl Cargo<'_> {
     /// Builds the tests of these suites. The features are those of the whole workspace, as in `cargo test
     /// --workspace`: those of single packages would compile all third-party crates once more.
     pub(crate) fn tests(&self, suites: &BTreeSet<&str>) -> Result<Built, Error> {
-        let mut arguments = vec!["test", "--workspace", "--no-run"];
-        for suite in suites {
-            arguments.extend(["--test", if *suite == UNITS { UNITS_TARGET } else { suite }]);
+        let mut binaries = Binaries::new();
+        let tests = suites.iter().filter(|suite| **suite != SEEDS);
+        let tests =
+            tests.flat_map(|suite| ["--test", if *suite == UNITS { UNITS_TARGET } else { suite }]);
+        let tests: Vec<&str> = tests.collect();
+        let mut builds = Vec::new();
+        if !tests.is_empty() {
+            builds.push([&["test", "--workspace", "--no-run"], tests.as_slice()].concat());
         }
-        self.run(&arguments)
+        if suites.contains(SEEDS) {
+            builds.push(vec!["build", "--workspace", "--bin", SEEDS_BINARY]);
+        }
+        for arguments in builds {
+            match self.run(&arguments)? {
+                Built::Tests(built) => binaries.extend(built),
+                broken @ Built::Broken { .. } => return Ok(broken),
+            }
+        }
+        Ok(Built::Tests(binaries))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Built, Error> {
@@ -119,14 +139,12 @@ impl Cargo<'_> {
 /// The suite and the binary of a test.
 fn binary(message: &Value) -> Option<(String, PathBuf)> {
     let path = message["executable"].as_str()?;
-    if message["profile"]["test"] != true {
-        return None;
-    }
     let target = message["target"]["name"].as_str()?;
-    let suite = if target == UNITS_TARGET {
-        UNITS
-    } else {
-        target
+    let suite = match (message["profile"]["test"] == true, target) {
+        (true, UNITS_TARGET) => UNITS,
+        (true, suite) => suite,
+        (false, SEEDS_BINARY) => SEEDS,
+        (false, _) => return None,
     };
     Some((suite.to_owned(), PathBuf::from(path)))
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::compile::{Binaries, UNITS};
+use crate::compile::{Binaries, SEEDS, UNITS};
 use crate::patch::{RULES, Red};
 use crate::schemata::SWITCH;
 
@@ -91,7 +91,10 @@ impl Runner<'_> {
     ) -> Result<End, Error> {
         let mut command = self.tests(suite, self.tree)?;
         command.args(chosen);
-        let is_red = |said: &str| said.lines().any(|line| line.ends_with(" ... FAILED"));
+        let is_red = |said: &str| {
+            said.lines()
+                .any(|line| line.ends_with(" ... FAILED") || line.contains(" broke a promise: "))
+        };
         let status = finished(&mut command, mutant, log, limit, is_red)?;
         Ok(match status {
             Some(status) if status.success() => End::Green,
@@ -103,10 +106,12 @@ impl Runner<'_> {
     fn tests(&self, suite: &str, tree: &Path) -> Result<Command, Error> {
         let binary = self.binaries.get(suite);
         let mut command = Command::new(binary.ok_or(format!("there is no suite {suite}"))?);
-        let package = if suite == UNITS { "shared" } else { "local" };
-        command
-            .args(["--test-threads", "2"])
-            .current_dir(tree.join(package));
+        let (package, threads) = match suite {
+            SEEDS => ("proof", ["--threads", "1"]),
+            UNITS => ("shared", ["--test-threads", "2"]),
+            _ => ("local", ["--test-threads", "2"]),
+        };
+        command.args(threads).current_dir(tree.join(package));
         Ok(command)
     }
 
