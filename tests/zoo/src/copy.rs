@@ -8,7 +8,11 @@ use std::process::Command;
 use crate::Error;
 use crate::compile::UNITS_TARGET;
 
-/// The files of the checkout that git knows or would add.
+/// What git leaves out (`.gitignore`), where there is no git to ask.
+const MADE: [&str; 5] = [".aws-sam", ".git", "found", "node_modules", "target"];
+
+/// The files of the checkout that git knows or would add; in a tree that came without git, all but what
+/// programs make.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut git = Command::new("git");
     git.args([
@@ -20,12 +24,31 @@ pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     ]);
     let output = git.current_dir(root).output()?;
     if !output.status.success() {
-        return Err("the files of the checkout are not known: git ls-files failed".into());
+        println!("git ls-files failed: every file counts");
+        return walked(root);
     }
     let names = output.stdout.split(|byte| *byte == 0);
     let names = names.filter(|name| !name.is_empty());
     let names = names.map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned()));
     Ok(names.filter(|name| root.join(name).is_file()).collect())
+}
+
+fn walked(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut names = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let is_made = MADE.iter().any(|made| entry.file_name() == *made);
+            match entry.file_type()? {
+                kind if kind.is_dir() && !is_made => folders.push(entry.path()),
+                kind if kind.is_file() => names.push(entry.path().strip_prefix(root)?.to_owned()),
+                _ => {}
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Makes a folder hold these files, the changed ones in place of the checkout's.
@@ -101,4 +124,20 @@ pub(crate) fn manifests(root: &Path, kind: &str) -> Result<BTreeMap<PathBuf, Str
         (PathBuf::from("simulator/Cargo.toml"), simulator),
     ]
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    #[test]
+    fn a_tree_without_git_has_the_same_files() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root.canonicalize().unwrap();
+        let (known, walked) = (files(&root).unwrap(), walked(&root).unwrap());
+        let missing: Vec<_> = known.iter().filter(|name| !walked.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }
