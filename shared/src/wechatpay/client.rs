@@ -3,9 +3,9 @@
 //! There is one retry layer and it is here: at most two attempts within the caller's time, each
 //! signed afresh over the same bytes, only for calls that carry their own number, which all of these
 //! do. A connection that could not be made goes to the backup host at once. After a long silence the
-//! second attempt goes out beside the first, and the earlier answer counts: WeChat Pay may be slow,
-//! or the connection dead. A refund's POST is repeated only if it was never sent: its caller asks
-//! before it sends again.
+//! second attempt goes out beside the first, since WeChat Pay may be slow, or the connection dead: the
+//! earlier answer counts, and a refusal only where neither brings one. A refund's POST is repeated only
+//! if it was never sent: its caller asks before it sends again.
 
 mod bill;
 mod certificates;
@@ -372,15 +372,19 @@ impl Client {
 
     /// Asks until there is an answer, the second attempt failed or the time is over.
     async fn ask(&self, call: &Call<'_>, question: &Question<'_>) -> Result<Answered, CallError> {
-        let timed_out = Err(CallError::Unknown(UnknownCause::Timeout));
-        let asked = timeout(call.time_left, self.attempts(call, question)).await;
-        asked.unwrap_or(timed_out)
+        let mut refused = None;
+        let attempts = self.attempts(call, question, &mut refused);
+        let asked = timeout(call.time_left, attempts).await;
+        let timed_out = CallError::Unknown(UnknownCause::Timeout);
+        asked.unwrap_or_else(|_| Err(refused.unwrap_or(timed_out)))
     }
 
+    /// What one attempt is refused stands in `refused` while another may still bring an answer.
     async fn attempts(
         &self,
         call: &Call<'_>,
         question: &Question<'_>,
+        refused: &mut Option<CallError>,
     ) -> Result<Answered, CallError> {
         // A timer, not a clock reading: what is measured is how long this call takes.
         let started = Instant::now();
@@ -393,7 +397,7 @@ impl Client {
                 // A connection that died unnoticed stays silent for ever, a slow answer still comes.
                 Err(_) => {
                     let second = pin!(self.attempt(call, question, base));
-                    return either(first, second).await;
+                    return either(first, second, refused).await;
                 }
             }
         } else {
@@ -525,16 +529,24 @@ impl Answered {
     }
 }
 
-/// What the earlier of two attempts brings; where that is no answer, what the other one does.
-async fn either<A>(first: A, second: A) -> Result<Answered, CallError>
+/// The answer of the earlier of two attempts that has one, else what one of them is refused. A refusal
+/// waits for the other attempt: an order that was placed may be refused a moment later, and "no such
+/// order" is answered now and then of orders that are there.
+async fn either<A>(
+    first: A,
+    second: A,
+    refused: &mut Option<CallError>,
+) -> Result<Answered, CallError>
 where
     A: Future<Output = Result<Answered, CallError>> + Unpin,
 {
     let (asked, other) = select(first, second).await.factor_first();
     match asked {
-        Err(CallError::Unknown(_)) => other.await,
-        Ok(_) | Err(CallError::Refused(_)) => asked,
+        Ok(answered) => return Ok(answered),
+        Err(CallError::Unknown(_)) => {}
+        Err(error @ CallError::Refused(_)) => *refused = Some(error),
     }
+    other.await.map_err(|error| refused.take().unwrap_or(error))
 }
 
 /// Whether a call that brought no answer is made again.

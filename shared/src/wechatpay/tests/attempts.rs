@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::server::{Reply, Server, answer, late, signed};
+use super::server::{Reply, Server, answer, last, late, signed};
 use super::till::{MCHID, REFUND, Till, UNPAID, cause, refund, transaction_id};
 use super::{MERCHANT_SERIAL, PLATFORM_SERIAL, merchant};
 use crate::domain::report::{RefundStatus, TradeState};
@@ -237,6 +237,51 @@ async fn a_slow_answer_counts_also_after_the_second_attempt_began() {
         let mut till = Till::before(vec![late(200, UNPAID), second]).await;
         till.time_left = Duration::from_secs(3);
         assert!(till.query().await.is_ok());
+        assert_eq!(till.asked().len(), 2);
+    }
+}
+
+/// "No such order".
+const ABSENT: &str = r#"{"code":"ORDER_NOT_EXIST","message":"订单不存在"}"#;
+
+#[tokio::test]
+async fn a_refusal_of_one_attempt_gives_way_to_the_answer_of_the_other() {
+    let refused = r#"{"code":"INVALID_REQUEST","message":"订单号重复"}"#;
+    let placed = r#"{"prepay_id":"wx1"}"#;
+    // The second is refused before the first is answered, or the first before the second.
+    for replies in [
+        vec![last(200, placed), signed(400, refused)],
+        vec![late(400, refused), signed(200, placed)],
+    ] {
+        let mut till = Till::before(replies).await;
+        till.time_left = Duration::from_secs(3);
+        let placed = till.prepay(TradeType::Jsapi).await.unwrap().into_inner();
+        let prepay_id = "wx1".to_owned();
+        assert_eq!(placed, Prepaid::Jsapi { prepay_id });
+        assert_eq!(till.asked().len(), 2);
+    }
+    let mut till = Till::before(vec![last(200, UNPAID), signed(404, ABSENT)]).await;
+    till.time_left = Duration::from_secs(3);
+    let report = till.query().await.unwrap().into_inner();
+    assert_eq!(report.state, TradeState::Unpaid, "an absence is no report");
+    assert_eq!(till.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_counts_where_the_other_attempt_brings_no_answer_within_the_time() {
+    for replies in [
+        vec![Reply::Silence, signed(404, ABSENT)],
+        vec![late(404, ABSENT), Reply::Silence],
+        vec![late(404, ABSENT), Reply::Drop],
+        vec![late(404, ABSENT), answer(500, &[], "")],
+        vec![last(500, "{}"), signed(404, ABSENT)],
+    ] {
+        let mut till = Till::before(replies).await;
+        till.time_left = Duration::from_millis(1_500);
+        let started = tokio::time::Instant::now();
+        let error = till.query().await.unwrap_err();
+        assert!(error.absence().is_some(), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(5));
         assert_eq!(till.asked().len(), 2);
     }
 }

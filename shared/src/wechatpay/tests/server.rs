@@ -17,6 +17,8 @@ pub(super) enum Reply {
     Bytes(Vec<u8>),
     /// These bytes, then the end, but only once the next request has come.
     Late(Vec<u8>),
+    /// These bytes, then the end, but only once the next request was answered and its client hung up.
+    Last(Vec<u8>),
     /// Nothing, and the connection stays open.
     Silence,
     /// Nothing, and the connection ends.
@@ -80,6 +82,7 @@ impl Server {
 async fn serve(listener: TcpListener, replies: Vec<Reply>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut silent = Vec::new();
     let mut late: Option<(TcpStream, Vec<u8>)> = None;
+    let mut last: Option<(TcpStream, Vec<u8>)> = None;
     for reply in replies {
         let (mut stream, _) = listener.accept().await.unwrap();
         let request = read(&mut stream).await;
@@ -88,8 +91,15 @@ async fn serve(listener: TcpListener, replies: Vec<Reply>, asked: Arc<Mutex<Vec<
             finish(stream, &bytes).await;
         }
         match reply {
-            Reply::Bytes(bytes) => finish(stream, &bytes).await,
+            Reply::Bytes(bytes) => {
+                let mut stream = finish(stream, &bytes).await;
+                if let Some((last, bytes)) = last.take() {
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                    finish(last, &bytes).await;
+                }
+            }
             Reply::Late(bytes) => late = Some((stream, bytes)),
+            Reply::Last(bytes) => last = Some((stream, bytes)),
             Reply::Silence => silent.push(stream),
             Reply::Drop => drop(stream),
         }
@@ -98,10 +108,11 @@ async fn serve(listener: TcpListener, replies: Vec<Reply>, asked: Arc<Mutex<Vec<
     std::future::pending::<()>().await;
 }
 
-async fn finish(mut stream: TcpStream, bytes: &[u8]) {
+async fn finish(mut stream: TcpStream, bytes: &[u8]) -> TcpStream {
     // The client may have hung up on an answer that is too large.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
+    stream
 }
 
 async fn read(stream: &mut TcpStream) -> Asked {
@@ -150,10 +161,19 @@ pub(super) fn answer(status: u16, headers: &[(&str, String)], body: &str) -> Rep
 
 /// A signed answer that comes only once the next request has come.
 pub(super) fn late(status: u16, body: &str) -> Reply {
+    Reply::Late(signed_bytes(status, body))
+}
+
+/// A signed answer that comes only once the next request has its own.
+pub(super) fn last(status: u16, body: &str) -> Reply {
+    Reply::Last(signed_bytes(status, body))
+}
+
+fn signed_bytes(status: u16, body: &str) -> Vec<u8> {
     let Reply::Bytes(bytes) = signed(status, body) else {
         unreachable!("an answer is bytes");
     };
-    Reply::Late(bytes)
+    bytes
 }
 
 /// An answer that WeChat Pay signed just now.
