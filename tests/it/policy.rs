@@ -350,6 +350,29 @@ async fn a_report_about_a_payment_that_contradicts_the_record_is_not_called_fres
 }
 
 #[tokio::test]
+async fn a_report_about_a_refund_that_contradicts_the_record_is_not_called_fresh() {
+    let stack = TestStack::start().await;
+    // The bank waits for the test.
+    let waits = json!({"refund_delay_s": null});
+    stack.control("knobs", waits).await;
+    stack.paid("policy-other", 500).await;
+    let asked = stack.refund("policy-other", "policy-o1", 200).await;
+    assert_eq!(asked.expect(202)["status"], "PROCESSING");
+    let query = json!({"operation": "query_refund"});
+    stack.fault("response_wrong_amount", query).await;
+    let order = stack.order("policy-other").await;
+    assert_eq!(order["refunds"][0]["status"], "PROCESSING", "{order}");
+    assert_eq!(order["fresh"], false, "{order}");
+    let lines = stack.log_lines();
+    let mismatch = lines.iter().filter(|line| line["money_mismatch"] == 1);
+    assert_eq!(mismatch.count(), 1);
+    stack.no_faults().await;
+    // It is asked about at most once in two seconds.
+    let again = || stack.order("policy-other");
+    stack.until(again, |order| order["fresh"] == true).await;
+}
+
+#[tokio::test]
 async fn a_close_that_is_answered_without_a_signature_is_told_as_that() {
     let stack = TestStack::start().await;
     stack.native("policy-close", 500).await;

@@ -250,7 +250,10 @@ impl Query {
                 .ask_refund(refund, &incoming.deadline, line)
                 .await
             {
-                Ok(_) => looked.any_settled = true,
+                Ok(settled) => {
+                    looked.any_settled = true;
+                    looked.all_told &= settled.fits();
+                }
                 // Reserved, and not sent or not arrived so far: that is how it stands.
                 Err(SettlingError::Call(CallError::Refused(refusal)))
                     if refusal.status == 404 && !refund.state.is_taken() => {}
