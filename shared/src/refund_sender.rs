@@ -6,9 +6,8 @@
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::domain::refund::{RefundableChange, RefusalKind};
-use crate::refund_mac::Stage;
 use crate::settlement::notes::note_call;
-use crate::settling_client::{NotAuthentic, SettlingClient, SettlingError};
+use crate::settling_client::{NotAuthentic, Purpose, SettlingClient, SettlingError};
 use crate::store::{RefundCommit, Refunds, SendClaim, StoredRefund};
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::CallError;
@@ -58,7 +57,7 @@ impl RefundSender {
     }
 
     /// Claims the right to send a reserved refund, and sends it if it got it. A refund whose number has
-    /// no guard is not sent, now or later: a person is called.
+    /// no guard, or a burnt one, is not sent, now or later: a person is called.
     ///
     /// # Errors
     /// As [`Self::send_claimed`].
@@ -131,10 +130,9 @@ impl RefundSender {
         reserved: &StoredRefund,
         line: &mut LogLine,
     ) -> Result<bool, SettlingError> {
-        let stage = Stage::Approved;
         match self
             .settling_client
-            .authenticate(&reserved.refund, stage)
+            .authenticate(&reserved.refund, Purpose::Sending)
             .await
         {
             Ok(()) => Ok(true),
@@ -152,22 +150,31 @@ impl RefundSender {
         error: NotAuthentic,
         line: &mut LogLine,
     ) -> Result<StoredRefund, SettlingError> {
-        line.field("error", error.to_string())
-            .field("not_authentic", error.as_str())
-            .raise(Level::Error);
         let before = &reserved.refund;
         let (after, due) = before.distrusted(self.clock.business());
-        if after.needs_human != before.needs_human {
-            line.count(Metric::NeedsHuman);
-        }
         let due = Some(due);
         let committed = self
             .refunds
-            .commit(before, &after, RefundableChange::Stays, due);
-        match committed.await? {
-            RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
-            RefundCommit::Conflict => Ok(reserved),
+            .commit(before, &after, RefundableChange::Stays, due)
+            .await;
+        let calls = after.needs_human != before.needs_human;
+        let stands = if matches!(committed, Ok(RefundCommit::Conflict)) {
+            self.as_it_stands(reserved).await?
+        } else {
+            StoredRefund { refund: after, due }
+        };
+        // A withdrawal burns the number and says so in the record: it was a moment faster.
+        if error == NotAuthentic::Guard && stands.refund.state.was_withdrawn() {
+            line.field("not_sent", "withdrawn meanwhile");
+            return Ok(stands);
         }
+        line.field("error", error.to_string())
+            .field("not_authentic", error.as_str())
+            .raise(Level::Error);
+        if committed? == RefundCommit::Done && calls {
+            line.count(Metric::NeedsHuman);
+        }
+        Ok(stands)
     }
 
     async fn not_taken(

@@ -11,7 +11,9 @@ use crate::domain::order::OrderChange;
 use crate::domain::refund::RefundChange;
 use crate::domain::terms::Payee;
 use crate::domain::{Order, OrderId, OrderReport, Refund, RefundReport, Timestamp};
-use crate::store::{Commit, Orders, RefundCommit, Refunds, StoreError, StoredOrder, StoredRefund};
+use crate::store::{
+    Commit, Guard, Orders, RefundCommit, Refunds, StoreError, StoredOrder, StoredRefund,
+};
 use crate::wechatpay::{Absence, Closed, RefundAbsence, Signed};
 
 /// How often a decision is taken again because somebody else changed the record meanwhile.
@@ -237,13 +239,13 @@ impl Settlement {
         })
     }
 
-    /// Whether the refund's number is its order's, as the number's guard says, read consistently.
+    /// The guard of the refund's number, if the number is its order's, read consistently.
     ///
     /// # Errors
     /// The table is unavailable or the guard unreadable.
-    pub async fn has_guard(&self, refund: &Refund) -> Result<bool, StoreError> {
-        let order_id = self.refunds.order_of(&refund.refund_id).await?;
-        Ok(order_id.as_ref() == Some(&refund.order_id))
+    pub async fn own_guard(&self, refund: &Refund) -> Result<Option<Guard>, StoreError> {
+        let guard = self.refunds.guard(&refund.refund_id).await?;
+        Ok(guard.filter(|guard| guard.order_id == refund.order_id))
     }
 
     /// The refund that a report is about which nobody asked for. One that names another order than the
@@ -256,8 +258,8 @@ impl Settlement {
         if let Some(stored) = self.refunds.load(&report.order_id, refund_id).await? {
             return Ok(Some(stored));
         }
-        match self.refunds.order_of(refund_id).await? {
-            Some(order_id) => self.refunds.load(&order_id, refund_id).await,
+        match self.refunds.guard(refund_id).await? {
+            Some(guard) => self.refunds.load(&guard.order_id, refund_id).await,
             None => Ok(None),
         }
     }

@@ -55,6 +55,17 @@ pub struct AskedRefund {
     pub settled: Settled<StoredRefund>,
 }
 
+/// What a refund's record is about to be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The merchant approves what a payer asked for.
+    Approval,
+    /// It is sent.
+    Sending,
+    /// WeChat Pay, which has taken it, is asked to pay it another way.
+    Application,
+}
+
 /// What became of an application for an abnormal refund; the record as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -291,12 +302,20 @@ impl SettlingClient {
     }
 
     /// Checks that a refund on record was written by who may send refunds: one that a payer asked for
-    /// before it is approved, one that is approved before it is sent. The latter must have its
-    /// number's guard, too.
+    /// before it is approved, one that is approved before anything of it goes to WeChat Pay. The latter
+    /// must have its number's guard, too, and one that is sent a guard that is not burnt.
     ///
     /// # Errors
     /// It is not, or that cannot be found out.
-    pub async fn authenticate(&self, refund: &Refund, stage: Stage) -> Result<(), SettlingError> {
+    pub async fn authenticate(
+        &self,
+        refund: &Refund,
+        purpose: Purpose,
+    ) -> Result<(), SettlingError> {
+        let stage = match purpose {
+            Purpose::Approval => Stage::Requested,
+            Purpose::Sending | Purpose::Application => Stage::Approved,
+        };
         if !self
             .signing
             .get()
@@ -310,9 +329,14 @@ impl SettlingClient {
                 return Err(NotAuthentic::Mac.into());
             }
         }
-        let guarded = match stage {
-            Stage::Requested => true,
-            Stage::Approved => self.settlement.has_guard(refund).await?,
+        let guarded = match purpose {
+            Purpose::Approval => true,
+            Purpose::Sending => {
+                let guard = self.settlement.own_guard(refund).await?;
+                guard.is_some_and(|guard| !guard.is_burnt)
+            }
+            // What WeChat Pay took although it was withdrawn has a burnt number.
+            Purpose::Application => self.settlement.own_guard(refund).await?.is_some(),
         };
         if guarded {
             Ok(())
@@ -321,7 +345,12 @@ impl SettlingClient {
         }
     }
 
-    /// Sends a reserved refund that is authentic, with the same bytes as ever, and settles the answer.
+    /// Sends a reserved refund that is authentic and not withdrawn, with the same bytes as ever, and settles
+    /// the answer.
+    ///
+    /// A withdrawal that comes between this last look and the bytes finds them on their way. It frees
+    /// nothing by itself: WeChat Pay must say twice that it has no such refund, minutes apart and later
+    /// than anything can be on its way (`Refund::observe_absence`), and what it took all the same wins.
     ///
     /// # Errors
     /// WeChat Pay gave no usable answer or refused; the reservation stands.
@@ -331,7 +360,7 @@ impl SettlingClient {
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Settled<StoredRefund>, SettlingError> {
-        self.authenticate(refund, Stage::Approved).await?;
+        self.authenticate(refund, Purpose::Sending).await?;
         let keys = self.keys().await?;
         let sent = self
             .client
@@ -393,7 +422,7 @@ impl SettlingClient {
         line: &mut LogLine,
     ) -> Result<Applied, SettlingError> {
         let refund = &stored.refund;
-        self.authenticate(refund, Stage::Approved).await?;
+        self.authenticate(refund, Purpose::Application).await?;
         let (settled, heard) = self.hear_refund(refund, deadline, line).await?;
         let stored = match settled {
             Settled::Changed(stored) | Settled::Unchanged(stored) => stored,

@@ -32,7 +32,9 @@ pub use evidence::{Evidence, EvidenceOf};
 pub use index::{DueIndex, DueItem, DuePage, Lane, PayerIndex, PayerPage, SHARDS};
 pub use listed::{ListIndex, RefundKey};
 pub use order::{KeptPrepay, Orders, Placed, PrepayClaim, StoredOrder};
-pub use refund::{Approval, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund};
+pub use refund::{
+    Approval, Guard, RefundCommit, Refunds, Reserve, SendClaim, SendSlot, StoredRefund,
+};
 pub use stream::{Change, OrderRecords, StoredRecord};
 
 /// The table and the client to reach it; handles are made from it.

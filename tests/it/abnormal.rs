@@ -131,6 +131,30 @@ async fn only_an_abnormal_refund_is_applied_for() {
 }
 
 #[tokio::test]
+async fn an_abnormal_refund_that_was_withdrawn_is_applied_for_though_its_number_is_burnt() {
+    let stack = patient().await;
+    stack.paid("burnt-0001", 500).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("response_lost", lost).await;
+    let refund = stack.refund("burnt-0001", "burnt-0001-r", 500).await;
+    assert_eq!(refund.expect(202)["status"], "RESERVED");
+    let withdraw = "/orders/burnt-0001/refunds/burnt-0001-r/withdraw";
+    let withdrawn = stack.post(&stack.merchant, withdraw, json!({})).await;
+    assert_eq!(withdrawn.expect(202)["status"], "WITHDRAWING");
+    stack.no_faults().await;
+    let end = "refunds/burnt-0001-r/abnormal";
+    stack.control(end, json!({})).await;
+    stack
+        .until_refund("burnt-0001", "burnt-0001-r", "ABNORMAL")
+        .await;
+    let guard = stack.item("REFUNDNO#burnt-0001-r", "REFUNDNO");
+    assert!(guard["withdrawn_at"]["N"].is_string(), "{guard}");
+    let applied = apply(&stack, &stack.merchant, "burnt-0001", card()).await;
+    applied.expect(202);
+    assert_eq!(applications(&stack).len(), 1);
+}
+
+#[tokio::test]
 async fn an_application_without_an_answer_is_asked_about_and_made_once() {
     let stack = patient().await;
     abnormal(&stack, "lost-00001").await;

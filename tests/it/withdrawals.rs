@@ -1,6 +1,9 @@
 //! A refund that WeChat Pay will not take has an end: it is not sent for ever, and the merchant can
 //! take it back without that it is paid twice.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -297,6 +300,69 @@ async fn a_short_balance_is_tried_for_a_day_and_then_when_the_merchant_says_so()
     stack.no_faults().await;
     let retried = decide(&stack, "poor-00001", "poor-r1", "retry").await;
     assert_eq!(retried.expect(202)["status"], "PROCESSING");
+}
+
+/// What comes of `sends` where the refund is withdrawn after somebody got the right to send it, and before
+/// that somebody looks a last time at the guard of its number.
+async fn withdrawn_before_the_last_look<T>(
+    stack: &TestStack,
+    number: &str,
+    refund: &str,
+    sends: impl Future<Output = T>,
+) -> T {
+    let (looking, mut looks) = tokio::sync::mpsc::unbounded_channel();
+    let (withdrawn, over) = mpsc::channel::<()>();
+    let (over, claimed) = (Mutex::new(over), AtomicBool::new(false));
+    let guard = json!(format!("REFUNDNO#{refund}"));
+    stack.watch.set_fault(Some(Arc::new(move |call| {
+        if call.operation == "TransactWriteItems" {
+            claimed.store(true, Ordering::SeqCst);
+        }
+        let is_look = call.operation == "GetItem" && call.request["Key"]["pk"]["S"] == guard;
+        if is_look && claimed.load(Ordering::SeqCst) {
+            let _ = looking.send(());
+            // Nothing is ever sent: it ends when the withdrawal does, for whoever looks again at once.
+            tokio::task::block_in_place(|| over.lock().unwrap().recv().ok());
+        }
+        None
+    })));
+    let withdraws = async {
+        looks.recv().await.unwrap();
+        let answer = decide(stack, number, refund, "withdraw").await;
+        assert_eq!(answer.expect(202)["status"], "WITHDRAWING");
+        drop(withdrawn);
+    };
+    let (sent, ()) = tokio::join!(sends, withdraws);
+    stack.watch.set_fault(None);
+    sent
+}
+
+/// A call is held while others go on, for which there are several threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_withdrawn_before_its_bytes_leave_is_not_sent() {
+    let stack = TestStack::start().await;
+    stack.paid("halted-001", 500).await;
+    let asked = stack.refund("halted-001", "halted-r1", 500);
+    let asked = withdrawn_before_the_last_look(&stack, "halted-001", "halted-r1", asked).await;
+    assert_eq!(asked.expect(202)["status"], "WITHDRAWING");
+    assert_eq!(sendings(&stack), 0, "by the function that was asked");
+    unheard(&stack, "halted-002", "halted-r2").await;
+    let sent = sendings(&stack);
+    stack.advance(120).await;
+    withdrawn_before_the_last_look(&stack, "halted-002", "halted-r2", stack.sweep()).await;
+    assert_eq!(sendings(&stack), sent, "by the sweep");
+    // The merchant did it, so nobody is called.
+    let lines = stack.log_lines();
+    let called = |line: &Value| line["needs_human"] == 1 || line["not_authentic"].is_string();
+    assert!(!lines.iter().any(called), "{lines:#?}");
+    for _ in 0..3 {
+        stack.advance(5 * 60 + 60).await;
+        stack.sweep().await;
+    }
+    let free = (json!("WITHDRAWN"), json!("500"));
+    assert_eq!(stands(&stack, "halted-001", "halted-r1"), free);
+    assert_eq!(stands(&stack, "halted-002", "halted-r2"), free);
+    assert_eq!(sendings(&stack), sent);
 }
 
 /// The MAC of an approved refund, as this stack's functions make it.

@@ -6,6 +6,7 @@ use shared::domain::refund::{Decision, RefundableChange};
 use shared::domain::{self, Due, Order, OrderId, RefundId};
 use shared::refund_mac::Stage;
 use shared::refund_sender::Sending;
+use shared::settling_client::Purpose;
 use shared::store::{Approval, RefundCommit, SendSlot, StoredRefund};
 use shared::telemetry::LogLine;
 
@@ -28,7 +29,7 @@ impl Refund {
             Decision::Changed(reserved) => {
                 let client = self.sender.settling_client();
                 client
-                    .authenticate(&stored.refund, Stage::Requested)
+                    .authenticate(&stored.refund, Purpose::Approval)
                     .await?;
                 self.vouched(*reserved, Stage::Approved).await?
             }

@@ -38,8 +38,9 @@ pub enum NotAuthentic {
     /// Its MAC is missing, was made with a key that is not held, or over other terms.
     #[error("the refund's MAC does not hold")]
     Mac,
-    /// Its number's guard, which whoever reserves a refund writes, is not this order's.
-    #[error("the refund's number is not its order's")]
+    /// Its number's guard, which whoever reserves a refund writes, is not this order's, or burnt by a
+    /// withdrawal of which the record says nothing.
+    #[error("the refund's number is not its order's, or burnt")]
     Guard,
 }
 

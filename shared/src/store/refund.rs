@@ -72,6 +72,15 @@ pub enum RefundCommit {
     Conflict,
 }
 
+/// What the guard of a refund's number says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The order that has the refund of this number.
+    pub order_id: OrderId,
+    /// Whether that refund was withdrawn, so that nothing is sent under the number any more.
+    pub is_burnt: bool,
+}
+
 /// Whether a refund may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendClaim {
@@ -135,11 +144,11 @@ impl Refunds {
             .transpose()
     }
 
-    /// The order that has the refund of this number, as its guard says, read consistently.
+    /// The guard of this number, read consistently.
     ///
     /// # Errors
     /// The table is unavailable or the item unreadable.
-    pub async fn order_of(&self, refund_id: &RefundId) -> Result<Option<OrderId>, StoreError> {
+    pub async fn guard(&self, refund_id: &RefundId) -> Result<Option<Guard>, StoreError> {
         let (partition, sort) = guard_key(refund_id);
         let answer = self
             .0
@@ -152,10 +161,13 @@ impl Refunds {
             .send()
             .await
             .map_err(|error| unavailable("GetItem refund number", &error))?;
-        answer
-            .item()
-            .map(|attributes| ItemReader::new(attributes).order_id("out_trade_no"))
-            .transpose()
+        let Some(attributes) = answer.item() else {
+            return Ok(None);
+        };
+        Ok(Some(Guard {
+            order_id: ItemReader::new(attributes).order_id("out_trade_no")?,
+            is_burnt: attributes.contains_key("withdrawn_at"),
+        }))
     }
 
     /// All refunds of an order, read consistently, by number. [`REFUNDS_MAX`] and [`REQUESTS_MAX`]
