@@ -76,7 +76,7 @@ impl RefundSender {
                 Ok(Sending::Sent(sent))
             }
             SendClaim::SlotTaken => Ok(Sending::SlotTaken(reserved)),
-            SendClaim::Changed => Ok(Sending::Sent(self.as_it_stands(reserved).await?)),
+            SendClaim::Changed => Ok(Sending::Sent(self.as_it_stands(&reserved).await?)),
             SendClaim::Unguarded => {
                 let refused = self.not_authentic(reserved, NotAuthentic::Guard, line);
                 Ok(Sending::Sent(refused.await?))
@@ -157,9 +157,8 @@ impl RefundSender {
             .refunds
             .commit(before, &after, RefundableChange::Stays, due)
             .await;
-        let calls = after.needs_human != before.needs_human;
         let stands = if matches!(committed, Ok(RefundCommit::Conflict)) {
-            self.as_it_stands(reserved).await?
+            self.as_it_stands(&reserved).await?
         } else {
             StoredRefund { refund: after, due }
         };
@@ -171,7 +170,8 @@ impl RefundSender {
         line.field("error", error.to_string())
             .field("not_authentic", error.as_str())
             .raise(Level::Error);
-        if committed? == RefundCommit::Done && calls {
+        committed?;
+        if stands.refund.calls_anew(before) {
             line.count(Metric::NeedsHuman);
         }
         Ok(stands)
@@ -196,22 +196,23 @@ impl RefundSender {
         let attempts = reserved.due.map_or(0, |due| due.attempts);
         let now = self.clock.business();
         let (after, due) = before.refused(&kind, attempts, now, self.interval_seconds);
-        if after.needs_human.is_some() && after.needs_human != before.needs_human {
-            line.count(Metric::NeedsHuman).raise(Level::Error);
-        }
         let committed = self
             .refunds
             .commit(before, &after, RefundableChange::Stays, due);
-        match committed.await? {
-            RefundCommit::Done => Ok(StoredRefund { refund: after, due }),
-            // Somebody else learnt more meanwhile: what that was is told.
-            RefundCommit::Conflict => self.as_it_stands(reserved).await,
+        let stands = match committed.await? {
+            RefundCommit::Done => StoredRefund { refund: after, due },
+            // Somebody else learnt more meanwhile, or this write was made and its answer lost.
+            RefundCommit::Conflict => self.as_it_stands(&reserved).await?,
+        };
+        if stands.refund.calls_anew(before) {
+            line.count(Metric::NeedsHuman).raise(Level::Error);
         }
+        Ok(stands)
     }
 
-    async fn as_it_stands(&self, stored: StoredRefund) -> Result<StoredRefund, SettlingError> {
+    async fn as_it_stands(&self, stored: &StoredRefund) -> Result<StoredRefund, SettlingError> {
         let refund = &stored.refund;
         let found = self.refunds.load(&refund.order_id, &refund.refund_id);
-        Ok(found.await?.unwrap_or(stored))
+        Ok(found.await?.unwrap_or_else(|| stored.clone()))
     }
 }

@@ -55,6 +55,22 @@ impl<T> Settled<T> {
     }
 }
 
+/// What a report about a refund led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledRefund {
+    /// What became of the record.
+    pub settled: Settled<StoredRefund>,
+    /// Whether a person has to look for a reason that is new.
+    pub calls: bool,
+}
+
+impl SettledRefund {
+    const fn quietly(settled: Settled<StoredRefund>) -> Self {
+        let calls = false;
+        Self { settled, calls }
+    }
+}
+
 /// Settles what WeChat Pay says.
 #[derive(Clone, Debug)]
 pub struct Settlement {
@@ -143,7 +159,7 @@ impl Settlement {
         &self,
         report: &Signed<RefundReport>,
         now: Timestamp,
-    ) -> Result<Settled<StoredRefund>, StoreError> {
+    ) -> Result<SettledRefund, StoreError> {
         self.decide_refund(report, None, now).await
     }
 
@@ -157,7 +173,7 @@ impl Settlement {
         asked: &Refund,
         report: &Signed<RefundReport>,
         now: Timestamp,
-    ) -> Result<Settled<StoredRefund>, StoreError> {
+    ) -> Result<SettledRefund, StoreError> {
         self.decide_refund(report, Some(&asked.order_id), now).await
     }
 
@@ -166,7 +182,7 @@ impl Settlement {
         report: &Signed<RefundReport>,
         asked_of: Option<&OrderId>,
         now: Timestamp,
-    ) -> Result<Settled<StoredRefund>, StoreError> {
+    ) -> Result<SettledRefund, StoreError> {
         let report = report.get();
         for _ in 0..DECISIONS_MAX {
             let stored = match asked_of {
@@ -174,7 +190,7 @@ impl Settlement {
                 None => self.reported_refund(report).await?,
             };
             let Some(stored) = stored else {
-                return Ok(Settled::Unknown);
+                return Ok(SettledRefund::quietly(Settled::Unknown));
             };
             let change = stored.refund.observe(report, now);
             if let Some(settled) = self.write_refund(stored, change, now).await? {
@@ -196,15 +212,16 @@ impl Settlement {
         payee: &Payee,
         _absence: &Signed<RefundAbsence>,
         now: Timestamp,
-    ) -> Result<Settled<StoredRefund>, StoreError> {
+    ) -> Result<SettledRefund, StoreError> {
+        let unknown = SettledRefund::quietly(Settled::Unknown);
         let Some(order) = self.orders.load(&refund.order_id).await? else {
-            return Ok(Settled::Unknown);
+            return Ok(unknown);
         };
         let elsewhere = payee.differing_field(&order.order.terms);
         for _ in 0..DECISIONS_MAX {
             let stored = self.refunds.load(&refund.order_id, &refund.refund_id);
             let Some(stored) = stored.await? else {
-                return Ok(Settled::Unknown);
+                return Ok(unknown);
             };
             let change = match elsewhere {
                 Some(field) => RefundChange::Contradiction(Contradiction::Differs { field }),
@@ -223,18 +240,25 @@ impl Settlement {
         stored: StoredRefund,
         change: RefundChange,
         now: Timestamp,
-    ) -> Result<Option<Settled<StoredRefund>>, StoreError> {
+    ) -> Result<Option<SettledRefund>, StoreError> {
         let (after, money) = match change {
-            RefundChange::Unchanged => return Ok(Some(Settled::Unchanged(stored))),
+            RefundChange::Unchanged => {
+                return Ok(Some(SettledRefund::quietly(Settled::Unchanged(stored))));
+            }
             RefundChange::Contradiction(contradiction) => {
-                return Ok(Some(Settled::Contradiction(stored, contradiction)));
+                let settled = Settled::Contradiction(stored, contradiction);
+                return Ok(Some(SettledRefund::quietly(settled)));
             }
             RefundChange::Changed { refund, money } => (*refund, money),
         };
+        let calls = after.calls_anew(&stored.refund);
         let due = after.due_after(now, 0);
         let committed = self.refunds.commit(&stored.refund, &after, money, due);
         Ok(match committed.await? {
-            RefundCommit::Done => Some(Settled::Changed(StoredRefund { refund: after, due })),
+            RefundCommit::Done => Some(SettledRefund {
+                settled: Settled::Changed(StoredRefund { refund: after, due }),
+                calls,
+            }),
             RefundCommit::Conflict => None,
         })
     }

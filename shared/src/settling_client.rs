@@ -372,7 +372,7 @@ impl SettlingClient {
             .refund_answer(refund, &report, self.clock.business())
             .await?;
         note_refund(&settled, line);
-        Ok(settled)
+        Ok(settled.settled)
     }
 
     /// Asks about a refund, and settles what WeChat Pay reports.
@@ -405,7 +405,7 @@ impl SettlingClient {
         let now = self.clock.business();
         let settled = self.settlement.refund_answer(refund, &report, now).await?;
         note_refund(&settled, line);
-        Ok((settled, report))
+        Ok((settled.settled, report))
     }
 
     /// Applies for the end of an abnormal refund, if WeChat Pay says right now that it is abnormal, and
@@ -448,7 +448,7 @@ impl SettlingClient {
                 let now = self.clock.business();
                 let settled = self.settlement.refund_answer(refund, &report, now).await?;
                 note_refund(&settled, line);
-                return Ok(Applied::Now(settled.record().unwrap_or(stored)));
+                return Ok(Applied::Now(settled.settled.record().unwrap_or(stored)));
             }
             Err(error) => error,
         };
@@ -494,7 +494,7 @@ impl SettlingClient {
         line.field("wechatpay.status", "RESOURCE_NOT_EXISTS");
         Ok(AskedRefund {
             heard: Heard::Absence,
-            settled,
+            settled: settled.settled,
         })
     }
 

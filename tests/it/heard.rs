@@ -1,6 +1,10 @@
 //! Events of money that somebody has to hear of: each is counted under a metric of its own, which
 //! `template.yaml` watches with an alarm.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local::aws::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{TestStack, payment_content};
@@ -62,4 +66,25 @@ async fn an_order_whose_books_do_not_add_up_is_counted_and_never_fresh() {
     assert_eq!(counted(&stack, "books_unbalanced"), 1);
     assert_eq!(stack.order("heard-0004").await["fresh"], true);
     assert_eq!(counted(&stack, "books_unbalanced"), 1);
+}
+
+#[tokio::test]
+async fn a_person_is_called_though_the_answer_to_the_write_that_says_so_is_lost() {
+    let stack = TestStack::start().await;
+    stack.paid("heard-0005", 500).await;
+    stack.fault("refund_not_enough", json!({})).await;
+    let lost = AtomicBool::new(false);
+    stack.watch.set_fault(Some(Arc::new(move |call| {
+        let is_refund = call.request["Key"]["sk"]["S"] == "REFUND#heard-r5";
+        let is_write = call.operation == "UpdateItem" && is_refund;
+        (is_write && !lost.swap(true, Ordering::SeqCst)).then_some(Fault::LoseAnswer)
+    })));
+    let asked = stack
+        .refund("heard-0005", "heard-r5", 200)
+        .await
+        .expect(202);
+    stack.watch.set_fault(None);
+    // The SDK writes again, which then finds the version that it has made itself.
+    assert_eq!(asked["needs_human"], true, "{asked}");
+    assert_eq!(counted(&stack, "needs_human"), 1);
 }

@@ -229,6 +229,51 @@ async fn an_unsigned_no_such_refund_frees_nothing() {
     }
     let free = (json!("WITHDRAWN"), json!("500"));
     assert_eq!(stands(&stack, "bare-00001", "bare-r1"), free);
+    // What WeChat Pay says in the end calls nobody again for the time that it took.
+    assert_eq!(calls(), 1);
+    let lines = stack.log_lines();
+    let anew = lines.iter().filter(|line| line["needs_human"] == 1);
+    assert_eq!(anew.count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_although_it_was_withdrawn_calls_once_and_once_more_where_it_takes_too_long()
+{
+    let stack = TestStack::start().await;
+    let number = "slow-00001";
+    // The bank waits for the test.
+    let waits = json!({"refund_delay_s": null});
+    stack.control("knobs", waits).await;
+    stack.paid(number, 500).await;
+    stack.fault("notice_lost_for_good", json!({})).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("response_lost", lost).await;
+    stack.refund(number, "slow-r1", 500).await.expect(202);
+    let withdrawn = decide(&stack, number, "slow-r1", "withdraw").await;
+    withdrawn.expect(202);
+    let counted = || {
+        let lines = stack.log_lines();
+        let count = |metric: &str| lines.iter().filter(|line| line[metric] == 1).count();
+        (count("needs_human"), count("refund_stuck"))
+    };
+    stack.advance(120).await;
+    stack.sweep().await;
+    let taken = (json!("PROCESSING"), json!("0"));
+    assert_eq!(stands(&stack, number, "slow-r1"), taken);
+    assert_eq!(counted(), (1, 0), "it was taken after all");
+    stack.advance(3 * 24 * HOUR).await;
+    for _ in 0..3 {
+        stack.sweep().await;
+        assert_eq!(counted(), (1, 1), "and takes too long");
+        stack.advance(24 * HOUR).await;
+    }
+    stack.control("refunds/slow-r1/complete", json!({})).await;
+    stack.sweep().await;
+    assert_eq!(stands(&stack, number, "slow-r1").0, "SUCCESS");
+    assert_eq!(counted(), (1, 1), "and its end calls nobody");
+    let order = stack.order(number).await;
+    let refund = refund_of(&order, "slow-r1").unwrap();
+    assert_eq!(refund["needs_human"], true, "{order}");
 }
 
 #[tokio::test]

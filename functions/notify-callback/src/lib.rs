@@ -301,6 +301,7 @@ impl NotifyCallback {
         {
             Ok(settled) => {
                 note_refund(&settled, line);
+                let settled = settled.settled;
                 let draft = EvidenceDraft {
                     id,
                     event_type: "REFUND",

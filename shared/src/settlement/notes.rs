@@ -1,9 +1,9 @@
 //! What the log line says of a report that was settled, and of a call that brought none.
 
-use super::Settled;
+use super::{Settled, SettledRefund};
 use crate::domain::report::TradeState;
 use crate::domain::{OrderReport, RefundState};
-use crate::store::{StoredOrder, StoredRefund};
+use crate::store::StoredOrder;
 use crate::telemetry::{Level, LogLine, Metric};
 use crate::wechatpay::{CallError, Refusal, Signed};
 
@@ -70,9 +70,9 @@ pub fn note_order(
 
 /// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no
 /// further until somebody acts at WeChat Pay.
-pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
-    note_settled(settled, line);
-    let Settled::Changed(stored) = settled else {
+pub fn note_refund(refund: &SettledRefund, line: &mut LogLine) {
+    note_settled(&refund.settled, line);
+    let Settled::Changed(stored) = &refund.settled else {
         return;
     };
     match stored.refund.state {
@@ -91,11 +91,12 @@ pub fn note_refund(settled: &Settled<StoredRefund>, line: &mut LogLine) {
         | RefundState::Withdrawing { .. }
         | RefundState::Withdrawn { .. } => {}
     }
-    // What WeChat Pay reports clears this, unless the report itself is for a person.
     if let Some(why) = &stored.refund.needs_human {
-        line.field("needs_human_because", why.clone())
-            .count(Metric::NeedsHuman)
-            .raise(Level::Error);
+        line.field("needs_human_because", why.clone());
+    }
+    // Whom the record called before, for the same reason, is not called again.
+    if refund.calls {
+        line.count(Metric::NeedsHuman).raise(Level::Error);
     }
 }
 

@@ -28,13 +28,18 @@ fn name_of(before: &Refund, after: &Refund) -> Option<EventKind> {
         | RefundState::Withdrawing { .. } => None,
     };
     let stood = before.state.as_str() == after.state.as_str();
-    let called = after.needs_human.is_some() && after.needs_human != before.needs_human;
+    let called = after.calls_anew(before);
     reached
         .filter(|_| !stood)
         .or(called.then_some(EventKind::RefundNeedsHuman))
 }
 
 impl Refund {
+    /// Whether a person has to look for a reason that the record did not have `before`.
+    pub fn calls_anew(&self, before: &Self) -> bool {
+        self.needs_human.is_some() && self.needs_human != before.needs_human
+    }
+
     /// The record's next version with what `after` changes, and with what others are told of it.
     pub(super) fn next(&self, after: Self, now: Timestamp) -> Self {
         let version = self.version + 1;

@@ -1,6 +1,6 @@
 //! When a refund is sent or looked at next, and when it takes too long.
 
-use super::withdrawal::planned_look;
+use super::withdrawal::{TAKEN_AFTER_ALL, TAKEN_AND_LATE, planned_look};
 use super::{Refund, RefundState};
 use crate::domain::absence::ABSENCE_INTERVAL_SECONDS;
 use crate::domain::schedule::backoff_seconds;
@@ -77,7 +77,8 @@ impl Refund {
     }
 
     /// The refund as it stands once a person is called because it takes too long, if it does and nobody
-    /// was called so far. Its age counts from the reservation, or from the withdrawal.
+    /// was called so far, but for that it was taken after all. Its age counts from the reservation, or
+    /// from the withdrawal.
     pub fn overdue(&self, now: Timestamp) -> Option<Self> {
         let age_seconds = now.seconds_since(self.reserved_at.unwrap_or(self.created_at));
         let why = match self.state {
@@ -102,9 +103,11 @@ impl Refund {
             | RefundState::Withdrawing { .. }
             | RefundState::Withdrawn { .. } => return None,
         };
-        if self.needs_human.is_some() {
-            return None;
-        }
+        let why = match self.needs_human.as_deref() {
+            None => why,
+            Some(TAKEN_AFTER_ALL) => TAKEN_AND_LATE,
+            Some(_) => return None,
+        };
         let flagged = Self {
             needs_human: Some(why.to_owned()),
             ..self.clone()

@@ -13,7 +13,11 @@ use crate::domain::{RefundReport, Timestamp};
 pub const SENDING_SECONDS_MAX: i64 = 60;
 
 /// Why a person has to look at a refund that WeChat Pay took although it was withdrawn.
-const TAKEN_AFTER_ALL: &str = "WeChat Pay has taken it although it was withdrawn";
+pub(super) const TAKEN_AFTER_ALL: &str = "WeChat Pay has taken it although it was withdrawn";
+
+/// Why, once it takes too long as well; as true when it has ended.
+pub(super) const TAKEN_AND_LATE: &str =
+    "WeChat Pay has taken it although it was withdrawn, and has needed more than three days";
 
 impl Refund {
     /// Decides what the merchant's withdrawal means: what WeChat Pay has not taken is not sent any
@@ -129,7 +133,7 @@ impl Refund {
     pub(super) fn still_needs_human(&self, state: RefundState) -> Option<String> {
         let gives_back = state.holds_money();
         let why = self.needs_human.clone();
-        why.filter(|why| gives_back && why == TAKEN_AFTER_ALL)
+        why.filter(|why| gives_back && (why == TAKEN_AFTER_ALL || why == TAKEN_AND_LATE))
     }
 
     fn becomes_state(&self, state: RefundState, now: Timestamp) -> RefundChange {

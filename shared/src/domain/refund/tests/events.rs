@@ -65,9 +65,13 @@ fn changes(before: &Refund) -> Vec<Refund> {
 fn each_change_of_a_refund_is_told_by_the_event_of_its_version_or_by_none() {
     let mut met = std::collections::BTreeSet::new();
     for state in STATES {
-        for needs_human in [None, Some("WeChat Pay refuses it: CODE".to_owned())] {
+        for needs_human in [
+            None,
+            Some("WeChat Pay refuses it: CODE"),
+            Some("WeChat Pay has taken it although it was withdrawn"),
+        ] {
             let before = Refund {
-                needs_human,
+                needs_human: needs_human.map(str::to_owned),
                 ..refund(state)
             };
             for after in changes(&before) {

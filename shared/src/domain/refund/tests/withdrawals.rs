@@ -120,6 +120,41 @@ fn what_was_taken_after_all_is_for_a_person_to_its_end_unless_nothing_went_back(
 }
 
 #[test]
+fn what_was_taken_after_all_and_takes_too_long_calls_a_person_once_more_and_not_at_its_end() {
+    let withdrawn = refund(RefundState::Withdrawn {
+        at: WITHDRAWN,
+        confirmations: 0,
+    });
+    let (taken, _) = changed(withdrawn.observe(&report(RefundStatus::Processing), NOW));
+    assert!(taken.calls_anew(&withdrawn));
+    let three_days = taken.reserved_at.unwrap().plus_seconds(3 * 86_400);
+    assert_eq!(taken.overdue(three_days), None);
+    let late = taken.overdue(three_days.plus_seconds(1)).unwrap();
+    assert!(late.calls_anew(&taken));
+    let why = late.needs_human.as_deref().unwrap();
+    assert!(
+        why.starts_with(taken.needs_human.as_deref().unwrap()),
+        "{why}"
+    );
+    assert_eq!(late.overdue(three_days.plus_seconds(86_400)), None, "once");
+    for (status, still) in [
+        (RefundStatus::Success { at: None }, true),
+        (RefundStatus::Abnormal, true),
+        (RefundStatus::Closed, false),
+    ] {
+        let (ended, _) = changed(late.observe(&report(status), LATER));
+        assert!(!ended.calls_anew(&late), "{:?}", ended.state);
+        assert_eq!(ended.needs_human.is_some(), still, "{:?}", ended.state);
+    }
+    // Whoever is called for something else is looking already.
+    let refused = Refund {
+        needs_human: Some("its record is not authentic".to_owned()),
+        ..taken
+    };
+    assert_eq!(refused.overdue(three_days.plus_seconds(1)), None);
+}
+
+#[test]
 fn a_withdrawal_that_takes_an_hour_calls_a_person_once_until_it_ends() {
     let quiet = Refund {
         needs_human: None,
