@@ -308,6 +308,42 @@ async fn a_refund_whose_order_wechat_pay_never_finds_is_tried_for_a_day_and_not_
 }
 
 #[tokio::test]
+async fn a_refund_without_an_answer_is_asked_about_without_end_and_a_person_called_once() {
+    // What is too busy or in trouble refuses nothing, and may have taken it.
+    for fault in ["rate_limited", "server_error"] {
+        let stack = TestStack::start().await;
+        stack.paid("busy-00001", 500).await;
+        stack.fault(fault, json!({"operation": "refund"})).await;
+        let asked = stack.refund("busy-00001", "busy-r1", 500).await;
+        assert_eq!(asked.expect(202)["status"], "RESERVED", "{fault}");
+        let calls = |metric: &str| {
+            let lines = stack.log_lines();
+            lines.iter().filter(|line| line[metric] == 1).count()
+        };
+        for hours in 0..30 {
+            assert_eq!(calls("refund_stuck"), usize::from(hours > 0), "{fault}");
+            stack.advance(HOUR + 1).await;
+            stack.sweep().await;
+        }
+        // For longer than a day, since each time it says that it has none.
+        assert!(sendings(&stack) > 25, "{fault}: {}", sendings(&stack));
+        assert_eq!((calls("refund_stuck"), calls("needs_human")), (1, 0));
+        let path = "/orders/busy-00001/refunds/busy-r1";
+        let shown = stack.get(&stack.merchant, path).await.expect(200);
+        assert_eq!(shown["status"], "RESERVED", "{fault}");
+        assert_eq!(shown["needs_human"], true, "{fault}");
+        assert!(shown["next_attempt_at"].is_string(), "{fault}: {shown}");
+        stack.no_faults().await;
+        stack
+            .sweep_until_refund("busy-00001", "busy-r1", "SUCCESS")
+            .await;
+        let ledger = stack.seen("ledger").await;
+        let refunds = ledger.iter().filter(|row| row["kind"] == "refund");
+        assert_eq!(refunds.count(), 1, "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn a_short_balance_is_tried_for_a_day_and_then_when_the_merchant_says_so() {
     let stack = TestStack::start().await;
     stack.paid("poor-00001", 500).await;

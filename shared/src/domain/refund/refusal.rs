@@ -19,7 +19,7 @@ pub const RESENT_SECONDS_MAX: i64 = 24 * 60 * 60;
 pub enum RefusalKind {
     /// The merchant's balance is short.
     NotEnough,
-    /// WeChat Pay is busy or in trouble, or does not find the order, which it says of paid ones, too.
+    /// WeChat Pay does not find the order, which it says of paid ones, too.
     Passing {
         /// WeChat Pay's code, for a person.
         code: String,
@@ -38,14 +38,14 @@ pub enum RefusalKind {
 
 impl RefusalKind {
     /// What a refusal of a refund by HTTP `status` and WeChat Pay's `code` means (docs/wechatpay.md,
-    /// "Refunds"); `None` where the outcome is unknown. Texts are never read: the same code has several.
+    /// "Refunds"); `None` where the outcome is unknown. Texts are never read: the same code has several. A
+    /// 429 or 5xx is no refusal: no call ends in one of these.
     pub fn of(status: u16, code: &str) -> Option<Self> {
         let code = code.to_owned();
         Some(match (status, code.as_str()) {
             // A 401 is about our own signature or clock, and says nothing about this refund.
             (401, _) => return None,
             (403, "NOT_ENOUGH") => Self::NotEnough,
-            (429 | 500.., _) => Self::Passing { code },
             (
                 _,
                 "PARAM_ERROR"

@@ -246,18 +246,15 @@ fn a_refusals_status_and_code_say_whether_a_repeat_can_help() {
         "INVALID_REQUEST",
         "RULE_LIMIT",
         "ACCOUNT_ERROR",
-        "FREQUENCY_LIMITED",
-        "SYSTEM_ERROR",
         "NOT_YET_INVENTED",
         "",
     ];
-    for status in [400, 401, 403, 404, 409, 429, 500, 503] {
+    for status in [400, 401, 403, 404, 409] {
         for (at, code) in codes.into_iter().enumerate() {
             let told = code.to_owned();
             let expected = match (status, at) {
                 (401, _) => None,
                 (403, 0) => Some(RefusalKind::NotEnough),
-                (429 | 500 | 503, _) => Some(RefusalKind::Passing { code: told }),
                 (_, 1..=6) => Some(RefusalKind::Definite { code: told }),
                 (404, _) => Some(RefusalKind::Passing { code: told }),
                 _ => Some(RefusalKind::Doubtful { code: told }),
