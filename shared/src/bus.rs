@@ -33,7 +33,7 @@ pub struct Entry {
     /// Who sends it: [`SOURCE`], or a name below it.
     pub source: &'static str,
     /// What happened, such as `order.paid`.
-    pub detail_type: &'static str,
+    pub detail_type: String,
     /// When it happened.
     pub at: Timestamp,
     /// What is told of it: a JSON object of at most [`DETAILS_MAX`] bytes.
@@ -122,7 +122,7 @@ impl Bus {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.name)
                 .source(entry.source)
-                .detail_type(entry.detail_type)
+                .detail_type(&entry.detail_type)
                 .time(DateTime::from_secs(entry.at.unix_seconds()))
                 .detail(&entry.detail)
                 .build()

@@ -28,7 +28,7 @@ mod time;
 pub use books::NotRefundable;
 pub use contradiction::Contradiction;
 pub use day::BeijingDay;
-pub use event::{Event, EventKind, EventLog};
+pub use event::{Event, EventKind, EventLog, OtherKind};
 pub use id::{
     Appid, InvalidId, Mchid, Openid, OrderId, PREFIX_MAX, RefundId, TransactionId,
     WechatpayRefundId,

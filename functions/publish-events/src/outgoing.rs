@@ -26,7 +26,7 @@ pub(crate) fn told(event: &Event, order: &Order, refund: Option<&StoredRefund>) 
     }
     Entry {
         source: SOURCE,
-        detail_type: event.kind.as_str(),
+        detail_type: event.kind.as_str().to_owned(),
         at: event.at,
         detail: detail.to_string(),
     }
@@ -47,7 +47,7 @@ pub(crate) fn unreadable(record: &Value, why: &str) -> Entry {
     }
     Entry {
         source: UNREADABLE,
-        detail_type: "record.unreadable",
+        detail_type: "record.unreadable".to_owned(),
         at: Timestamp::from_unix_seconds(at),
         detail,
     }

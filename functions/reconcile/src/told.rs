@@ -115,10 +115,10 @@ pub(crate) fn done(report: &Report) -> Entry {
     entry(report, DONE, &detail)
 }
 
-fn entry(report: &Report, detail_type: &'static str, detail: &Value) -> Entry {
+fn entry(report: &Report, detail_type: &str, detail: &Value) -> Entry {
     Entry {
         source: SOURCE,
-        detail_type,
+        detail_type: detail_type.to_owned(),
         at: report.made_at,
         detail: detail.to_string(),
     }

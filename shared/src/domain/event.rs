@@ -5,12 +5,20 @@
 //! event for ever. The state's event wins: a refund that arrives although it was withdrawn is
 //! `refund.succeeded`, and that a person has to look stands in the refund. The log is written with the
 //! change, in the same conditional write: no change without its event, no event without its change.
+//!
+//! Two builds run side by side at each deployment, and the older one again after a roll-back. So an event
+//! that another build names is no reason not to read a record: it is kept and told by its name.
+
+use std::fmt;
 
 use super::Timestamp;
 
 /// How many events a record keeps. An order has three at most, a refund a handful; only where a person is
 /// called again and again are the oldest of these calls dropped. Whoever listens has heard them.
 pub(super) const EVENTS_MAX: usize = 12;
+
+/// How long the name of an event is at most, in bytes.
+const NAME_MAX: usize = 48;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,10 +44,20 @@ pub enum EventKind {
     RefundWithdrawn,
     /// A person has to look at the refund, for a reason that is new.
     RefundNeedsHuman,
+    /// What another build knows; no change here is called so.
+    Other(OtherKind),
+}
+
+/// The name of an event that only another build knows: of what and what, each of small letters and `_`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherKind {
+    /// The name, and zeros behind it.
+    name: [u8; NAME_MAX],
+    length: usize,
 }
 
 impl EventKind {
-    /// All of them.
+    /// All that this build knows.
     pub const ALL: [Self; 10] = [
         Self::OrderPaid,
         Self::OrderClosed,
@@ -54,7 +72,7 @@ impl EventKind {
     ];
 
     /// The event's name, as it goes out: of what, and what.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::OrderPaid => "order.paid",
             Self::OrderClosed => "order.closed",
@@ -66,12 +84,42 @@ impl EventKind {
             Self::RefundRejected => "refund.rejected",
             Self::RefundWithdrawn => "refund.withdrawn",
             Self::RefundNeedsHuman => "refund.needs_human",
+            Self::Other(kind) => kind.as_str(),
         }
     }
 
-    /// Reads the name; none of ours gives `None`.
+    /// Reads a name; what can be none of an event gives `None`.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == name);
+        known.or_else(|| OtherKind::parse(name).map(Self::Other))
+    }
+}
+
+impl OtherKind {
+    fn parse(text: &str) -> Option<Self> {
+        let is_word = |word: &str| {
+            let mut bytes = word.bytes();
+            !word.is_empty() && bytes.all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+        };
+        let (of, what) = text.split_once('.')?;
+        if !is_word(of) || !is_word(what) {
+            return None;
+        }
+        let mut name = [0; NAME_MAX];
+        let length = text.len();
+        name.get_mut(..length)?.copy_from_slice(text.as_bytes());
+        Some(Self { name, length })
+    }
+
+    fn as_str(&self) -> &str {
+        let name = self.name.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for OtherKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), formatter)
     }
 }
 

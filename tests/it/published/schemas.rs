@@ -110,7 +110,8 @@ fn each_event_has_a_schema_and_a_row_in_both_pages() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    let of_records = EventKind::ALL.into_iter().map(EventKind::as_str);
+    let all = EventKind::ALL;
+    let of_records = all.iter().map(EventKind::as_str);
     let kinds: BTreeSet<&str> = of_records.chain(OF_DAYS).collect();
     let named: Vec<String> = kinds.iter().map(|kind| format!("{kind}.json")).collect();
     assert_eq!(files, named);
