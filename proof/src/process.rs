@@ -352,6 +352,12 @@ impl Webhook {
 }
 
 async fn deliver(processes: &Processes, notice: &SentNotice) -> Answer {
+    if let Some(order) = &notice.tells_payment_of {
+        processes.weather.seen(|witness, _| {
+            witness.payment_told(order);
+            Ok(())
+        });
+    }
     let headers: Vec<(&str, &str)> = notice
         .headers
         .iter()
@@ -375,10 +381,6 @@ impl Receive for Webhook {
                 weather.struck(fault, Place::Notice);
             }
             sleep(weather.latency()).await;
-            weather.seen(|witness, _| {
-                witness.notice();
-                Ok(())
-            });
             let answer = match fault {
                 Some(Fault::Refused) => return None,
                 Some(Fault::Late) => {

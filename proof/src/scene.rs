@@ -141,6 +141,7 @@ const SCENES: &[Scene] = &[
     Scene::Of(approved_late),
     Scene::Of(taken_unheard),
     Scene::Of(withdrawn),
+    Scene::Of(withdrawn_unproved),
     Scene::Of(withdrawing_and_taken),
     Scene::Of(withdrawn_and_taken),
     Scene::Of(overdrawn),
@@ -156,6 +157,15 @@ const SCENES: &[Scene] = &[
     Scene::Of(paid_after_its_close),
     Scene::Of(paid_while_asked),
     Scene::Rotation,
+];
+
+/// What makes an answer of WeChat Pay's one that proves nothing.
+const UNPROVED: [&str; 5] = [
+    "response_unsigned",
+    "response_bad_signature",
+    "response_stale",
+    "response_unknown_serial",
+    "response_altered",
 ];
 
 /// Business goes on while a key or two are replaced.
@@ -220,6 +230,20 @@ fn withdrawn(rng: &mut Rng) -> Vec<Op> {
         _ => ops.push(sweeps(1, 310)),
     }
     ops
+}
+
+/// A refund does not arrive and is withdrawn; that WeChat Pay does not know it is said by who knows whom.
+fn withdrawn_unproved(rng: &mut Rng) -> Vec<Op> {
+    let kind = UNPROVED[rng.usize(..UNPROVED.len())];
+    vec![
+        bought(1, 500),
+        pays(1),
+        trouble("request_lost", "refund", 9),
+        refund(1, 1, 200),
+        decide(1, 1, Decision::Withdraw),
+        trouble(kind, "query_refund", 4),
+        sweeps(2, 310),
+    ]
 }
 
 /// WeChat Pay has taken a refund that is being withdrawn, and is asked.

@@ -4,6 +4,7 @@
 
 mod edges;
 mod flood;
+mod witness;
 
 use std::process::Command;
 
