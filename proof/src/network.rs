@@ -200,8 +200,8 @@ impl Network {
         });
     }
 
-    /// What reaches whoever asked. What WeChat Pay says there, signed, of a refund that it does not know or an
-    /// order that is paid, is kept.
+    /// What reaches whoever asked. What WeChat Pay says there of a refund that it refuses or does not know, or
+    /// of an order that is paid, is kept; but for a refusal, where it has signed it.
     async fn heard(&self, asked: &Asked, answer: Option<Response>) -> Result<Response, Failure> {
         let answer = answer.ok_or(Failure::InProcess(Cause::Broken))?;
         let Asked::WechatPay(place, message) = asked else {
@@ -209,7 +209,7 @@ impl Network {
         };
         let status = answer.status().as_u16();
         match (place, status) {
-            (Place::QueryRefund, 404) | (Place::QueryOrder, 200) => {}
+            (Place::Refund, 400..=499) | (Place::QueryRefund, 404) | (Place::QueryOrder, 200) => {}
             _ => return Ok(answer),
         }
         let headers = answer.headers().clone();
@@ -220,6 +220,14 @@ impl Network {
         let path = message.path.rsplit('/').next().unwrap_or_default();
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         match place {
+            // Neither says anything of the refund.
+            Place::Refund if path == "refunds" && !matches!(status, 401 | 429) => {
+                let refund = refund_number(&message.body);
+                self.weather.seen(|witness, _| {
+                    witness.refund_refused(&refund);
+                    Ok(())
+                });
+            }
             Place::QueryRefund if text("code") == "RESOURCE_NOT_EXISTS" && is_signed() => {
                 self.weather.seen(|witness, at_ms| {
                     witness.refund_absent(path, at_ms);

@@ -65,7 +65,7 @@ impl BankEnd {
 }
 
 /// What the merchant decides about a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Decision {
     /// Grants what a payer asked for.
     Approve,

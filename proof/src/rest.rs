@@ -12,7 +12,8 @@ use shared::rfc3339;
 
 use crate::books::{number, open_ends, text};
 use crate::fault::Place;
-use crate::op::Rotated;
+use crate::notebook::NotedRefund;
+use crate::op::{Decision, Person, Rotated};
 use crate::walk::{Walk, pass};
 use crate::witness::FORGED;
 
@@ -308,11 +309,12 @@ impl Walk<'_> {
     }
 
     /// What WeChat Pay refused for good waits for the merchant, who has it sent again; what it refuses then
-    /// is withdrawn.
+    /// is withdrawn. What is due is the sweep's, whoever was called for it.
     async fn retry_what_was_refused(&mut self) {
         let items = self.mirror.items.values();
         let waiting = items.filter(|item| {
-            text(item, "status") == "RESERVED" && !text(item, "needs_human").is_empty()
+            let gave_up = item["due_at"].is_null() && !text(item, "needs_human").is_empty();
+            text(item, "status") == "RESERVED" && gave_up
         });
         let waiting: Vec<(String, String)> = waiting
             .map(|item| {
@@ -323,17 +325,19 @@ impl Walk<'_> {
         for (order, refund) in waiting {
             let is_first = self.retried.insert(refund.clone());
             let decision = if is_first { "retry" } else { "withdraw" };
-            self.world.weather.seen(|witness, _| {
-                witness.refund_retried(&refund);
-                Ok(())
-            });
+            if is_first {
+                self.world.weather.seen(|witness, _| {
+                    witness.refund_retried(&refund);
+                    Ok(())
+                });
+            }
             let path = format!("/orders/{order}/refunds/{refund}/{decision}");
             self.as_merchant(&path).await;
         }
     }
 
     /// Every order that anybody was told of is there, and is paid exactly if the phone said so; no refund
-    /// that was accepted is lost.
+    /// that was accepted is lost, or given up for no reason.
     fn check_notebook(&self) {
         let weather = &self.world.weather;
         for noted in self
@@ -362,10 +366,31 @@ impl Walk<'_> {
                     .mirror
                     .items
                     .get(&(partition.clone(), format!("REFUND#{refund}")));
-                if item.is_none() && asked.promised {
-                    weather.broken(format!("{refund} of {number} is lost"));
+                match item {
+                    None if asked.promised => {
+                        weather.broken(format!("{refund} of {number} is lost"));
+                    }
+                    None => {}
+                    Some(item) if self.may_end_so(&refund, asked, text(item, "status")) => {}
+                    Some(item) => {
+                        weather.broken(format!("{refund} ends for no reason: {item}, {asked:?}"));
+                    }
                 }
             }
+        }
+    }
+
+    /// Whether something explains that a refund ends so: the money is with the payer or WeChat Pay closed it,
+    /// or else somebody decided against it.
+    fn may_end_so(&self, refund: &str, asked: &NotedRefund, status: &str) -> bool {
+        let decided = |decision| asked.decided.contains(&decision);
+        match status {
+            // The ledger of WeChat Pay is compared elsewhere.
+            "SUCCESS" | "CLOSED" => true,
+            "WITHDRAWN" => decided(Decision::Withdraw) || self.world.weather.was_refused(refund),
+            "REJECTED" => decided(Decision::Reject),
+            "REQUESTED" => asked.by == Person::Alice && !decided(Decision::Approve),
+            _ => false,
         }
     }
 

@@ -187,6 +187,11 @@ impl Weather {
         }
     }
 
+    /// Whether WeChat Pay refused a refund since it was last tried again.
+    pub(crate) fn was_refused(&self, refund: &str) -> bool {
+        self.lock().witness.was_refused(refund)
+    }
+
     /// What is left.
     pub fn finish(&self) -> Outcome {
         let mut inner = self.lock();

@@ -31,6 +31,8 @@ pub(crate) struct Witness {
     bursts: BTreeMap<String, Vec<Burst>>,
     /// When each refund's number last went out, in milliseconds.
     last_sent: BTreeMap<String, i64>,
+    /// The refunds that WeChat Pay refused since they were last tried again.
+    refused: BTreeSet<String>,
     /// When WeChat Pay said, signed, that it does not know a refund.
     absences: BTreeMap<String, Vec<i64>>,
     /// The orders of which a signed answer or a genuine notification said truly that they are paid.
@@ -102,9 +104,20 @@ impl Witness {
         }
     }
 
+    /// WeChat Pay refused a refund.
+    pub(crate) fn refund_refused(&mut self, refund: &str) {
+        self.refused.insert(refund.to_owned());
+    }
+
     /// The merchant has a refund sent again: what was before does not count.
     pub(crate) fn refund_retried(&mut self, refund: &str) {
         self.bursts.remove(refund);
+        self.refused.remove(refund);
+    }
+
+    /// Whether WeChat Pay refused a refund since it was last tried again.
+    pub(crate) fn was_refused(&self, refund: &str) -> bool {
+        self.refused.contains(refund)
     }
 
     /// WeChat Pay said, signed, that it does not know this refund.

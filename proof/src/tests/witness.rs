@@ -27,11 +27,13 @@ fn a_refund_goes_to_either_host_once_and_not_on_and_on() {
 }
 
 #[test]
-fn a_retry_forgets_sendings_but_not_the_last_sending() {
+fn a_retry_forgets_sendings_and_refusals_but_not_the_last_sending() {
     let mut witness = Witness::default();
     witness.refund_absent("r", 0);
     assert_eq!(witness.refund_sent("r", 100_000), Ok(()));
+    witness.refund_refused("r");
     witness.refund_retried("r");
+    assert!(!witness.was_refused("r"));
     witness.refund_absent("r", 400_000);
     assert!(witness.refund_withdrawn("r").is_err());
     witness.refund_absent("r", 700_000);
