@@ -14,6 +14,7 @@ use crate::books::{number, open_ends, text};
 use crate::fault::Place;
 use crate::notebook::NotedRefund;
 use crate::op::{Decision, Person, Rotated};
+use crate::process::Ended;
 use crate::walk::{Walk, pass};
 use crate::witness::FORGED;
 
@@ -43,7 +44,7 @@ impl Walk<'_> {
         self.world.weather.note(&format!("  reconciled: {done:?}"));
     }
 
-    async fn reconciled(&self, event: Value) -> Result<Value, String> {
+    async fn reconciled(&self, event: Value) -> Result<Value, Ended> {
         let processes = &self.world.processes;
         processes
             .invoke("ReconcileFunction", Place::Scheduled, event)

@@ -150,6 +150,7 @@ const SCENES: &[Scene] = &[
     Scene::Of(forged_notice),
     Scene::Of(wrong_word),
     Scene::Of(doubted),
+    Scene::Of(answered_late),
     Scene::Of(sent_in_vain),
     Scene::Of(forged_record),
     Scene::Of(abnormal),
@@ -365,6 +366,20 @@ fn doubted(_: &mut Rng) -> Vec<Op> {
         pays(1),
         trouble("refund_not_found", "refund", 2),
         refund(1, 1, 200),
+    ]
+}
+
+/// WeChat Pay takes six seconds for its answers; whoever asks has to be answered before.
+fn answered_late(rng: &mut Rng) -> Vec<Op> {
+    vec![
+        placed(1, rng),
+        trouble("slow", "query", 2),
+        query(1),
+        pays(1),
+        trouble("slow", "refund", 1),
+        refund(1, 1, 100),
+        trouble("slow", "query_refund", 2),
+        again(1, 1),
     ]
 }
 
