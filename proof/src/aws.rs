@@ -169,7 +169,7 @@ impl Aws {
     pub fn serve(&self, call: &Call) -> Answered {
         match call.place {
             Place::Secrets => self.secret(&call.request),
-            Place::Bus => self.put_events(&call.request, false),
+            Place::Bus => self.put_events(&call.request, false).0,
             Place::Bucket => self.object(call),
             _ => {
                 let answer = self.dispatch(&call.operation, &call.request);
@@ -202,8 +202,8 @@ impl Aws {
         (200, known.unwrap_or_else(nothing))
     }
 
-    /// Takes every second event.
-    pub fn part(&self, call: &Call) -> Answered {
+    /// Takes every second event, the first one too; gives how many it left out.
+    pub fn part(&self, call: &Call) -> (Answered, u32) {
         self.put_events(&call.request, true)
     }
 
@@ -240,7 +240,7 @@ impl Aws {
         locked(&self.secrets).get(arn).cloned().unwrap_or_default()
     }
 
-    fn put_events(&self, request: &Value, leave_some: bool) -> Answered {
+    fn put_events(&self, request: &Value, leave_some: bool) -> (Answered, u32) {
         let entries = request["Entries"].as_array().into_iter().flatten();
         let (mut answered, mut failed) = (Vec::new(), 0);
         let mut events = locked(&self.events);
@@ -258,7 +258,7 @@ impl Aws {
             }));
         }
         let answer = json!({"FailedEntryCount": failed, "Entries": answered});
-        (200, answer.to_string().into_bytes())
+        ((200, answer.to_string().into_bytes()), failed)
     }
 
     /// The events that were put so far.

@@ -84,7 +84,8 @@ impl Network {
         let place = asked.place();
         self.check_sending(&asked);
         let fault = self.weather.strike(place);
-        if let Some(fault) = fault {
+        // Whether the bus leaves anything out is seen when it takes the rest.
+        if let Some(fault) = fault.filter(|fault| *fault != Fault::Part) {
             self.weather.struck(fault, place);
         }
         match fault {
@@ -128,7 +129,13 @@ impl Network {
             (Some(Fault::Failed), _) => Some(response(aws::error(500, "InternalServerError"))),
             (Some(Fault::Conflict), Asked::Aws(call)) => Some(response(aws::conflict(call))),
             (Some(Fault::Stale), Asked::Aws(call)) => Some(response(self.aws.stale(call))),
-            (Some(Fault::Part), Asked::Aws(call)) => Some(response(self.aws.part(call))),
+            (Some(Fault::Part), Asked::Aws(call)) => {
+                let (answer, left_out) = self.aws.part(call);
+                if left_out > 0 {
+                    self.weather.struck(Fault::Part, place);
+                }
+                Some(response(answer))
+            }
             (Some(Fault::Twice), _) => {
                 let first = self.apply(&asked).await;
                 self.apply(&asked).await;
