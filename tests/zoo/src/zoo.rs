@@ -109,12 +109,17 @@ impl Zoo {
         let suites = stages.iter().map(|(suite, _)| *suite).collect();
         let (built, alone) = self.build(&mutants, &suites)?;
         for survey in &surveys {
-            if let Some(why) = alone.get(&survey.mutant.name).filter(|why| *why != BESIDE) {
+            if let Some(why) = alone.get(&survey.mutant.name) {
                 println!("left out, as {why}: {}", survey.name);
             }
         }
+        let beside = alone.values().filter(|why| *why == BESIDE).count();
         surveys.retain(|survey| !alone.contains_key(&survey.mutant.name));
-        println!("{} of them compile", surveys.len());
+        println!(
+            "{} of them compile; {beside} do not beside the others, and {} are left out for another reason",
+            surveys.len(),
+            alone.len() - beside
+        );
         let runner = self.runner(&built);
         let survived = Mutex::new(BTreeSet::new());
         let too_long = AtomicUsize::new(0);
