@@ -238,7 +238,7 @@ impl Walk<'_> {
                 let failed = format!("a sweep fails though nothing goes wrong: {swept:?}");
                 return world.weather.broken(failed);
             }
-            let ledger = world.ledger().await;
+            let ledger = world.ledger();
             for row in ledger.iter().filter(|row| row["status"] == "ABNORMAL") {
                 // A person dealt with it.
                 let refund = row["out_refund_no"].as_str().unwrap_or_default();
@@ -248,12 +248,12 @@ impl Walk<'_> {
             }
             self.retry_what_was_refused().await;
             self.publish().await;
-            self.check().await;
+            self.check();
             if world.weather.first_broken().is_some() {
                 return;
             }
             let items = self.mirror.items.values();
-            let mut still_open = open_ends(items.clone(), &world.ledger().await);
+            let mut still_open = open_ends(items.clone(), &world.ledger());
             let due: Vec<&Value> = items.filter(|item| !item["due_at"].is_null()).collect();
             unchanged = if due.is_empty() && still_open == open {
                 unchanged + 1

@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
             self.log_in().await;
         }
         self.act(&step.op).await;
-        self.check().await;
+        self.check();
     }
 
     /// The payer logs in, with a fresh code each time that it fails.
@@ -532,7 +532,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What must hold after each step.
-    pub(crate) async fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let weather = &self.world.weather;
         let records = match self.world.records(self.seen.as_deref()) {
             Ok(records) => records,
@@ -570,7 +570,7 @@ impl<'a> Walk<'a> {
         for broken in broken_books(self.mirror.items.values()) {
             weather.broken(broken);
         }
-        if let Some(overdrawn) = books::overdrawn(&self.world.ledger().await) {
+        if let Some(overdrawn) = books::overdrawn(&self.world.ledger()) {
             weather.broken(overdrawn);
         }
     }

@@ -245,6 +245,12 @@ impl Embedded {
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
+    /// The whole ledger, oldest first, as the control call shows it.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Value> {
+        control::whole_ledger(&self.handle.lock())
+    }
+
     /// Replaces one of WeChat Pay's keys, as the control call does; `private_pem` is the key that is taken
     /// instead of a fresh one.
     ///
