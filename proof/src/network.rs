@@ -151,25 +151,14 @@ impl Network {
     }
 
     fn read(&self, request: &Request) -> Result<Asked, String> {
-        let url = request.url();
-        let target = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
+        let (method, url) = (request.method().as_str(), request.url());
+        let path = url.path();
         let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
-        let message = Message {
-            method: request.method().as_str().to_owned(),
-            path: url.path().to_owned(),
-            target,
-            headers: request.headers().clone(),
-            body: body.to_vec(),
-        };
-        let Message { method, path, .. } = &message;
         if url.port() == Some(7001) {
-            let call = self.aws.read(method, path, &message.headers, &message.body);
+            let call = self.aws.read(method, path, request.headers(), body);
             return call.map(Asked::Aws);
         }
-        let place = match (method.as_str(), path.as_str()) {
+        let place = match (method, path) {
             ("POST", path) if path.ends_with("/close") => Place::Close,
             ("POST", path) if path.starts_with("/v3/pay/") => Place::Prepay,
             ("POST", path) if path.starts_with("/v3/refund/") => Place::Refund,
@@ -180,6 +169,17 @@ impl Network {
             ("GET", "/v3/certificates") => Place::Certificates,
             ("GET", "/sns/jscode2session") => Place::Login,
             _ => return Err(format!("nobody expects {method} {path}")),
+        };
+        let target = match url.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let message = Message {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            target,
+            headers: request.headers().clone(),
+            body: body.to_vec(),
         };
         Ok(Asked::WechatPay(place, message))
     }
