@@ -34,6 +34,7 @@ const TOKEN_SECONDS: i64 = 1_800;
 /// A walk under way.
 pub struct Walk<'a> {
     pub(crate) world: &'a World,
+    pub(crate) signs: Signs,
     pub(crate) orders: BTreeMap<u32, Noted>,
     token: String,
     /// When the token was given, in Unix seconds.
@@ -57,6 +58,7 @@ impl<'a> Walk<'a> {
     pub async fn begin(world: &'a World, signs: Signs) -> Self {
         let mut walk = Self {
             world,
+            signs,
             orders: BTreeMap::new(),
             token: String::new(),
             token_at: 0,
