@@ -35,7 +35,7 @@ use buckets::{Buckets, ObjectCall};
 use logs::Logs;
 use stacks::Stacks;
 
-pub use access::{Access, Need, OPERATOR, access_key_of};
+pub use access::{Access, Need, OPERATOR, access_key_of, bus_needs, secret_needs};
 pub use bus::Events;
 pub use lambda::{Invoked, Invoker};
 pub use secrets::Secrets;

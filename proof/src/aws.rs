@@ -1,5 +1,5 @@
 //! AWS in this process: the table is the local stack's engine in memory, called directly; secrets, bus and
-//! bucket are maps. What the template does not allow a function is refused here, too.
+//! bucket are maps. What the template does not allow a function of them breaks a promise here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dynoxide::errors::DynoxideError;
 use http::HeaderMap;
-use local::aws::{Access, table_request};
-use local::template::{Template, physical};
+use local::aws::{Access, Need, bus_needs, secret_needs, table_request};
+use local::condition::Context;
+use local::template::{Permission, Template, bucket_arn, physical};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -94,6 +95,7 @@ impl Aws {
         let caller = self.access.caller(headers);
         let target = headers.get("x-amz-target");
         let Some(target) = target.and_then(|value| value.to_str().ok()) else {
+            self.allowed(&caller, &self.object_needs(method, path)?)?;
             return Ok(Call {
                 caller,
                 operation: method.to_owned(),
@@ -115,15 +117,12 @@ impl Aws {
             (_, "TransactWriteItems") => Place::Transaction,
             _ => return Err(format!("nobody expects {target}")),
         };
-        if matches!(
-            place,
-            Place::Read | Place::Index | Place::Write | Place::Transaction
-        ) {
-            let needs = self.access.table_needs(operation, &request);
-            self.access
-                .check(&caller, &needs)
-                .map_err(|denied| format!("{caller} may not {denied:?}"))?;
-        }
+        let needs = match place {
+            Place::Secrets => secret_needs(operation, &request),
+            Place::Bus => bus_needs(operation, &request),
+            _ => self.access.table_needs(operation, &request),
+        };
+        self.allowed(&caller, &needs)?;
         Ok(Call {
             caller,
             operation: operation.to_owned(),
@@ -134,11 +133,43 @@ impl Aws {
         })
     }
 
+    /// What a call to the bucket needs. Who may not list it is told of no missing object that it is missing.
+    fn object_needs(&self, method: &str, path: &str) -> Result<Vec<Need>, String> {
+        let strange = || format!("nobody expects {method} {path}");
+        let bucket = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        let (bucket, _) = bucket.ok_or_else(strange)?;
+        let bucket = bucket_arn(bucket);
+        let objects = format!("{bucket}/*");
+        let need = |action: &str, resource: &str| Need {
+            permission: Permission {
+                action: format!("s3:{action}"),
+                resource: resource.to_owned(),
+            },
+            context: Context::new(),
+        };
+        match method {
+            "PUT" => Ok(vec![need("PutObject", &objects)]),
+            "HEAD" if locked(&self.objects).contains_key(path) => {
+                Ok(vec![need("GetObject", &objects)])
+            }
+            "HEAD" => Ok(vec![
+                need("GetObject", &objects),
+                need("ListBucket", &bucket),
+            ]),
+            _ => Err(strange()),
+        }
+    }
+
+    fn allowed(&self, caller: &str, needs: &[Need]) -> Result<(), String> {
+        let checked = self.access.check(caller, needs);
+        checked.map_err(|denied| format!("{caller} may not {denied:?}"))
+    }
+
     /// Does what is asked.
     pub fn serve(&self, call: &Call) -> Answered {
         match call.place {
             Place::Secrets => self.secret(&call.request),
-            Place::Bus => self.put_events(&call.request, false),
+            Place::Bus => self.put_events(&call.request, false).0,
             Place::Bucket => self.object(call),
             _ => {
                 let answer = self.dispatch(&call.operation, &call.request);
@@ -171,8 +202,8 @@ impl Aws {
         (200, known.unwrap_or_else(nothing))
     }
 
-    /// Takes every second event.
-    pub fn part(&self, call: &Call) -> Answered {
+    /// Takes every second event, the first one too; gives how many it left out.
+    pub fn part(&self, call: &Call) -> (Answered, u32) {
         self.put_events(&call.request, true)
     }
 
@@ -209,7 +240,7 @@ impl Aws {
         locked(&self.secrets).get(arn).cloned().unwrap_or_default()
     }
 
-    fn put_events(&self, request: &Value, leave_some: bool) -> Answered {
+    fn put_events(&self, request: &Value, leave_some: bool) -> (Answered, u32) {
         let entries = request["Entries"].as_array().into_iter().flatten();
         let (mut answered, mut failed) = (Vec::new(), 0);
         let mut events = locked(&self.events);
@@ -227,7 +258,7 @@ impl Aws {
             }));
         }
         let answer = json!({"FailedEntryCount": failed, "Entries": answered});
-        (200, answer.to_string().into_bytes())
+        ((200, answer.to_string().into_bytes()), failed)
     }
 
     /// The events that were put so far.

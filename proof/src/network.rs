@@ -84,11 +84,19 @@ impl Network {
         let place = asked.place();
         self.check_sending(&asked);
         let fault = self.weather.strike(place);
-        if let Some(fault) = fault {
+        // Whether the bus leaves anything out is seen when it takes the rest.
+        if let Some(fault) = fault.filter(|fault| *fault != Fault::Part) {
             self.weather.struck(fault, place);
         }
         match fault {
             Some(Fault::Refused) => {
+                if let Asked::WechatPay(Place::Refund, message) = &asked {
+                    let refund = refund_number(&message.body);
+                    self.weather.seen(|witness, _| {
+                        witness.refund_not_sent(&refund);
+                        Ok(())
+                    });
+                }
                 sleep(self.weather.latency()).await;
                 return Err(Failure::InProcess(Cause::Unreachable));
             }
@@ -103,14 +111,16 @@ impl Network {
             Some(Fault::Delayed) => {
                 // It is sent, whether or not anybody waits for the answer.
                 let delay = Duration::from_millis(300 + self.weather.draw(LATE_MS));
+                let network = self.clone();
                 let sent = tokio::spawn(async move {
                     sleep(delay).await;
-                    self.apply(&asked).await
+                    let answer = network.apply(&asked).await;
+                    (asked, answer)
                 });
-                return sent
-                    .await
-                    .unwrap_or(None)
-                    .ok_or(Failure::InProcess(Cause::Broken));
+                let Ok((asked, answer)) = sent.await else {
+                    return BROKEN;
+                };
+                return self.heard(&asked, answer).await;
             }
             _ => sleep(self.weather.latency()).await,
         }
@@ -119,7 +129,13 @@ impl Network {
             (Some(Fault::Failed), _) => Some(response(aws::error(500, "InternalServerError"))),
             (Some(Fault::Conflict), Asked::Aws(call)) => Some(response(aws::conflict(call))),
             (Some(Fault::Stale), Asked::Aws(call)) => Some(response(self.aws.stale(call))),
-            (Some(Fault::Part), Asked::Aws(call)) => Some(response(self.aws.part(call))),
+            (Some(Fault::Part), Asked::Aws(call)) => {
+                let (answer, left_out) = self.aws.part(call);
+                if left_out > 0 {
+                    self.weather.struck(Fault::Part, place);
+                }
+                Some(response(answer))
+            }
             (Some(Fault::Twice), _) => {
                 let first = self.apply(&asked).await;
                 self.apply(&asked).await;
@@ -131,29 +147,18 @@ impl Network {
             return BROKEN;
         }
         sleep(self.weather.latency()).await;
-        answer.ok_or(Failure::InProcess(Cause::Broken))
+        self.heard(&asked, answer).await
     }
 
     fn read(&self, request: &Request) -> Result<Asked, String> {
-        let url = request.url();
-        let target = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
+        let (method, url) = (request.method().as_str(), request.url());
+        let path = url.path();
         let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
-        let message = Message {
-            method: request.method().as_str().to_owned(),
-            path: url.path().to_owned(),
-            target,
-            headers: request.headers().clone(),
-            body: body.to_vec(),
-        };
-        let Message { method, path, .. } = &message;
         if url.port() == Some(7001) {
-            let call = self.aws.read(method, path, &message.headers, &message.body);
+            let call = self.aws.read(method, path, request.headers(), body);
             return call.map(Asked::Aws);
         }
-        let place = match (method.as_str(), path.as_str()) {
+        let place = match (method, path) {
             ("POST", path) if path.ends_with("/close") => Place::Close,
             ("POST", path) if path.starts_with("/v3/pay/") => Place::Prepay,
             ("POST", path) if path.starts_with("/v3/refund/") => Place::Refund,
@@ -164,6 +169,17 @@ impl Network {
             ("GET", "/v3/certificates") => Place::Certificates,
             ("GET", "/sns/jscode2session") => Place::Login,
             _ => return Err(format!("nobody expects {method} {path}")),
+        };
+        let target = match url.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let message = Message {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            target,
+            headers: request.headers().clone(),
+            body: body.to_vec(),
         };
         Ok(Asked::WechatPay(place, message))
     }
@@ -178,7 +194,7 @@ impl Network {
             Place::Refund if message.path.ends_with("/refunds") => "out_refund_no",
             _ => return,
         };
-        let body: Value = serde_json::from_slice(&message.body).unwrap_or_default();
+        let body = json(&message.body);
         let number = body[field].as_str().unwrap_or_default();
         let named = format!("{field} {number}");
         self.weather.seen(|witness, at_ms| {
@@ -191,38 +207,56 @@ impl Network {
         });
     }
 
-    /// Keeps what WeChat Pay says, signed, of a refund that it does not know or an order that is paid. The
-    /// total of an order is that of the request that placed it.
-    async fn heard(&self, place: Place, path: &str, answer: Response) -> Option<Response> {
-        let number = path.rsplit('/').next().unwrap_or_default();
-        let is_signed = answer.headers().contains_key("wechatpay-signature");
-        match (place, answer.status().as_u16()) {
-            (Place::QueryRefund, 404) if is_signed => {
-                self.weather.seen(|witness, at_ms| {
-                    witness.refund_absent(number, at_ms);
+    /// What reaches whoever asked. What WeChat Pay says there of a refund that it refuses or does not know, or
+    /// of an order that is paid, is kept; but for a refusal, where it has signed it.
+    async fn heard(&self, asked: &Asked, answer: Option<Response>) -> Result<Response, Failure> {
+        let answer = answer.ok_or(Failure::InProcess(Cause::Broken))?;
+        let Asked::WechatPay(place, message) = asked else {
+            return Ok(answer);
+        };
+        let status = answer.status().as_u16();
+        match (place, status) {
+            (Place::Refund, 400..=499) | (Place::QueryRefund, 404) | (Place::QueryOrder, 200) => {}
+            _ => return Ok(answer),
+        }
+        let headers = answer.headers().clone();
+        let bytes = answer.bytes().await;
+        let bytes = bytes.map_err(|_| Failure::InProcess(Cause::Broken))?;
+        let body = json(&bytes);
+        let is_signed = || self.wechat_pay.has_signed(&headers, &bytes);
+        let path = message.path.rsplit('/').next().unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default();
+        match place {
+            // Neither says anything of the refund.
+            Place::Refund if path == "refunds" && !matches!(status, 401 | 429) => {
+                let refund = refund_number(&message.body);
+                self.weather.seen(|witness, _| {
+                    witness.refund_refused(&refund);
                     Ok(())
                 });
-                Some(answer)
             }
-            (Place::QueryOrder, 200) if is_signed => {
-                let mut whole = http::Response::builder().status(200);
-                if let Some(headers) = whole.headers_mut() {
-                    headers.clone_from(answer.headers());
-                }
-                let bytes = answer.bytes().await.ok()?;
-                let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                if matches!(body["trade_state"].as_str(), Some("SUCCESS" | "REFUND")) {
-                    let (order, total) = (&body["out_trade_no"], &body["amount"]["total"]);
-                    let (order, total) = (order.as_str(), total.as_i64());
-                    self.weather.seen(|witness, _| {
-                        witness.order_paid(order.unwrap_or_default(), total);
-                        Ok(())
-                    });
-                }
-                Some(whole.body(bytes).ok()?.into())
+            Place::QueryRefund if text("code") == "RESOURCE_NOT_EXISTS" && is_signed() => {
+                self.weather.seen(|witness, at_ms| {
+                    witness.refund_absent(path, at_ms);
+                    Ok(())
+                });
             }
-            _ => Some(answer),
+            Place::QueryOrder
+                if matches!(text("trade_state"), "SUCCESS" | "REFUND") && is_signed() =>
+            {
+                // The total of an order is that of the request that placed it.
+                let total = body["amount"]["total"].as_i64();
+                self.weather.seen(|witness, _| {
+                    witness.order_paid(text("out_trade_no"), total);
+                    Ok(())
+                });
+            }
+            _ => {}
         }
+        let whole = http::Response::builder().status(status).body(bytes);
+        let mut whole = whole.unwrap_or_default();
+        *whole.headers_mut() = headers;
+        Ok(whole.into())
     }
 
     /// The request arrives, and is answered; `None` where WeChat Pay drops the connection.
@@ -256,11 +290,24 @@ impl Network {
                 let status = answer.as_ref().map(|answer| answer.status().as_u16());
                 self.weather
                     .note(&format!("    {} {status:?}", place.as_str()));
-                let answer = answer?.map(Body::wrap).into();
-                self.heard(*place, &message.path, answer).await
+                Some(answer?.map(Body::wrap).into())
             }
         }
     }
+}
+
+/// A body, where it is JSON.
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// The number of a refund that is sent.
+fn refund_number(body: &[u8]) -> String {
+    let body = json(body);
+    body["out_refund_no"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn throttled(asked: &Asked) -> Response {

@@ -1,10 +1,10 @@
 //! What a shopkeeper would write down of orders and refunds: as much as answers and the phone said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::op::Person;
+use crate::op::{Decision, Person};
 use crate::walk::request;
 
 /// What the notebook says of an order.
@@ -51,13 +51,15 @@ impl Noted {
 }
 
 /// What the notebook says of a refund.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NotedRefund {
     /// Who asks for it.
     pub(crate) by: Person,
     pub(crate) amount: i64,
     /// An answer said that it is accepted.
     pub(crate) promised: bool,
+    /// What the merchant decided about it and nobody refused; an approval where an answer said so.
+    pub(crate) decided: BTreeSet<Decision>,
 }
 
 impl NotedRefund {
@@ -66,6 +68,7 @@ impl NotedRefund {
             by,
             amount,
             promised: false,
+            decided: BTreeSet::new(),
         }
     }
 

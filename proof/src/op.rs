@@ -65,7 +65,7 @@ impl BankEnd {
 }
 
 /// What the merchant decides about a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Decision {
     /// Grants what a payer asked for.
     Approve,
@@ -338,7 +338,7 @@ struct Sketched {
 }
 
 /// Trouble that WeChat Pay makes by itself.
-const TROUBLE: [&str; 25] = [
+const TROUBLE: [&str; 28] = [
     "accepted",
     "close_user_paying",
     "notice_bad_signature",
@@ -357,10 +357,13 @@ const TROUBLE: [&str; 25] = [
     "refund_not_found",
     "request_late",
     "request_lost",
+    "response_bad_signature",
     "response_lost",
     "response_mixed_up",
-    "response_wrong_amount",
+    "response_stale",
     "response_truncated",
+    "response_unsigned",
+    "response_wrong_amount",
     "server_error_applied",
     "slow",
     "unknown_state",

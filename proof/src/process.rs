@@ -64,6 +64,8 @@ pub struct Answer {
     pub status: u16,
     /// The body, if it is JSON.
     pub body: Value,
+    /// The function did not answer, and a fault explains it: this is the gateway's own.
+    pub is_cut: bool,
 }
 
 impl Answer {
@@ -71,6 +73,18 @@ impl Answer {
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
+}
+
+/// How an invocation ended that brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The process died, as the seed wanted.
+    Died,
+    /// It was not at its end when Lambda's time was over. By its own clock there was time left: nothing else
+    /// excuses it.
+    TookTooLong,
+    /// The function says so itself.
+    Failed(String),
 }
 
 /// The functions of one world.
@@ -81,7 +95,15 @@ pub struct Processes {
     wall: Arc<dyn Fn() -> i64 + Send + Sync>,
     region: String,
     log: Log,
-    running: Mutex<BTreeMap<String, Invoke>>,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+/// A process.
+#[derive(Clone)]
+struct Running {
+    invoke: Invoke,
+    /// How far its clock is ahead of real time, in milliseconds.
+    skew_ms: i64,
 }
 
 impl fmt::Debug for Processes {
@@ -125,10 +147,10 @@ impl Processes {
         }
     }
 
-    fn process(&self, id: &str, place: Place) -> Result<Invoke, String> {
+    fn process(&self, id: &str, place: Place) -> Result<Running, String> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(invoke) = running.get(id) {
-            return Ok(Arc::clone(invoke));
+        if let Some(process) = running.get(id) {
+            return Ok(process.clone());
         }
         let skew_ms = match self.weather.strike(place) {
             Some(Fault::Skew) => {
@@ -159,8 +181,9 @@ impl Processes {
         }
         let invoke = link(&function.binary, &Vars::from_map(variables), &process)
             .map_err(|error| error.to_string())?;
-        running.insert(id.to_owned(), Arc::clone(&invoke));
-        Ok(invoke)
+        let process = Running { invoke, skew_ms };
+        running.insert(id.to_owned(), process.clone());
+        Ok(process)
     }
 
     /// Every process ends; the next call makes new ones.
@@ -169,12 +192,13 @@ impl Processes {
         running.clear();
     }
 
-    /// Invokes a function as Lambda does: within its time, and perhaps it dies on the way.
+    /// Invokes a function as Lambda does: within its time, and perhaps it dies on the way. One that does not
+    /// keep to its time breaks a promise, unless its clock is behind.
     ///
     /// # Errors
-    /// It failed, died, or took too long.
-    pub async fn invoke(&self, id: &str, place: Place, event: Value) -> Result<Value, String> {
-        let invoke = self.process(id, place)?;
+    /// It brought nothing.
+    pub async fn invoke(&self, id: &str, place: Place, event: Value) -> Result<Value, Ended> {
+        let Running { invoke, skew_ms } = self.process(id, place).map_err(Ended::Failed)?;
         let seconds = self.template.functions[id].timeout_seconds;
         let mut context = LambdaContext::default();
         context.request_id = "request".to_owned();
@@ -188,18 +212,24 @@ impl Processes {
             work: invoke(event, context),
             waits_left: dies,
         };
-        let died = match tokio::time::timeout(Duration::from_secs(seconds), mortal).await {
-            Ok(Some(done)) => return done,
+        let ended = match tokio::time::timeout(Duration::from_secs(seconds), mortal).await {
+            Ok(Some(done)) => return done.map_err(Ended::Failed),
             Ok(None) => {
                 self.weather.struck(Fault::Crash, place);
-                format!("{id} died")
+                Ended::Died
             }
-            Err(_) => format!("{id} took too long"),
+            Err(_) => {
+                if skew_ms >= 0 {
+                    let over = format!("{id} does not keep to its {seconds} s");
+                    self.weather.broken(over);
+                }
+                Ended::TookTooLong
+            }
         };
         // What the process knew is gone with it.
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.remove(id);
-        Err(died)
+        Err(ended)
     }
 
     /// Calls the API.
@@ -219,21 +249,21 @@ impl Processes {
             return Answer {
                 status: 404,
                 body: Value::Null,
+                is_cut: false,
             };
         };
         let answered = self.invoke(&id, place, event).await;
-        let answer = match answered {
-            Ok(answer) => answer,
-            Err(why) => {
-                self.weather.note(&format!("    {why}"));
-                json!({"statusCode": 500, "body": r#"{"message":"Internal Server Error"}"#})
-            }
-        };
+        let is_cut = matches!(answered, Err(Ended::Died | Ended::TookTooLong));
+        let answer = answered.unwrap_or_else(|ended| {
+            self.weather.note(&format!("    {id}: {ended:?}"));
+            json!({"statusCode": 500, "body": r#"{"message":"Internal Server Error"}"#})
+        });
         let status = answer["statusCode"].as_u64().unwrap_or_default();
         let text = answer["body"].as_str().unwrap_or_default();
         let answer = Answer {
             status: u16::try_from(status).unwrap_or_default(),
             body: serde_json::from_str(text).unwrap_or_default(),
+            is_cut,
         };
         self.weather.note(&format!(
             "  {method} {path}: {} {} {}{}",
@@ -352,6 +382,12 @@ impl Webhook {
 }
 
 async fn deliver(processes: &Processes, notice: &SentNotice) -> Answer {
+    if let Some(order) = &notice.tells_payment_of {
+        processes.weather.seen(|witness, _| {
+            witness.payment_told(order);
+            Ok(())
+        });
+    }
     let headers: Vec<(&str, &str)> = notice
         .headers
         .iter()
@@ -375,10 +411,6 @@ impl Receive for Webhook {
                 weather.struck(fault, Place::Notice);
             }
             sleep(weather.latency()).await;
-            weather.seen(|witness, _| {
-                witness.notice();
-                Ok(())
-            });
             let answer = match fault {
                 Some(Fault::Refused) => return None,
                 Some(Fault::Late) => {

@@ -11,8 +11,10 @@ use shared::domain::{BeijingDay, Timestamp};
 use shared::rfc3339;
 
 use crate::books::{number, open_ends, text};
-use crate::fault::Place;
-use crate::op::Rotated;
+use crate::fault::{Fault, Place};
+use crate::notebook::NotedRefund;
+use crate::op::{Decision, Person, Rotated, Signs};
+use crate::process::Ended;
 use crate::walk::{Walk, pass};
 use crate::witness::FORGED;
 
@@ -29,8 +31,8 @@ const UNCHANGED_MAX: u32 = 6;
 const ROUNDS_MAX: u32 = 80;
 
 /// Of so many seeds one ends with its last day reconciled. A day costs more queries than all that leads to it, and
-/// the books of both sides are compared in every seed. Nine goes through all ways in which plans begin.
-const RECONCILED_EVERY: u64 = 9;
+/// the books of both sides are compared in every seed. It goes through all ways in which plans begin.
+const RECONCILED_EVERY: u64 = 21;
 
 impl Walk<'_> {
     /// It becomes the next morning, and yesterday is reconciled.
@@ -42,7 +44,7 @@ impl Walk<'_> {
         self.world.weather.note(&format!("  reconciled: {done:?}"));
     }
 
-    async fn reconciled(&self, event: Value) -> Result<Value, String> {
+    async fn reconciled(&self, event: Value) -> Result<Value, Ended> {
         let processes = &self.world.processes;
         processes
             .invoke("ReconcileFunction", Place::Scheduled, event)
@@ -203,7 +205,10 @@ impl Walk<'_> {
             .wechat_pay
             .control("DELETE", "/_sim/faults", &Value::Null)
             .await;
-        world.processes.restart();
+        if weather.has_met(Fault::Skew) {
+            // New ones have clocks that are right.
+            world.processes.restart();
+        }
         let began = Timestamp::from_unix_seconds(world.now());
         self.come_to_rest().await;
         if weather.first_broken().is_some() {
@@ -224,19 +229,24 @@ impl Walk<'_> {
         }
     }
 
-    /// Sweeps whenever something is due until nothing is open.
+    /// Sweeps whenever something is due until nothing is open. Where nothing is, a sweep would find nothing but
+    /// new certificates.
     async fn come_to_rest(&mut self) {
         let world = self.world;
         let (mut open, mut unchanged) = (Vec::new(), 0);
         for round in 0..ROUNDS_MAX {
+            let mut items = self.mirror.items.values();
+            let is_due = items.any(|item| !item["due_at"].is_null());
             pass(self.until_due(round)).await;
-            let swept = self.sweep().await;
-            // Nothing goes wrong any more but what came too late.
-            if round > 0 && swept.as_ref().is_none_or(|swept| swept["failed"] != 0) {
-                let failed = format!("a sweep fails though nothing goes wrong: {swept:?}");
-                return world.weather.broken(failed);
+            if is_due || self.signs != Signs::PublicKey {
+                let swept = self.sweep().await;
+                // Nothing goes wrong any more but what came too late.
+                if round > 0 && swept.as_ref().is_none_or(|swept| swept["failed"] != 0) {
+                    let failed = format!("a sweep fails though nothing goes wrong: {swept:?}");
+                    return world.weather.broken(failed);
+                }
             }
-            let ledger = world.ledger().await;
+            let ledger = world.ledger();
             for row in ledger.iter().filter(|row| row["status"] == "ABNORMAL") {
                 // A person dealt with it.
                 let refund = row["out_refund_no"].as_str().unwrap_or_default();
@@ -246,12 +256,12 @@ impl Walk<'_> {
             }
             self.retry_what_was_refused().await;
             self.publish().await;
-            self.check().await;
+            self.check();
             if world.weather.first_broken().is_some() {
                 return;
             }
             let items = self.mirror.items.values();
-            let mut still_open = open_ends(items.clone(), &world.ledger().await);
+            let mut still_open = open_ends(items.clone(), &world.ledger());
             let due: Vec<&Value> = items.filter(|item| !item["due_at"].is_null()).collect();
             unchanged = if due.is_empty() && still_open == open {
                 unchanged + 1
@@ -293,14 +303,18 @@ impl Walk<'_> {
         pass(u64::try_from(morning.seconds_since(now)).unwrap_or(0)).await;
     }
 
-    /// For how many seconds nothing is due: a sweep before would find nothing. Where nothing will be due, what
-    /// WeChat Pay may still say is waited for, ever longer.
+    /// For how many seconds no sweep would find anything: until the first full minute, as the schedule has it,
+    /// at which something is due. Where nothing will be due, what WeChat Pay may still say is waited for, ever
+    /// longer.
     fn until_due(&self, round: u32) -> u64 {
-        let items = self.mirror.items.values();
+        let (items, now) = (self.mirror.items.values(), self.world.now());
         let due = items.filter(|item| item["due_at"]["N"].is_string());
         let next = due.map(|item| number(item, "due_at")).min();
         let seconds = match next {
-            Some(due) => due - self.world.now() + 1,
+            Some(due) => {
+                let over = due.max(now) + 1;
+                over + (60 - over % 60) % 60 - now
+            }
             None if round == 0 => 1,
             None => 60 << round.min(7),
         };
@@ -308,11 +322,12 @@ impl Walk<'_> {
     }
 
     /// What WeChat Pay refused for good waits for the merchant, who has it sent again; what it refuses then
-    /// is withdrawn.
+    /// is withdrawn. What is due is the sweep's, whoever was called for it.
     async fn retry_what_was_refused(&mut self) {
         let items = self.mirror.items.values();
         let waiting = items.filter(|item| {
-            text(item, "status") == "RESERVED" && !text(item, "needs_human").is_empty()
+            let gave_up = item["due_at"].is_null() && !text(item, "needs_human").is_empty();
+            text(item, "status") == "RESERVED" && gave_up
         });
         let waiting: Vec<(String, String)> = waiting
             .map(|item| {
@@ -323,17 +338,19 @@ impl Walk<'_> {
         for (order, refund) in waiting {
             let is_first = self.retried.insert(refund.clone());
             let decision = if is_first { "retry" } else { "withdraw" };
-            self.world.weather.seen(|witness, _| {
-                witness.refund_retried(&refund);
-                Ok(())
-            });
+            if is_first {
+                self.world.weather.seen(|witness, _| {
+                    witness.refund_retried(&refund);
+                    Ok(())
+                });
+            }
             let path = format!("/orders/{order}/refunds/{refund}/{decision}");
             self.as_merchant(&path).await;
         }
     }
 
     /// Every order that anybody was told of is there, and is paid exactly if the phone said so; no refund
-    /// that was accepted is lost.
+    /// that was accepted is lost, or given up for no reason.
     fn check_notebook(&self) {
         let weather = &self.world.weather;
         for noted in self
@@ -362,10 +379,31 @@ impl Walk<'_> {
                     .mirror
                     .items
                     .get(&(partition.clone(), format!("REFUND#{refund}")));
-                if item.is_none() && asked.promised {
-                    weather.broken(format!("{refund} of {number} is lost"));
+                match item {
+                    None if asked.promised => {
+                        weather.broken(format!("{refund} of {number} is lost"));
+                    }
+                    None => {}
+                    Some(item) if self.may_end_so(&refund, asked, text(item, "status")) => {}
+                    Some(item) => {
+                        weather.broken(format!("{refund} ends for no reason: {item}, {asked:?}"));
+                    }
                 }
             }
+        }
+    }
+
+    /// Whether something explains that a refund ends so: the money is with the payer or WeChat Pay closed it,
+    /// or else somebody decided against it.
+    fn may_end_so(&self, refund: &str, asked: &NotedRefund, status: &str) -> bool {
+        let decided = |decision| asked.decided.contains(&decision);
+        match status {
+            // The ledger of WeChat Pay is compared elsewhere.
+            "SUCCESS" | "CLOSED" => true,
+            "WITHDRAWN" => decided(Decision::Withdraw) || self.world.weather.was_refused(refund),
+            "REJECTED" => decided(Decision::Reject),
+            "REQUESTED" => asked.by == Person::Alice && !decided(Decision::Approve),
+            _ => false,
         }
     }
 

@@ -141,6 +141,7 @@ const SCENES: &[Scene] = &[
     Scene::Of(approved_late),
     Scene::Of(taken_unheard),
     Scene::Of(withdrawn),
+    Scene::Of(withdrawn_unproved),
     Scene::Of(withdrawing_and_taken),
     Scene::Of(withdrawn_and_taken),
     Scene::Of(overdrawn),
@@ -149,6 +150,7 @@ const SCENES: &[Scene] = &[
     Scene::Of(forged_notice),
     Scene::Of(wrong_word),
     Scene::Of(doubted),
+    Scene::Of(answered_late),
     Scene::Of(sent_in_vain),
     Scene::Of(forged_record),
     Scene::Of(abnormal),
@@ -156,6 +158,15 @@ const SCENES: &[Scene] = &[
     Scene::Of(paid_after_its_close),
     Scene::Of(paid_while_asked),
     Scene::Rotation,
+];
+
+/// What makes an answer of WeChat Pay's one that proves nothing.
+const UNPROVED: [&str; 5] = [
+    "response_unsigned",
+    "response_bad_signature",
+    "response_stale",
+    "response_unknown_serial",
+    "response_altered",
 ];
 
 /// Business goes on while a key or two are replaced.
@@ -220,6 +231,20 @@ fn withdrawn(rng: &mut Rng) -> Vec<Op> {
         _ => ops.push(sweeps(1, 310)),
     }
     ops
+}
+
+/// A refund does not arrive and is withdrawn; that WeChat Pay does not know it is said by who knows whom.
+fn withdrawn_unproved(rng: &mut Rng) -> Vec<Op> {
+    let kind = UNPROVED[rng.usize(..UNPROVED.len())];
+    vec![
+        bought(1, 500),
+        pays(1),
+        trouble("request_lost", "refund", 9),
+        refund(1, 1, 200),
+        decide(1, 1, Decision::Withdraw),
+        trouble(kind, "query_refund", 4),
+        sweeps(2, 310),
+    ]
 }
 
 /// WeChat Pay has taken a refund that is being withdrawn, and is asked.
@@ -341,6 +366,20 @@ fn doubted(_: &mut Rng) -> Vec<Op> {
         pays(1),
         trouble("refund_not_found", "refund", 2),
         refund(1, 1, 200),
+    ]
+}
+
+/// WeChat Pay takes six seconds for its answers; whoever asks has to be answered before.
+fn answered_late(rng: &mut Rng) -> Vec<Op> {
+    vec![
+        placed(1, rng),
+        trouble("slow", "query", 2),
+        query(1),
+        pays(1),
+        trouble("slow", "refund", 1),
+        refund(1, 1, 100),
+        trouble("slow", "query_refund", 2),
+        again(1, 1),
     ]
 }
 

@@ -4,6 +4,8 @@
 
 mod edges;
 mod flood;
+mod permissions;
+mod witness;
 
 use std::process::Command;
 

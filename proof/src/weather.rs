@@ -34,6 +34,8 @@ struct Inner {
     lines: Option<Vec<String>>,
     broken: Option<String>,
     struck: Struck,
+    /// Whether any fault met anything in this step.
+    struck_in_step: bool,
     edges: Edges,
     witness: Witness,
     /// A fault that an operation brings itself: it strikes there after so many calls.
@@ -68,6 +70,7 @@ impl Weather {
                 lines: keep.then(Vec::new),
                 broken: None,
                 struck: Struck::new(),
+                struck_in_step: false,
                 edges: Edges::new(),
                 witness: Witness::default(),
                 forced: None,
@@ -93,6 +96,7 @@ impl Weather {
         let mut inner = self.lock();
         inner.rng = Rng::with_seed(mixed);
         inner.forced = None;
+        inner.struck_in_step = false;
         drop(inner);
         fastrand::seed(mixed ^ 0x00ff_00ff_00ff_00ff);
     }
@@ -138,8 +142,23 @@ impl Weather {
 
     /// A fault did meet a call there.
     pub fn struck(&self, fault: Fault, place: Place) {
-        *self.lock().struck.entry((fault, place)).or_default() += 1;
+        let mut inner = self.lock();
+        *inner.struck.entry((fault, place)).or_default() += 1;
+        inner.struck_in_step = true;
+        drop(inner);
         self.note(&format!("    {} at {}", fault.as_str(), place.as_str()));
+    }
+
+    /// Whether a fault explains that a request runs out of time: one of this step, or a clock that is wrong.
+    pub(crate) fn explains_lateness(&self) -> bool {
+        let struck_in_step = self.lock().struck_in_step;
+        struck_in_step || self.has_met(Fault::Skew)
+    }
+
+    /// Whether this fault struck anywhere.
+    pub(crate) fn has_met(&self, wanted: Fault) -> bool {
+        let inner = self.lock();
+        inner.struck.keys().any(|(fault, _)| *fault == wanted)
     }
 
     /// A number below `end`.
@@ -185,6 +204,11 @@ impl Weather {
         if let Err(promise) = judged {
             self.broken(promise);
         }
+    }
+
+    /// Whether WeChat Pay refused a refund since it was last tried again.
+    pub(crate) fn was_refused(&self, refund: &str) -> bool {
+        self.lock().witness.was_refused(refund)
     }
 
     /// What is left.

@@ -1,4 +1,5 @@
-//! What was seen to pass between the functions and WeChat Pay, and the promises that follow from it.
+//! What was seen to pass between the functions and WeChat Pay, and the promises that follow from it. What
+//! WeChat Pay said counts where it reached somebody and its signature holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// may be wrong by.
 const ABSENCES_APART_MS: i64 = (300 - 45) * 1_000;
 
-/// Sendings that are no further apart are one: the client tries again at once.
-const ONE_SENDING_MS: i64 = 25_000;
+/// Within how many milliseconds two sendings of a refund are of one burst: where there is no connection, the
+/// client goes to the backup host at once. It never sends again what may have arrived.
+const BURST_MS: i64 = 1_000;
 
-/// In what time a refund that is sent in vain goes out at most [`SENDINGS_MAX`] times, in milliseconds.
-const SENDINGS_WITHIN_MS: i64 = 10 * 60 * 1_000;
+/// How many hosts of WeChat Pay's there are.
+const HOSTS: u32 = 2;
 
-/// The most sendings of one refund in [`SENDINGS_WITHIN_MS`].
-const SENDINGS_MAX: usize = 6;
+/// In what time a refund that is sent in vain goes out in at most [`BURSTS_MAX`] bursts, in milliseconds.
+const BURSTS_WITHIN_MS: i64 = 10 * 60 * 1_000;
+
+/// The most bursts of one refund in [`BURSTS_WITHIN_MS`].
+const BURSTS_MAX: usize = 6;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
@@ -22,14 +27,25 @@ pub(crate) struct Witness {
     bytes: BTreeMap<String, Vec<u8>>,
     /// What each order costs, in fen.
     totals: BTreeMap<String, i64>,
-    /// When each refund's number went out, in milliseconds.
-    sendings: BTreeMap<String, Vec<i64>>,
+    /// When each refund's number went out since it was last tried again.
+    bursts: BTreeMap<String, Vec<Burst>>,
+    /// When each refund's number last went out, in milliseconds.
+    last_sent: BTreeMap<String, i64>,
+    /// The refunds that WeChat Pay refused since they were last tried again.
+    refused: BTreeSet<String>,
     /// When WeChat Pay said, signed, that it does not know a refund.
     absences: BTreeMap<String, Vec<i64>>,
-    /// The orders of which a signed answer said truly that they are paid.
+    /// The orders of which a signed answer or a genuine notification said truly that they are paid.
     paid: BTreeSet<String>,
-    /// Whether any notification came in.
-    noticed: bool,
+}
+
+/// A refund's number going out: once, or to the other host where the first could not be reached.
+#[derive(Debug)]
+struct Burst {
+    began_ms: i64,
+    sendings: u32,
+    /// Whether the last of them may have arrived.
+    may_have_arrived: bool,
 }
 
 impl Witness {
@@ -55,25 +71,53 @@ impl Witness {
         if refund.starts_with(FORGED) {
             return Err(format!("{refund} was forged and is sent"));
         }
-        let sendings = self.sendings.entry(refund.to_owned()).or_default();
-        match sendings.last() {
-            Some(last) if at_ms - last < ONE_SENDING_MS => {
-                sendings.pop();
+        self.last_sent.insert(refund.to_owned(), at_ms);
+        let bursts = self.bursts.entry(refund.to_owned()).or_default();
+        // Counted from its first sending, so that a burst that goes on is more than one.
+        match bursts.last_mut() {
+            Some(burst) if at_ms - burst.began_ms < BURST_MS => {
+                if burst.may_have_arrived || burst.sendings == HOSTS {
+                    return Err(format!("{refund} is sent again at once: {burst:?}"));
+                }
+                burst.sendings += 1;
+                burst.may_have_arrived = true;
             }
-            _ => {}
+            _ => bursts.push(Burst {
+                began_ms: at_ms,
+                sendings: 1,
+                may_have_arrived: true,
+            }),
         }
-        sendings.push(at_ms);
-        let recent = sendings.iter().rev();
-        let recent = recent.take_while(|sent| at_ms - **sent < SENDINGS_WITHIN_MS);
-        if recent.count() > SENDINGS_MAX {
-            return Err(format!("{refund} is sent as often as ever: {sendings:?}"));
+        let recent = bursts.iter().rev();
+        let recent = recent.take_while(|burst| at_ms - burst.began_ms < BURSTS_WITHIN_MS);
+        if recent.count() > BURSTS_MAX {
+            return Err(format!("{refund} is sent as often as ever: {bursts:?}"));
         }
         Ok(())
     }
 
+    /// There was no connection for what was just sent.
+    pub(crate) fn refund_not_sent(&mut self, refund: &str) {
+        let bursts = self.bursts.get_mut(refund);
+        if let Some(burst) = bursts.and_then(|bursts| bursts.last_mut()) {
+            burst.may_have_arrived = false;
+        }
+    }
+
+    /// WeChat Pay refused a refund.
+    pub(crate) fn refund_refused(&mut self, refund: &str) {
+        self.refused.insert(refund.to_owned());
+    }
+
     /// The merchant has a refund sent again: what was before does not count.
     pub(crate) fn refund_retried(&mut self, refund: &str) {
-        self.sendings.remove(refund);
+        self.bursts.remove(refund);
+        self.refused.remove(refund);
+    }
+
+    /// Whether WeChat Pay refused a refund since it was last tried again.
+    pub(crate) fn was_refused(&self, refund: &str) -> bool {
+        self.refused.contains(refund)
     }
 
     /// WeChat Pay said, signed, that it does not know this refund.
@@ -94,9 +138,9 @@ impl Witness {
         }
     }
 
-    /// A notification came in.
-    pub(crate) const fn notice(&mut self) {
-        self.noticed = true;
+    /// A genuine notification of this order's payment came in.
+    pub(crate) fn payment_told(&mut self, order: &str) {
+        self.paid.insert(order.to_owned());
     }
 
     /// A refund is free as withdrawn.
@@ -104,7 +148,7 @@ impl Witness {
     /// # Errors
     /// WeChat Pay did not say twice, minutes apart and after the last sending, that it does not know it.
     pub(crate) fn refund_withdrawn(&self, refund: &str) -> Result<(), String> {
-        let last_sent = self.sendings.get(refund).and_then(|sent| sent.last());
+        let last_sent = self.last_sent.get(refund);
         let absences = self.absences.get(refund).into_iter().flatten();
         let mut after = absences.filter(|at| last_sent.is_none_or(|sent| sent < *at));
         let first = after.next();
@@ -123,7 +167,7 @@ impl Witness {
     /// # Errors
     /// Nobody said so truly.
     pub(crate) fn order_became_paid(&self, order: &str) -> Result<(), String> {
-        if self.noticed || self.paid.contains(order) {
+        if self.paid.contains(order) {
             Ok(())
         } else {
             Err(format!("{order} is paid by the word of nobody"))

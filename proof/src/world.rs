@@ -251,12 +251,8 @@ impl World {
     }
 
     /// WeChat Pay's ledger.
-    pub async fn ledger(&self) -> Vec<Value> {
-        let (_, answer) = self
-            .wechat_pay
-            .control("GET", "/_sim/ledger", &Value::Null)
-            .await;
-        answer["items"].as_array().cloned().unwrap_or_default()
+    pub fn ledger(&self) -> Vec<Value> {
+        self.wechat_pay.ledger()
     }
 
     /// A control call of the simulator's; gives its status and its answer.

@@ -24,6 +24,7 @@ use crate::merchant_platform::{self, MerchantPlatformError};
 use crate::phone::{self, AttemptOutcome, PaymentAttempt};
 use crate::refund_ending;
 use crate::schedule;
+use crate::state;
 
 mod exchanges;
 mod guard;
@@ -300,42 +301,71 @@ async fn violations(State(handle): Shared, Query(filter): Filter) -> Answer {
 }
 
 async fn ledger(State(handle): Shared, Query(filter): Filter) -> Answer {
-    enum Entry<'a> {
-        Order(&'a Order),
-        Refund(&'a Refund),
-    }
     let state = handle.lock();
     let now_ms = handle.now_ms();
-    let orders = state.orders.values().filter(|order| !order.burnt);
-    let orders = orders.map(|order| (order.entered, Entry::Order(order)));
-    let refunds = state.refunds.values();
-    let refunds = refunds.map(|refund| (refund.entered, Entry::Refund(refund)));
-    let mut entries: Vec<(u64, Entry<'_>)> = match filter.get("open").map(String::as_str) {
-        None => orders.chain(refunds).collect(),
-        Some("orders") => orders
-            .filter(|(_, entry)| match entry {
-                Entry::Order(order) => order.is_payable(now_ms),
-                Entry::Refund(_) => false,
-            })
-            .collect(),
-        Some("refunds") => refunds
-            .filter(|(_, entry)| match entry {
-                Entry::Order(_) => false,
-                Entry::Refund(refund) => refund.is_open(),
-            })
-            .collect(),
+    let wanted: fn(&Entry<'_>, i64) -> bool = match filter.get("open").map(String::as_str) {
+        None => |_, _| true,
+        Some("orders") => |entry, now_ms| entry.is_payable(now_ms),
+        Some("refunds") => |entry, _| entry.is_open_refund(),
         Some(_) => {
             return Err(Problem::bad(
                 "open is orders that can be paid, or refunds that have not ended",
             ));
         }
     };
-    entries.sort_by_key(|(entered, _)| *entered);
-    let row = |(_, entry): &(u64, Entry<'_>)| match entry {
-        Entry::Order(order) => order.row(state.refunded(&order.key)),
-        Entry::Refund(refund) => refund.row(),
-    };
-    list(entries.iter(), row, &filter)
+    let mut entries = entries(&state);
+    entries.retain(|entry| wanted(entry, now_ms));
+    list(entries.iter(), |entry| entry.row(&state), &filter)
+}
+
+/// The rows of the whole ledger, oldest first.
+pub(crate) fn whole_ledger(state: &state::State) -> Vec<Value> {
+    let entries = entries(state);
+    entries.iter().map(|entry| entry.row(state)).collect()
+}
+
+/// A row of the ledger to be.
+enum Entry<'a> {
+    Order(&'a Order),
+    Refund(&'a Refund),
+}
+
+impl Entry<'_> {
+    fn entered(&self) -> u64 {
+        match self {
+            Self::Order(order) => order.entered,
+            Self::Refund(refund) => refund.entered,
+        }
+    }
+
+    fn is_payable(&self, now_ms: i64) -> bool {
+        match self {
+            Self::Order(order) => order.is_payable(now_ms),
+            Self::Refund(_) => false,
+        }
+    }
+
+    fn is_open_refund(&self) -> bool {
+        match self {
+            Self::Order(_) => false,
+            Self::Refund(refund) => refund.is_open(),
+        }
+    }
+
+    fn row(&self, state: &state::State) -> Value {
+        match self {
+            Self::Order(order) => order.row(state.refunded(&order.key)),
+            Self::Refund(refund) => refund.row(),
+        }
+    }
+}
+
+fn entries(state: &state::State) -> Vec<Entry<'_>> {
+    let orders = state.orders.values().filter(|order| !order.burnt);
+    let refunds = state.refunds.values().map(Entry::Refund);
+    let mut entries: Vec<Entry<'_>> = orders.map(Entry::Order).chain(refunds).collect();
+    entries.sort_by_key(Entry::entered);
+    entries
 }
 
 async fn requests(State(handle): Shared, Query(filter): Filter) -> Answer {

@@ -27,6 +27,9 @@ use crate::server;
 use crate::simulator::StartError;
 use crate::state::State;
 
+/// A signed message that is older than this, or as far ahead, is not believed, in seconds (docs/wechatpay.md).
+const BELIEVED_S: i64 = 300;
+
 /// How much of a control call's answer is read, in bytes.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -191,6 +194,34 @@ impl Embedded {
         server::answer_whole(&self.handle, request, true).await.ok()
     }
 
+    /// Whether an answer is what WeChat Pay signed, now, with the key that it names: what a client may
+    /// believe.
+    #[must_use]
+    pub fn has_signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let named = [
+            "wechatpay-serial",
+            "wechatpay-timestamp",
+            "wechatpay-nonce",
+            "wechatpay-signature",
+        ];
+        let [Some(serial), Some(timestamp), Some(nonce), Some(signature)] = named.map(header)
+        else {
+            return false;
+        };
+        let now = self.handle.wall_ms().div_euclid(1_000);
+        let is_fresh = |at: i64| (now - at).abs() < BELIEVED_S;
+        if !timestamp.parse::<i64>().is_ok_and(is_fresh) {
+            return false;
+        }
+        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
+        message.extend_from_slice(body);
+        message.push(b'\n');
+        let mchid = self.first_merchant();
+        let merchant = self.handle.lock().merchants.get(&mchid).cloned();
+        merchant.is_some_and(|merchant| merchant.has_signed(serial, &message, signature))
+    }
+
     /// Makes a control call, as the control port takes them; gives its status and its answer.
     pub async fn control(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() {
@@ -212,6 +243,12 @@ impl Embedded {
         let bytes = axum::body::to_bytes(answer.into_body(), ANSWER_MAX).await;
         let bytes = bytes.unwrap_or_default();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// The whole ledger, oldest first, as the control call shows it.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Value> {
+        control::whole_ledger(&self.handle.lock())
     }
 
     /// Replaces one of WeChat Pay's keys, as the control call does; `private_pem` is the key that is taken

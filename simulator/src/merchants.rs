@@ -242,6 +242,17 @@ impl MerchantWithKeys {
         Some(&self.record.platform_certificates[index].private_pem)
     }
 
+    /// Whether a signature is WeChat Pay's over this message, by the key that it names.
+    pub(crate) fn has_signed(&self, serial: &str, message: &[u8], signature: &str) -> bool {
+        let public = self.public_keys.iter().map(|(id, key)| (id, key));
+        let certified = self.platform_certificates.iter();
+        let certified = certified.map(|(facts, key)| (&facts.serial, key));
+        public
+            .chain(certified)
+            .find(|(name, _)| name.eq_ignore_ascii_case(serial))
+            .is_some_and(|(_, key)| key.verifying().verifies(message, signature))
+    }
+
     /// The newest WeChat Pay public key, SPKI PEM.
     pub(crate) fn public_pem(&self) -> Option<String> {
         let (_, key) = self.public_keys.last()?;

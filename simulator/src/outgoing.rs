@@ -15,6 +15,9 @@ pub struct SentNotice {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// The order whose payment it tells, truly and with a signature that holds. It is not sent: whoever runs
+    /// a whole world holds against it what the merchant makes of the rest.
+    pub tells_payment_of: Option<String>,
 }
 
 /// What a merchant answers; `None` where there is no answer.
@@ -39,16 +42,13 @@ impl Outgoing {
     /// Posts a notice; the error says why there is no answer.
     pub(crate) async fn post(
         &self,
-        url: &str,
-        headers: Vec<(&'static str, String)>,
-        body: String,
+        notice: SentNotice,
         deadline: Duration,
     ) -> Result<reqwest::Response, String> {
         let client = match self {
             Self::Http(client) => client,
             Self::InProcess(merchant) => {
-                let url = url.to_owned();
-                let received = merchant.receive(SentNotice { url, headers, body });
+                let received = merchant.receive(notice);
                 return match tokio::time::timeout(deadline, received).await {
                     Ok(Some(answer)) => Ok(answer.into()),
                     Ok(None) => Err("no answer: the connection broke".to_owned()),
@@ -56,8 +56,9 @@ impl Outgoing {
                 };
             }
         };
-        let mut request = client.post(url).timeout(deadline).body(body);
-        for (name, value) in headers {
+        let url = notice.url;
+        let mut request = client.post(&url).timeout(deadline).body(notice.body);
+        for (name, value) in notice.headers {
             request = request.header(name, value);
         }
         match request.send().await {

@@ -166,7 +166,7 @@ pub(super) fn stream_needs() -> Vec<Need> {
 }
 
 /// What a call to the bus needs: its action on each bus that it names.
-pub(super) fn bus_needs(operation: &str, request: &Value) -> Vec<Need> {
+pub fn bus_needs(operation: &str, request: &Value) -> Vec<Need> {
     let entries = request["Entries"].as_array().into_iter().flatten();
     let buses: BTreeSet<&str> = entries
         .map(|entry| entry["EventBusName"].as_str().unwrap_or("default"))
@@ -193,7 +193,7 @@ pub(super) fn log_needs(operation: &str) -> Vec<Need> {
 }
 
 /// What a call to the secrets needs.
-pub(super) fn secret_needs(operation: &str, request: &Value) -> Vec<Need> {
+pub fn secret_needs(operation: &str, request: &Value) -> Vec<Need> {
     let id = request["SecretId"].as_str().unwrap_or_default();
     let permission = Permission {
         action: format!("secretsmanager:{operation}"),

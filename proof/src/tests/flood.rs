@@ -84,7 +84,7 @@ async fn sweep(world: &World) {
 async fn strangers(world: &World) -> Took {
     let began = world.weather.elapsed_ms();
     let since = || world.weather.elapsed_ms() - began;
-    while !at_wechat_pay(world, "stranger-1-r2").await {
+    while !at_wechat_pay(world, "stranger-1-r2") {
         assert!(since() < PATIENCE_MS, "it was never sent");
         sleep(Duration::from_millis(1)).await;
     }
@@ -97,8 +97,8 @@ async fn strangers(world: &World) -> Took {
     }
 }
 
-async fn at_wechat_pay(world: &World, number: &str) -> bool {
-    let ledger = world.ledger().await;
+fn at_wechat_pay(world: &World, number: &str) -> bool {
+    let ledger = world.ledger();
     ledger.iter().any(|row| row["out_refund_no"] == number)
 }
 

@@ -218,6 +218,18 @@ impl Walk<'_> {
             "not_found",
         ];
         self.expected(segment, &answer, &refusals);
+        let counts = match decision {
+            Decision::Approve => matches!(answer.status, 200..=202),
+            // What nobody heard of may have been done.
+            Decision::Reject | Decision::Withdraw | Decision::Retry => {
+                !refusals.contains(&answer.code())
+            }
+        };
+        let noted = self.orders.get_mut(&order);
+        let asked = noted.and_then(|noted| noted.refunds.get_mut(&refund));
+        if let Some(asked) = asked.filter(|_| counts) {
+            asked.decided.insert(decision);
+        }
     }
 
     pub(super) async fn bank(&mut self, order: u32, refund: u32, end: BankEnd) {

@@ -14,6 +14,7 @@ use crate::beijing::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::exchange::{self, Exchange, ExchangeKey};
 use crate::handle::SimulatorHandle;
 use crate::ledger::{Attempt, Copy, Distortion, Notice, Progress};
+use crate::outgoing::SentNotice;
 use crate::random;
 use crate::state::State;
 
@@ -39,6 +40,9 @@ const RETRY_DELAYS_MS: [i64; 15] = [
 /// The merchant has this long to answer, in real time (docs/simulator.md, `notice-schedule`).
 const ANSWER_DEADLINE: Duration = Duration::from_millis(ANSWER_DEADLINE_MS);
 const ANSWER_DEADLINE_MS: u64 = 5_000;
+
+/// The event of a payment.
+const PAYMENT: &str = "TRANSACTION.SUCCESS";
 
 /// What became of sending one attempt.
 struct Sent {
@@ -95,16 +99,21 @@ fn give_up_unsigned(state: &mut State, seq: u64) {
 
 async fn send(handle: &SimulatorHandle, dispatch: &Dispatch, message: Message) -> Sent {
     let (started, at_ms) = (Instant::now(), handle.now_ms());
-    let url = &dispatch.notice.url;
+    let notice = &dispatch.notice;
     let serial = message.serial.clone();
-    let mut exchange = message.exchange(url);
+    let mut exchange = message.exchange(&notice.url);
     let response = if dispatch.distortion == Distortion::Lost {
         Err("lost on the way: it never reached the merchant".to_owned())
     } else {
-        handle
-            .outgoing
-            .post(url, message.headers, message.body, ANSWER_DEADLINE)
-            .await
+        let is_genuine = dispatch.distortion == Distortion::Genuine;
+        let tells_payment = is_genuine && notice.event_type == PAYMENT;
+        let sent = SentNotice {
+            url: notice.url.clone(),
+            headers: message.headers,
+            body: message.body,
+            tells_payment_of: tells_payment.then(|| notice.out_trade_no.clone()),
+        };
+        handle.outgoing.post(sent, ANSWER_DEADLINE).await
     };
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = match response {

@@ -109,15 +109,20 @@ impl Zoo {
         let suites = stages.iter().map(|(suite, _)| *suite).collect();
         let (built, alone) = self.build(&mutants, &suites)?;
         for survey in &surveys {
-            if let Some(why) = alone.get(&survey.mutant.name).filter(|why| *why != BESIDE) {
+            if let Some(why) = alone.get(&survey.mutant.name) {
                 println!("left out, as {why}: {}", survey.name);
             }
         }
+        let beside = alone.values().filter(|why| *why == BESIDE).count();
         surveys.retain(|survey| !alone.contains_key(&survey.mutant.name));
-        println!("{} of them compile", surveys.len());
+        println!(
+            "{} of them compile; {beside} do not beside the others, and {} are left out for another reason",
+            surveys.len(),
+            alone.len() - beside
+        );
         let runner = self.runner(&built);
         let survived = Mutex::new(BTreeSet::new());
-        let too_long = AtomicUsize::new(0);
+        let (too_long, elsewhere) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let looked_at = surveys.iter().map(|survey| survey.name.clone()).collect();
         let count = surveys.len();
         let mut limits = BTreeMap::new();
@@ -143,7 +148,17 @@ impl Zoo {
                         println!("[{place}/{count}] {name} takes too long: {}", survey.name);
                         too_long.fetch_add(1, Ordering::Relaxed);
                     }
-                    End::Red | End::Elsewhere | End::NotRun => {}
+                    // Twice, and no test says that it is the reason: what they said is kept.
+                    End::Elsewhere | End::NotRun => {
+                        let log = log.display();
+                        println!(
+                            "[{place}/{count}] {name} is red elsewhere: {} ({log})",
+                            survey.name
+                        );
+                        elsewhere.fetch_add(1, Ordering::Relaxed);
+                        return Ok(());
+                    }
+                    End::Red => {}
                 }
                 fs::remove_file(log)?;
                 return Ok(());
@@ -155,9 +170,10 @@ impl Zoo {
             Ok(())
         })?;
         let survived = survived.into_inner().unwrap_or_default();
+        let elsewhere = elsewhere.into_inner();
         println!(
-            "{} killed, {} of them as they took too long; {} survived",
-            count - survived.len(),
+            "{} killed, {} of them as they took too long; {elsewhere} red elsewhere; {} survived",
+            count - survived.len() - elsewhere,
             too_long.into_inner(),
             survived.len()
         );
