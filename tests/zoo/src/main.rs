@@ -18,7 +18,6 @@ mod copy;
 mod mutate;
 mod patch;
 mod schemata;
-mod share;
 mod source;
 mod survey;
 mod watch;
@@ -44,10 +43,6 @@ struct Arguments {
     /// Makes mistakes by rule in the code that decides, in place of the patches.
     #[arg(long)]
     mutants: bool,
-    /// Of the patches, those whose code or tests have changed since this commit, and a fifth of the others,
-    /// another one with each commit.
-    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["names", "mutants"])]
-    share_since: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -72,12 +67,7 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
     let (count, wrong) = if arguments.mutants {
         zoo.survey(&folder.join("survivors.txt"), &arguments.names)?
     } else {
-        let mut patches = patches(&folder, &arguments.names)?;
-        if let Some(since) = &arguments.share_since {
-            let all = patches.len();
-            share::keep(&mut patches, &share::Commit::read(folder.as_path(), since)?);
-            println!("{} of {all} patches", patches.len());
-        }
+        let patches = patches(&folder, &arguments.names)?;
         (patches.len(), zoo.visit(&patches)?)
     };
     let seconds = began.elapsed().as_secs();
