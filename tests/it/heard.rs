@@ -88,3 +88,38 @@ async fn a_person_is_called_though_the_answer_to_the_write_that_says_so_is_lost(
     assert_eq!(asked["needs_human"], true, "{asked}");
     assert_eq!(counted(&stack, "needs_human"), 1);
 }
+
+#[tokio::test]
+async fn a_payment_is_counted_once_and_a_time_that_is_none_is_told() {
+    let stack = TestStack::start().await;
+    stack.paid("heard-0006", 100).await;
+    let content = payment_content(&stack, "heard-0006", 100);
+    stack.notice("TRANSACTION.SUCCESS", &content).await;
+    stack.order("heard-0006").await;
+    assert_eq!(counted(&stack, "order_paid"), 1, "heard often, told once");
+    let without_a_time = |stack: &TestStack| {
+        let lines = stack.log_lines();
+        let mut times = lines.iter().map(|line| line["success_time"].clone());
+        times.any(|time| time == "unreadable")
+    };
+    assert!(!without_a_time(&stack));
+    stack.native("heard-0007", 100).await;
+    let mut content = payment_content(&stack, "heard-0007", 100);
+    content["success_time"] = json!("yesterday");
+    let answer = stack.notice("TRANSACTION.SUCCESS", &content).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(counted(&stack, "order_paid"), 2);
+    assert!(without_a_time(&stack));
+}
+
+#[tokio::test]
+async fn an_answer_in_trouble_is_counted_as_an_error_and_not_as_a_forgery() {
+    let stack = TestStack::start().await;
+    stack.native("heard-0008", 100).await;
+    stack.fault("server_error", json!({"count": 9})).await;
+    stack
+        .post(&stack.merchant, "/orders/heard-0008/close", json!({}))
+        .await;
+    assert!(counted(&stack, "wechatpay_errors") > 0);
+    assert_eq!(counted(&stack, "wechatpay_unverified"), 0);
+}
