@@ -9,9 +9,28 @@ mod witness;
 
 use std::process::Command;
 
-use crate::op::Plan;
+use serde_json::json;
+
+use crate::op::{Plan, Signs};
 use crate::regression::regressions;
 use crate::run::run;
+use crate::weather::Weather;
+use crate::world::{Ground, World};
+
+/// Does this in a world without faults, under a clock that stands still while nobody waits.
+fn in_a_world<T>(act: impl AsyncFnOnce(&World) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let no_faults = serde_json::from_value(json!({"on": [], "percent": 0})).unwrap();
+        let weather = Weather::new(1, no_faults, false);
+        let world = World::new(Ground::of(Signs::PublicKey).unwrap(), 1, weather).unwrap();
+        act(&world).await
+    })
+}
 
 #[test]
 fn what_failed_once_does_not_fail_again() {

@@ -7,11 +7,10 @@ use local::template::physical;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
+use super::in_a_world;
 use crate::fault::Place;
-use crate::op::Signs;
 use crate::process::Answer;
-use crate::weather::Weather;
-use crate::world::{ALICE, Ground, MERCHANT_KEY, World};
+use crate::world::{ALICE, MERCHANT_KEY, World};
 
 /// How many unpaid orders of one payer are due at once.
 const FLOOD: u32 = 1_500;
@@ -40,30 +39,22 @@ fn a_strangers_refund_takes_no_longer_beside_1500_unpaid_orders_of_one_payer() {
 }
 
 fn refunds_beside(flood: u32) -> Took {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let no_faults = serde_json::from_value(json!({"on": [], "percent": 0})).unwrap();
-        let weather = Weather::new(1, no_faults, false);
-        let world = World::new(Ground::of(Signs::PublicKey).unwrap(), 1, weather).unwrap();
+    in_a_world(async |world| {
         world.weather.begin_step(0);
         for number in ["stranger-1", "stranger-2"] {
-            paid(&world, number).await;
+            paid(world, number).await;
         }
-        refund(&world, "stranger-1", "stranger-1-r1").await;
+        refund(world, "stranger-1", "stranger-1-r1").await;
         // Within a minute of the other, so that the sweep sends it.
-        let later = refund(&world, "stranger-1", "stranger-1-r2").await;
+        let later = refund(world, "stranger-1", "stranger-1-r2").await;
         assert_eq!(later.body["status"], "RESERVED", "{later:?}");
         for at in 0..flood {
-            unpaid(&world, at);
+            unpaid(world, at);
         }
         sleep(Duration::from_secs(90)).await;
         let took = tokio::select! {
-            took = strangers(&world) => took,
-            () = sweep(&world) => unreachable!("it does not end"),
+            took = strangers(world) => took,
+            () = sweep(world) => unreachable!("it does not end"),
         };
         assert_eq!(world.weather.first_broken(), None);
         took

@@ -5,9 +5,8 @@ use local::aws::access_key_of;
 use local::template::{arn, physical};
 use serde_json::{Value, json};
 
-use crate::op::Signs;
-use crate::weather::Weather;
-use crate::world::{Ground, World};
+use super::in_a_world;
+use crate::world::World;
 
 /// Whether a function may ask a service for this.
 fn may(world: &World, caller: &str, method: &str, path: &str, what: (&str, Value)) -> bool {
@@ -25,30 +24,22 @@ fn may(world: &World, caller: &str, method: &str, path: &str, what: (&str, Value
 
 #[test]
 fn secrets_bus_and_bucket_are_those_that_the_template_allows() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let no_faults = serde_json::from_value(json!({"on": [], "percent": 0})).unwrap();
-        let weather = Weather::new(1, no_faults, false);
-        let world = World::new(Ground::of(Signs::PublicKey).unwrap(), 1, weather).unwrap();
+    in_a_world(async |world| {
         let secret = |caller| {
             let what = json!({"SecretId": arn("SigningSecret")});
             let target = "secretsmanager.GetSecretValue";
-            may(&world, caller, "POST", "/", (target, what))
+            may(world, caller, "POST", "/", (target, what))
         };
         assert!(secret("SweepFunction"));
         assert!(!secret("NotifyCallbackFunction"));
         let event = |caller| {
             let what = json!({"Entries": [{"EventBusName": physical("EventBus")}]});
-            may(&world, caller, "POST", "/", ("AWSEvents.PutEvents", what))
+            may(world, caller, "POST", "/", ("AWSEvents.PutEvents", what))
         };
         assert!(event("PublishEventsFunction"));
         assert!(!event("QueryFunction"));
         let path = format!("/{}/2026-01-01/report.json", physical("ReportsBucket"));
-        let object = |caller, method| may(&world, caller, method, &path, ("", Value::Null));
+        let object = |caller, method| may(world, caller, method, &path, ("", Value::Null));
         assert!(object("ReconcileFunction", "PUT") && object("ReconcileFunction", "HEAD"));
         assert!(!object("SweepFunction", "PUT") && !object("SweepFunction", "HEAD"));
     });
