@@ -1,5 +1,7 @@
 //! The names of the kinds, and which events are kept.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use super::*;
 
 #[test]
