@@ -84,7 +84,7 @@ fn found(folder: &Path, names: &BTreeMap<String, String>) -> Artefacts {
     found
 }
 
-/// Builds as `cargo lambda build` does: for a named target, and for the oldest processor of Lambda's. So a
+/// Builds as `cargo lambda build` does: for a named target, and for the processor that it chooses. So a
 /// yardstick differs from the functions by what it does alone, and what both depend on is compiled once.
 fn build(root: &Path, packages: &[&str], more: &[&str]) -> Result<PathBuf> {
     let told = Command::new("rustc").arg("-vV").output()?;

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_without_git_has_the_same_files() {
+    fn a_tree_without_git_lacks_no_file() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let root = root.canonicalize().unwrap();
         let (known, walked) = (files(&root).unwrap(), walked(&root).unwrap());
