@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -130,10 +130,23 @@ impl Cargo<'_> {
             let file = Path::new(span["file_name"].as_str()?);
             let line = usize::try_from(span["line_start"].as_u64()?).ok()?;
             let file = file.strip_prefix(self.tree).unwrap_or(file);
-            Some((file.to_owned(), line))
+            Some((straight(file), line))
         });
         places.collect()
     }
+}
+
+/// The same path without a way up: a crate names files of another folder by `../`.
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            straight.pop();
+        } else {
+            straight.push(part);
+        }
+    }
+    straight
 }
 
 /// The suite and the binary of a test.
@@ -165,4 +178,20 @@ pub(crate) fn blamed(arms: &[Arm], places: &[(PathBuf, usize)]) -> Vec<String> {
     blamed.sort();
     blamed.dedup();
     blamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_found_by_the_place_of_its_error_from_another_crate() {
+        let arm = Arm {
+            file: PathBuf::from("tests/it/floods.rs"),
+            lines: (3, 5),
+            mutant: "m1".to_owned(),
+        };
+        let said = straight(Path::new("local/../tests/it/floods.rs"));
+        assert_eq!(blamed(&[arm], &[(said, 4)]), ["m1"]);
+    }
 }
