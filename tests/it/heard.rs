@@ -33,6 +33,25 @@ async fn a_refund_that_wechat_pay_closes_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_refund_that_the_bank_fails_is_counted_once() {
+    let stack = TestStack::start().await;
+    let never = json!({"refund_delay_s": null});
+    stack.control("knobs", never).await;
+    stack.paid("heard-0009", 500).await;
+    stack
+        .refund("heard-0009", "heard-r9", 200)
+        .await
+        .expect(202);
+    assert_eq!(counted(&stack, "refund_stuck"), 0);
+    stack.control("refunds/heard-r9/abnormal", json!({})).await;
+    stack
+        .until_refund("heard-0009", "heard-r9", "ABNORMAL")
+        .await;
+    stack.order("heard-0009").await;
+    assert_eq!(counted(&stack, "refund_stuck"), 1, "heard once, told once");
+}
+
+#[tokio::test]
 async fn a_payment_after_its_orders_close_is_counted_once() {
     let stack = TestStack::start().await;
     stack.native("heard-0002", 100).await;
@@ -97,6 +116,7 @@ async fn a_payment_is_counted_once_and_a_time_that_is_none_is_told() {
     stack.notice("TRANSACTION.SUCCESS", &content).await;
     stack.order("heard-0006").await;
     assert_eq!(counted(&stack, "order_paid"), 1, "heard often, told once");
+    assert_eq!(counted(&stack, "refunded_elsewhere"), 0);
     let without_a_time = |stack: &TestStack| {
         let lines = stack.log_lines();
         let mut times = lines.iter().map(|line| line["success_time"].clone());

@@ -168,6 +168,29 @@ async fn a_close_that_is_not_answered_with_204_is_not_closed() {
 }
 
 #[tokio::test]
+async fn what_has_changed_is_looked_at_soon_however_long_nothing_did() {
+    let stack = TestStack::start().await;
+    stack.native("anew-00001", 500).await;
+    stack.advance(301).await;
+    stack.sweep().await;
+    let looks = |item: &Value| item["due_attempts"]["N"].clone();
+    assert_eq!(looks(&stack.order_item("anew-00001")), "1");
+    stack.fault("close_user_paying", json!({"count": 1})).await;
+    stack
+        .post(&stack.merchant, "/orders/anew-00001/close", json!({}))
+        .await
+        .expect(202);
+    let closing = stack.order_item("anew-00001");
+    assert_eq!(closing["trade_state"]["S"], "CLOSING");
+    assert_eq!(looks(&closing), Value::Null);
+    stack.paid("anew-00002", 500).await;
+    let refund = stack.refund("anew-00002", "anew-r2", 200).await;
+    assert_eq!(refund.expect(202)["status"], "PROCESSING");
+    let refund = stack.item("ORDER#anew-00002", "REFUND#anew-r2");
+    assert_eq!(looks(&refund), Value::Null);
+}
+
+#[tokio::test]
 async fn notices_twice_late_and_out_of_order_settle_once() {
     let stack = TestStack::start().await;
     stack.fault("notice_duplicated", json!({})).await;

@@ -261,6 +261,10 @@ async fn what_was_taken_although_it_was_withdrawn_calls_once_and_once_more_where
     let taken = (json!("PROCESSING"), json!("0"));
     assert_eq!(stands(&stack, number, "slow-r1"), taken);
     assert_eq!(counted(), (1, 0), "it was taken after all");
+    let lines = stack.log_lines();
+    let called = lines.iter().find(|line| line["needs_human"] == 1).unwrap();
+    let why = "WeChat Pay has taken it although it was withdrawn";
+    assert_eq!(called["needs_human_because"], why, "{called}");
     stack.advance(3 * 24 * HOUR).await;
     for _ in 0..3 {
         stack.sweep().await;
