@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
+};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -29,6 +32,28 @@ const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long an AWS call may take with its retries: short of the webhook's 4 seconds.
 const AWS_OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client of this service's SDK, whose builder is a type of its own in each.
+///
+/// The SDK's watch over streams that stall has nothing to do: the transport sends and gives whole bodies, each
+/// within its attempt's time. Nor has its cache of credentials, which do not change here.
+macro_rules! sdk_client {
+    ($sdk:ident, $environment:ident, $endpoint:ident) => {{
+        let mut config = $sdk::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region($environment.region())
+            .credentials_provider(SharedCredentialsProvider::new($environment.credentials()))
+            .identity_cache(IdentityCache::no_cache())
+            .http_client(sdk_http_client($environment.process.transport.clone()))
+            .interceptor(ShortAgent)
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(timeouts())
+            .retry_config(retries());
+        config.set_endpoint_url($endpoint);
+        $sdk::Client::from_conf(config.build())
+    }};
+}
 
 /// Where variables are looked up.
 #[derive(Clone)]
@@ -331,33 +356,15 @@ impl<'a> Environment<'a> {
     /// The table named by `TABLE_NAME`.
     pub fn table(&mut self) -> Table {
         let name = self.required("TABLE_NAME");
-        let mut config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(self.region())
-            .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(sdk_http_client(self.process.transport.clone()))
-            .interceptor(ShortAgent)
-            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .timeout_config(timeouts())
-            .retry_config(retries());
-        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB"));
-        Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name)
+        let endpoint = self.endpoint_url("AWS_ENDPOINT_URL_DYNAMODB");
+        Table::new(sdk_client!(aws_sdk_dynamodb, self, endpoint), name)
     }
 
     /// The event bus named by `EVENT_BUS_NAME`.
     pub fn bus(&mut self) -> Bus {
         let name = self.required("EVENT_BUS_NAME");
-        let mut config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(self.region())
-            .credentials_provider(self.credentials())
-            .http_client(sdk_http_client(self.process.transport.clone()))
-            .interceptor(ShortAgent)
-            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .timeout_config(timeouts())
-            .retry_config(retries());
-        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_EVENTBRIDGE"));
-        Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), name)
+        let endpoint = self.endpoint_url("AWS_ENDPOINT_URL_EVENTBRIDGE");
+        Bus::new(sdk_client!(aws_sdk_eventbridge, self, endpoint), name)
     }
 
     /// The client that reads secrets, one for all of a function's.
@@ -365,17 +372,8 @@ impl<'a> Environment<'a> {
         if let Some(client) = &self.secrets_client {
             return client.clone();
         }
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(self.region())
-            .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(sdk_http_client(self.process.transport.clone()))
-            .interceptor(ShortAgent)
-            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .timeout_config(timeouts())
-            .retry_config(retries());
-        config.set_endpoint_url(self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
-        let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
+        let endpoint = self.endpoint_url("AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let client = sdk_client!(aws_sdk_secretsmanager, self, endpoint);
         self.secrets_client.insert(client).clone()
     }
 
