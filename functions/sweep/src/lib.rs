@@ -17,7 +17,9 @@ mod refund;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use shared::clock::Clock;
@@ -43,6 +45,10 @@ const CLAIM_SECONDS: i64 = 120;
 
 /// How many items are taken from a shard at a time.
 const BATCH: i32 = 25;
+
+/// How many items of a shard are looked at side by side, the longest due first: most of its time a look waits
+/// for WeChat Pay.
+const LOOKS_AT_ONCE: usize = 2;
 
 /// How many rounds over a shard one run makes at most.
 const ROUNDS_MAX: u32 = 40;
@@ -79,6 +85,14 @@ struct Done {
     failed: u32,
     left: u32,
     unreadable: u32,
+}
+
+impl Done {
+    /// Counts a look, and whether it went well.
+    fn looked(&mut self, went_well: bool) {
+        self.looked_at += 1;
+        self.failed += u32::from(!went_well);
+    }
 }
 
 /// What became of a shard: what was done, and how long the oldest entry had been due.
@@ -184,9 +198,9 @@ impl ScheduledFunction for Sweep {
 }
 
 impl Sweep {
-    /// Looks at both lanes side by side: one look at a time in each shard, so at most [`SHARDS`] at
-    /// once. While the later lane is busy, the first one is looked at again and again: what comes due
-    /// in it does not wait for the end of this run.
+    /// Looks at both lanes side by side: [`LOOKS_AT_ONCE`] in each shard at most. While the later lane is
+    /// busy, the first one is looked at again and again: what comes due in it does not wait for the end of
+    /// this run.
     async fn both_lanes(&self, deadline: Deadline) -> (Vec<Swept>, Vec<Swept>) {
         let later_over = AtomicBool::new(false);
         let later = async {
@@ -228,31 +242,41 @@ impl Sweep {
             if found.is_empty() {
                 break;
             }
-            let mut claimed_any = false;
+            let mut looks = FuturesUnordered::new();
+            let (mut claimed_any, mut unclaimable) = (false, None);
             for (item, seen) in found {
+                while looks.len() >= LOOKS_AT_ONCE
+                    && let Some(went_well) = looks.next().await
+                {
+                    done.looked(went_well);
+                }
                 if deadline.left(clock, CLAIM_RESERVE) < CLAIM_RESERVE {
                     done.left += 1;
                     continue;
                 }
                 let until = clock.business().plus_seconds(CLAIM_SECONDS);
                 match self.due.claim(&item, seen, until).await {
-                    Ok(Commit::Done) => {}
-                    Ok(Commit::Conflict) => continue,
+                    Ok(Commit::Done) => {
+                        claimed_any = true;
+                        looks.push(self.look_at(item, deadline));
+                    }
+                    Ok(Commit::Conflict) => {}
                     // A transaction may hold this very item; the others are not held up by it.
                     Err(error) => {
                         done.failed += 1;
                         failed_claims += 1;
                         if failed_claims >= FAILED_CLAIMS_MAX {
-                            return Err(error);
+                            unclaimable = Some(error);
+                            break;
                         }
-                        continue;
                     }
                 }
-                claimed_any = true;
-                done.looked_at += 1;
-                if !self.look_at(&item, deadline).await {
-                    done.failed += 1;
-                }
+            }
+            while let Some(went_well) = looks.next().await {
+                done.looked(went_well);
+            }
+            if let Some(error) = unclaimable {
+                return Err(error);
             }
             if !claimed_any {
                 break;
@@ -263,10 +287,10 @@ impl Sweep {
 
     /// Looks at one item and writes its line; says whether it went well. An error stays with the item,
     /// and so does a panic.
-    async fn look_at(&self, item: &DueItem, deadline: Deadline) -> bool {
+    async fn look_at(&self, item: DueItem, deadline: Deadline) -> bool {
         let clock: &Clock = &self.process.clock;
         let mut line = LogLine::start(Self::NAME, clock);
-        let looked = contained_future(self.look(item, deadline, &mut line)).await;
+        let looked = contained_future(self.look(&item, deadline, &mut line)).await;
         match &looked {
             Ok(Ok(())) => {}
             Ok(Err(error)) => note_error(error, &mut line),
