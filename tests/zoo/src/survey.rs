@@ -70,6 +70,7 @@ const TABLE: &[Suite] = &[
             "certificates::",
             "partner::",
             "abnormal::",
+            "access::",
             "runbooks::",
         ],
     ),
