@@ -407,7 +407,7 @@ async fn a_user_who_logs_in_all_the_time_is_told_that_it_is_too_often() {
 }
 
 /// What a stranger's refund waits for is counted in questions to WeChat Pay, not in seconds: alone it
-/// takes two, and beside unpaid orders each shard may be about one more.
+/// takes two, and beside unpaid orders each shard may be about two more.
 #[tokio::test]
 async fn a_strangers_refund_waits_behind_no_unpaid_orders() {
     let stack = TestStack::start().await;

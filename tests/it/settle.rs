@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::TestStack;
+use crate::harness::tap::Held;
 
 #[tokio::test]
 async fn with_every_notice_dropped_a_query_finds_the_payment() {
@@ -188,6 +189,33 @@ async fn what_has_changed_is_looked_at_soon_however_long_nothing_did() {
     assert_eq!(refund.expect(202)["status"], "PROCESSING");
     let refund = stack.item("ORDER#anew-00002", "REFUND#anew-r2");
     assert_eq!(looks(&refund), Value::Null);
+}
+
+#[tokio::test]
+async fn of_a_shards_orders_the_two_longest_due_are_asked_about_at_once() {
+    let stack = TestStack::start().await;
+    for place in ["3", "1", "2"] {
+        let number = format!("abreast-{place}");
+        stack.native(&number, 100).await;
+        let mut order = stack.order_item(&number);
+        order["due_shard"] = json!({"S": "0"});
+        order["due_at"] = json!({"N": place});
+        stack.put_item(&order);
+    }
+    let asked = "GET /v3/pay/transactions/out-trade-no/abreast-";
+    stack.wire.hold(Held::Unsent, &[asked]);
+    let told = stack.log_lines().len();
+    let held = async || json!(stack.wire.held());
+    let seen = tokio::select! {
+        _ = stack.sweep() => held().await,
+        seen = stack.until(held, |held| *held == 2) => seen,
+    };
+    assert_eq!(seen, 2);
+    assert_eq!(stack.log_lines().len(), told, "neither look has ended");
+    let due_at = |place: &str| stack.order_item(&format!("abreast-{place}"))["due_at"]["N"].clone();
+    assert_ne!(due_at("1"), "1");
+    assert_ne!(due_at("2"), "2");
+    assert_eq!(due_at("3"), "3", "it waits for one of them");
 }
 
 #[tokio::test]
