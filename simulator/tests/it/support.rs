@@ -1,23 +1,24 @@
 //! A merchant for the tests: signs with AWS-LC, verifies and opens what it gets, and listens for
 //! notices. Nothing of the simulator's own code is used, only its files and sockets.
 
-use std::collections::{HashMap, VecDeque};
+mod inbox;
+mod keys;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use simulator::{Config, MerchantFile, Mode, Simulator};
 use tempfile::TempDir;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::OnceCell;
+
+use inbox::Inbox;
+pub use inbox::Received;
+pub use keys::{PublicKey, open, private_key, seal_field, sign};
 
 /// Waiting longer than this for something that should happen at once is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -424,7 +425,7 @@ impl Client {
 
     pub fn public_key(&self) -> PublicKey {
         let pem = std::fs::read(self.folder.join("pub_key.pem")).unwrap();
-        PublicKey(pem_bytes(&pem))
+        PublicKey::of_pem(&pem)
     }
 
     pub fn platform_certificate(&self) -> PublicKey {
@@ -445,70 +446,6 @@ impl Client {
             "paySign": sign(&self.key, text.as_bytes()),
         })
     }
-}
-
-/// WeChat Pay's public key, SPKI DER.
-pub struct PublicKey(Vec<u8>);
-
-impl PublicKey {
-    pub fn of_certificate(pem: &str) -> Self {
-        let (_, parsed) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
-        Self(parsed.parse_x509().unwrap().public_key().raw.to_vec())
-    }
-
-    pub fn verifies(&self, timestamp: &str, nonce: &str, body: &[u8], signature: &str) -> bool {
-        let mut message = format!("{timestamp}\n{nonce}\n").into_bytes();
-        message.extend_from_slice(body);
-        message.push(b'\n');
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0);
-        STANDARD
-            .decode(signature)
-            .is_ok_and(|signature| key.verify(&message, &signature).is_ok())
-    }
-
-    pub fn der(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-fn pem_bytes(pem: &[u8]) -> Vec<u8> {
-    rustls_pki_types::SubjectPublicKeyInfoDer::from_pem_slice(pem)
-        .unwrap()
-        .as_ref()
-        .to_vec()
-}
-
-pub fn private_key(pem: &str) -> KeyPair {
-    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
-    KeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap()
-}
-
-pub fn sign(key: &KeyPair, message: &[u8]) -> String {
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        message,
-        &mut signature,
-    )
-    .unwrap();
-    STANDARD.encode(signature)
-}
-
-/// Opens what was sealed under an APIv3 key.
-pub fn open(apiv3_key: &str, resource: &Value) -> Option<Vec<u8>> {
-    let text = |name: &str| resource[name].as_str().unwrap_or_default().to_owned();
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, apiv3_key.as_bytes()).unwrap());
-    let nonce = Nonce::try_assume_unique_for_key(text("nonce").as_bytes()).ok()?;
-    let mut sealed = STANDARD.decode(text("ciphertext")).ok()?;
-    let opened = key
-        .open_in_place(
-            nonce,
-            Aad::from(text("associated_data").as_bytes()),
-            &mut sealed,
-        )
-        .ok()?;
-    Some(opened.to_vec())
 }
 
 pub fn http() -> reqwest::Client {
@@ -537,138 +474,6 @@ pub fn tls(ca_pem: Option<&[u8]>) -> rustls::ClientConfig {
     .with_no_client_auth()
 }
 
-/// A notice as it arrived.
-#[derive(Debug, Clone)]
-pub struct Received {
-    pub headers: HashMap<String, String>,
-    pub body: Vec<u8>,
-}
-
-impl Received {
-    pub fn envelope(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_default()
-    }
-
-    pub fn payload(&self, apiv3_key: &str) -> String {
-        let opened = open(apiv3_key, &self.envelope()["resource"]).expect("the key opens it");
-        String::from_utf8(opened).unwrap()
-    }
-
-    pub fn verified_by(&self, public: &PublicKey) -> bool {
-        public.verifies(
-            self.header("wechatpay-timestamp"),
-            self.header("wechatpay-nonce"),
-            &self.body,
-            self.header("wechatpay-signature"),
-        )
-    }
-}
-
-#[derive(Default)]
-struct Mail {
-    received: Vec<Received>,
-    answers: VecDeque<(u16, Duration)>,
-    always: Option<(u16, Duration)>,
-}
-
-/// Where notices arrive; answers 204 unless told otherwise.
-#[derive(Clone)]
-pub struct Inbox {
-    pub url: String,
-    mail: Arc<Mutex<Mail>>,
-    arrived: Arc<Notify>,
-}
-
-impl Inbox {
-    pub async fn open() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/wechatpay/notify", listener.local_addr().unwrap());
-        let inbox = Self {
-            url,
-            mail: Arc::default(),
-            arrived: Arc::new(Notify::new()),
-        };
-        let router = axum::Router::new()
-            .fallback(
-                |axum::extract::State(inbox): axum::extract::State<Self>,
-                 headers: axum::http::HeaderMap,
-                 body: axum::body::Bytes| async move {
-                    inbox.take(&headers, &body).await
-                },
-            )
-            .with_state(inbox.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        inbox
-    }
-
-    async fn take(&self, headers: &axum::http::HeaderMap, body: &[u8]) -> axum::http::StatusCode {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-            .collect();
-        let (status, pause) = {
-            let mut mail = self.mail.lock().unwrap();
-            mail.received.push(Received {
-                headers,
-                body: body.to_vec(),
-            });
-            let always = mail.always;
-            mail.answers
-                .pop_front()
-                .or(always)
-                .unwrap_or((204, Duration::ZERO))
-        };
-        self.arrived.notify_waiters();
-        tokio::time::sleep(pause).await;
-        axum::http::StatusCode::from_u16(status).unwrap()
-    }
-
-    /// Answers the next notices with these statuses.
-    pub fn answer(&self, statuses: &[u16]) {
-        let answers = statuses.iter().map(|status| (*status, Duration::ZERO));
-        self.mail.lock().unwrap().answers.extend(answers);
-    }
-
-    /// Answers every notice with this status after this pause.
-    pub fn always(&self, status: u16, pause: Duration) {
-        self.mail.lock().unwrap().always = Some((status, pause));
-    }
-
-    pub fn received(&self) -> Vec<Received> {
-        self.mail.lock().unwrap().received.clone()
-    }
-
-    /// Waits until this many notices have arrived.
-    pub async fn wait(&self, count: usize) -> Vec<Received> {
-        let waited = async {
-            loop {
-                let arrived = self.arrived.notified();
-                tokio::pin!(arrived);
-                arrived.as_mut().enable();
-                let received = self.received();
-                if received.len() >= count {
-                    return received;
-                }
-                arrived.await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waited)
-            .await
-            .unwrap_or_else(|_| panic!("{} of {count} notices arrived", self.received().len()))
-    }
-}
-
 /// What comes of calls that the simulator counts within one second of its clock: begun when one
 /// starts, and again where it ended before they did.
 pub async fn within_a_second<T>(calls: impl AsyncFn() -> T) -> T {
@@ -691,16 +496,4 @@ pub async fn within_a_second<T>(calls: impl AsyncFn() -> T) -> T {
 /// In public-key mode unless a test says otherwise.
 pub fn certificate_mode(config: &mut Config) {
     config.mode = Mode::Certificate;
-}
-
-/// Encrypts a sensitive field: RSAES-OAEP with SHA-1, base64.
-pub fn seal_field(public: &PublicKey, text: &str) -> String {
-    use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
-    let key = PublicEncryptingKey::from_der(public.der()).unwrap();
-    let key = OaepPublicEncryptingKey::new(key).unwrap();
-    let mut sealed = vec![0; key.ciphertext_size()];
-    let sealed = key
-        .encrypt(&OAEP_SHA1_MGF1SHA1, text.as_bytes(), &mut sealed, None)
-        .unwrap();
-    STANDARD.encode(sealed)
 }
