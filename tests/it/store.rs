@@ -17,6 +17,7 @@ mod model;
 mod orders;
 mod refunds;
 mod stream;
+mod writes;
 
 use shared::domain::extras::{Detail, Extras, Goods, LimitPay, Store};
 use shared::domain::order::ClosedBy;

@@ -15,7 +15,7 @@ use shared::domain::{
 use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlot};
 
 use super::bench::{Bench, Call};
-use super::faults::Write;
+use super::writes::Write;
 use super::{
     NOW, SLOT, changed, closed, every_extra, merchants, order, paid, payment, refund, reported,
     request, soon, sub_merchant, terms,
