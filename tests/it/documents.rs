@@ -354,12 +354,20 @@ fn remember(answer: &Value, known: &mut BTreeMap<String, String>) {
     }
 }
 
+/// What programs make in a checkout; `artifacts` and `found` are what fuzzing leaves behind.
+const MADE: [&str; 7] = [
+    ".aws-sam",
+    ".git",
+    ".venv",
+    ".wxpay",
+    "artifacts",
+    "found",
+    "node_modules",
+];
+
 /// Every file of the repository that is ours, by its path from the root.
 fn files() -> Vec<PathBuf> {
-    let skipped = |name: &str| {
-        name.starts_with("target")
-            || [".git", ".wxpay", ".aws-sam", ".venv", "node_modules"].contains(&name)
-    };
+    let skipped = |name: &str| name.starts_with("target") || MADE.contains(&name);
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
