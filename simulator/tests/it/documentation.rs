@@ -48,6 +48,10 @@ fn every_row_of_the_fidelity_table_has_a_test_that_it_names() {
     let mut tests = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            // Parts of the merchant that the tests share.
+            continue;
+        }
         let module = path.file_stem().unwrap().to_string_lossy().into_owned();
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             if let Some(name) = line.strip_prefix("async fn ") {
