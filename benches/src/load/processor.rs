@@ -129,11 +129,12 @@ mod tests {
 
     #[test]
     fn this_process_uses_something() {
-        let this = [std::process::id()];
-        let mut sum = 0_u64;
+        // The tests beside this one may have used a hundredth of a second before it begins.
         while own().is_zero() {
-            sum = sum.wrapping_add(Usage::of(&this).ran.as_nanos() as u64);
+            std::hint::spin_loop();
         }
-        assert!(sum > 0 && resident_kib(&this) > 0);
+        let this = [std::process::id()];
+        assert!(!Usage::of(&this).ran.is_zero());
+        assert!(resident_kib(&this) > 0);
     }
 }
