@@ -23,8 +23,8 @@ use shared::domain::{Order, OrderId};
 use shared::process::Process;
 use shared::random;
 use shared::store::{
-    Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, ListIndex, Orders, PayerIndex,
-    Placed, Refunds, StoreError, StoredOrder, Table,
+    BatchReader, Catalogue, CertificateKeeper, Commit, DueIndex, Evidence, ListIndex, OrderRecords,
+    Orders, PayerIndex, Placed, Refunds, StoreError, StoredOrder, Table,
 };
 use shared::telemetry::Log;
 use tokio::net::TcpListener;
@@ -153,6 +153,14 @@ impl Bench {
 
     pub const fn payer_index(&self) -> &PayerIndex {
         &self.handles.payer_index
+    }
+
+    pub const fn batch_reader(&self) -> &BatchReader {
+        &self.handles.batch_reader
+    }
+
+    pub const fn order_records(&self) -> &OrderRecords {
+        &self.handles.order_records
     }
 
     /// Places a new order as the store does.
@@ -303,6 +311,8 @@ struct Handles {
     due_index: DueIndex,
     list_index: ListIndex,
     payer_index: PayerIndex,
+    batch_reader: BatchReader,
+    order_records: OrderRecords,
 }
 
 impl Handles {
@@ -316,6 +326,8 @@ impl Handles {
             due_index: DueIndex::new(table.clone()),
             list_index: ListIndex::new(table.clone()),
             payer_index: PayerIndex::new(table.clone()),
+            batch_reader: BatchReader::new(table.clone()),
+            order_records: OrderRecords::new(table.clone()),
         }
     }
 }

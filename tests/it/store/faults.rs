@@ -253,6 +253,16 @@ async fn a_transaction_that_is_not_valid_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_cancellation_without_a_reason_is_not_taken_for_a_slot_that_is_taken() {
+    let bench = Bench::start().await;
+    Write::ClaimSend.prepare(&bench).await;
+    let no_reason = cancelled(&["None", "None", "None"]);
+    bench.next("TransactWriteItems", 100, Fate::Answer(400, no_reason));
+    let outcome = Write::ClaimSend.make(&bench, "attempt").await;
+    assert_unavailable(&outcome, "no known reason");
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_still_in_progress_is_waited_for() {
     let bench = Bench::start().await;
     for write in transactions() {

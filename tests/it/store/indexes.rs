@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::domain::order::ClosedBy;
 use shared::domain::refund::RefundableChange;
 use shared::domain::{Due, Order, OrderId, OrderState, RefundState, Terms, Timestamp, TradeType};
-use shared::store::{Commit, DueItem, Lane, Reserve, SHARDS};
+use shared::store::{Commit, DueItem, Lane, RECORDS_MAX, Reserve, SHARDS};
 
 use super::bench::Bench;
 use super::{
@@ -386,4 +386,34 @@ async fn a_page_starts_where_it_is_told_also_where_nothing_is() {
         .page(&openid("oAlice"), before_all, 20)
         .await;
     assert!(page.unwrap().order_ids.is_empty());
+}
+
+#[tokio::test]
+async fn of_a_payers_recent_orders_the_newest_are_named() {
+    let bench = Bench::start().await;
+    for index in 0..4 {
+        let placed = Order::placed(Terms {
+            created_at: NOW.plus_seconds(index),
+            ..terms(&format!("recent-{index:03}"))
+        });
+        bench.placed(&placed).await;
+    }
+    let openid = terms("recent-000").openid.unwrap();
+    let recent = bench.payer_index().placed_since(&openid, NOW, 2).await;
+    let newest = ["recent-003", "recent-002"].map(order_id);
+    assert_eq!(
+        recent.unwrap(),
+        newest,
+        "the newest of those after the moment"
+    );
+}
+
+#[tokio::test]
+async fn as_many_records_as_dynamodb_takes_are_read_with_one_call() {
+    let bench = Bench::start().await;
+    let placed = order("batch-0000");
+    bench.placed(&placed).await;
+    let numbers = (0..RECORDS_MAX).map(|index| order_id(&format!("batch-{index:04}")));
+    let found = bench.batch_reader().orders(&Vec::from_iter(numbers)).await;
+    assert_eq!(found.unwrap(), [placed]);
 }

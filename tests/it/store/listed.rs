@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::domain::paging::Row;
-use shared::domain::refund::RefundableChange;
-use shared::domain::{BeijingDay, Order, OrderId, Terms};
+use shared::domain::refund::{LATE_SECONDS, RefundableChange};
+use shared::domain::{BeijingDay, Order, OrderId, Refund, Terms};
+use shared::store::{RefundKey, Reserve};
 
 use super::bench::{Bench, Fate};
-use super::{NOW, as_rejected, order_id, request, terms};
+use super::{NOW, as_rejected, order_id, refund, request, reserve, terms};
 
 fn placed_at(number: &str, seconds: i64) -> Order {
     Order::placed(Terms {
@@ -150,4 +151,70 @@ async fn a_request_that_is_decided_between_two_reads_is_still_of_its_day() {
     let found = bench.refunds().load_many(&[missing, key]).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].refund, rejected);
+}
+
+/// The numbers of what a page of refunds points at.
+fn numbers(rows: &[Row<RefundKey>]) -> Vec<&str> {
+    rows.iter().map(|row| row.key.1.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_day_has_the_refunds_of_all_its_seconds_and_of_no_other() {
+    let bench = Bench::start().await;
+    let order = bench.paid("order-0001").await;
+    let day = BeijingDay::of(NOW);
+    let tomorrow = BeijingDay::of(day.ends_at());
+    let asked = [
+        ("before", day.starts_at().minus_seconds(1)),
+        ("first", day.starts_at()),
+        ("last", day.ends_at().minus_seconds(1)),
+        ("after", day.ends_at()),
+    ];
+    for (number, created_at) in asked {
+        let waits = Refund {
+            created_at,
+            ..request(number, &order, 1)
+        };
+        bench.refunds().request(&waits).await.unwrap();
+        let late = Refund {
+            created_at,
+            reserved_at: Some(created_at.plus_seconds(LATE_SECONDS + 1)),
+            ..refund(&format!("{number}-late"), &order, 1)
+        };
+        assert_eq!(reserve(&bench, &late).await, Reserve::Done);
+        // This one is neither of those that wait nor late.
+        let sent = Refund {
+            created_at,
+            reserved_at: Some(created_at.plus_seconds(LATE_SECONDS)),
+            ..refund(&format!("{number}-sent"), &order, 1)
+        };
+        assert_eq!(reserve(&bench, &sent).await, Reserve::Done);
+    }
+    let list = bench.list_index();
+    let of_day = list.refunds_of(day, None, 50).await.unwrap();
+    assert_eq!(
+        numbers(&of_day.rows),
+        [
+            "first",
+            "first-late",
+            "first-sent",
+            "last",
+            "last-late",
+            "last-sent"
+        ]
+    );
+    let late = list.late_refunds(day, tomorrow, None, 50).await.unwrap();
+    assert_eq!(numbers(&late.rows), ["first-late", "last-late"]);
+}
+
+#[tokio::test]
+async fn the_orders_of_a_days_first_second_are_paged_as_any_others() {
+    let bench = Bench::start().await;
+    let midnight = BeijingDay::of(NOW).starts_at();
+    for index in 0..4 {
+        let order = placed_at(&format!("midnight-{index}"), midnight.seconds_since(NOW));
+        bench.placed(&order).await;
+    }
+    let rows = pages(&bench, 1, async || {}).await;
+    assert_eq!(rows.len(), 4);
 }

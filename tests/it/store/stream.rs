@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::domain::RefundState;
 use shared::domain::refund::RefundableChange;
-use shared::store::{RefundCommit, Reserve, SendSlot};
+use shared::store::{RefundCommit, Reserve, SendSlot, StoredRecord};
 
 use super::bench::Bench;
 use super::{INTERVAL, NOW, order, paid, refund, reported, soon};
@@ -104,5 +104,22 @@ async fn only_what_is_news_raises_the_version_in_the_stream() {
     assert_eq!(
         refund,
         [(None, 1), (Some(1), 1), (Some(1), 1), (Some(1), 2)]
+    );
+}
+
+#[tokio::test]
+async fn what_another_version_keeps_beside_an_order_has_no_events() {
+    let bench = Bench::start().await;
+    let order = bench.paid("stream-002").await;
+    bench
+        .put(json!({
+            "pk": {"S": "ORDER#stream-002"}, "sk": {"S": "PAYOUT#1"}, "version": {"N": "1"},
+        }))
+        .await;
+    let records = bench.order_records().of_order(&order.terms.order_id).await;
+    let records = records.unwrap();
+    assert!(
+        matches!(&records[..], [Ok(StoredRecord::Order(_))]),
+        "{records:?}"
     );
 }

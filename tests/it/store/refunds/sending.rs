@@ -136,3 +136,26 @@ async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     assert_eq!(left(&bench, &order).await, (400, 2));
     assert_balanced(&bench, &order).await;
 }
+
+#[tokio::test]
+async fn nothing_is_withdrawn_whose_number_is_another_orders() {
+    let bench = Bench::start().await;
+    let order = bench.paid("theirs-001").await;
+    let refunds = bench.refunds();
+    let refund = refund("theirs-r1", &order, 100);
+    assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
+    let guard = bench.item("REFUNDNO#theirs-r1", "REFUNDNO").await;
+    let theirs = json!({"S": "theirs-002"});
+    bench.alter(guard, "out_trade_no", theirs.clone()).await;
+    let (withdrawing, _) = withdrawn(&refund);
+    let begun = refunds.commit(&refund, &withdrawing, RefundableChange::Stays, Some(soon()));
+    let error = begun.await.unwrap_err();
+    assert!(
+        error.to_string().contains("another order's"),
+        "a person is told why: {error}"
+    );
+    let stored = refunds.load(&order.terms.order_id, &refund.refund_id).await;
+    assert_eq!(stored.unwrap().unwrap().refund.state, RefundState::Reserved);
+    let guard = bench.item("REFUNDNO#theirs-r1", "REFUNDNO").await;
+    assert_eq!(guard["out_trade_no"], theirs);
+}
