@@ -35,6 +35,8 @@ pub enum LinkError {
 ///
 /// # Errors
 /// There is none of that name, or its environment is incomplete.
+// Compiled where it is called: in `proof` as fast as that is (Cargo.toml), here as quickly as all of this crate.
+#[inline]
 pub fn link(binary: &str, vars: &Vars, process: &Process) -> Result<Invoke, LinkError> {
     match binary {
         login::Login::NAME => http::<login::Login>(vars, process),

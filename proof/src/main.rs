@@ -13,6 +13,9 @@ use proof::regression::{line, regressions};
 use proof::run::run;
 use proof::shrink::shrink;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Of so many seeds one is run twice, and must do the same both times.
 const TWICE_EVERY: u64 = 50;
 
