@@ -4,12 +4,13 @@
 
 mod edges;
 mod flood;
+mod pauses;
 mod permissions;
 mod witness;
 
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::op::{Plan, Signs};
 use crate::regression::regressions;
@@ -19,14 +20,19 @@ use crate::world::{Ground, World};
 
 /// Does this in a world without faults, under a clock that stands still while nobody waits.
 fn in_a_world<T>(act: impl AsyncFnOnce(&World) -> T) -> T {
+    in_a_world_with(json!({"on": [], "percent": 0}), act)
+}
+
+/// The same in a world with these faults.
+fn in_a_world_with<T>(faults: Value, act: impl AsyncFnOnce(&World) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
-        let no_faults = serde_json::from_value(json!({"on": [], "percent": 0})).unwrap();
-        let weather = Weather::new(1, no_faults, false);
+        let faults = serde_json::from_value(faults).unwrap();
+        let weather = Weather::new(1, faults, false);
         let world = World::new(Ground::of(Signs::PublicKey).unwrap(), 1, weather).unwrap();
         act(&world).await
     })

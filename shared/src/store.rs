@@ -59,7 +59,10 @@ impl Table {
         consistent: bool,
     ) -> Result<Vec<Attributes>, StoreError> {
         let mut found = Vec::new();
-        for attempt in 1..=TRIES_MAX {
+        for attempt in 0..TRIES_MAX {
+            if attempt > 0 {
+                pause(attempt).await;
+            }
             let asked = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
                 .consistent_read(consistent)
@@ -82,9 +85,6 @@ impl Table {
                 Some(rest) if !rest.keys.is_empty() => rest.keys,
                 Some(_) | None => return Ok(found),
             };
-            if attempt < TRIES_MAX {
-                pause(attempt).await;
-            }
         }
         Err(StoreError::Unavailable {
             action,

@@ -221,6 +221,17 @@ async fn a_transaction_that_keeps_meeting_others_is_given_up_after_four_tries() 
 }
 
 #[tokio::test]
+async fn a_table_without_room_is_unavailable_whatever_else_a_transaction_met() {
+    let bench = Bench::start().await;
+    for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
+        Write::Reserve.prepare(&bench).await;
+        let met = cancelled(&["TransactionConflict", code]);
+        bench.next("TransactWriteItems", 100, Fate::Answer(400, met));
+        assert_unavailable(&Write::Reserve.make(&bench, "attempt").await, code);
+    }
+}
+
+#[tokio::test]
 async fn a_cancellation_with_a_conflict_in_it_decides_nothing() {
     let bench = Bench::start().await;
     // While another transaction is half-way, one item can show its outcome and the next still be
@@ -395,9 +406,24 @@ async fn a_batch_that_is_answered_in_part_is_asked_for_the_rest() {
         many.push(bench.paid(&format!("part-{index:04}")).await.terms.order_id);
     }
     bench.calls();
+    let began = Instant::now();
     let error = orders.load_many(&many).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    assert!(bench.calls().len() <= 4);
+    // At least half of 50, 100 and 200 ms.
+    assert!(began.elapsed() >= Duration::from_millis(175));
+    assert_eq!(bench.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn a_batch_of_which_nothing_is_left_is_not_asked_for_again() {
+    let bench = Bench::start().await;
+    let id = bench.paid("whole-0001").await.terms.order_id;
+    bench.calls();
+    let undone = json!({(bench.name.as_str()): {"Keys": []}});
+    let nothing = json!({"Responses": {}, "UnprocessedKeys": undone});
+    bench.next("BatchGetItem", 100, Fate::Answer(200, nothing));
+    assert_eq!(bench.orders().load_many(&[id]).await.unwrap(), []);
+    assert_eq!(bench.calls().len(), 1);
 }
 
 #[tokio::test]

@@ -72,6 +72,8 @@ const TABLE: &[Suite] = &[
             "abnormal::",
             "access::",
             "runbooks::",
+            "reconcile::",
+            "lifetimes::",
         ],
     ),
 ];
