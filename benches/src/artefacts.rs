@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::numbers::{FLOOR, HELLO};
+use crate::numbers::{EXCHANGE, FLOOR, HELLO};
 
 /// What a zip of one file named `bootstrap` adds to its deflated bytes: local header, central
 /// directory, end record.
@@ -54,7 +54,7 @@ pub(crate) fn functions(
     ))
 }
 
-/// The two yardsticks, made now.
+/// The two yardsticks of a start, made now.
 pub(crate) fn yardsticks(root: &Path) -> Result<[(&'static str, PathBuf); 2]> {
     let release = build(root, &["floor"], &["--bins", "--examples"])?;
     Ok([
@@ -63,10 +63,11 @@ pub(crate) fn yardsticks(root: &Path) -> Result<[(&'static str, PathBuf); 2]> {
     ])
 }
 
-/// The second of them.
-pub(crate) fn hello(root: &Path) -> Result<PathBuf> {
-    let [_, (_, hello)] = yardsticks(root)?;
-    Ok(hello)
+/// The two that say what an invocation costs before our code runs: `lambda_http` alone, and the Runtime
+/// API's two requests alone.
+pub(crate) fn invocations(root: &Path) -> Result<[(&'static str, PathBuf); 2]> {
+    let release = build(root, &["floor"], &["--examples"])?;
+    Ok([HELLO, EXCHANGE].map(|name| (name, release.join("examples").join(name))))
 }
 
 fn found(folder: &Path, names: &BTreeMap<String, String>) -> Artefacts {

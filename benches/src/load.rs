@@ -142,7 +142,8 @@ async fn stage(root: &Path, folder: &Path, arguments: &LoadArguments) -> Result<
     };
     let (functions, artefacts) =
         artefacts::functions(root, arguments.artefacts.as_deref(), &declared)?;
-    let hello = artefacts::hello(root)?;
+    let yardsticks = artefacts::invocations(root)?;
+    let yardsticks = yardsticks.map(|(name, program)| (name.to_owned(), program));
     // Copies, so that a build that goes on meanwhile changes nothing.
     let copied = |name: &str, program: &Path| -> Result<PathBuf> {
         let copy = folder.join(format!("{name}.bootstrap"));
@@ -151,12 +152,11 @@ async fn stage(root: &Path, folder: &Path, arguments: &LoadArguments) -> Result<
         Ok(copy)
     };
     let mut programs = BTreeMap::new();
-    for (name, program) in functions {
+    for (name, program) in functions.into_iter().chain(yardsticks) {
         let copy = copied(&name, &program)?;
         programs.insert(name, copy);
     }
     let stage = Stage {
-        hello: copied("hello", &hello)?,
         folder: folder.join("scenes"),
         keys,
         authority,

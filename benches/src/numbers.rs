@@ -20,6 +20,8 @@ pub(crate) const TOLERANCE_PERCENT: f64 = 5.0;
 pub(crate) const FLOOR: &str = "floor";
 /// The yardstick that does nothing on `lambda_http`.
 pub(crate) const HELLO: &str = "hello";
+/// The yardstick that does nothing but the Runtime API's two requests.
+pub(crate) const EXCHANGE: &str = "exchange";
 /// The function that the goals are about.
 pub(crate) const CREATE_ORDER: &str = "create-order";
 /// The function that compares a day's bills.

@@ -29,10 +29,8 @@ pub(crate) struct Stage {
     pub(crate) keys: PathBuf,
     pub(crate) authority: Authority,
     pub(crate) spawner: Spawner,
-    /// The release binaries, by crate name.
+    /// The release binaries, by crate name, and the yardsticks.
     pub(crate) programs: BTreeMap<String, PathBuf>,
-    /// `lambda_http` alone, which says what an invocation costs before our code runs.
-    pub(crate) hello: PathBuf,
 }
 
 /// Where one scenario plays.
@@ -83,10 +81,10 @@ impl Scene<'_> {
         Pool::start(launch, &self.stage.spawner).await
     }
 
-    /// Processes of `lambda_http` alone.
-    pub(crate) async fn hello(&self, processes: usize) -> Result<Pool> {
+    /// Processes of a yardstick, which is asked as notify-callback is.
+    pub(crate) async fn yardstick(&self, name: &str, processes: usize) -> Result<Pool> {
         let environment = self.world.environment("notify-callback")?;
-        let launch = self.launch("hello", &self.stage.hello, &environment, processes);
+        let launch = self.launch(name, self.program(name)?, &environment, processes);
         Pool::start(launch, &self.stage.spawner).await
     }
 

@@ -20,7 +20,7 @@ pub(crate) const QUANTILES: [f64; 7] = [50.0, 90.0, 95.0, 99.0, 99.5, 99.9, 100.
 /// The requests of one kind.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    name: &'static str,
+    name: String,
     counted: Mutex<Counted>,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct Tallied {
 }
 
 impl Tally {
-    pub(crate) fn new(name: &'static str) -> Result<Self> {
+    pub(crate) fn new(name: impl Into<String>) -> Result<Self> {
         let counted = Counted {
             latency: Histogram::new_with_bounds(1, LONGEST_US, 3)?,
             statuses: BTreeMap::new(),
             turned_away: BTreeMap::new(),
         };
         Ok(Self {
-            name,
+            name: name.into(),
             counted: Mutex::new(counted),
         })
     }
@@ -94,7 +94,7 @@ impl Tally {
         let latency_ms = QUANTILES.map(|quantile| rounded(self.at(quantile).as_secs_f64() * 1e3));
         let counted = locked(&self.counted);
         Tallied {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             answered: counted.latency.len(),
             statuses: counted.statuses.clone(),
             turned_away: counted.turned_away.clone(),
