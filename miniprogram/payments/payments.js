@@ -147,7 +147,10 @@ class Payments {
         const query = next_token === undefined ? "" : `?next_token=${encodeURIComponent(next_token)}`;
         return (await this.call({ method: "GET", path: `/orders${query}` }));
     }
-    /** Closes an unpaid order. If the payer was faster, it rejects with `order_paid` and the order. */
+    /**
+     * Closes an unpaid order. `CLOSING` is an order that WeChat Pay has not confirmed as closed: it may still be
+     * paid, and closing it again asks again. If the payer was faster, it rejects with `order_paid` and the order.
+     */
     async closeOrder(out_trade_no) {
         const path = `/orders/${encodeURIComponent(out_trade_no)}/close`;
         return (await this.call({ method: "POST", path }));
@@ -205,12 +208,24 @@ class Payments {
         this.write(name, { ...pending, out_trade_no: order.out_trade_no });
         return order;
     }
-    /** Makes sure that the order of other terms is never paid. One whose answer was lost cannot be. */
+    /**
+     * Makes sure that the order of other terms is never paid. One whose answer was lost cannot be; one that
+     * WeChat Pay did not confirm as closed still can.
+     */
     async giveUp({ out_trade_no }) {
         if (out_trade_no === undefined)
             return;
+        const end = Date.now() + this.timeoutMs;
         try {
-            await this.closeOrder(out_trade_no);
+            for (;;) {
+                const order = await this.closeOrder(out_trade_no);
+                if (order.trade_state === "CLOSED")
+                    return;
+                if (Date.now() + POLL_MS >= end) {
+                    throw new PaymentsError("outcome_unknown", "the earlier order is not closed yet; try again in a moment", 0, undefined, order);
+                }
+                await sleep(POLL_MS);
+            }
         }
         catch (error) {
             if (error instanceof PaymentsError && error.code === "order_paid") {

@@ -103,6 +103,30 @@ test("a changed cart whose first order was paid is not paid twice", async () => 
   assert.equal(await placed(payer), 1);
 });
 
+test("a changed cart makes no other order while its first one may still be paid", async () => {
+  const payer = phone();
+  const payments = payer.payments({ timeoutMs: 3_000 });
+  payer.answersDialog = "cancel";
+  const { order: first } = await payments.buy("cart", TEA);
+  const late = await payments.createOrder("another cart", TEA);
+  await payer.control("/_sim/faults", { name: "server_error", operation: "close" });
+  for (const cart of ["cart", "another cart"]) {
+    await assert.rejects(payments.buy(cart, COFFEE), (error) => {
+      assert.equal(error.code, "outcome_unknown");
+      assert.equal(error.order.trade_state, "CLOSING");
+      return true;
+    });
+  }
+  assert.equal(await placed(payer), 2);
+  await payer.payAtWechat(late.pay);
+  await assert.rejects(payments.buy("another cart", COFFEE), { code: "earlier_order_paid" });
+  assert.equal(await placed(payer), 2);
+  await fetch(`${stack.control_url}/_sim/faults`, { method: "DELETE" });
+  payer.answersDialog = "pay";
+  assert.equal((await payments.buy("cart", COFFEE)).outcome, "paid");
+  assert.equal((await payments.order(first.out_trade_no)).trade_state, "CLOSED");
+});
+
 test("an app that was killed after the payment does not ask for it again", async () => {
   const payer = phone();
   const order = await payer.payments().createOrder("cart", TEA);
