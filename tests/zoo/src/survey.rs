@@ -13,13 +13,15 @@ use crate::schemata::{Mutant, Tree};
 type Suite = (&'static str, &'static [&'static str]);
 
 /// The code that is looked at, and the tests that have to notice, the quickest first.
-const PLACES: [(&str, &[Suite]); 6] = [
+const PLACES: [(&str, &[Suite]); 8] = [
     ("shared/src/domain", DOMAIN),
     ("shared/src/wechatpay/sign.rs", MESSAGES),
     ("shared/src/wechatpay/verify.rs", MESSAGES),
     ("shared/src/wechatpay/seal.rs", MESSAGES),
     ("shared/src/settlement", TABLE),
     ("shared/src/store", TABLE),
+    ("shared/src/bus", EVENTS),
+    ("functions/publish-events/src", EVENTS),
 ];
 
 /// First without the tests that try thousands of cases.
@@ -75,6 +77,16 @@ const TABLE: &[Suite] = &[
             "reconcile::",
             "lifetimes::",
         ],
+    ),
+];
+
+/// Each seed ends with both sides' events compared.
+const EVENTS: &[Suite] = &[
+    ("it", &["published::"]),
+    ("seeds", &["--seeds", "40"]),
+    (
+        "it",
+        &["events::", "runbooks::", "schedules::", "restore::"],
     ),
 ];
 
