@@ -61,6 +61,7 @@ mod schedules;
 mod settle;
 mod store;
 mod tls;
+mod tools;
 mod tree;
 mod walk;
 mod wechat_trouble;

@@ -7,6 +7,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::documents::{Fence, fences, page, pages};
+use crate::tools::are_here;
 
 /// What the info of a block that is pasted begins with; `console` shows a prompt before each command.
 const PASTED: [&str; 3] = ["bash", "console", "sh"];
@@ -35,15 +36,9 @@ differences() {
 differences "$(<$1)"
 "##;
 
-/// Whether zsh is here. Where it must be and is not, the test fails; elsewhere it is skipped aloud.
+/// Whether zsh is here.
 pub fn zsh_is_here() -> bool {
-    let found = Command::new("zsh").arg("--version").output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return true;
-    }
-    assert!(std::env::var_os("CI").is_none(), "zsh is missing");
-    eprintln!("SKIPPED: nothing was pasted into zsh, since there is none");
-    false
+    are_here(&["zsh"], "nothing was pasted into zsh")
 }
 
 /// The commands of a block as somebody pastes them, or nothing if it holds none.
