@@ -13,6 +13,7 @@ use shared::domain::{
     RefundState, Terms, TradeType, TransactionId, WechatpayRefundId,
 };
 use shared::store::{DueItem, EvidenceOf, KeptPrepay, SealedCertificates, SendSlot};
+use shared::wechatpay::WIRE_VERSION;
 
 use super::bench::{Bench, Call};
 use super::writes::Write;
@@ -125,15 +126,12 @@ fn assert_same(what: &str, written: &str, wanted: &str) {
 async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     let (orders, refunds) = (bench.orders(), bench.refunds());
     let attempt = "J2WMZVYOCCNVRFDOUZY6DEYMEQ";
-    let placed = order("WMTM6XJ3WK5YQHBM4PXK2ZLE7A");
-    let due = Due {
-        at: NOW.plus_seconds(60),
-        attempts: 0,
-    };
-    orders
-        .place(&placed, attempt, None, Some(due))
-        .await
-        .unwrap();
+    let placed = Order::placed(Terms {
+        wire_version: WIRE_VERSION,
+        ..terms("WMTM6XJ3WK5YQHBM4PXK2ZLE7A")
+    });
+    let due = placed.due_after(NOW, 0);
+    orders.place(&placed, attempt, None, due).await.unwrap();
     let native = Order::placed(Terms {
         description: "Set lunch".to_owned(),
         ..merchants("lunch-20260921-017", TradeType::Native).terms
@@ -144,7 +142,7 @@ async fn examples(bench: &Bench) -> Vec<(&'static str, Value)> {
     };
     let id = &native.terms.order_id;
     orders
-        .place(&native, attempt, Some(&claim), Some(due))
+        .place(&native, attempt, Some(&claim), due)
         .await
         .unwrap();
     let code = KeptPrepay {
