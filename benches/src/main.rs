@@ -601,7 +601,11 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("a processor without a name", |(_, name)| name.trim());
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    // All of them, also where this process keeps to one.
+    let processors = information
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let architecture = std::env::consts::ARCH;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("unknown");
