@@ -14,6 +14,7 @@ pub fn are_here(programs: &[&str], not_done: &str) -> bool {
     assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
     // Past the test harness, which shows nothing of a test that passes.
     let line = format!("SKIPPED: {not_done}, since there is no {missing}");
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{line}").unwrap();
     false
 }
