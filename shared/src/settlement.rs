@@ -200,6 +200,24 @@ impl Settlement {
         Err(contended("settle a refund"))
     }
 
+    /// Settles the signed answer to a question about a refund of this order that never left from the record: the
+    /// order counts as refunded elsewhere. An answer about another order changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub async fn refund_elsewhere(
+        &self,
+        order_id: &OrderId,
+        report: &Signed<RefundReport>,
+        now: Timestamp,
+    ) -> Result<Settled<StoredOrder>, StoreError> {
+        let report = report.get();
+        self.decide_order(order_id, now, |order| {
+            order.observe_refund_elsewhere(report, now)
+        })
+        .await
+    }
+
     /// Settles WeChat Pay's signed word that the merchant `payee` has no such refund; it counts for one
     /// that is being withdrawn. The second that counts gives the amount back to the order and burns the
     /// number in the same transaction.

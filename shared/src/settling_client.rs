@@ -16,11 +16,13 @@ use crate::domain::absence::Heard;
 use crate::domain::certificates::Trust;
 use crate::domain::refund::Application;
 use crate::domain::terms::Payee;
-use crate::domain::{BeijingDay, OrderId, OrderReport, Refund, RefundReport, Terms, TransactionId};
+use crate::domain::{
+    BeijingDay, OrderId, OrderReport, Refund, RefundId, RefundReport, Terms, TransactionId,
+};
 use crate::keyring::Keyring;
 use crate::random;
 use crate::refund_mac::Stage;
-use crate::settlement::notes::{note_call, note_order, note_refund, note_settled};
+use crate::settlement::notes::{note_call, note_elsewhere, note_order, note_refund, note_settled};
 use crate::settlement::{Settled, Settlement};
 use crate::store::{SealedCertificates, StoredOrder, StoredRefund, Table};
 use crate::telemetry::LogLine;
@@ -389,6 +391,35 @@ impl SettlingClient {
         Ok(settled)
     }
 
+    /// Asks about a refund of this order that never left from the record. Where WeChat Pay knows it, the order
+    /// counts as refunded elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::ask_refund`].
+    pub async fn ask_refund_elsewhere(
+        &self,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Settled<StoredOrder>, SettlingError> {
+        let keys = self.keys().await?;
+        let call = self.call(&keys, deadline);
+        let sub_mchid = self.payee.sub_mchid.as_ref();
+        let answer = self.client.query_refund(&call, refund_id, sub_mchid).await;
+        let report = self.refresh_keys_after(answer).await?;
+        let now = self.clock.business();
+        let settled = self
+            .settlement
+            .refund_elsewhere(order_id, &report, now)
+            .await?;
+        note_settled(&settled, line);
+        if let Settled::Changed(_) = settled {
+            note_elsewhere(line);
+        }
+        Ok(settled)
+    }
+
     /// Asks about a refund and settles the answer, which is given, too.
     async fn hear_refund(
         &self,
@@ -399,7 +430,11 @@ impl SettlingClient {
         let keys = self.keys().await?;
         let answer = self
             .client
-            .query_refund(&self.call(&keys, deadline), refund)
+            .query_refund(
+                &self.call(&keys, deadline),
+                &refund.refund_id,
+                refund.sub_mchid.as_ref(),
+            )
             .await;
         let report = self.refresh_keys_after(answer).await?;
         let now = self.clock.business();

@@ -103,6 +103,74 @@ async fn a_quiet_day_is_done_without_a_bill() {
     assert_eq!(report["fund_flow_bill"], Value::Null);
 }
 
+/// As where the table was restored, or somebody refunded in the merchant platform, beside a refund that is on
+/// record: the order's own report tells nothing of it, and how much is left is not known.
+#[tokio::test]
+async fn a_refund_of_the_bill_that_never_left_from_here_leaves_nothing_to_refund() {
+    let stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    for number in ["beside-0001", "beside-0002"] {
+        stack.paid(number, 900).await;
+        let first = format!("{number}-r1");
+        stack.refund(number, &first, 100).await.expect(202);
+        stack.until_refund(number, &first, "SUCCESS").await;
+    }
+    stack.advance(120).await;
+    // Of one the second refund is gone, of the other it waits for a decision again.
+    let alice = stack.login(ALICE).await;
+    let asked_for = stack.bought(&alice, "key-reconcile-0001", 3).await;
+    let asked = stack
+        .asked_back(&alice, &asked_for, "key-reconcile-0002", 300)
+        .await;
+    let asked_no = asked["out_refund_no"].as_str().unwrap().to_owned();
+    let before = stack.items();
+    let approve = format!("/orders/{asked_for}/refunds/{asked_no}/approve");
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .expect(202);
+    stack.until_refund(&asked_for, &asked_no, "SUCCESS").await;
+    stack
+        .refund("beside-0001", "beside-r2", 300)
+        .await
+        .expect(202);
+    stack
+        .until_refund("beside-0001", "beside-r2", "SUCCESS")
+        .await;
+    let after = stack.items();
+    stack.restore(&before);
+    stack.next_morning().await;
+    done(&stack, &date, 2).await;
+    for (number, refund_no) in [("beside-0001", "beside-r2"), (&asked_for, &asked_no)] {
+        let settled = json!("REFUNDED_ELSEWHERE");
+        let found = (
+            "refund_in_bill_not_here".to_owned(),
+            json!(refund_no),
+            settled,
+        );
+        assert_eq!(stack.findings(&date, number), [found]);
+        assert_eq!(stack.order(number).await["amount"]["refundable"], 0);
+        let more = stack.refund(number, &format!("{number}-r3"), 100).await;
+        more.refused(409, "refund_exceeds");
+        let lines = stack.log_lines();
+        let lines = lines
+            .iter()
+            .filter(|line| line["order.out_trade_no"] == number);
+        let counted = lines.filter(|line| line["refunded_elsewhere"] == 1).count();
+        assert_eq!(counted, 1, "{number}");
+    }
+    let untouched = stack.order("beside-0002").await;
+    assert_eq!(untouched["amount"]["refundable"], 800);
+    // A day that is reconciled again says the same and asks about neither.
+    let asked = stack.wire.requests().len();
+    done(&stack, &date, 2).await;
+    let again = stack.findings(&date, "beside-0001");
+    assert_eq!(again[0].2, json!("REFUNDED_ELSEWHERE"));
+    let asked = stack.wire.requests().split_off(asked);
+    assert!(asked.iter().all(|asked| !asked.target.contains("refunds/")));
+    stack.restore(&after);
+}
+
 #[tokio::test]
 async fn what_the_bill_proves_paid_is_settled_through_a_query() {
     let stack = TestStack::start().await;

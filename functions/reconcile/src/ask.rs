@@ -1,12 +1,14 @@
 //! What the bill proves and the record does not know is asked about, and settled by what is signed.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use shared::deadline::Deadline;
-use shared::domain::{OrderId, Refund};
+use shared::domain::{Order, OrderId, Refund, RefundId, Timestamp};
 use shared::settlement::Settled;
 use shared::settlement::notes::note_call;
 use shared::settling_client::SettlingError;
+use shared::store::StoredOrder;
 use shared::telemetry::{Level, LogLine, Metric};
 
 use crate::Reconcile;
@@ -15,51 +17,98 @@ use crate::error::ReconcileError;
 /// How many questions one run asks; the next run asks the rest.
 const ASKS_MAX: usize = 1_000;
 
+/// What became of an order whose refund is not on record.
+const REFUNDED_ELSEWHERE: &str = "REFUNDED_ELSEWHERE";
+
 /// A question to WeChat Pay.
+#[derive(Debug)]
 pub(crate) enum Question {
     /// How the order stands.
     Order(OrderId),
     /// How the refund stands.
     Refund(Box<Refund>),
+    /// Whether it knows this refund of the order, which is not on record.
+    RefundElsewhere(OrderId, RefundId),
 }
 
-/// Questions, each once.
-#[derive(Default)]
+/// An order's number, and a refund's where it is about one.
+type Key = (String, Option<String>);
+
+/// Questions, each once. Where there are more than one run asks, each run draws anew which it asks: one that
+/// comes again however it is answered cannot keep another from its turn.
+#[derive(Debug)]
 pub(crate) struct Asks {
-    questions: BTreeMap<(String, Option<String>), Question>,
+    /// What this run draws by.
+    turn: i64,
+    questions: BTreeMap<(u64, Key), Question>,
     /// Whether there are more than one run asks.
     more: bool,
+    /// What needs no question, as the record says it.
+    known: Outcomes,
 }
+
+/// What each order or refund is now, by its number; of a refund by both.
+pub(crate) type Outcomes = BTreeMap<Key, &'static str>;
 
 /// What came of the questions.
 pub(crate) struct Asked {
-    /// What each order or refund is now, by its number; of a refund by both.
-    pub(crate) settled: BTreeMap<(String, Option<String>), &'static str>,
+    pub(crate) settled: Outcomes,
     /// Why some of them are open.
     pub(crate) failed: Option<ReconcileError>,
 }
 
 impl Asks {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.questions.is_empty()
+    /// None so far, of the run that begins now.
+    pub(crate) const fn at(now: Timestamp) -> Self {
+        Self {
+            turn: now.unix_seconds(),
+            questions: BTreeMap::new(),
+            more: false,
+            known: BTreeMap::new(),
+        }
     }
 
-    pub(crate) fn extend(&mut self, question: Option<Question>) {
-        let Some(question) = question else {
-            return;
-        };
-        if self.questions.len() == ASKS_MAX {
-            self.more = true;
+    pub(crate) fn is_empty(&self) -> bool {
+        self.questions.is_empty() && self.known.is_empty()
+    }
+
+    /// Adds the question what became of a refund of this order that the bill has and the record has not.
+    pub(crate) fn about_elsewhere(&mut self, order: &Order, refund_no: &str) {
+        let order_id = order.terms.order_id.clone();
+        let is_known = order
+            .payment_on_record()
+            .is_some_and(|payment| payment.refunded_elsewhere);
+        if is_known {
+            let key = (order_id.as_str().to_owned(), Some(refund_no.to_owned()));
+            self.known.insert(key, REFUNDED_ELSEWHERE);
             return;
         }
+        self.extend(match RefundId::parse(refund_no) {
+            Ok(refund_id) => Question::RefundElsewhere(order_id, refund_id),
+            // No number that this API could ask about.
+            Err(_) => Question::Order(order_id),
+        });
+    }
+
+    pub(crate) fn extend(&mut self, question: Question) {
         let key = match &question {
             Question::Order(order_id) => (order_id.as_str().to_owned(), None),
             Question::Refund(refund) => {
                 let number = refund.refund_id.as_str().to_owned();
                 (refund.order_id.as_str().to_owned(), Some(number))
             }
+            Question::RefundElsewhere(order_id, refund_id) => {
+                let number = refund_id.as_str().to_owned();
+                (order_id.as_str().to_owned(), Some(number))
+            }
         };
-        self.questions.insert(key, question);
+        let mut hasher = DefaultHasher::new();
+        (self.turn, &key).hash(&mut hasher);
+        self.questions.insert((hasher.finish(), key), question);
+        if self.questions.len() > ASKS_MAX {
+            self.questions.pop_last();
+            self.more = true;
+        }
     }
 }
 
@@ -67,18 +116,19 @@ impl Reconcile {
     /// Asks all of it; one that fails holds up none.
     pub(crate) async fn ask(&self, asks: &Asks, deadline: &Deadline, line: &mut LogLine) -> Asked {
         let mut asked = Asked {
-            settled: BTreeMap::new(),
+            settled: asks.known.clone(),
             failed: asks.more.then_some(ReconcileError::Late),
         };
-        for (key, question) in &asks.questions {
+        for ((_, key), question) in &asks.questions {
             if let Err(late) = self.in_time(deadline) {
                 asked.failed = Some(late);
                 break;
             }
             match self.ask_one(question, deadline).await {
-                Ok(state) => {
+                Ok(Some(state)) => {
                     asked.settled.insert(key.clone(), state);
                 }
+                Ok(None) => {}
                 // An answer, and it stands in the report that the record is as it was.
                 Err(SettlingError::Call(error)) if error.refund_absence().is_some() => {}
                 Err(error) => asked.failed = Some(error.into()),
@@ -93,7 +143,7 @@ impl Reconcile {
         &self,
         question: &Question,
         deadline: &Deadline,
-    ) -> Result<&'static str, SettlingError> {
+    ) -> Result<Option<&'static str>, SettlingError> {
         let clock = &self.process.clock;
         let mut line = LogLine::start("reconcile", clock);
         let asked = match question {
@@ -101,14 +151,24 @@ impl Reconcile {
                 line.field("order.out_trade_no", order_id.as_str());
                 let client = &self.settling_client;
                 let asked = client.ask_order(order_id, deadline, &mut line).await;
-                asked.map(|asked| state_of(asked.settled, |stored| stored.order.state.as_str()))
+                asked.map(|asked| {
+                    Some(state_of(asked.settled, |stored| {
+                        stored.order.state.as_str()
+                    }))
+                })
             }
             Question::Refund(refund) => {
                 line.field("order.out_trade_no", refund.order_id.as_str())
                     .field("refund.out_refund_no", refund.refund_id.as_str());
                 let client = &self.settling_client;
                 let asked = client.ask_refund(refund, deadline, &mut line).await;
-                asked.map(|settled| state_of(settled, |stored| stored.refund.state.as_str()))
+                asked.map(|settled| Some(state_of(settled, |stored| stored.refund.state.as_str())))
+            }
+            Question::RefundElsewhere(order_id, refund_id) => {
+                line.field("order.out_trade_no", order_id.as_str())
+                    .field("refund.out_refund_no", refund_id.as_str());
+                self.ask_elsewhere(order_id, refund_id, deadline, &mut line)
+                    .await
             }
         };
         match &asked {
@@ -123,6 +183,36 @@ impl Reconcile {
         line.write(&self.process.log, clock, "asked for what the bill has");
         asked
     }
+
+    /// Asks about a refund that is not on record. Where WeChat Pay knows none by that number, or the order is not
+    /// paid on record, the order's own report may tell.
+    async fn ask_elsewhere(
+        &self,
+        order_id: &OrderId,
+        refund_id: &RefundId,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<Option<&'static str>, SettlingError> {
+        let client = &self.settling_client;
+        let asked = client.ask_refund_elsewhere(order_id, refund_id, deadline, line);
+        let found = match asked.await {
+            Ok(settled) => elsewhere(settled),
+            Err(SettlingError::Call(error)) if error.refund_absence().is_some() => None,
+            Err(error) => return Err(error),
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+        let asked = client.ask_order(order_id, deadline, line).await?;
+        Ok(elsewhere(asked.settled))
+    }
+}
+
+/// What an order is called that is marked as refunded elsewhere.
+fn elsewhere(settled: Settled<StoredOrder>) -> Option<&'static str> {
+    let order = settled.record()?.order;
+    let is_marked = order.payment_on_record()?.refunded_elsewhere;
+    is_marked.then_some(REFUNDED_ELSEWHERE)
 }
 
 /// The state after what was settled; a contradiction changes nothing and is told as one.
@@ -131,5 +221,41 @@ fn state_of<T>(settled: Settled<T>, state: impl Fn(&T) -> &'static str) -> &'sta
         Settled::Changed(record) | Settled::Unchanged(record) => state(&record),
         Settled::Contradiction(..) => "CONTRADICTION",
         Settled::Unknown => "UNKNOWN",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
+    use std::collections::BTreeSet;
+
+    use shared::domain::{OrderId, Timestamp};
+
+    use super::{ASKS_MAX, Asks, Question};
+
+    #[test]
+    fn of_more_questions_than_one_run_asks_each_has_its_turn() {
+        let numbers: Vec<String> = (0..2 * ASKS_MAX)
+            .map(|place| format!("ORDER-{place:06}"))
+            .collect();
+        let mut asked = BTreeSet::new();
+        for run in 0..24 {
+            let mut asks = Asks::at(Timestamp::from_unix_seconds(1_790_000_000 + run * 1_800));
+            for number in &numbers {
+                // Each twice, as where two rows are about one order.
+                asks.extend(Question::Order(OrderId::parse(number).unwrap()));
+                asks.extend(Question::Order(OrderId::parse(number).unwrap()));
+            }
+            assert_eq!(asks.questions.len(), ASKS_MAX);
+            assert!(asks.more);
+            asked.extend(asks.questions.into_keys().map(|(_, (order, _))| order));
+        }
+        assert_eq!(asked.len(), numbers.len());
+        let mut few = Asks::at(Timestamp::from_unix_seconds(1_790_000_000));
+        for number in &numbers[..ASKS_MAX] {
+            few.extend(Question::Order(OrderId::parse(number).unwrap()));
+        }
+        assert!(!few.more);
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Comparison<'a> {
             of_others: Counted::default(),
             findings: Vec::new(),
             counts: BTreeMap::new(),
-            asks: Asks::default(),
+            asks: Asks::at(reconcile.process.clock.business()),
             bill: trade,
             payee: reconcile.settling_client.payee(),
             own_numbers: &reconcile.own_numbers,
@@ -119,12 +119,20 @@ impl<'a> Comparison<'a> {
         match (compared.ask, recorded) {
             (Ask::Nothing, _) => {}
             (Ask::Order, Recorded { order, .. }) => {
-                let order = order.map(|order| Question::Order(order.terms.order_id.clone()));
-                self.asks.extend(order);
+                if let Some(order) = order {
+                    let order_id = order.terms.order_id.clone();
+                    self.asks.extend(Question::Order(order_id));
+                }
             }
             (Ask::Refund, Recorded { refund, .. }) => {
-                let refund = refund.map(|refund| Question::Refund(Box::new(refund.clone())));
-                self.asks.extend(refund);
+                if let Some(refund) = refund {
+                    self.asks.extend(Question::Refund(Box::new(refund.clone())));
+                }
+            }
+            (Ask::RefundElsewhere, Recorded { order, .. }) => {
+                if let (Some(order), Some(refund)) = (order, row.refund()) {
+                    self.asks.about_elsewhere(order, &refund.refund_no);
+                }
             }
         }
         for difference in compared.differences {

@@ -8,6 +8,7 @@ use shared::domain::reconciliation::{Difference, DifferenceKind};
 use shared::domain::{BeijingDay, Mchid, Timestamp};
 use shared::rfc3339;
 
+use crate::ask::Outcomes;
 use crate::compare::{Comparison, Counted, Hour};
 use crate::error::ReconcileError;
 use crate::page;
@@ -77,17 +78,14 @@ impl Report {
     }
 
     /// Notes what asking led to.
-    pub(crate) fn settle(&mut self, settled: &BTreeMap<(String, Option<String>), &'static str>) {
+    pub(crate) fn settle(&mut self, settled: &Outcomes) {
         for finding in &mut self.findings {
             let Difference {
                 order_no,
                 refund_no,
                 ..
             } = &finding.difference;
-            let of_refund = settled.get(&(order_no.clone(), refund_no.clone()));
-            // A refund that is not on record has its order asked about.
-            let of_order = || settled.get(&(order_no.clone(), None));
-            finding.settled = of_refund.or_else(of_order).copied();
+            finding.settled = settled.get(&(order_no.clone(), refund_no.clone())).copied();
         }
     }
 

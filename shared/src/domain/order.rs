@@ -9,10 +9,10 @@ mod events;
 
 use super::absence::{ABSENCE_CONFIRM_SECONDS, ABSENCE_INTERVAL_SECONDS, Heard};
 use super::contradiction::Contradiction;
-use super::report::{PaidReport, TradeState};
+use super::report::{PaidReport, RefundStatus, TradeState};
 use super::schedule::{Due, backoff_seconds};
 use super::terms::{Terms, TradeType};
-use super::{EventLog, OrderReport, Timestamp, TransactionId};
+use super::{EventLog, OrderReport, RefundReport, Timestamp, TransactionId};
 
 /// The only currency of WeChat Pay's mainland API.
 pub const CURRENCY: &str = "CNY";
@@ -230,6 +230,51 @@ impl Order {
                     OrderChange::Unchanged
                 }
             }
+        }
+    }
+
+    /// Decides what a signed report means of a refund that never left from the record: it is not there, or waits for
+    /// a decision, or was rejected. Somebody else gave money back, or the record was lost; how much is left is not
+    /// known here then. A report that is not about this payment, or of a refund that came to nothing, says
+    /// nothing of it.
+    pub fn observe_refund_elsewhere(&self, report: &RefundReport, now: Timestamp) -> OrderChange {
+        let took_money = match &report.status {
+            RefundStatus::Processing | RefundStatus::Success { .. } | RefundStatus::Abnormal => {
+                true
+            }
+            RefundStatus::Closed | RefundStatus::Unknown(_) => false,
+        };
+        let terms = &self.terms;
+        let is_own = report.order_id == terms.order_id
+            && report.total == terms.total
+            && report
+                .mchid
+                .as_ref()
+                .is_none_or(|mchid| *mchid == terms.mchid)
+            && report
+                .sub_mchid
+                .as_ref()
+                .is_none_or(|sub_mchid| Some(sub_mchid) == terms.sub_mchid());
+        match &self.state {
+            OrderState::Success(payment)
+                if took_money
+                    && is_own
+                    && payment.transaction_id == report.transaction_id
+                    && !payment.refunded_elsewhere =>
+            {
+                self.changed(
+                    OrderState::Success(Payment {
+                        refunded_elsewhere: true,
+                        ..payment.clone()
+                    }),
+                    now,
+                )
+            }
+            // Of an order that is not paid on record the report of its payment will say so.
+            OrderState::Success(_)
+            | OrderState::NotPay
+            | OrderState::Closing { .. }
+            | OrderState::Closed { .. } => OrderChange::Unchanged,
         }
     }
 

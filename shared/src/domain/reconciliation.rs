@@ -5,7 +5,7 @@
 //! asked about, and what WeChat Pay signs then is settled as ever.
 
 use super::bill::{BillRow, BilledRefund, Entry};
-use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, Timestamp};
+use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, RefundState, Timestamp};
 
 /// How far WeChat Pay's clock and ours may be apart, and how long a request may be on its way, in
 /// seconds: what is dated so close to midnight may stand in the bill of either day.
@@ -92,6 +92,9 @@ pub enum Ask {
     Order,
     /// How the refund stands.
     Refund,
+    /// Whether WeChat Pay knows the refund, which never left from this record: its order then counts as refunded
+    /// elsewhere.
+    RefundElsewhere,
 }
 
 /// What comes of comparing one row with one record.
@@ -191,9 +194,9 @@ impl Compared {
         let Some(refund) = recorded.refund else {
             let kind = DifferenceKind::RefundInBillNotHere;
             self.add(kind, row, number, "nothing", "REFUND");
-            // Who gave back what was never on record did so elsewhere: the order's report tells of it.
+            // The order's own report would not tell of it beside a refund that is on record.
             self.ask = match recorded.order {
-                Some(_) => Ask::Order,
+                Some(_) => Ask::RefundElsewhere,
                 None => Ask::Nothing,
             };
             return self.merchant(row, recorded.order, mchid);
@@ -203,7 +206,16 @@ impl Compared {
         if !refund.state.is_taken() {
             let kind = DifferenceKind::RefundInBillNotHere;
             self.add(kind, row, number, refund.state.as_str(), "REFUND");
-            self.ask = Ask::Refund;
+            self.ask = match refund.state {
+                RefundState::Requested | RefundState::Rejected => Ask::RefundElsewhere,
+                RefundState::Reserved
+                | RefundState::Withdrawing { .. }
+                | RefundState::Withdrawn { .. }
+                | RefundState::Processing
+                | RefundState::Abnormal
+                | RefundState::Closed
+                | RefundState::Success { .. } => Ask::Refund,
+            };
         }
         if refund.amount.get() != billed.amount {
             let (ours, theirs) = (refund.amount.to_string(), billed.amount.to_string());

@@ -62,10 +62,15 @@ pub fn note_order(
         line.field("payer", "another than the order's");
     }
     if paid.refunded && payment.refund_count == 0 {
-        line.field("refunded", "elsewhere")
-            .count(Metric::RefundedElsewhere)
-            .raise(Level::Error);
+        note_elsewhere(line);
     }
+}
+
+/// Notes that an order counts as refunded elsewhere.
+pub fn note_elsewhere(line: &mut LogLine) {
+    line.field("refunded", "elsewhere")
+        .count(Metric::RefundedElsewhere)
+        .raise(Level::Error);
 }
 
 /// Notes in the log line what a report about a refund led to; one that became ABNORMAL moves no

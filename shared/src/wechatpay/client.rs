@@ -33,8 +33,8 @@ use crate::clock::Clock;
 use crate::domain::report::TradeState;
 use crate::domain::terms::Payee;
 use crate::domain::{
-    OrderId, OrderReport, Refund, RefundReport, Timestamp, TradeType, TransactionId,
-    WechatpayRefundId,
+    Mchid, OrderId, OrderReport, Refund, RefundId, RefundReport, Timestamp, TradeType,
+    TransactionId, WechatpayRefundId,
 };
 use crate::random;
 use crate::transport::{Cause, Failure, POOL_IDLE, Transport};
@@ -316,10 +316,10 @@ impl Client {
     pub async fn query_refund(
         &self,
         call: &Call<'_>,
-        refund: &Refund,
+        refund_id: &RefundId,
+        sub_mchid: Option<&Mchid>,
     ) -> Result<Signed<RefundReport>, CallError> {
-        let refund_id = &refund.refund_id;
-        let whose = match &refund.sub_mchid {
+        let whose = match sub_mchid {
             None => String::new(),
             Some(sub_mchid) => format!("?sub_mchid={sub_mchid}"),
         };

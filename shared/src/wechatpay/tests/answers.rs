@@ -181,7 +181,10 @@ async fn no_such_refund_counts_signed_and_in_answer_to_a_question_about_it() {
         (signed(400, body), false),
     ] {
         let till = Till::before(vec![reply]).await;
-        let asked = till.client.query_refund(&till.call(), &refund()).await;
+        let asked = till
+            .client
+            .query_refund(&till.call(), &refund().refund_id, None)
+            .await;
         let Err(CallError::Refused(refusal)) = asked else {
             panic!("refused")
         };

@@ -291,7 +291,7 @@ async fn a_refund_and_a_payment_are_asked_for_by_number() {
     let till = Till::before(vec![signed(200, REFUND)]).await;
     let report = till
         .client
-        .query_refund(&till.call(), &refund())
+        .query_refund(&till.call(), &refund().refund_id, None)
         .await
         .unwrap();
     assert_eq!(report.get().status, RefundStatus::Processing);
