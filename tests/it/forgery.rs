@@ -431,3 +431,40 @@ async fn the_webhooks_role_writes_no_article_no_guard_and_no_key_of_others() {
         .await;
     assert_eq!(status, 200, "{answer}");
 }
+
+/// Not to send it again is no reason not to ask: it may have been sent while its key was there.
+#[tokio::test]
+async fn a_refund_that_is_not_authentic_any_more_is_asked_about_and_ends_as_wechat_pay_says() {
+    let stack = TestStack::start().await;
+    stack.paid("keyless-0001", 600).await;
+    for (fault, more) in [
+        ("response_lost", json!({"operation": "refund"})),
+        ("notice_lost_for_good", json!({})),
+    ] {
+        stack.fault(fault, more).await;
+    }
+    let sent_once = stack.refund("keyless-0001", "keyless-r1", 200).await;
+    assert_eq!(sent_once.expect(202)["status"], "RESERVED");
+    // What its MAC was made with is gone.
+    let mac = json!({"S": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="});
+    let [shard, at] = due(&stack);
+    let changes = [("mac", mac), shard, at];
+    altered(
+        &stack,
+        OPERATOR,
+        key("keyless-0001", "keyless-r1"),
+        &changes,
+    )
+    .await;
+    let before = sent(&stack, "keyless-r1");
+    stack.advance(60).await;
+    stack.sweep().await;
+    assert!(
+        person_called(&stack, "keyless-r1", "mac"),
+        "{:#?}",
+        stack.logged()
+    );
+    let item = refund_item(&stack, "keyless-0001", "keyless-r1");
+    assert_eq!(item["status"]["S"], "SUCCESS", "{item}");
+    assert_eq!(sent(&stack, "keyless-r1"), before, "it is not sent again");
+}

@@ -41,12 +41,35 @@ impl Sweep {
         if claimed.refund.state == RefundState::Reserved
             && !self.sender.is_authentic(&claimed, line).await?
         {
-            return Ok(());
+            return self.ask_unsent(&claimed, &deadline, line).await;
         }
         let claimed = self.note_overdue(claimed, line).await?;
         let followed = self.follow(claimed, &deadline, line).await?;
         self.postpone_refund(order_id, refund_id, attempts, &followed)
             .await
+    }
+
+    /// Asks about a refund that is not sent any more, since its record is not authentic: it may have been sent
+    /// while it was. What WeChat Pay signs about it counts.
+    async fn ask_unsent(
+        &self,
+        claimed: &StoredRefund,
+        deadline: &Deadline,
+        line: &mut LogLine,
+    ) -> Result<(), SettlingError> {
+        let client = self.sender.settling_client();
+        match client.ask_refund(&claimed.refund, deadline, line).await {
+            Ok(_) => Ok(()),
+            Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.status == 404 => {
+                line.field("wechatpay.code", refusal.code);
+                Ok(())
+            }
+            Err(SettlingError::Call(error)) => {
+                note_call(&error, line);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Calls a person for a refund that takes too long: once, and where the flag is written.
