@@ -22,7 +22,7 @@ use shared::api::{
 };
 use shared::config::secrets::AnySecret;
 use shared::config::{ConfigError, Environment, Vars};
-use shared::domain::{Mchid, Order, OrderRequest, OwnNumbers};
+use shared::domain::{Mchid, Order, OrderId, OrderRequest, OwnNumbers};
 use shared::process::Process;
 use shared::random;
 use shared::settlement::Settlement;
@@ -122,10 +122,7 @@ impl HttpFunction for CreateOrder {
         };
         let request = terms::read(&caller, incoming)?;
         let order_id = match (&request, key) {
-            (OrderRequest::Payer(_), Some(key)) => {
-                let keys = self.callers.keys().await?;
-                derived_ids::order_id(&keys, &self.number_prefix, &caller, key)?
-            }
+            (OrderRequest::Payer(_), Some(key)) => self.payers_number(&caller, key).await?,
             (OrderRequest::Payer(_), None) => return Err(no_key()),
             (OrderRequest::Merchant(order), _) => {
                 terms::is_own(&self.own_numbers, &order.order_id)?;
@@ -173,6 +170,19 @@ impl HttpFunction for CreateOrder {
 }
 
 impl CreateOrder {
+    /// The number of the order that the payer means by this key: one that was placed before the stack was given
+    /// its prefix keeps the number that it has.
+    async fn payers_number(&self, caller: &Caller, key: &str) -> Result<OrderId, Problem> {
+        let keys = self.callers.keys().await?;
+        let number = derived_ids::order_id(&keys, &self.number_prefix, caller, key)?;
+        if self.number_prefix.is_empty() {
+            return Ok(number);
+        }
+        let earlier = derived_ids::order_id(&keys, "", caller, key)?;
+        let placed = self.orders.load(&earlier).await?;
+        Ok(placed.map_or(number, |_| earlier))
+    }
+
     /// The same number again: the same order if the terms are the same.
     async fn repeat(
         &self,

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use shared::api::request_body::{self, Object};
 use shared::api::{Code, Incoming, Problem};
-use shared::domain::{Fen, RefundId};
+use shared::domain::{Fen, OwnNumbers, RefundId};
+
+use crate::problems;
 
 /// How long a reason may be, in bytes (docs/wechatpay.md, "Refunds").
 const REASON_MAX: usize = 80;
@@ -66,10 +68,24 @@ impl RefundRequest {
         })
     }
 
-    /// Whether the number that is named is one of the payers'.
-    pub(crate) fn names_a_payers(&self) -> bool {
-        let named = self.refund_id.as_ref();
-        named.is_some_and(|named| named.as_str().starts_with(PAYERS_PREFIX))
+    /// Refuses a number that a payer could give, or another system of the merchant number: WeChat Pay knows a
+    /// number once.
+    pub(crate) fn is_the_merchants(&self, own_numbers: &OwnNumbers) -> Result<(), Problem> {
+        let Some(named) = &self.refund_id else {
+            return Ok(());
+        };
+        if named.as_str().starts_with(PAYERS_PREFIX) {
+            return Err(problems::payers_number());
+        }
+        match own_numbers.prefix() {
+            Some(prefix) if !own_numbers.have(named.as_str()) => Err(invalid(
+                "out_refund_no",
+                format!(
+                    "out_refund_no must begin with {prefix}: other systems use this merchant number, too"
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -77,16 +93,21 @@ impl RefundRequest {
 /// have it, so that neither can take the other's.
 pub(crate) const PAYERS_PREFIX: &str = "payer-";
 
-/// The number of a payer's refund, of the name that the payer gives it. The number itself is its own
-/// name, so that a repeat may use either.
-pub(crate) fn payers_own(named: &RefundId) -> Result<RefundId, Problem> {
+/// How long the name may be that a payer gives a refund, in characters: a number has 64.
+const PAYERS_NAME_MAX: usize = 58;
+
+/// The number of a payer's refund, of the name that the payer gives it; where other systems use the merchant
+/// number, with this stack's prefix. The number itself is its own name, so that a repeat may use either.
+pub(crate) fn payers_own(named: &RefundId, own_numbers: &OwnNumbers) -> Result<RefundId, Problem> {
     if named.as_str().starts_with(PAYERS_PREFIX) {
         return Ok(named.clone());
     }
-    RefundId::parse(format!("{PAYERS_PREFIX}{named}")).map_err(|_| {
+    let prefix = own_numbers.prefix().unwrap_or_default();
+    RefundId::parse(format!("{PAYERS_PREFIX}{prefix}{named}")).map_err(|_| {
+        let most = PAYERS_NAME_MAX - prefix.len();
         invalid(
             "out_refund_no",
-            "out_refund_no of a payer must have at most 58 characters",
+            format!("out_refund_no of a payer must have at most {most} characters"),
         )
     })
 }

@@ -30,8 +30,8 @@ impl Refund {
                 .repeat(caller, &request, known, &incoming.deadline, line)
                 .await;
         }
-        if *caller == Caller::Merchant && request.names_a_payers() {
-            return Err(problems::payers_number());
+        if *caller == Caller::Merchant {
+            request.is_the_merchants(&self.own_numbers)?;
         }
         let order = self.paid(caller, stored, incoming, line).await?;
         let payment = order
@@ -205,7 +205,7 @@ impl Refund {
     ) -> Result<RefundId, Problem> {
         if let Some(named) = &request.refund_id {
             return match caller {
-                Caller::Payer { .. } => payers_own(named),
+                Caller::Payer { .. } => payers_own(named, &self.own_numbers),
                 Caller::Merchant => Ok(named.clone()),
             };
         }
@@ -218,11 +218,7 @@ impl Refund {
         })?;
         let keys = self.callers.keys().await?;
         Ok(shared::api::derived_ids::refund_id(
-            &keys,
-            &self.number_prefix,
-            caller,
-            order_id,
-            key,
+            &keys, caller, order_id, key,
         )?)
     }
 }
