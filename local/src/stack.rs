@@ -273,6 +273,19 @@ impl Stack {
         self.gateway.invoke(id, event).await
     }
 
+    /// As [`Self::invoke`], with this time or the function's own, whichever is shorter.
+    ///
+    /// # Errors
+    /// As [`Self::invoke`].
+    pub async fn invoke_within(
+        &self,
+        id: &str,
+        event: Value,
+        time: Duration,
+    ) -> Result<Value, InvokeError> {
+        self.gateway.invoke_within(id, event, time).await
+    }
+
     /// Runs a function once, now, with the event of its first schedule.
     ///
     /// # Errors

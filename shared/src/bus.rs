@@ -164,3 +164,6 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
         _ => "an error of an unknown kind".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

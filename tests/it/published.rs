@@ -4,13 +4,15 @@
 mod address;
 mod consumer;
 mod life;
+mod lines;
 mod outage;
+mod poison;
 mod replay;
 pub mod schemas;
 
 use std::collections::BTreeSet;
 
-use local::template::{Mapping, physical};
+use local::template::Mapping;
 use serde_json::{Value, json};
 
 use crate::harness::TestStack;
@@ -127,6 +129,13 @@ async fn records_that_come_twice_or_out_of_order_give_no_second_id() {
         let told = of_one(id);
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
     }
+    // Without the template's filter, what is no event tells nothing.
+    let before = stack.stack.aws.events().all().len();
+    let mut quiet = stream(&stack);
+    quiet.retain(|record| transition(record).is_none());
+    assert!(quiet.len() > 2, "{quiet:#?}");
+    assert_eq!(bring(&stack, &quiet).await, taken);
+    assert_eq!(stack.stack.aws.events().all().len(), before);
 }
 
 /// Changes an item without events as a newer build would that knows an event more.
@@ -196,62 +205,4 @@ async fn an_event_that_only_another_build_knows_is_kept_and_told_and_blocks_nobo
     let events = stack.stack.aws.events().all();
     let aside = |event: &&Value| event["source"] == "wxpay.unreadable";
     assert_eq!(events.iter().filter(aside).count(), 0);
-}
-
-#[tokio::test]
-async fn what_cannot_be_read_is_put_aside_whole_and_holds_nobody_up() {
-    let stack = life::stack().await;
-    life::a_payment_and_a_refund(&stack, "poison-001").await;
-    let committed = committed(&stack);
-    let good = filtered(&stack);
-    let spoilt = |name: &str, value: Value| {
-        let mut record = good[0].clone();
-        record["dynamodb"]["NewImage"][name] = value;
-        record
-    };
-    let poison = [
-        spoilt("events", json!({"S": "nonsense"})),
-        // No build names an event so.
-        spoilt("events", json!({"S": "2+0:unheard-of"})),
-        spoilt("trade_state", json!({"S": "TOMORROW"})),
-        spoilt("pk", json!({"N": "7"})),
-    ];
-    let mut records = poison.to_vec();
-    records.extend(good.clone());
-    records.extend(poison.clone());
-    let answer = bring(&stack, &records).await;
-    assert_eq!(
-        answer,
-        json!({"batchItemFailures": []}),
-        "nobody waits for them"
-    );
-    assert_eq!(heard(&events(&stack)), committed);
-    let mut aside = stack.stack.aws.events().all();
-    aside.retain(|event| event["source"] == "wxpay.unreadable");
-    let kept: Vec<Value> = aside
-        .iter()
-        .map(|event| event["detail"]["record"].clone())
-        .collect();
-    assert_eq!(kept, [poison.clone(), poison].concat());
-    assert!(aside.iter().all(|event| event["detail"]["why"].is_string()));
-    // An event of a version that the record never had is none.
-    let ahead = spoilt("events", json!({"S": "2+0:paid 9+0:closed"}));
-    bring(&stack, &[ahead]).await;
-    assert_eq!(heard(&events(&stack)), committed);
-    // A refund whose order is gone cannot be told of in whole.
-    let gone = json!({"TableName": physical("Table"), "Key": {"pk": {"S": "ORDER#poison-001"}, "sk": {"S": "ORDER"}}});
-    let gone = serde_json::from_value(gone).unwrap();
-    stack.stack.aws.table.delete_item(gone).unwrap();
-    let of_refund: Vec<Value> = good
-        .into_iter()
-        .filter(|record| text(&record["dynamodb"]["NewImage"], "sk").starts_with("REFUND#"))
-        .collect();
-    let answer = bring(&stack, &of_refund).await;
-    assert_eq!(answer, json!({"batchItemFailures": []}));
-    let aside = stack.stack.aws.events().all();
-    let why = aside.last().unwrap()["detail"]["why"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(why.contains("is not there"), "{why}");
 }

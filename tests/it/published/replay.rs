@@ -102,3 +102,102 @@ async fn a_span_that_is_none_is_refused_and_one_that_the_bus_does_not_take_fails
     let told = stack.stack.invoke(FUNCTION, span).await.unwrap();
     assert_eq!(told, json!({"events": 1}));
 }
+
+/// What a replay's line says, and that one which cannot be read holds up no other.
+#[tokio::test]
+async fn a_replay_says_what_it_told_and_what_it_could_not_read() {
+    let stack = life::stack().await;
+    for number in ["replay-101", "replay-102"] {
+        stack.paid(number, 500).await;
+    }
+    let mut spoilt = stack.order_item("replay-101");
+    let kept = spoilt.clone();
+    spoilt["events"] = json!({"S": "nonsense"});
+    stack.put_item(&spoilt);
+    let now = stack.stack.clock().business();
+    let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
+    let span = json!({"from": moment(-600), "to": moment(600), "placed_from": moment(-600)});
+    let told = stack.stack.invoke(FUNCTION, span).await.unwrap();
+    assert_eq!(told, json!({"events": 1}));
+    let lines = stack.log_lines();
+    let line = lines
+        .iter()
+        .rfind(|line| line["message"] == "replayed")
+        .unwrap();
+    assert_eq!(
+        (&line["events"], &line["level"]),
+        (&json!(1), &json!("ERROR"))
+    );
+    assert!(line["unreadable"].is_string(), "{line}");
+    assert_eq!(line["told"][0]["id"], events(&stack)[0]["detail"]["id"]);
+    stack.put_item(&kept);
+}
+
+/// An order can be refunded for a year: whoever tells of a refund again looks back that far.
+#[tokio::test]
+async fn a_replay_finds_the_refund_of_an_order_that_was_placed_a_year_ago() {
+    let stack = life::stack().await;
+    stack.paid("replay-201", 500).await;
+    stack.advance(364 * 24 * 60 * 60).await;
+    let began = stack.stack.clock().business().unix_seconds();
+    stack
+        .refund("replay-201", "replay-r2", 200)
+        .await
+        .expect(202);
+    let end = "refunds/replay-r2/complete";
+    stack.control(end, json!({})).await;
+    stack
+        .until_refund("replay-201", "replay-r2", "SUCCESS")
+        .await;
+    let ended = stack.stack.clock().business().unix_seconds() + 1;
+    let told = replay(&stack, began, ended, json!({})).await;
+    assert_eq!(told, json!({"events": 1}));
+    assert_eq!(events(&stack)[0]["detail-type"], "refund.succeeded");
+}
+
+/// A run that has no time for another page says where the next one goes on, between days and within one.
+#[tokio::test]
+async fn a_replay_without_time_says_where_the_next_one_goes_on() {
+    let stack = life::stack().await;
+    for number in 0..101 {
+        stack.native(&format!("replay-3{number:03}"), 500).await;
+    }
+    stack.paid("replay-3999", 500).await;
+    let now = stack.stack.clock().business();
+    let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
+    let mut event = json!({"from": moment(-600), "to": moment(600), "placed_from": moment(-600)});
+    let within = |event: Value, seconds: u64| {
+        let time = std::time::Duration::from_millis(seconds * 1_000 + 500);
+        stack.stack.invoke_within(FUNCTION, event, time)
+    };
+    // No page is begun.
+    let mut told = 0;
+    let early = within(event.clone(), 10).await.unwrap();
+    let day = shared::domain::BeijingDay::of(now.plus_seconds(-600));
+    let at = day.starts_at().unix_seconds();
+    assert_eq!(early, json!({"events": 0, "next": {"created_at": at}}));
+    event["next"] = early["next"].clone();
+    // One is, and takes too long for another.
+    stack.watch.set_fault(Some(std::sync::Arc::new(|call| {
+        if call.operation == "Query" && call.caller == FUNCTION {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        None
+    })));
+    let mut pages = 0;
+    loop {
+        let answer = within(event.clone(), 20).await.unwrap();
+        told += answer["events"].as_u64().unwrap();
+        pages += 1;
+        let Some(next) = answer.get("next") else {
+            break;
+        };
+        if pages == 1 {
+            assert!(next["out_trade_no"].is_string(), "{next}");
+        }
+        event["next"] = next.clone();
+        assert!(pages < 6, "{event}");
+    }
+    stack.watch.set_fault(None);
+    assert_eq!(told, 1, "each is told once");
+}

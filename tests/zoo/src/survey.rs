@@ -82,11 +82,18 @@ const TABLE: &[Suite] = &[
 
 /// Each seed ends with both sides' events compared.
 const EVENTS: &[Suite] = &[
+    ("shared", &["bus::"]),
     ("it", &["published::"]),
     ("seeds", &["--seeds", "40"]),
     (
         "it",
-        &["events::", "runbooks::", "schedules::", "restore::"],
+        &[
+            "events::",
+            "runbooks::",
+            "schedules::",
+            "restore::",
+            "configuration::",
+        ],
     ),
 ];
 
