@@ -38,6 +38,7 @@ const LONGEST_PAUSE_MS = 3000;
 /** The service asks WeChat Pay at most this often. */
 const POLL_MS = 2000;
 const CONFIRM_MS = 30000;
+const DAY_MS = 86400000;
 /** A token is renewed this long before it ends, so that it does not end on the way. */
 const TOKEN_MARGIN_MS = 60000;
 const STORED = "payments:";
@@ -92,12 +93,14 @@ class Payments {
         const order = await this.place(name, pending !== null && pending !== void 0 ? pending : this.begin(name, text), terms);
         if (order.pay || order.trade_state === "SUCCESS")
             return order;
-        // It expired. It may have been paid in its last second: only WeChat Pay's word allows another one.
+        // It expired, or its close is not confirmed. It may have been paid meanwhile: only WeChat Pay's word allows
+        // another one.
         const asked = await this.waitUntilFinal(order.out_trade_no, 0);
-        if (asked.trade_state === "SUCCESS")
-            return asked;
-        if (asked.trade_state !== "CLOSED" && asked.fresh !== true) {
-            throw new PaymentsError("outcome_unknown", "the earlier order may be paid; try again in a moment", 0, undefined, asked);
+        const last = asked.trade_state === "CLOSING" ? await this.ended(order.out_trade_no) : asked;
+        if (last.trade_state === "SUCCESS")
+            return last;
+        if (last.trade_state === "NOTPAY" && last.fresh !== true && !isLongOver(last)) {
+            throw new PaymentsError("outcome_unknown", "the earlier order may be paid; try again in a moment", 0, undefined, last);
         }
         return this.place(name, this.begin(name, text), terms);
     }
@@ -208,30 +211,38 @@ class Payments {
         this.write(name, { ...pending, out_trade_no: order.out_trade_no });
         return order;
     }
-    /**
-     * Makes sure that the order of other terms is never paid. One whose answer was lost cannot be; one that
-     * WeChat Pay did not confirm as closed still can.
-     */
+    /** Makes sure that the order of other terms is never paid. One whose answer was lost cannot be. */
     async giveUp({ out_trade_no }) {
         if (out_trade_no === undefined)
             return;
-        const end = Date.now() + this.timeoutMs;
-        try {
-            for (;;) {
-                const order = await this.closeOrder(out_trade_no);
-                if (order.trade_state === "CLOSED")
-                    return;
-                if (Date.now() + POLL_MS >= end) {
-                    throw new PaymentsError("outcome_unknown", "the earlier order is not closed yet; try again in a moment", 0, undefined, order);
-                }
-                await sleep(POLL_MS);
-            }
+        const order = await this.ended(out_trade_no);
+        if (order.trade_state === "SUCCESS") {
+            throw new PaymentsError("earlier_order_paid", "the purchase was paid with its earlier terms", 409, undefined, order);
         }
-        catch (error) {
-            if (error instanceof PaymentsError && error.code === "order_paid") {
-                throw new PaymentsError("earlier_order_paid", "the purchase was paid with its earlier terms", error.status, undefined, error.order);
+    }
+    /**
+     * Closes an order until WeChat Pay has confirmed that it is closed, or it turns out to be paid, or it expired so
+     * long ago that it has ended whatever can be learnt of it.
+     */
+    async ended(out_trade_no) {
+        const end = Date.now() + this.timeoutMs;
+        let seen;
+        for (;;) {
+            try {
+                seen = await this.closeOrder(out_trade_no);
             }
-            throw error;
+            catch (error) {
+                if (error instanceof PaymentsError && error.code === "order_paid" && error.order)
+                    return error.order;
+                if (!seen)
+                    throw error;
+            }
+            if (seen.trade_state === "CLOSED" || isLongOver(seen))
+                return seen;
+            if (Date.now() + POLL_MS >= end) {
+                throw new PaymentsError("outcome_unknown", "the earlier order is not closed yet; try again in a moment", 0, undefined, seen);
+            }
+            await sleep(POLL_MS);
         }
     }
     begin(name, terms) {
@@ -396,6 +407,10 @@ function validSession({ token, expires_at }, date) {
     const served = Date.parse(date !== null && date !== void 0 ? date : "");
     const lifetime = Date.parse(String(expires_at)) - (Number.isNaN(served) ? Date.now() : served);
     return { token: String(token), until: Date.now() + (Number.isNaN(lifetime) ? 0 : lifetime) };
+}
+/** Whether the order expired a day ago, so that it is over even by a phone whose clock is wrong by hours. */
+function isLongOver(order) {
+    return Date.now() > Date.parse(order.time_expire) + DAY_MS;
 }
 function refusal(status, body) {
     if (typeof (body === null || body === void 0 ? void 0 : body.code) !== "string") {

@@ -117,9 +117,12 @@ test("a changed cart makes no other order while its first one may still be paid"
       return true;
     });
   }
+  // Nor does one who comes back to the first cart get another.
+  await assert.rejects(payments.buy("cart", TEA), { code: "outcome_unknown" });
   assert.equal(await placed(payer), 2);
   await payer.payAtWechat(late.pay);
   await assert.rejects(payments.buy("another cart", COFFEE), { code: "earlier_order_paid" });
+  assert.equal((await payments.buy("another cart", TEA)).order.out_trade_no, late.out_trade_no);
   assert.equal(await placed(payer), 2);
   await fetch(`${stack.control_url}/_sim/faults`, { method: "DELETE" });
   payer.answersDialog = "pay";
