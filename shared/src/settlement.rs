@@ -201,7 +201,8 @@ impl Settlement {
     }
 
     /// Settles the signed answer to a question about a refund of this order that never left from the record: the
-    /// order counts as refunded elsewhere. An answer about another order changes nothing.
+    /// order counts as refunded elsewhere. An answer about another order changes nothing, nor does one about a
+    /// refund that was sent from here meanwhile.
     ///
     /// # Errors
     /// As [`Self::order`].
@@ -212,10 +213,21 @@ impl Settlement {
         now: Timestamp,
     ) -> Result<Settled<StoredOrder>, StoreError> {
         let report = report.get();
-        self.decide_order(order_id, now, |order| {
-            order.observe_refund_elsewhere(report, now)
-        })
-        .await
+        for _ in 0..DECISIONS_MAX {
+            // The order first: a refund that is reserved after this look changes its version.
+            let Some(stored) = self.orders.load(order_id).await? else {
+                return Ok(Settled::Unknown);
+            };
+            let refund = self.refunds.load(order_id, &report.refund_id).await?;
+            if refund.is_some_and(|stored| stored.refund.state.may_have_left()) {
+                return Ok(Settled::Unchanged(stored));
+            }
+            let change = stored.order.observe_refund_elsewhere(report, now);
+            if let Some(settled) = self.write_order(stored, change, now).await? {
+                return Ok(settled);
+            }
+        }
+        Err(contended("settle an order"))
     }
 
     /// Settles WeChat Pay's signed word that the merchant `payee` has no such refund; it counts for one
@@ -316,26 +328,39 @@ impl Settlement {
             let Some(stored) = self.orders.load(order_id).await? else {
                 return Ok(Settled::Unknown);
             };
-            let after = match decide(&stored.order) {
-                OrderChange::Unchanged => return Ok(Settled::Unchanged(stored)),
-                OrderChange::Contradiction(contradiction) => {
-                    return Ok(Settled::Contradiction(stored, contradiction));
-                }
-                OrderChange::Changed(after) => *after,
-            };
-            let due = after.due_after(now, 0);
-            match self.orders.commit(&stored.order, &after, due).await? {
-                Commit::Done => {
-                    return Ok(Settled::Changed(StoredOrder {
-                        order: after,
-                        due,
-                        ..stored
-                    }));
-                }
-                Commit::Conflict => {}
+            let change = decide(&stored.order);
+            if let Some(settled) = self.write_order(stored, change, now).await? {
+                return Ok(settled);
             }
         }
         Err(contended("settle an order"))
+    }
+
+    /// Writes what was decided about an order; `None` where somebody else was faster.
+    async fn write_order(
+        &self,
+        stored: StoredOrder,
+        change: OrderChange,
+        now: Timestamp,
+    ) -> Result<Option<Settled<StoredOrder>>, StoreError> {
+        let after = match change {
+            OrderChange::Unchanged => return Ok(Some(Settled::Unchanged(stored))),
+            OrderChange::Contradiction(contradiction) => {
+                return Ok(Some(Settled::Contradiction(stored, contradiction)));
+            }
+            OrderChange::Changed(after) => *after,
+        };
+        let due = after.due_after(now, 0);
+        Ok(
+            match self.orders.commit(&stored.order, &after, due).await? {
+                Commit::Done => Some(Settled::Changed(StoredOrder {
+                    order: after,
+                    due,
+                    ..stored
+                })),
+                Commit::Conflict => None,
+            },
+        )
     }
 }
 

@@ -137,10 +137,22 @@ async fn a_refund_of_the_bill_that_never_left_from_here_leaves_nothing_to_refund
     stack
         .until_refund("beside-0001", "beside-r2", "SUCCESS")
         .await;
+    // And one of the third comes to nothing, after WeChat Pay had taken it.
+    stack
+        .control("knobs", json!({"refund_delay_s": null}))
+        .await;
+    stack
+        .refund("beside-0002", "beside-r4", 200)
+        .await
+        .expect(202);
+    stack.control("refunds/beside-r4/close", json!({})).await;
+    stack
+        .until_refund("beside-0002", "beside-r4", "CLOSED")
+        .await;
     let after = stack.items();
     stack.restore(&before);
     stack.next_morning().await;
-    done(&stack, &date, 2).await;
+    done(&stack, &date, 3).await;
     for (number, refund_no) in [("beside-0001", "beside-r2"), (&asked_for, &asked_no)] {
         let settled = json!("REFUNDED_ELSEWHERE");
         let found = (
@@ -159,16 +171,71 @@ async fn a_refund_of_the_bill_that_never_left_from_here_leaves_nothing_to_refund
         let counted = lines.filter(|line| line["refunded_elsewhere"] == 1).count();
         assert_eq!(counted, 1, "{number}");
     }
+    // Of one that came to nothing nobody lost or got anything.
+    let found = (
+        "refund_in_bill_not_here".to_owned(),
+        json!("beside-r4"),
+        Value::Null,
+    );
+    assert_eq!(stack.findings(&date, "beside-0002"), [found]);
     let untouched = stack.order("beside-0002").await;
     assert_eq!(untouched["amount"]["refundable"], 800);
-    // A day that is reconciled again says the same and asks about neither.
+    // A day that is reconciled again says the same and asks about neither of the two.
     let asked = stack.wire.requests().len();
-    done(&stack, &date, 2).await;
+    done(&stack, &date, 3).await;
     let again = stack.findings(&date, "beside-0001");
     assert_eq!(again[0].2, json!("REFUNDED_ELSEWHERE"));
     let asked = stack.wire.requests().split_off(asked);
-    assert!(asked.iter().all(|asked| !asked.target.contains("refunds/")));
+    let about = |asked: &str| asked.contains("refunds/") || asked.contains("out-trade-no/");
+    let asked: Vec<&str> = asked
+        .iter()
+        .map(|asked| asked.target.as_str())
+        .filter(|asked| about(asked))
+        .collect();
+    assert_eq!(asked, ["/v3/refund/domestic/refunds/beside-r4"]);
     stack.restore(&after);
+}
+
+/// The record is read before, and others' questions may take minutes.
+#[tokio::test]
+async fn a_refund_that_is_sent_before_it_is_asked_about_is_no_refund_elsewhere() {
+    let stack = TestStack::start().await;
+    let date = stack.new_day().await;
+    let alice = stack.login(ALICE).await;
+    let number = stack.bought(&alice, "key-reconcile-0003", 3).await;
+    let asked = stack
+        .asked_back(&alice, &number, "key-reconcile-0004", 300)
+        .await;
+    let refund_no = asked["out_refund_no"].as_str().unwrap().to_owned();
+    let before = stack.items();
+    let approve = format!("/orders/{number}/refunds/{refund_no}/approve");
+    stack
+        .post(&stack.merchant, &approve, json!({}))
+        .await
+        .expect(202);
+    stack.until_refund(&number, &refund_no, "SUCCESS").await;
+    let after = stack.items();
+    stack.restore(&before);
+    stack.next_morning().await;
+    // The answer to the question is on its way when the record learns what was done.
+    let slow = json!({"operation": "query_refund", "count": 1});
+    stack.fault("slow", slow).await;
+    let restored = async {
+        let asked = async || {
+            let asked = stack.wire.requests();
+            Value::from(
+                asked
+                    .iter()
+                    .any(|asked| asked.method == "GET" && asked.target.contains(&refund_no)),
+            )
+        };
+        stack.until(asked, |asked| *asked == true).await;
+        stack.restore(&after);
+    };
+    let (outcome, ()) = tokio::join!(stack.reconcile(&date), restored);
+    assert_eq!(outcome.unwrap()["status"], "done");
+    let order = stack.order(&number).await;
+    assert_eq!(order["amount"]["refundable"], 600, "{order}");
 }
 
 #[tokio::test]

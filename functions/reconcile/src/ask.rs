@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use shared::deadline::Deadline;
-use shared::domain::{Order, OrderId, Refund, RefundId, Timestamp};
+use shared::domain::{Order, OrderId, Payment, Refund, RefundId, Timestamp};
 use shared::settlement::Settled;
 use shared::settlement::notes::note_call;
 use shared::settling_client::SettlingError;
@@ -14,7 +14,7 @@ use shared::telemetry::{Level, LogLine, Metric};
 use crate::Reconcile;
 use crate::error::ReconcileError;
 
-/// How many questions one run asks; the next run asks the rest.
+/// How many questions one run asks; the next run draws among those that are open then.
 const ASKS_MAX: usize = 1_000;
 
 /// What became of an order whose refund is not on record.
@@ -184,8 +184,8 @@ impl Reconcile {
         asked
     }
 
-    /// Asks about a refund that is not on record. Where WeChat Pay knows none by that number, or the order is not
-    /// paid on record, the order's own report may tell.
+    /// Asks about a refund that never left from the record. Where WeChat Pay knows none by that number, or the order
+    /// is not paid on record, the order's own report may tell.
     async fn ask_elsewhere(
         &self,
         order_id: &OrderId,
@@ -195,24 +195,29 @@ impl Reconcile {
     ) -> Result<Option<&'static str>, SettlingError> {
         let client = &self.settling_client;
         let asked = client.ask_refund_elsewhere(order_id, refund_id, deadline, line);
-        let found = match asked.await {
-            Ok(settled) => elsewhere(settled),
-            Err(SettlingError::Call(error)) if error.refund_absence().is_some() => None,
+        match asked.await {
+            Ok(settled) => {
+                let stored = settled.record();
+                if let Some(payment) = stored.as_ref().and_then(payment) {
+                    return Ok(elsewhere(payment));
+                }
+            }
+            Err(SettlingError::Call(error)) if error.refund_absence().is_some() => {}
             Err(error) => return Err(error),
-        };
-        if found.is_some() {
-            return Ok(found);
         }
         let asked = client.ask_order(order_id, deadline, line).await?;
-        Ok(elsewhere(asked.settled))
+        let stored = asked.settled.record();
+        Ok(stored.as_ref().and_then(payment).and_then(elsewhere))
     }
 }
 
-/// What an order is called that is marked as refunded elsewhere.
-fn elsewhere(settled: Settled<StoredOrder>) -> Option<&'static str> {
-    let order = settled.record()?.order;
-    let is_marked = order.payment_on_record()?.refunded_elsewhere;
-    is_marked.then_some(REFUNDED_ELSEWHERE)
+fn payment(stored: &StoredOrder) -> Option<&Payment> {
+    stored.order.payment_on_record()
+}
+
+/// What an order is called whose payment is marked as refunded elsewhere.
+fn elsewhere(payment: &Payment) -> Option<&'static str> {
+    payment.refunded_elsewhere.then_some(REFUNDED_ELSEWHERE)
 }
 
 /// The state after what was settled; a contradiction changes nothing and is told as one.

@@ -53,8 +53,8 @@ pub struct Payment {
     pub next_refund_at: Option<Timestamp>,
     /// When the order had been closed here before the payment was learnt of.
     pub closed_at: Option<Timestamp>,
-    /// Whether WeChat Pay reported a refund where none was reserved here: how much was refunded
-    /// elsewhere is not known.
+    /// Whether WeChat Pay reported a refund that never left from this record: how much was refunded elsewhere
+    /// is not known.
     pub refunded_elsewhere: bool,
 }
 
@@ -245,16 +245,15 @@ impl Order {
             RefundStatus::Closed | RefundStatus::Unknown(_) => false,
         };
         let terms = &self.terms;
+        // A report that names a merchant says by that whether it is a sub-merchant's.
+        let names_merchant = report.mchid.is_some() || report.sub_mchid.is_some();
         let is_own = report.order_id == terms.order_id
             && report.total == terms.total
             && report
                 .mchid
                 .as_ref()
                 .is_none_or(|mchid| *mchid == terms.mchid)
-            && report
-                .sub_mchid
-                .as_ref()
-                .is_none_or(|sub_mchid| Some(sub_mchid) == terms.sub_mchid());
+            && !(names_merchant && report.sub_mchid.as_ref() != terms.sub_mchid());
         match &self.state {
             OrderState::Success(payment)
                 if took_money

@@ -5,7 +5,7 @@
 //! asked about, and what WeChat Pay signs then is settled as ever.
 
 use super::bill::{BillRow, BilledRefund, Entry};
-use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, RefundState, Timestamp};
+use super::{BeijingDay, Mchid, Order, OrderState, OwnNumbers, Refund, Timestamp};
 
 /// How far WeChat Pay's clock and ours may be apart, and how long a request may be on its way, in
 /// seconds: what is dated so close to midnight may stand in the bill of either day.
@@ -206,15 +206,10 @@ impl Compared {
         if !refund.state.is_taken() {
             let kind = DifferenceKind::RefundInBillNotHere;
             self.add(kind, row, number, refund.state.as_str(), "REFUND");
-            self.ask = match refund.state {
-                RefundState::Requested | RefundState::Rejected => Ask::RefundElsewhere,
-                RefundState::Reserved
-                | RefundState::Withdrawing { .. }
-                | RefundState::Withdrawn { .. }
-                | RefundState::Processing
-                | RefundState::Abnormal
-                | RefundState::Closed
-                | RefundState::Success { .. } => Ask::Refund,
+            self.ask = if refund.state.may_have_left() {
+                Ask::Refund
+            } else {
+                Ask::RefundElsewhere
             };
         }
         if refund.amount.get() != billed.amount {

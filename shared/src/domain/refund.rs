@@ -120,6 +120,20 @@ impl RefundState {
         }
     }
 
+    /// Whether it may have gone to WeChat Pay from this record: not where it waits for a decision or was rejected.
+    pub const fn may_have_left(self) -> bool {
+        match self {
+            Self::Requested | Self::Rejected => false,
+            Self::Reserved
+            | Self::Processing
+            | Self::Abnormal
+            | Self::Closed
+            | Self::Success { .. }
+            | Self::Withdrawing { .. }
+            | Self::Withdrawn { .. } => true,
+        }
+    }
+
     /// Whether the merchant withdrew it: a signed "no such refund" then counts.
     pub const fn was_withdrawn(self) -> bool {
         match self {

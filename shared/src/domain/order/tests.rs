@@ -6,6 +6,7 @@
 mod absence;
 mod closing;
 mod contradictions;
+mod elsewhere;
 mod events;
 
 use super::{
