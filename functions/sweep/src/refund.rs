@@ -21,6 +21,13 @@ enum Followed {
     SlotTaken,
 }
 
+/// Whether a refund goes out that WeChat Pay does not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sends {
+    WhereItMust,
+    Never,
+}
+
 impl Sweep {
     pub(crate) async fn refund(
         &self,
@@ -41,35 +48,16 @@ impl Sweep {
         if claimed.refund.state == RefundState::Reserved
             && !self.sender.is_authentic(&claimed, line).await?
         {
-            return self.ask_unsent(&claimed, &deadline, line).await;
+            // It is not sent any more. It may have been while its record was, and what WeChat Pay signs counts.
+            self.follow(claimed, Sends::Never, &deadline, line).await?;
+            return Ok(());
         }
         let claimed = self.note_overdue(claimed, line).await?;
-        let followed = self.follow(claimed, &deadline, line).await?;
+        let followed = self
+            .follow(claimed, Sends::WhereItMust, &deadline, line)
+            .await?;
         self.postpone_refund(order_id, refund_id, attempts, &followed)
             .await
-    }
-
-    /// Asks about a refund that is not sent any more, since its record is not authentic: it may have been sent
-    /// while it was. What WeChat Pay signs about it counts.
-    async fn ask_unsent(
-        &self,
-        claimed: &StoredRefund,
-        deadline: &Deadline,
-        line: &mut LogLine,
-    ) -> Result<(), SettlingError> {
-        let client = self.sender.settling_client();
-        match client.ask_refund(&claimed.refund, deadline, line).await {
-            Ok(_) => Ok(()),
-            Err(SettlingError::Call(CallError::Refused(refusal))) if refusal.status == 404 => {
-                line.field("wechatpay.code", refusal.code);
-                Ok(())
-            }
-            Err(SettlingError::Call(error)) => {
-                note_call(&error, line);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Calls a person for a refund that takes too long: once, and where the flag is written.
@@ -105,6 +93,7 @@ impl Sweep {
     async fn follow(
         &self,
         claimed: StoredRefund,
+        sends: Sends,
         deadline: &Deadline,
         line: &mut LogLine,
     ) -> Result<Followed, SettlingError> {
@@ -127,7 +116,7 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        if !refund.state.must_send(heard) {
+        if sends == Sends::Never || !refund.state.must_send(heard) {
             return Ok(Followed::Asked);
         }
         match self.sender.send(claimed, deadline, line).await? {
