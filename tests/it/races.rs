@@ -345,6 +345,15 @@ async fn two_stacks_of_one_merchant_number_their_orders_and_refunds_apart() {
     let asked = json!({"amount": {"refund": 100}, "out_refund_no": "cold-tea"});
     let asked = stack.post(&alice, &refunds, asked).await.expect(202);
     assert_eq!(asked["out_refund_no"], "payer-T1-cold-tea");
+    // A repeat may use the number for the name; another stack's number is a name here.
+    for (name, number, status) in [
+        ("payer-T1-cold-tea", "payer-T1-cold-tea", 200),
+        ("payer-T2-cold-tea", "payer-T1-T2-cold-tea", 202),
+    ] {
+        let asked = json!({"amount": {"refund": 100}, "out_refund_no": name});
+        let asked = stack.post(&alice, &refunds, asked).await.expect(status);
+        assert_eq!(asked["out_refund_no"], number);
+    }
     let other = json!({"amount": {"refund": 100}, "out_refund_no": "R-0001"});
     let other = stack.post(&stack.merchant, &refunds, other).await;
     assert_eq!(
@@ -367,6 +376,16 @@ async fn what_was_asked_for_before_a_prefix_was_given_is_the_same_afterwards() {
     let asked = json!({"amount": {"refund": 300}});
     let first = stack.post_once(&stack.merchant, &refunds, key, asked.clone());
     let first = first.await.expect(202);
+    let named = json!({"amount": {"refund": 100}, "out_refund_no": "cold-tea"});
+    let by_name = stack.post(&alice, &refunds, named.clone()).await;
+    assert_eq!(by_name.expect(202)["out_refund_no"], "payer-cold-tea");
+    let of_merchant = json!({"amount": {"refund": 100}, "out_refund_no": "R-0001"});
+    stack.advance(120).await;
+    stack
+        .post(&stack.merchant, &refunds, of_merchant.clone())
+        .await
+        .expect(202);
+    stack.native("prefix-0001", 500).await;
     let mut stack = stack;
     for (name, value) in [
         ("OrderNumberPrefix", "T1-"),
@@ -383,6 +402,19 @@ async fn what_was_asked_for_before_a_prefix_was_given_is_the_same_afterwards() {
     assert_eq!(order.await.expect(200)["out_trade_no"], *number);
     let again = stack.post_once(&stack.merchant, &refunds, key, asked).await;
     assert_eq!(again.expect(200)["out_refund_no"], first["out_refund_no"]);
+    for (caller, asked, number) in [
+        (&alice, named, "payer-cold-tea"),
+        (&stack.merchant, of_merchant, "R-0001"),
+    ] {
+        let again = stack.post(caller, &refunds, asked).await.expect(200);
+        assert_eq!(again["out_refund_no"], number);
+    }
+    let order = native_order("prefix-0001", 500);
+    let again = stack.post(&stack.merchant, "/orders", order).await;
+    assert_eq!(again.expect(200)["out_trade_no"], "prefix-0001");
+    let order = native_order("prefix-0002", 500);
+    let other = stack.post(&stack.merchant, "/orders", order).await;
+    assert_eq!(other.refused(422, "invalid_value")["field"], "out_trade_no");
     let ledger = stack.seen("ledger").await;
-    assert_eq!(ledger.len(), 2, "{ledger:#?}");
+    assert_eq!(ledger.len(), 4, "{ledger:#?}");
 }

@@ -388,6 +388,7 @@ impl CreateOrder {
         order_id: &OrderId,
         incoming: &Incoming,
     ) -> Result<Terms, Problem> {
+        is_own(&self.own_numbers, order_id)?;
         let now = self.process.clock.business();
         let notify_url = shared::api::notify_url(self.public_base_url.as_deref(), incoming)?;
         if order.extras.profit_sharing && !self.profit_sharing {
@@ -475,7 +476,7 @@ fn unnamed() -> Problem {
 }
 
 /// Refuses a number that could be another system's of the merchant number.
-pub(crate) fn is_own(own_numbers: &OwnNumbers, order_id: &OrderId) -> Result<(), Problem> {
+fn is_own(own_numbers: &OwnNumbers, order_id: &OrderId) -> Result<(), Problem> {
     match own_numbers.prefix() {
         Some(prefix) if !own_numbers.have(order_id.as_str()) => Err(invalid(
             "out_trade_no",

@@ -47,6 +47,7 @@ pub struct Refund {
     orders: Orders,
     refunds: Refunds,
     sender: RefundSender,
+    number_prefix: String,
     own_numbers: OwnNumbers,
     public_base_url: Option<String>,
     auto_approve_seconds: i64,
@@ -65,8 +66,8 @@ impl HttpFunction for Refund {
         let settling_client =
             SettlingClient::from_environment(&mut environment, &merchant, &table, settlement);
         let callers = Callers::from_environment(&mut environment);
-        let prefix = environment.number_prefix();
-        let own_numbers = environment.own_numbers(&prefix);
+        let number_prefix = environment.number_prefix();
+        let own_numbers = environment.own_numbers(&number_prefix);
         let public_base_url = environment.optional("PUBLIC_BASE_URL");
         let auto_approve_hours = environment.integer("AUTO_APPROVE_REFUND_HOURS", 0, 0..=8760);
         let interval_seconds = environment.refund_interval_seconds();
@@ -81,6 +82,7 @@ impl HttpFunction for Refund {
                 interval_seconds,
             ),
             refunds,
+            number_prefix,
             own_numbers,
             public_base_url,
             auto_approve_seconds: auto_approve_hours * 60 * 60,

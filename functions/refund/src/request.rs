@@ -97,19 +97,41 @@ pub(crate) const PAYERS_PREFIX: &str = "payer-";
 const PAYERS_NAME_MAX: usize = 58;
 
 /// The number of a payer's refund, of the name that the payer gives it; where other systems use the merchant
-/// number, with this stack's prefix. The number itself is its own name, so that a repeat may use either.
-pub(crate) fn payers_own(named: &RefundId, own_numbers: &OwnNumbers) -> Result<RefundId, Problem> {
+/// number, with this stack's prefix. The number itself is its own name, so that a repeat may use either. Beside
+/// it the number that the same name had before the stack was given its prefix.
+pub(crate) fn payers_own(
+    named: &RefundId,
+    own_numbers: &OwnNumbers,
+) -> Result<(RefundId, Option<RefundId>), Problem> {
+    let Some(prefix) = own_numbers.prefix() else {
+        return Ok((payers(named, "")?, None));
+    };
+    let own = format!("{PAYERS_PREFIX}{prefix}");
+    if named.as_str().starts_with(&own) {
+        return Ok((named.clone(), None));
+    }
+    let earlier = payers(named, "")?;
+    let name = named
+        .as_str()
+        .strip_prefix(PAYERS_PREFIX)
+        .unwrap_or(named.as_str());
+    let number = RefundId::parse(format!("{own}{name}")).map_err(|_| too_long(prefix))?;
+    Ok((number, Some(earlier)))
+}
+
+fn payers(named: &RefundId, prefix: &str) -> Result<RefundId, Problem> {
     if named.as_str().starts_with(PAYERS_PREFIX) {
         return Ok(named.clone());
     }
-    let prefix = own_numbers.prefix().unwrap_or_default();
-    RefundId::parse(format!("{PAYERS_PREFIX}{prefix}{named}")).map_err(|_| {
-        let most = PAYERS_NAME_MAX - prefix.len();
-        invalid(
-            "out_refund_no",
-            format!("out_refund_no of a payer must have at most {most} characters"),
-        )
-    })
+    RefundId::parse(format!("{PAYERS_PREFIX}{named}")).map_err(|_| too_long(prefix))
+}
+
+fn too_long(prefix: &str) -> Problem {
+    let most = PAYERS_NAME_MAX - prefix.len();
+    invalid(
+        "out_refund_no",
+        format!("out_refund_no of a payer must have at most {most} characters"),
+    )
 }
 
 /// A decision has no body, or an empty object.

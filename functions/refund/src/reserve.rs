@@ -22,13 +22,15 @@ impl Refund {
     ) -> Result<Answer, Problem> {
         let key = shared::api::derived_ids::idempotency_key(incoming)?;
         let request = RefundRequest::read(incoming)?;
-        let refund_id = self.refund_id_of(caller, order_id, &request, key).await?;
+        let (refund_id, earlier) = self.numbers_of(caller, &request, order_id, key).await?;
         line.field("refund.out_refund_no", refund_id.as_str());
         let stored = self.visible(caller, order_id).await?;
-        if let Some(known) = self.refunds.load(order_id, &refund_id).await? {
-            return self
-                .repeat(caller, &request, known, &incoming.deadline, line)
-                .await;
+        for number in std::iter::once(&refund_id).chain(&earlier) {
+            if let Some(known) = self.refunds.load(order_id, number).await? {
+                return self
+                    .repeat(caller, &request, known, &incoming.deadline, line)
+                    .await;
+            }
         }
         if *caller == Caller::Merchant {
             request.is_the_merchants(&self.own_numbers)?;
@@ -196,17 +198,19 @@ impl Refund {
             .ok_or_else(|| problems::refused(NotRefundable::NotPaid))
     }
 
-    async fn refund_id_of(
+    /// The number of the refund that is meant, and the one that it has if it was asked for before the stack was
+    /// given its prefix, or by a build that made numbers otherwise.
+    async fn numbers_of(
         &self,
         caller: &Caller,
-        order_id: &OrderId,
         request: &RefundRequest,
+        order_id: &OrderId,
         key: Option<&str>,
-    ) -> Result<RefundId, Problem> {
+    ) -> Result<(RefundId, Option<RefundId>), Problem> {
         if let Some(named) = &request.refund_id {
             return match caller {
                 Caller::Payer { .. } => payers_own(named, &self.own_numbers),
-                Caller::Merchant => Ok(named.clone()),
+                Caller::Merchant => Ok((named.clone(), None)),
             };
         }
         let key = key.ok_or_else(|| {
@@ -217,8 +221,9 @@ impl Refund {
             .field("Idempotency-Key")
         })?;
         let keys = self.callers.keys().await?;
-        Ok(shared::api::derived_ids::refund_id(
-            &keys, caller, order_id, key,
-        )?)
+        let number = shared::api::derived_ids::refund_id(&keys, caller, order_id, key)?;
+        let prefix = &self.number_prefix;
+        let earlier = (!prefix.is_empty()).then(|| RefundId::parse(format!("{prefix}{number}")));
+        Ok((number, earlier.transpose()?))
     }
 }
