@@ -86,7 +86,8 @@ pub struct Guard {
 pub enum SendClaim {
     /// It may, once, by this caller.
     Claimed,
-    /// Another refund of the order was sent less than the interval ago.
+    /// Another refund of the order was sent less than the interval ago, or the order counts as refunded elsewhere:
+    /// then nothing of it is sent any more.
     SlotTaken,
     /// Somebody else changed the refund first.
     Changed,
@@ -400,8 +401,8 @@ impl Refunds {
     }
 
     /// Claims the right to send a reserved refund to WeChat Pay: the order's slot, of which there is
-    /// one in `interval_seconds`, for a refund that is still as it was read and whose number is its
-    /// own. When it was claimed is kept, so that a withdrawal knows what may be on its way. The version
+    /// one in `interval_seconds` and none where the order counts as refunded elsewhere, for a refund that is still
+    /// as it was read and whose number is its own. When it was claimed is kept, so that a withdrawal knows what may be on its way. The version
     /// stays.
     ///
     /// # Errors
@@ -414,10 +415,12 @@ impl Refunds {
     ) -> Result<SendClaim, StoreError> {
         let slot = Update::default()
             .assign([next_slot(now, interval_seconds)])
-            .names(["trade_state"])
+            .names(["trade_state", "refunded_elsewhere"])
             .value("success", text("SUCCESS"))
             .value("now", timestamp(now));
-        let slot_free = format!("#trade_state = :success AND {SLOT_FREE}");
+        let slot_free = format!(
+            "#trade_state = :success AND {SLOT_FREE} AND attribute_not_exists(#refunded_elsewhere)"
+        );
         let sent = Update::default()
             .assign([("sent_at", Some(timestamp(now)))])
             .names(["status", "version"])

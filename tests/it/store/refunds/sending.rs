@@ -82,6 +82,23 @@ async fn nothing_is_sent_whose_number_has_no_guard_or_a_burnt_one_or_another_ord
     assert_eq!(claim().await, SendClaim::Claimed);
 }
 
+/// It may have gone back another way already.
+#[tokio::test]
+async fn nothing_is_sent_of_an_order_that_counts_as_refunded_elsewhere() {
+    let bench = Bench::start().await;
+    let order = bench.paid("marked-0001").await;
+    let refunds = bench.refunds();
+    let refund = refund("marked-r1", &order, 100);
+    assert_eq!(reserve(&bench, &refund).await, Reserve::Done);
+    let item = bench.item("ORDER#marked-0001", "ORDER").await;
+    let mark = json!({"BOOL": true});
+    bench.alter(item.clone(), "refunded_elsewhere", mark).await;
+    let claim = async || refunds.claim_send(&refund, NOW, INTERVAL).await.unwrap();
+    assert_eq!(claim().await, SendClaim::SlotTaken);
+    bench.put(item).await;
+    assert_eq!(claim().await, SendClaim::Claimed);
+}
+
 #[tokio::test]
 async fn a_withdrawn_refund_frees_its_amount_once_and_burns_its_number() {
     let bench = Bench::start().await;
