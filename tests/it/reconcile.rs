@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use local::aws::{Fault, FaultHook};
 use serde_json::{Value, json};
 
-use crate::harness::{ALICE, TestStack, native_order};
+use crate::harness::{ALICE, TestStack, native_order, refund_of};
 use crate::published::schemas;
 
 /// The statuses of paid orders are in the table, not only at WeChat Pay.
@@ -91,6 +91,46 @@ async fn a_day_that_agrees_is_done_once_and_told_in_three_ways() {
     }
 }
 
+/// A day that came to no end is not forgotten when the next one is over, and days before a stack's first are none.
+#[tokio::test]
+async fn a_day_that_was_left_is_caught_up_when_the_later_ones_are_done() {
+    let stack = TestStack::start().await;
+    let run = async || {
+        stack
+            .stack
+            .run_scheduled("ReconcileFunction")
+            .await
+            .unwrap()
+    };
+    let first = stack.new_day().await;
+    stack.next_morning().await;
+    assert_eq!(run().await["date"], json!(first));
+    let left = stack.today();
+    stack.paid("left-0001", 500).await;
+    stack.next_morning().await;
+    let later = stack.today();
+    // All day the bill is late.
+    stack.fault("bill_late", json!({})).await;
+    assert_eq!(run().await["status"], "waiting");
+    stack.no_faults().await;
+    stack.next_morning().await;
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let outcome = run().await;
+        ended.push((outcome["date"].clone(), outcome["status"].clone()));
+    }
+    let day = |date: &str, status: &str| (json!(date), json!(status));
+    assert_eq!(
+        ended,
+        [
+            day(&later, "done"),
+            day(&left, "done"),
+            day(&later, "already_done")
+        ]
+    );
+    assert!(stack.report_file(&left, "done.json").is_some());
+}
+
 #[tokio::test]
 async fn a_quiet_day_is_done_without_a_bill() {
     let stack = TestStack::start().await;
@@ -115,6 +155,12 @@ async fn a_refund_of_the_bill_that_never_left_from_here_leaves_nothing_to_refund
         stack.refund(number, &first, 100).await.expect(202);
         stack.until_refund(number, &first, "SUCCESS").await;
     }
+    stack.advance(120).await;
+    let lost = json!({"operation": "refund"});
+    stack.fault("request_lost", lost).await;
+    let unsent = stack.refund("beside-0001", "beside-r5", 50).await;
+    assert_eq!(unsent.expect(202)["status"], "RESERVED");
+    stack.no_faults().await;
     stack.advance(120).await;
     // Of one the second refund is gone, of the other it waits for a decision again.
     let alice = stack.login(ALICE).await;
@@ -171,6 +217,11 @@ async fn a_refund_of_the_bill_that_never_left_from_here_leaves_nothing_to_refund
         let counted = lines.filter(|line| line["refunded_elsewhere"] == 1).count();
         assert_eq!(counted, 1, "{number}");
     }
+    // What was reserved before the mark is not sent either.
+    assert_eq!(
+        refund_of(&stack.order("beside-0001").await, "beside-r5").unwrap()["status"],
+        "RESERVED"
+    );
     // Of one that came to nothing nobody lost or got anything.
     let found = (
         "refund_in_bill_not_here".to_owned(),

@@ -40,6 +40,9 @@ use compare::Comparison;
 use error::ReconcileError;
 use report::Report;
 
+/// How many days before yesterday are looked through for one that is not done.
+const CAUGHT_UP_DAYS: u32 = 7;
+
 /// At which hour of the next day, in Beijing, somebody is called if a day is not reconciled.
 const OVERDUE_SECONDS: i64 = 14 * 60 * 60;
 
@@ -82,20 +85,25 @@ impl ScheduledFunction for Reconcile {
         })
     }
 
-    /// Reconciles yesterday if that is not done, or the day that the event names (`{"date":
-    /// "2026-01-31"}`) whether it is done or not.
+    /// Reconciles yesterday, or if that is done a day before it that is not; or the day that the event names
+    /// (`{"date": "2026-01-31"}`) whether it is done or not.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let clock = &self.process.clock;
         let deadline = Deadline::at_ms_of_wall(event.context.deadline, clock);
         let now = clock.business();
-        let day = day_of(&event.payload, now)?;
+        let named = named_day(&event.payload, now)?;
+        let day = match named {
+            Some(day) => Some(day),
+            None => self.next_day(now).await?,
+        };
+        let Some(day) = day else {
+            let date = rfc3339::format_day(BeijingDay::of(now).before());
+            return Ok(json!({"date": date, "status": "already_done"}));
+        };
         let date = rfc3339::format_day(day);
         let mut line = LogLine::start(Self::NAME, clock);
         line.field("request_id", event.context.request_id)
             .field("date", date.clone());
-        if event.payload["date"].is_null() && self.is_done(day).await? {
-            return Ok(json!({"date": date, "status": "already_done"}));
-        }
         // Boxed, so that the compiler need not lay out all of it at once.
         let outcome = Box::pin(self.reconcile(day, &deadline, &mut line)).await;
         let is_late = now >= day.ends_at().plus_seconds(OVERDUE_SECONDS);
@@ -129,18 +137,38 @@ impl ScheduledFunction for Reconcile {
     }
 }
 
-/// The day that the event names, or yesterday.
-fn day_of(event: &Value, now: Timestamp) -> Result<BeijingDay, ReconcileError> {
+/// The day that the event names, if it names one.
+fn named_day(event: &Value, now: Timestamp) -> Result<Option<BeijingDay>, ReconcileError> {
     let day = match &event["date"] {
-        Value::Null => return Ok(BeijingDay::of(now).before()),
+        Value::Null => return Ok(None),
         Value::String(date) => rfc3339::parse_day(date),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     };
     day.filter(|day| *day < BeijingDay::of(now))
         .ok_or(ReconcileError::Date)
+        .map(Some)
 }
 
 impl Reconcile {
+    /// The day that is reconciled unasked: yesterday, and when that is done the latest day that is not, as far back
+    /// as the last week has one that is. Before its first day a stack has nothing to compare.
+    async fn next_day(&self, now: Timestamp) -> Result<Option<BeijingDay>, ReconcileError> {
+        let mut day = BeijingDay::of(now).before();
+        if !self.is_done(day).await? {
+            return Ok(Some(day));
+        }
+        let mut left_over = None;
+        for _ in 0..CAUGHT_UP_DAYS {
+            day = day.before();
+            match (self.is_done(day).await?, left_over) {
+                (true, Some(found)) => return Ok(Some(found)),
+                (false, None) => left_over = Some(day),
+                (true, None) | (false, Some(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
     async fn is_done(&self, day: BeijingDay) -> Result<bool, ReconcileError> {
         Ok(self.bucket.has(&report::done_key(day)).await?)
     }
