@@ -108,10 +108,11 @@ async fn replay(which: &Which, target: &Target, asked: &Replay) -> Result<(), Fa
         event["placed_from"] = json!(rfc3339::format(placed_from));
     }
     let waiting = Waiting::for_("Telling events again");
-    let mut told = 0;
+    let (mut told, mut unreadable) = (0, 0);
     loop {
         let answer = target.aws.invoke(function, &event).await?;
         told += answer["events"].as_u64().unwrap_or_default();
+        unreadable += answer["unreadable"].as_u64().unwrap_or_default();
         // A run that has no time left says where the next one goes on.
         if answer["next"].is_null() {
             break;
@@ -119,9 +120,18 @@ async fn replay(which: &Which, target: &Target, asked: &Replay) -> Result<(), Fa
         event["next"] = answer["next"].clone();
     }
     drop(waiting);
-    which.output().answer(&json!({"events": told}), || {
-        format!("{told} events were told again.")
-    });
+    let mut answer = json!({"events": told});
+    if unreadable > 0 {
+        answer["unreadable"] = json!(unreadable);
+    }
+    which
+        .output()
+        .answer(&answer, || format!("{told} events were told again."));
+    if unreadable > 0 {
+        return Err(Failure::Found(format!(
+            "of {unreadable} orders nothing was told, as they cannot be read: wxpay logs --function publish-events says which"
+        )));
+    }
     Ok(())
 }
 

@@ -83,7 +83,9 @@ impl ScheduledFunction for PublishEvents {
             })?;
             let replayed = Box::pin(self.replay.run(asked, deadline, &mut line)).await;
             match &replayed {
-                Ok(replayed) => line.field("events", replayed.events),
+                Ok(replayed) => line
+                    .field("events", replayed.events)
+                    .field("unreadable_orders", replayed.unreadable),
                 Err(error) => line.field("error", error.to_string()).raise(Level::Warn),
             };
             line.write(&self.process.log, clock, "replayed");

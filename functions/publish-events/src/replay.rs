@@ -56,8 +56,38 @@ struct Place {
 #[derive(Debug, Serialize)]
 pub(crate) struct Replayed {
     pub(crate) events: u32,
+    /// How many orders could not be read, of which nothing was told; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) unreadable: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Place>,
+}
+
+/// What was told of some orders.
+#[derive(Default)]
+struct Told {
+    events: u32,
+    unreadable: u32,
+}
+
+impl Told {
+    fn add(&mut self, more: Self) {
+        self.events += more.events;
+        self.unreadable += more.unreadable;
+    }
+
+    fn until(self, next: Option<Place>) -> Replayed {
+        Replayed {
+            events: self.events,
+            unreadable: self.unreadable,
+            next,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Tells events again.
@@ -84,19 +114,19 @@ impl Replay {
         let clock = &self.process.clock;
         // Nothing was placed later than now; a moment more, since clocks differ.
         let end = span.to.min(clock.business().plus_seconds(3_600));
-        let mut events = 0;
+        let mut told = Told::default();
         while day.starts_at() < end {
             if deadline.left(clock, PAGE_RESERVE) < PAGE_RESERVE {
                 let next = Some(Place {
                     created_at: day.starts_at().unix_seconds(),
                     out_trade_no: None,
                 });
-                return Ok(Replayed { events, next });
+                return Ok(told.until(next));
             }
             loop {
                 let page = self.list.orders_of(day, after.as_ref(), PAGE).await?;
                 let orders: Vec<OrderId> = page.rows.iter().map(|row| row.key.clone()).collect();
-                events += self.tell(&orders, &span, line).await?;
+                told.add(self.tell(&orders, &span, line).await?);
                 let Some(last) = page.rows.last().filter(|_| page.more) else {
                     break;
                 };
@@ -105,14 +135,14 @@ impl Replay {
                         created_at: last.at.unix_seconds(),
                         out_trade_no: Some(last.key.as_str().to_owned()),
                     });
-                    return Ok(Replayed { events, next });
+                    return Ok(told.until(next));
                 }
                 after = Some(last.clone());
             }
             after = None;
             day = BeijingDay::of(day.ends_at());
         }
-        Ok(Replayed { events, next: None })
+        Ok(told.until(None))
     }
 
     /// Tells the events of these orders and of their refunds that fall into the span.
@@ -121,7 +151,8 @@ impl Replay {
         orders: &[OrderId],
         span: &Span,
         line: &mut LogLine,
-    ) -> Result<u32, lambda_runtime::Error> {
+    ) -> Result<Told, lambda_runtime::Error> {
+        let mut told = Told::default();
         let mut entries = Vec::new();
         for orders in orders.chunks(AT_ONCE) {
             let read = orders.iter().map(|order_id| self.items.of_order(order_id));
@@ -130,18 +161,18 @@ impl Replay {
                     Ok(found) => entries.extend(found),
                     // It holds up no other, as on its way through the stream.
                     Err(why) => {
+                        told.unreadable += 1;
                         line.field("unreadable", why).raise(Level::Error);
                     }
                 }
             }
         }
-        let mut events = 0;
         for call in calls(entries, |entry| entry) {
             self.bus.put(&call).await?;
             note(line, &call);
-            events += u32::try_from(call.len()).unwrap_or(u32::MAX);
+            told.events += u32::try_from(call.len()).unwrap_or(u32::MAX);
         }
-        Ok(events)
+        Ok(told)
     }
 }
 

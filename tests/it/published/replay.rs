@@ -118,7 +118,7 @@ async fn a_replay_says_what_it_told_and_what_it_could_not_read() {
     let moment = |seconds| shared::rfc3339::format(now.plus_seconds(seconds));
     let span = json!({"from": moment(-600), "to": moment(600), "placed_from": moment(-600)});
     let told = stack.stack.invoke(FUNCTION, span).await.unwrap();
-    assert_eq!(told, json!({"events": 1}));
+    assert_eq!(told, json!({"events": 1, "unreadable": 1}));
     let lines = stack.log_lines();
     let line = lines
         .iter()
