@@ -70,7 +70,7 @@ impl Api {
         self.send(Method::POST, path, &[], body).await
     }
 
-    /// Gets all pages of a list, at most so many items.
+    /// Gets all pages of a list, at most so many items; and whether there are more.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -79,7 +79,7 @@ impl Api {
         path: &str,
         query: &[(&str, &str)],
         limit: usize,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<(Vec<Value>, bool), Failure> {
         let mut items = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -91,8 +91,9 @@ impl Api {
             items.extend(page["items"].as_array().cloned().unwrap_or_default());
             token = page["next_token"].as_str().map(str::to_owned);
             if token.is_none() || items.len() >= limit {
+                let more = token.is_some() || items.len() > limit;
                 items.truncate(limit);
-                return Ok(items);
+                return Ok((items, more));
             }
         }
     }

@@ -9,7 +9,7 @@ use shared::rfc3339;
 
 use crate::day::Day;
 use crate::exit::Failure;
-use crate::output::{BOLD, amount, moment, table, text};
+use crate::output::{BOLD, amount, aside, moment, table, text};
 use crate::target::{Target, Which};
 
 /// How many orders a list has at most, unless another bound is given.
@@ -45,7 +45,10 @@ Example:
     )]
     Show(One),
     /// Closes an order that nobody shall pay any more.
-    #[command(after_help = "If the payer was faster, nothing is closed, and the exit code is 5.")]
+    #[command(
+        after_help = "If the payer was faster, nothing is closed, and the exit code is 5. While WeChat Pay has not confirmed the
+close, the order may still be paid, and the exit code is 6."
+    )]
     Close(One),
     /// Asks WeChat Pay how the order stands, and settles what it says.
     Settle(One),
@@ -103,8 +106,17 @@ async fn list(which: &Which, target: &Target, asked: List) -> Result<(), Failure
     if let Some(state) = &state {
         query.push(("trade_state", state));
     }
-    let items = target.api()?.list("/orders", &query, asked.limit).await?;
-    let answer = json!({"date": date, "items": items});
+    let (items, more) = target.api()?.list("/orders", &query, asked.limit).await?;
+    if more {
+        aside(&format!(
+            "There are more than {}: --limit shows more of them.",
+            items.len()
+        ));
+    }
+    let mut answer = json!({"date": date, "items": items});
+    if more {
+        answer["more"] = json!(true);
+    }
     which.output().answer(&answer, || {
         if items.is_empty() {
             return format!("No orders of {date}.");
@@ -149,6 +161,11 @@ async fn close(which: &Which, target: &Target, order_id: &OrderId) -> Result<(),
     let path = format!("/orders/{order_id}/close");
     let order = target.api()?.post(&path, None).await?.body;
     which.output().answer(&order, || summary(&order));
+    if order["trade_state"] != "CLOSED" {
+        return Err(Failure::NoAnswer(
+            "WeChat Pay has not confirmed the close: the order may still be paid. The sweep goes on; ask again".to_owned(),
+        ));
+    }
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 //! What sends money back is confirmed first. Everything here may be typed again: a number stands for one refund,
 //! however often it is asked for.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use shared::domain::{OrderId, RefundId};
@@ -171,8 +173,18 @@ async fn list(which: &Which, target: &Target, asked: List) -> Result<(), Failure
         Some(date) => [("date", date.as_str())],
         None => [("status", "REQUESTED")],
     };
-    let items = target.api()?.list("/refunds", &query, asked.limit).await?;
-    which.output().answer(&json!({"items": items}), || {
+    let (items, more) = target.api()?.list("/refunds", &query, asked.limit).await?;
+    if more {
+        aside(&format!(
+            "There are more than {}: --limit shows more of them.",
+            items.len()
+        ));
+    }
+    let mut answer = json!({"items": items});
+    if more {
+        answer["more"] = json!(true);
+    }
+    which.output().answer(&answer, || {
         if items.is_empty() {
             return match &date {
                 Some(date) => format!("No refunds of {date}."),
@@ -217,6 +229,16 @@ fn summary(refund: &Value) -> String {
     summary
 }
 
+/// What numbers begin with that people choose, where other systems use the merchant number, too.
+fn own_prefix(parameters: &BTreeMap<String, String>) -> &str {
+    let given = |name: &str| parameters.get(name).map_or("", String::as_str);
+    if given("MerchantNumberShared") == "true" {
+        given("OrderNumberPrefix")
+    } else {
+        ""
+    }
+}
+
 async fn created(target: &Target, create: Create, yes: bool) -> Result<Value, Failure> {
     let api = target.api()?;
     let fen = match &create.amount {
@@ -238,7 +260,11 @@ async fn created(target: &Target, create: Create, yes: bool) -> Result<Value, Fa
     };
     let number = match create.number {
         Some(number) => number.as_str().to_owned(),
-        None => format!("op-{}", random::token().get(..16).unwrap_or_default()),
+        None => {
+            let prefix = own_prefix(&target.described.parameters);
+            let chance = random::token();
+            format!("{prefix}op-{}", chance.get(..16).unwrap_or_default())
+        }
     };
     let yuan = money::yuan(fen);
     prompt::confirm(

@@ -79,6 +79,21 @@ async fn a_lost_payment_is_settled_by_hand_and_an_unpaid_order_closed() {
     assert_eq!(closed["trade_state"], "CLOSED");
     assert_eq!(shop.order(&number).await["trade_state"], "CLOSED");
 
+    // One whose close WeChat Pay does not confirm may still be paid.
+    let open = shop.ordered(&token, "whose-close-is-not-confirmed").await;
+    let broken = json!({"name": "server_error", "operation": "close"});
+    shop.phone("faults", broken).await;
+    let told = shop.run(&["orders", "close", &open, "--json"]);
+    assert!(told.failed(6).contains("may still be paid"), "{}", told.err);
+    assert!(told.out.contains("CLOSING"), "{}", told.out);
+    let short = shop.run(&["orders", "list", "--limit", "1", "--json"]);
+    assert_eq!(short.json()["more"], true);
+    assert!(short.err.contains("--limit"), "{}", short.err);
+    assert_eq!(
+        shop.run(&["orders", "list", "--json"]).json()["more"],
+        serde_json::Value::Null
+    );
+
     let number = shop.ordered(&token, "its-notification-is-lost").await;
     let lost = json!({"name": "notice_lost", "count": 1});
     shop.phone("faults", lost).await;
