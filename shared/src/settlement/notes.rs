@@ -18,11 +18,17 @@ pub fn note_call(error: &CallError, line: &mut LogLine) {
     line.field("wechatpay.error", error.to_string())
         .count(metric);
     if let CallError::Refused(Refusal {
-        request_id: Some(request_id),
+        status,
+        code,
+        request_id,
         ..
     }) = error
     {
-        line.field("wechatpay.request_id", request_id.clone());
+        line.field("wechatpay.status", *status)
+            .field("wechatpay.code", code.clone());
+        if let Some(request_id) = request_id {
+            line.field("wechatpay.request_id", request_id.clone());
+        }
     }
 }
 
