@@ -119,6 +119,14 @@ def money_and_keys_survive_the_stack(expanded):
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
+def a_version_that_a_new_parameter_replaces_can_be_gone_back_to(expanded):
+    """Its description is replaced with it, and CloudFormation deletes what it replaces unless it is told otherwise."""
+    versions = [resource for resource in expanded["Resources"].values() if resource["Type"] == "AWS::Lambda::Version"]
+    assert len(versions) == len(FUNCTIONS)
+    for version in versions:
+        assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
 def an_import_leaves_out_what_a_restored_table_lacks(expanded, manual):
     """What the manual deletes from the table before an import; a later deployment switches it on."""
     (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
@@ -200,7 +208,9 @@ def every_alarm_has_a_runbook_and_every_runbook_an_alarm(expanded, manual):
         properties = alarms[alarm]
         topic = [{"Ref": TOPICS[severity]}]
         assert (properties["AlarmActions"], properties["OKActions"]) == (topic, topic), alarm
-        assert properties["TreatMissingData"] == "notBreaching", alarm
+        # Where nothing is counted, nothing is wrong; only the sweep is called each minute whatever happens.
+        missing = "breaching" if alarm == "SweepSilentAlarm" else "notBreaching"
+        assert properties["TreatMissingData"] == missing, alarm
         assert properties["AlarmDescription"].endswith(f" ({number}, docs/operations.md#{anchor})."), alarm
         assert notice.endswith(".") and over.endswith("."), alarm
         assert len(rows) >= 2, f"{number}: a table of what to do has a head and a row"
@@ -281,7 +291,7 @@ def _metrics(alarm):
 
 # What a metric of AWS's is about: its dimension, and how the resource is named there.
 ABOUT = {
-    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration", "IteratorAge"}, "AWS::Lambda::Function", "Ref"),
+    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration", "IteratorAge", "Invocations"}, "AWS::Lambda::Function", "Ref"),
     "AWS/DynamoDB": ("TableName", {"ReadThrottleEvents", "WriteThrottleEvents"}, "AWS::DynamoDB::Table", "Ref"),
     "AWS/ApiGateway": ("ApiId", {"5xx"}, "AWS::ApiGatewayV2::Api", "Ref"),
     "AWS/SQS": ("QueueName", {"ApproximateNumberOfMessagesVisible"}, "AWS::SQS::Queue", "QueueName"),
@@ -300,8 +310,9 @@ def an_alarm_watches_a_metric_that_something_counts(expanded):
             if metric["MetricName"] == "OnFailureDestinationDeliveredEventCount":
                 dimension, known, kind = "EventSourceMappingUUID", {metric["MetricName"]}, "AWS::Lambda::EventSourceMapping"
             assert metric["MetricName"] in known, name
-            (about,) = metric["Dimensions"]
+            about, *index = metric["Dimensions"]
             assert about["Name"] == dimension, name
+            assert [part["Name"] for part in index] in ([], ["GlobalSecondaryIndexName"]), name
             resource, attribute = about["Value"].get("Fn::GetAtt", (about["Value"].get("Ref"), "Ref"))
             assert (expanded["Resources"][resource]["Type"], attribute) == (kind, how), name
     assert watched == set(_filters(expanded))
@@ -315,6 +326,7 @@ def the_alarm_of_one_resource_is_about_that_one(expanded):
         "ServerErrorsAlarm": {"Ref": "HttpApi"},
         "ReconcileFailuresAlarm": {"Fn::GetAtt": ["ReconcileFailures", "QueueName"]},
         "SweepFailuresAlarm": {"Fn::GetAtt": ["SweepFailures", "QueueName"]},
+        "SweepSilentAlarm": {"Ref": "SweepFunction"},
         "EventsDelayedAlarm": {"Ref": "PublishEventsFunction"},
         "EventsUnreadableAlarm": {"Fn::GetAtt": ["UnreadableRecords", "QueueName"]},
         "EventsGivenUpAlarm": {"Ref": "TableStream"},
@@ -332,6 +344,21 @@ def an_expression_is_of_metrics_that_stand_beside_it(expanded):
                 assert set(re.findall(r"\b[a-z]\w*", row["Expression"])) == ids, name
         assert len({row["MetricStat"]["Period"] for row in rows if "MetricStat" in row}) == bool(rows), name
         assert len([row for row in rows if row.get("ReturnData", True)]) == bool(rows), name
+
+
+def an_alarm_looks_at_no_more_metrics_than_cloudwatch_allows(expanded):
+    for name, alarm in _of_type(expanded, "AWS::CloudWatch::Alarm").items():
+        assert len(_metrics(alarm)) <= 10, name
+
+
+def the_tables_throttling_is_counted_with_that_of_each_index(expanded):
+    (table,) = _of_type(expanded, "AWS::DynamoDB::Table").values()
+    indexes = {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} | {None}
+    watched = {
+        (metric["MetricName"], *([part["Value"] for part in metric["Dimensions"][1:]] or [None]))
+        for metric in _metrics(_of_type(expanded, "AWS::CloudWatch::Alarm")["TableThrottledAlarm"])
+    }
+    assert watched == {(f"{kind}ThrottleEvents", index) for kind in ("Read", "Write") for index in indexes}
 
 
 def silence_is_three_payments_and_no_notice_within_an_hour(expanded):
