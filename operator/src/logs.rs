@@ -107,7 +107,10 @@ impl Logs {
         let order = self.order.as_ref();
         let of_order = order.is_none_or(|order| fields["order.out_trade_no"] == order.as_str());
         let function = self.function.as_ref();
-        let of_function = function.is_none_or(|function| fields["function"] == function.as_str());
+        // Lambda's own line of a failure names no function.
+        let of_function = function.is_none_or(|function| {
+            fields["function"] == function.as_str() || is_lambdas_failure(fields)
+        });
         of_order && of_function && self.level.is_none_or(|level| level_of(fields) >= level)
     }
 
@@ -120,8 +123,18 @@ impl Logs {
     }
 }
 
+/// Whether Lambda itself says that an invocation or a start failed: a time-out, or a process that died.
+fn is_lambdas_failure(fields: &Value) -> bool {
+    let is_lambdas = fields["type"]
+        .as_str()
+        .is_some_and(|of| of.starts_with("platform."));
+    let status = fields["record"]["status"].as_str();
+    is_lambdas && status.is_some_and(|status| status != "success")
+}
+
 fn level_of(fields: &Value) -> Level {
     match fields["level"].as_str() {
+        _ if is_lambdas_failure(fields) => Level::Error,
         Some("ERROR") => Level::Error,
         Some("WARN") => Level::Warn,
         _ => Level::Info,
@@ -150,4 +163,25 @@ fn told(line: &Line) -> String {
         }
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Level, level_of};
+
+    #[test]
+    fn a_time_out_that_lambda_tells_of_is_an_error() {
+        let done =
+            |status: &str| json!({"type": "platform.runtimeDone", "record": {"status": status}});
+        for status in ["timeout", "failure", "error"] {
+            assert_eq!(level_of(&done(status)), Level::Error, "{status}");
+        }
+        assert_eq!(level_of(&done("success")), Level::Info);
+        assert_eq!(
+            level_of(&json!({"level": "WARN", "record": {"status": "timeout"}})),
+            Level::Warn
+        );
+    }
 }

@@ -115,7 +115,9 @@ impl Moment {
 
 /// How the order stands: what was bought, and what of the money is where.
 fn standing(order: &Value) -> String {
-    let asked = if order["fresh"] == true {
+    let asked = if order["trade_state"] == "SUCCESS" {
+        "paid on record; of that nobody is asked again"
+    } else if order["fresh"] == true {
         "WeChat Pay says so now"
     } else {
         "as the record has it; WeChat Pay was not asked, or did not answer"
