@@ -12,6 +12,7 @@ use shared::store::StoredOrder;
 use shared::telemetry::{Level, LogLine, Metric};
 
 use crate::Reconcile;
+use crate::compare::FINDINGS_MAX;
 use crate::error::ReconcileError;
 
 /// How many questions one run asks; the next run draws among those that are open then.
@@ -79,8 +80,11 @@ impl Asks {
             .payment_on_record()
             .is_some_and(|payment| payment.refunded_elsewhere);
         if is_known {
-            let key = (order_id.as_str().to_owned(), Some(refund_no.to_owned()));
-            self.known.insert(key, REFUNDED_ELSEWHERE);
+            // More than a report has are not told of.
+            if self.known.len() < FINDINGS_MAX {
+                let key = (order_id.as_str().to_owned(), Some(refund_no.to_owned()));
+                self.known.insert(key, REFUNDED_ELSEWHERE);
+            }
             return;
         }
         self.extend(match RefundId::parse(refund_no) {
