@@ -27,6 +27,8 @@ const entry = (page, kind, ...texts) => texts.reduce((rows, text) => rows.filter
 const unfold = async (row) => {
   await row.waitFor();
   if (!(await row.evaluate((details) => details.open))) await row.locator("> summary").click();
+  // What is in it is made when it opens.
+  await row.locator("> :not(summary)").first().waitFor();
 };
 const book = (page, name) => page.locator("#book-rows tr").filter({ has: page.getByTitle(name, { exact: true }) });
 const control = (path, body, method = "POST") => fetch(`${stack.control_url}/_sim/${path}`, { method, body: body && JSON.stringify(body) });
