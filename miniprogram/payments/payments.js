@@ -38,7 +38,6 @@ const LONGEST_PAUSE_MS = 3000;
 /** The service asks WeChat Pay at most this often. */
 const POLL_MS = 2000;
 const CONFIRM_MS = 30000;
-const DAY_MS = 86400000;
 /** A token is renewed this long before it ends, so that it does not end on the way. */
 const TOKEN_MARGIN_MS = 60000;
 const STORED = "payments:";
@@ -99,7 +98,7 @@ class Payments {
         const last = asked.trade_state === "CLOSING" ? await this.ended(order.out_trade_no) : asked;
         if (last.trade_state === "SUCCESS")
             return last;
-        if (last.trade_state === "NOTPAY" && last.fresh !== true && !isLongOver(last)) {
+        if (last.trade_state === "NOTPAY" && last.fresh !== true) {
             throw new PaymentsError("outcome_unknown", "the earlier order may be paid; try again in a moment", 0, undefined, last);
         }
         return this.place(name, this.begin(name, text), terms);
@@ -221,8 +220,8 @@ class Payments {
         }
     }
     /**
-     * Closes an order until WeChat Pay has confirmed that it is closed, or it turns out to be paid, or it expired so
-     * long ago that it has ended whatever can be learnt of it.
+     * Closes an order until WeChat Pay has confirmed that it is closed, or it turns out to be paid. While neither is
+     * known it may be paid, however long ago it expired.
      */
     async ended(out_trade_no) {
         const end = Date.now() + this.timeoutMs;
@@ -237,7 +236,7 @@ class Payments {
                 if (!seen)
                     throw error;
             }
-            if (seen.trade_state === "CLOSED" || isLongOver(seen))
+            if (seen.trade_state === "CLOSED")
                 return seen;
             if (Date.now() + POLL_MS >= end) {
                 throw new PaymentsError("outcome_unknown", "the earlier order is not closed yet; try again in a moment", 0, undefined, seen);
@@ -407,10 +406,6 @@ function validSession({ token, expires_at }, date) {
     const served = Date.parse(date !== null && date !== void 0 ? date : "");
     const lifetime = Date.parse(String(expires_at)) - (Number.isNaN(served) ? Date.now() : served);
     return { token: String(token), until: Date.now() + (Number.isNaN(lifetime) ? 0 : lifetime) };
-}
-/** Whether the order expired a day ago, so that it is over even by a phone whose clock is wrong by hours. */
-function isLongOver(order) {
-    return Date.now() > Date.parse(order.time_expire) + DAY_MS;
 }
 function refusal(status, body) {
     if (typeof (body === null || body === void 0 ? void 0 : body.code) !== "string") {

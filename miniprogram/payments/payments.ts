@@ -187,7 +187,6 @@ const LONGEST_PAUSE_MS = 3_000;
 /** The service asks WeChat Pay at most this often. */
 const POLL_MS = 2_000;
 const CONFIRM_MS = 30_000;
-const DAY_MS = 86_400_000;
 /** A token is renewed this long before it ends, so that it does not end on the way. */
 const TOKEN_MARGIN_MS = 60_000;
 const STORED = "payments:";
@@ -256,7 +255,7 @@ export class Payments {
     const asked = await this.waitUntilFinal(order.out_trade_no, 0);
     const last = asked.trade_state === "CLOSING" ? await this.ended(order.out_trade_no) : asked;
     if (last.trade_state === "SUCCESS") return last;
-    if (last.trade_state === "NOTPAY" && last.fresh !== true && !isLongOver(last)) {
+    if (last.trade_state === "NOTPAY" && last.fresh !== true) {
       throw new PaymentsError("outcome_unknown", "the earlier order may be paid; try again in a moment", 0, undefined, last);
     }
     return this.place(name, this.begin(name, text), terms);
@@ -384,8 +383,8 @@ export class Payments {
   }
 
   /**
-   * Closes an order until WeChat Pay has confirmed that it is closed, or it turns out to be paid, or it expired so
-   * long ago that it has ended whatever can be learnt of it.
+   * Closes an order until WeChat Pay has confirmed that it is closed, or it turns out to be paid. While neither is
+   * known it may be paid, however long ago it expired.
    */
   private async ended(out_trade_no: string): Promise<Order> {
     const end = Date.now() + this.timeoutMs;
@@ -397,7 +396,7 @@ export class Payments {
         if (error instanceof PaymentsError && error.code === "order_paid" && error.order) return error.order;
         if (!seen) throw error;
       }
-      if (seen.trade_state === "CLOSED" || isLongOver(seen)) return seen;
+      if (seen.trade_state === "CLOSED") return seen;
       if (Date.now() + POLL_MS >= end) {
         throw new PaymentsError("outcome_unknown", "the earlier order is not closed yet; try again in a moment", 0, undefined, seen);
       }
@@ -565,11 +564,6 @@ function validSession({ token, expires_at }: Record<string, unknown>, date: stri
   const served = Date.parse(date ?? "");
   const lifetime = Date.parse(String(expires_at)) - (Number.isNaN(served) ? Date.now() : served);
   return { token: String(token), until: Date.now() + (Number.isNaN(lifetime) ? 0 : lifetime) };
-}
-
-/** Whether the order expired a day ago, so that it is over even by a phone whose clock is wrong by hours. */
-function isLongOver(order: Order): boolean {
-  return Date.now() > Date.parse(order.time_expire) + DAY_MS;
 }
 
 function refusal(status: number, body: Record<string, unknown> | undefined): PaymentsError {
