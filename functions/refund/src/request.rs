@@ -110,7 +110,7 @@ pub(crate) fn payers_own(
     if named.as_str().starts_with(&own) {
         return Ok((named.clone(), None));
     }
-    let earlier = payers(named, "")?;
+    let earlier = payers(named, prefix)?;
     let name = named
         .as_str()
         .strip_prefix(PAYERS_PREFIX)

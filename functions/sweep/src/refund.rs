@@ -147,7 +147,12 @@ impl Sweep {
             Followed::Asked => None,
             Followed::SlotTaken => {
                 let order = self.orders.load(order_id).await?;
-                order.and_then(|stored| stored.order.payment_on_record()?.next_refund_at)
+                let payment = order
+                    .as_ref()
+                    .and_then(|stored| stored.order.payment_on_record());
+                // Of one that was refunded elsewhere nothing is sent when the slot is free: it waits as ever longer.
+                let waiting = payment.filter(|payment| !payment.refunded_elsewhere);
+                waiting.and_then(|payment| payment.next_refund_at)
             }
         };
         let due = match next_refund_at {

@@ -402,8 +402,8 @@ impl Refunds {
 
     /// Claims the right to send a reserved refund to WeChat Pay: the order's slot, of which there is
     /// one in `interval_seconds` and none where the order counts as refunded elsewhere, for a refund that is still
-    /// as it was read and whose number is its own. When it was claimed is kept, so that a withdrawal knows what may be on its way. The version
-    /// stays.
+    /// as it was read and whose number is its own. When it was claimed is kept, so that a withdrawal knows what
+    /// may be on its way. The version stays.
     ///
     /// # Errors
     /// The table is unavailable; the slot may be gone, and the refund then waits for the next.
